@@ -49,7 +49,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode> {
         }
         Command::Hostkey(command) => output::print(&host_keys::run(command, &load()?)?)?,
         Command::Completions { shell } => output::print(&manual::completions::<Cli>(shell))?,
-        Command::Man { dir } => manual::pages::<Cli>(&dir)?,
+        Command::Man { dir } => manual::pages::<Cli>(&dir, &grammar::MANUAL)?,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -3,6 +3,7 @@
 mod commands;
 mod connect;
 mod destination;
+mod looks;
 mod shell;
 mod terminal;
 mod transfer;

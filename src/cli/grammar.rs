@@ -22,6 +22,29 @@ pub use user::{AddArgs, KeyCommand, OutputArgs, SetArgs, UserCommand};
 use crate::domain::user::UserName;
 use crate::ssh::hostkeys::Kind;
 use base::error::{Error, Result};
+use base::manual::ManualSections;
+
+/// What the manual pages say beside the grammar.
+pub const MANUAL: ManualSections = ManualSections {
+    exit_status: &[
+        ("0", "Everything is done."),
+        ("1", "The command failed."),
+        ("2", "The command line is wrong."),
+        ("3", "There is no such user or session."),
+        ("4", "It exists already."),
+    ],
+    environment: &[("HOMEPORT_CONFIG", "The configuration file, unless -c names one.")],
+    files: &[
+        (
+            "homeportd.toml, /etc/homeport/homeportd.toml",
+            "The configuration, unless it is named otherwise.",
+        ),
+        (
+            "data/, hostkeys/",
+            "The data directory and the host keys, where the configuration says. Paths in it are relative to its file.",
+        ),
+    ],
+};
 
 /// A secure multi-user SFTP server
 ///

@@ -6,6 +6,8 @@ mod changing;
 mod edit;
 mod files;
 mod looking;
+mod output;
+mod streams;
 mod sync;
 mod sync_deletes;
 mod transfers;
@@ -13,6 +15,7 @@ mod trees;
 
 use std::ffi::OsStr;
 use std::io::Write as _;
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 
@@ -21,6 +24,8 @@ use testkit::server::TestServer;
 /// The exit code and the output of a command.
 struct CommandResult {
     code: Option<i32>,
+    /// The signal that ended it.
+    signal: Option<i32>,
     out: String,
     err: String,
 }
@@ -29,6 +34,7 @@ impl CommandResult {
     fn of(output: Output) -> Self {
         Self {
             code: output.status.code(),
+            signal: output.status.signal(),
             out: String::from_utf8_lossy(&output.stdout).into_owned(),
             err: String::from_utf8_lossy(&output.stderr).into_owned(),
         }
@@ -38,6 +44,20 @@ impl CommandResult {
     #[track_caller]
     fn expect_code(self, expected: i32) -> Self {
         assert_eq!(self.code, Some(expected), "out: {}\nerr: {}", self.out, self.err);
+        self
+    }
+
+    /// Asserts that SIGINT ended the command.
+    #[track_caller]
+    fn expect_interrupted(self) -> Self {
+        let interrupt = rustix::process::Signal::INT.as_raw();
+        assert_eq!(
+            self.signal,
+            Some(interrupt),
+            "out: {}\nerr: {}",
+            self.out,
+            self.err
+        );
         self
     }
 

@@ -4,7 +4,7 @@ mod globs;
 mod programs;
 mod prompts;
 mod scripts;
-mod terminal;
+pub mod terminal;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -21,10 +21,10 @@ use tokio::sync::mpsc;
 use crate::client::destination::local_destination;
 use testkit::server::{TestServer, password};
 
-const USER: &str = "alice";
+pub const USER: &str = "alice";
 
 /// Starts a server with these files in the user's home; a name that ends in `/` is a directory.
-fn server_with(names: &[&str]) -> TestServer {
+pub fn server_with(names: &[&str]) -> TestServer {
     let server = TestServer::start(&[USER]);
     let home = server.home(USER);
     for name in names {

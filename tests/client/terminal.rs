@@ -83,7 +83,7 @@ impl Terminal {
 
     /// Waits for the prompt of the client's shell in this directory, sends keys, and waits for this text.
     pub fn at_prompt(&mut self, directory: &str, keys: &str, expected: &str) {
-        self.wait_for_output(&format!("homeport:{directory}> "));
+        self.wait_for_output(&format!("@127.0.0.1:{directory}> "));
         self.type_keys(keys);
         self.wait_for_output(expected);
     }

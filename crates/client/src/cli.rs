@@ -10,6 +10,61 @@ use clap_complete::Shell;
 
 use crate::commands::Command;
 use crate::commands::find::with_two_dashes;
+use base::manual::ManualSections;
+
+/// What the manual pages say beside the grammar.
+pub const MANUAL: ManualSections = ManualSections {
+    exit_status: &[
+        ("0", "Everything is done."),
+        ("1", "The command failed."),
+        ("2", "The command line is wrong."),
+        (
+            "3",
+            "Not signed in: the server refused the user, or its host key is not the known one.",
+        ),
+        ("4", "Some transfers failed."),
+        ("5", "Verification found a difference."),
+        (
+            "130",
+            "Ctrl-C was pressed. The program ends by SIGINT, so that loops of a shell end, too.",
+        ),
+    ],
+    environment: &[
+        (
+            "NO_COLOR",
+            "If it is set and not empty, nothing is shown in colour.",
+        ),
+        ("SSH_AUTH_SOCK", "The socket of ssh-agent, whose keys sign in."),
+        (
+            "TERM",
+            "If it is dumb, there are no progress bars and no colours.",
+        ),
+        (
+            "XDG_STATE_HOME",
+            "The directory for the history of the shell, instead of ~/.local/state.",
+        ),
+    ],
+    files: &[
+        (
+            "~/.ssh/config, /etc/ssh/ssh_config",
+            "Settings of hosts, as ssh_config(5) has them. -F names another file.",
+        ),
+        (
+            "~/.ssh/known_hosts, /etc/ssh/ssh_known_hosts",
+            "Known host keys. --known-hosts names another file.",
+        ),
+        ("~/.ssh/id_*", "Keys to sign in with, unless others are named."),
+        ("~/.local/state/homeport/history", "The history of the shell."),
+        (
+            "NAME.part",
+            "A download that is not whole yet. The same command goes on with it.",
+        ),
+        (
+            "NAME.homeport.part",
+            "On a server: a file that is to replace NAME, and is not whole yet.",
+        ),
+    ],
+};
 
 /// An SFTP client that resumes interrupted transfers, and verifies the files that it has transferred.
 ///
@@ -25,9 +80,10 @@ use crate::commands::find::with_two_dashes;
         homeport alice@files.example.org                       a shell\n  \
         homeport put backup.tar alice@files.example.org:       send it; run again to go on after a break\n  \
         homeport get -r alice@files.example.org:photos .       fetch a directory\n  \
-        homeport sum alice@files.example.org:backup.tar        its MD5, computed there\n\n\
+        homeport sum alice@files.example.org:backup.tar        its MD5, computed there\n  \
+        tar c . | homeport put - alice@files.example.org:x.tar      a stream\n\n\
         Exit codes: 0 done, 1 it failed, 2 the command line is wrong, 3 not signed in,\n\
-        4 some transfers failed, 5 verification found a difference."
+        4 some transfers failed, 5 verification found a difference, 130 Ctrl-C."
 )]
 pub struct Cli {
     /// The options that all commands share: how to connect, and what is shown.
@@ -88,9 +144,12 @@ pub struct CommonArgs {
     /// Print results as JSON, one object per line, for scripts.
     #[arg(long, global = true, conflicts_with = "quiet")]
     pub json: bool,
-    /// Print neither progress nor summaries, only results and errors.
+    /// Print only results and errors: no progress, no summaries, no messages of the server.
     #[arg(short, long, global = true)]
     pub quiet: bool,
+    /// Append a line for each event to this file. It is created for its owner alone, and never contains passwords.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub log: Option<PathBuf>,
 }
 
 /// The command to run instead of a shell.

@@ -40,6 +40,7 @@ pub mod runner;
 mod server_words;
 pub mod session;
 pub mod stat;
+mod stream;
 pub mod sum;
 pub mod sync;
 pub mod tail;

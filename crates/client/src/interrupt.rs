@@ -1,20 +1,33 @@
 //! Ctrl-C while a command runs: the first SIGINT asks it to stop, the second one ends the program.
 
 use std::future::Future;
-use std::io::{self, Write as _};
+use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, Waker};
 
 use parking_lot::Mutex;
+use signal_hook::consts::SIGINT;
+use signal_hook::low_level::emulate_default_handler;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-/// The exit code that a shell reports for a program that SIGINT has ended.
+use crate::report;
+
+/// The exit code that a shell reports for a program that SIGINT has ended. With this code, the program ends by that
+/// signal: see [`end_process`].
 pub const EXIT_CODE: u8 = 130;
 
-/// Runs work that `stop` can stop. SIGINT cancels the token; a second SIGINT ends the process with code 130, whatever
-/// the work does.
+/// Ends this process by SIGINT, as if it had no handler for that signal. A shell that runs a loop ends the loop only if
+/// the program was ended by the signal; an exit code would not do.
+pub fn end_process() -> ! {
+    // It only returns if the signal is not known.
+    let _ = emulate_default_handler(SIGINT);
+    std::process::exit(i32::from(EXIT_CODE))
+}
+
+/// Runs work that `stop` can stop. SIGINT cancels the token; a second SIGINT ends the process, whatever the
+/// work does.
 ///
 /// After the first call SIGINT no longer ends the process by itself. A prompt for a secret needs that, too.
 pub async fn guard<T>(stop: CancellationToken, work: impl Future<Output = T>) -> T {
@@ -43,14 +56,14 @@ async fn watch(mut signals: Signal, stop: CancellationToken) {
         match *MEANING.lock() {
             SigintMeaning::Ignore => continue,
             SigintMeaning::StopQuietly => {}
-            SigintMeaning::Stop => say("stopping… (Ctrl-C again to end at once)"),
+            SigintMeaning::Stop => report::message("stopping… (Ctrl-C again to end at once)"),
         }
         break;
     }
     HEARD.fetch_add(1, Ordering::Relaxed);
     stop.cancel();
     if signals.recv().await.is_some() {
-        std::process::exit(i32::from(EXIT_CODE));
+        end_process();
     }
 }
 
@@ -81,11 +94,6 @@ impl Drop for MeaningGuard {
     fn drop(&mut self) {
         *MEANING.lock() = self.0;
     }
-}
-
-fn say(message: &str) {
-    // If standard error is closed, the message is lost.
-    let _ = writeln!(io::stderr().lock(), "{message}");
 }
 
 /// Remembers whether SIGINT came, also between two commands.

@@ -12,7 +12,8 @@
 //! remote               one server: one connection at a time, with a new one when it breaks
 //! link                 one SFTP channel, and the operations on it
 //! connect              from a destination to a signed-in connection
-//! output, plan, names, interrupt, local_attributes      no network
+//! report, interrupt    errors and messages on standard error; Ctrl-C
+//! output, event_log, plan, names, local_attributes      no network
 //! ```
 //!
 //! A new verb is one file and one line: [`commands`] says how.
@@ -23,6 +24,7 @@
 pub mod cli;
 pub mod commands;
 pub mod connect;
+pub mod event_log;
 pub mod globs;
 pub mod interrupt;
 pub mod link;
@@ -32,6 +34,7 @@ pub mod output;
 pub mod plan;
 pub mod progress;
 pub mod remote;
+pub mod report;
 pub mod run;
 pub mod shell;
 pub mod sync;

@@ -2,9 +2,6 @@
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
-
 fn main() -> ExitCode {
-    let words = homeport::cli::words(std::env::args_os());
-    homeport::run::run(homeport::cli::Cli::parse_from(words))
+    homeport::run::run_line(std::env::args_os().collect())
 }

@@ -1,7 +1,14 @@
 //! How results and messages are shown: as text for the user, for a script (`--json`, one object for each event or
 //! line), or only errors. Other modules say what is shown.
 
+pub mod columns;
+mod stdout;
+
 use std::io::{self, Write as _};
+
+pub use stdout::Stdout;
+
+use serde_json::Value;
 
 use base::error::{Error, Result};
 use base::visible::hex;
@@ -17,7 +24,7 @@ pub enum Style {
     Words,
     /// As JSON, one object a line.
     Json,
-    /// Errors and results are shown, but no progress and no summaries.
+    /// Only errors and results are shown: no progress, no summaries, no warnings and no messages.
     Quiet,
 }
 
@@ -26,6 +33,8 @@ pub enum Style {
 pub struct Output {
     /// How results and progress are shown.
     pub style: Style,
+    /// Whether standard input may be the content of a file. In the shell it is not: commands come from there.
+    pub stdin_is_content: bool,
 }
 
 /// Writes results to standard output. If the reader has closed the pipe, as in `| head`, the program ends.
@@ -37,11 +46,15 @@ pub fn print_bytes(bytes: &[u8]) -> Result<()> {
     let written = out.write_all(bytes).and_then(|()| out.flush());
     written.map_err(|error| {
         if error.kind() == io::ErrorKind::BrokenPipe {
-            // The same end as for programs that SIGPIPE ends: `| head` has read enough.
-            std::process::exit(BROKEN_PIPE);
+            end_by_broken_pipe();
         }
         Error::new("cannot write to standard output").because(error)
     })
+}
+
+/// Ends the program as SIGPIPE ends others: `| head` has read enough.
+pub fn end_by_broken_pipe() -> ! {
+    std::process::exit(BROKEN_PIPE)
 }
 
 /// Writes text to standard output.
@@ -56,18 +69,30 @@ pub fn print(text: &str) -> Result<()> {
 ///
 /// # Errors
 /// Those of [`print_bytes`].
-pub fn print_json(object: &serde_json::Value) -> Result<()> {
-    print(&format!("{object}\n"))
+pub fn print_json(object: &Value) -> Result<()> {
+    print(&format!("{}\n", versioned(object.clone())))
 }
 
-/// Adds the path to a JSON object. JSON has no bytes: a path that is not UTF-8 is shown as well as it can be, with its
+/// The version of the JSON objects, in their member `v`. It changes when a member changes its meaning or goes away; new
+/// members do not change it.
+pub const JSON_VERSION: u8 = 1;
+
+/// Adds the version to a JSON object.
+pub fn versioned(mut object: Value) -> Value {
+    if let Some(object) = object.as_object_mut() {
+        object.insert("v".to_owned(), JSON_VERSION.into());
+    }
+    object
+}
+
+/// Adds the path and the version to a JSON object. JSON has no bytes: a path that is not UTF-8 is shown as well as it can be, with its
 /// bytes in hexadecimal digits beside it.
-pub fn about(path: &[u8], mut object: serde_json::Value) -> serde_json::Value {
+pub fn about(path: &[u8], mut object: Value) -> Value {
     if let Some(object) = object.as_object_mut() {
         object.insert("path".to_owned(), String::from_utf8_lossy(path).into());
         if std::str::from_utf8(path).is_err() {
             object.insert("path_hex".to_owned(), hex(path).into());
         }
     }
-    object
+    versioned(object)
 }

@@ -53,6 +53,8 @@ pub enum Conflict {
     Longer,
     /// A download would grow as a `.part` file that is there, and that is not a beginning of it.
     Part,
+    /// A file is there. It cannot be compared with a source that can be read only once.
+    Exists,
     /// A directory is there. No file replaces it.
     Directory,
     /// Something is there that is not a regular file. No file replaces it.
@@ -63,7 +65,7 @@ impl Conflict {
     /// Whether overwriting resolves the conflict.
     pub fn may_overwrite(self) -> bool {
         match self {
-            Self::Differs | Self::NoPart | Self::Shorter | Self::Longer | Self::Part => true,
+            Self::Differs | Self::NoPart | Self::Shorter | Self::Longer | Self::Part | Self::Exists => true,
             Self::Directory | Self::Other => false,
         }
     }
@@ -77,6 +79,7 @@ impl fmt::Display for Conflict {
             Self::Shorter => "a shorter file is there",
             Self::Longer => "a longer file is there",
             Self::Part => "its .part file exists, and is not a beginning of the file on the server",
+            Self::Exists => "a file is there",
             Self::Directory => "a directory is there",
             Self::Other => "something is there that is not a file",
         })

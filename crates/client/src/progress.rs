@@ -8,6 +8,7 @@
 mod bars;
 mod json;
 mod line;
+mod logged;
 mod plain;
 mod quiet;
 mod rate;
@@ -25,12 +26,22 @@ use std::time::Duration;
 use super::transfer::Summary;
 use super::transfer::progress_hub::{ProgressObserver, Totals};
 use crate::output::Style;
+use crate::report;
 use base::size::Size;
 
 pub use json::summary as summary_event;
 
+/// Where the objects for scripts go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EventTarget {
+    /// Standard output, as all results.
+    Stdout,
+    /// Standard error, because the content of files goes to standard output.
+    Stderr,
+}
+
 /// The observer that shows transfers in this style, and the counters that it shares with them.
-pub fn observer(style: Style) -> (Arc<Totals>, Box<dyn ProgressObserver>) {
+pub fn observer(style: Style, events: EventTarget) -> (Arc<Totals>, Box<dyn ProgressObserver>) {
     let totals = Arc::<Totals>::default();
     let observer: Box<dyn ProgressObserver> = match style {
         Style::Words if can_draw() => Box::new(bars::Bars::start(
@@ -38,8 +49,15 @@ pub fn observer(style: Style) -> (Arc<Totals>, Box<dyn ProgressObserver>) {
             bars::BarTarget::of_stderr(),
         )),
         Style::Words => Box::new(plain::PlainLines::new(io::stderr())),
-        Style::Json => Box::new(json::JsonLines::start(io::stdout())),
+        Style::Json => match events {
+            EventTarget::Stdout => Box::new(json::JsonLines::start(io::stdout())),
+            EventTarget::Stderr => Box::new(json::JsonLines::start(io::stderr())),
+        },
         Style::Quiet => Box::new(quiet::ErrorsOnly::new(io::stderr())),
+    };
+    let observer: Box<dyn ProgressObserver> = match report::event_log() {
+        Some(log) => Box::new(logged::Logged { shown: observer, log }),
+        None => observer,
     };
     (totals, observer)
 }

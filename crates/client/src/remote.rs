@@ -6,7 +6,7 @@
 pub mod prompts_above_progress;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::Mutex;
 
@@ -103,11 +103,12 @@ impl Remote {
         }
         for (number, pause) in PAUSES.iter().enumerate() {
             self.show(&format!(
-                "{lost}; connecting again ({} of {})",
+                "{lost}; connecting again in {} s ({} of {})",
+                pause.as_secs_f32(),
                 number + 1,
                 PAUSES.len()
             ));
-            tokio::time::sleep(*pause).await;
+            self.wait(*pause).await;
             match dial(&self.destination, &self.credentials, &self.prompts).await {
                 Ok(link) => {
                     *current = Arc::new(link);
@@ -124,6 +125,13 @@ impl Remote {
             }
         }
         Err(lost.into())
+    }
+
+    /// Waits before an attempt to connect, and has the display count down.
+    async fn wait(&self, pause: Duration) {
+        self.screen_prompts.reconnecting(Some(Instant::now() + pause));
+        tokio::time::sleep(pause).await;
+        self.screen_prompts.reconnecting(None);
     }
 
     /// The current connection if it is up. This never reconnects, prompts or waits.
@@ -152,6 +160,11 @@ impl Remote {
     /// The prompts for the user.
     pub fn prompts(&self) -> &Arc<dyn Prompts> {
         &self.prompts
+    }
+
+    /// The name of the user on the server.
+    pub fn user(&self) -> &str {
+        &self.destination.sign_in.user
     }
 
     /// The host as it was given on the command line.

@@ -1,24 +1,27 @@
 //! `homeport` from the command line to the exit code: the task ([`task`]), signing in ([`sign_in`]), and running it.
 
 mod failure;
+mod reported_prompts;
 mod sign_in;
 mod task;
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt as _;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use clap::Parser as _;
 use tokio::runtime::{Builder, Runtime};
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::{Cli, CommonArgs, ProgramCommand};
+use crate::cli::{self, Cli, CommonArgs, MANUAL, ProgramCommand};
 use crate::commands::{self, Session, UsageError};
 use crate::connect::Target;
+use crate::event_log::EventLog;
 use crate::link::RemoteError;
 use crate::output::{self, Output, Style};
-use crate::{interrupt, shell};
+use crate::{interrupt, report, shell};
 use base::error::{Error, Result};
 use base::manual;
 use base::visible::printable;
@@ -26,18 +29,50 @@ use failure::CommandFailure;
 use sign_in::signed_in;
 use task::Task;
 
+/// The exit code for a command line that is wrong.
+const USAGE: u8 = 2;
 /// The longest wait until the disconnect message is sent.
 const DISCONNECT_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// Parses the words of the command line, the name of the program first, and runs them. Returns the exit code.
+pub fn run_line(words: Vec<OsString>) -> ExitCode {
+    let words = cli::words(words.into_iter());
+    let mut options = words.iter().take_while(|word| word.as_os_str() != "--");
+    let wants_json = options.any(|word| word.as_os_str() == "--json");
+    match Cli::try_parse_from(words) {
+        Ok(cli) => run(cli),
+        Err(error) if wants_json && error.use_stderr() => {
+            report::install(Style::Json, None);
+            report::error(&usage_error(&error));
+            ExitCode::from(USAGE)
+        }
+        // That prints help and the version, too.
+        Err(error) => error.exit(),
+    }
+}
+
+/// What is wrong with a command line, in one sentence: the usage follows in clap's next paragraph.
+fn usage_error(error: &clap::Error) -> String {
+    let text = error.to_string();
+    let first = text.split("\n\n").next().unwrap_or_default();
+    let words: Vec<&str> = first.split_whitespace().collect();
+    let words = words.join(" ");
+    words.strip_prefix("error: ").unwrap_or(&words).to_owned()
+}
 
 /// Runs the command line, and returns the exit code.
 pub fn run(cli: Cli) -> ExitCode {
     let code = match try_run(cli) {
         Ok(code) => code,
         Err(CommandFailure { code, error }) => {
-            eprintln!("homeport: {error}");
+            report::error(&error);
             code
         }
     };
+    report::record("ended", &format!("exit code {code}"));
+    if code == interrupt::EXIT_CODE {
+        interrupt::end_process();
+    }
     // A thread that waits for input at the terminal must not delay the exit.
     std::process::exit(i32::from(code))
 }
@@ -54,13 +89,21 @@ fn try_run(cli: Cli) -> std::result::Result<u8, CommandFailure> {
             return Ok(0);
         }
         Some(ProgramCommand::Man { dir }) => {
-            manual::pages::<Cli>(&dir)?;
+            manual::pages::<Cli>(&dir, &MANUAL)?;
             return Ok(0);
         }
         Some(ProgramCommand::Server(command)) => Some(command),
         None => None,
     };
+    let style = match (cli.common.json, cli.common.quiet) {
+        (true, _) => Style::Json,
+        (_, true) => Style::Quiet,
+        _ => Style::Words,
+    };
+    let log = cli.common.log.as_deref().map(EventLog::open).transpose();
+    report::install(style, log?);
     let task = Task::new(command, cli.target)?;
+    report::record("started", &task.description());
     let runtime = match task {
         // A second thread keeps the connection alive while a line is typed.
         Task::Shell(_) => Builder::new_multi_thread().worker_threads(1).enable_all().build(),
@@ -68,12 +111,11 @@ fn try_run(cli: Cli) -> std::result::Result<u8, CommandFailure> {
         _ => Builder::new_current_thread().enable_all().build(),
     };
     let runtime = runtime.map_err(|error| Error::new("cannot start the event loop").because(error))?;
-    let style = match (cli.common.json, cli.common.quiet) {
-        (true, _) => Style::Json,
-        (_, true) => Style::Quiet,
-        _ => Style::Words,
+    let stdin_is_content = matches!(task, Task::Command(..));
+    let output = Output {
+        style,
+        stdin_is_content,
     };
-    let output = Output { style };
     let code = work(&runtime, &task, &cli.common, output);
     // A thread that waits for input at the terminal must not delay the exit.
     runtime.shutdown_background();
@@ -107,7 +149,10 @@ fn work(
             session.set_stop(stop.clone());
             let code = task.run(&session).await;
             disconnect(&session).await;
-            Ok(code)
+            Ok(match interrupt::count() {
+                0 => code,
+                _ => interrupt::EXIT_CODE,
+            })
         })),
     }
 }

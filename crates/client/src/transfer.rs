@@ -11,6 +11,7 @@
 //! the [`progress_hub`].
 
 mod attempt;
+mod conflict_question;
 mod context;
 mod decide;
 mod digest;
@@ -20,6 +21,7 @@ mod engine;
 pub mod error;
 mod file_sink;
 pub mod free_space;
+pub mod idle_clock;
 mod job;
 mod open_files;
 mod outcome;
@@ -29,6 +31,7 @@ mod prover;
 mod range_prover;
 mod read_pump;
 mod settings;
+pub mod stream;
 mod summary;
 mod upload;
 mod write_pump;

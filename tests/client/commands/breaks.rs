@@ -85,7 +85,7 @@ fn ctrl_c_stops_a_transfer_with_a_hint() {
         &sandbox.stored("f"),
         "-INT",
     )
-    .expect_code(4)
+    .expect_interrupted()
     .expect_stderr(&["stopping", "run the same command again"]);
     sandbox
         .run(["put", "f", &sandbox.remote("")])

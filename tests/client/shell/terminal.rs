@@ -111,7 +111,7 @@ fn the_shell_works_in_a_terminal() {
     terminal.at_prompt("/", "cd do\t\r", "\n");
     terminal.at_prompt("/docs", "rm d\t\t", "deep/");
     terminal.wait_for_output("dull");
-    terminal.wait_for_output("homeport:/docs> rm d");
+    terminal.wait_for_output("@127.0.0.1:/docs> rm d");
     terminal.type_keys(CTRL_C);
     terminal.at_prompt("/docs", "get 'a\t\r", "\n");
     terminal.at_prompt("/docs", "cd -\r", "/\r\n");
@@ -221,6 +221,6 @@ fn ctrl_c_ends_a_script_even_where_a_command_may_fail() {
     rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
     wait_for("the end of the script", || test.0.try_wait().unwrap().is_some());
     output.read_to_string(&mut said).unwrap();
-    assert!(said.contains("[stopped]\n[left 4]"), "{said}");
+    assert!(said.contains("[stopped]\n[left 130]"), "{said}");
     assert!(!said.contains("[Ls"), "{said}");
 }

@@ -252,7 +252,10 @@ async fn a_walk_starts_again_after_its_connection_was_cut() {
     }
     let session = Session::new(
         Arc::clone(&client.remote),
-        Output { style: Style::Quiet },
+        Output {
+            style: Style::Quiet,
+            ..Output::default()
+        },
         b"/".to_vec(),
     );
     let args = TransferArgs {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use homeport::connect::{ConfigFile, Credentials, Unattended};
 use homeport::remote::Remote;
@@ -169,6 +169,10 @@ impl ProgressObserver for Recorder {
         assert!(before.is_none(), "a file that ended twice");
     }
 
+    fn fail(&self, name: &str, why: &str) {
+        self.warn(&format!("{name}: FAILED: {why}"));
+    }
+
     fn warn(&self, message: &str) {
         self.0.warnings.lock().unwrap().push(message.to_owned());
     }
@@ -176,4 +180,6 @@ impl ProgressObserver for Recorder {
     fn pause(&self, ask: &mut dyn FnMut()) {
         ask();
     }
+
+    fn reconnecting(&self, _at: Option<Instant>) {}
 }

@@ -40,7 +40,10 @@ fn options() -> SyncOptions {
 async fn run(client: &Client, direction: Direction, local: &str, remote: &str) -> Result<u8, String> {
     let session = SyncSession {
         remote: Arc::clone(&client.remote),
-        output: Output { style: Style::Quiet },
+        output: Output {
+            style: Style::Quiet,
+            ..Output::default()
+        },
         stop: CancellationToken::new(),
     };
     let trees = Trees {

@@ -9,7 +9,6 @@ use clap::{ArgAction, Args};
 use serde_json::json;
 
 use super::candidates::Candidates;
-use super::ls_output::for_output;
 use super::server_words::{BareHost, UsageError, take_server, words_or_current_directory};
 use super::session::{RemotePath, Session};
 use super::tree_reader::{TreeBatch, TreeEvent, TreeReader};
@@ -17,7 +16,7 @@ use super::verb::Verb;
 use crate::connect::Target;
 use crate::link::Link;
 use crate::names::join;
-use crate::output::{Style, about, print_bytes, print_json};
+use crate::output::{Stdout, Style, about, print_bytes, print_json};
 use base::error::Result;
 use base::size::Size;
 
@@ -248,6 +247,6 @@ fn show(session: &Session, args: &DuArgs, place: &RemotePath, total: Total) -> R
         (_, true) => total.bytes.to_string(),
         _ => total.bytes.div_ceil(1024).to_string(),
     };
-    let name = for_output(&place.shown);
+    let name = Stdout::of_this_process().name(&place.shown);
     print_bytes(&[amount.as_bytes(), b"\t", &name, b"\n"].concat())
 }

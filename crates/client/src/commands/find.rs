@@ -13,7 +13,6 @@ use sftp_wire::{Attributes, FileType};
 use super::candidates::Candidates;
 use super::details;
 use super::find_tests::{AgeTest, EntryType, SizeTest};
-use super::ls_output::for_output;
 use super::server_words::{BareHost, UsageError, take_server, words_or_current_directory};
 use super::session::{RemotePath, Session};
 use super::tree_reader::{TreeEvent, TreeReader};
@@ -21,7 +20,7 @@ use super::verb::Verb;
 use crate::connect::Target;
 use crate::link::Link;
 use crate::names::{join, last};
-use crate::output::{Style, about, print_bytes, print_json};
+use crate::output::{Stdout, Style, about, print_bytes, print_json};
 use base::error::Result;
 use base::glob::{Pattern, parse};
 
@@ -205,7 +204,7 @@ fn show(session: &Session, args: &FindArgs, found: &RemotePath, attrs: &Attribut
     }
     let mut line = match args.null {
         true => found.shown.clone(),
-        false => for_output(&found.shown),
+        false => Stdout::of_this_process().name(&found.shown).into_owned(),
     };
     line.push(if args.null { 0 } else { b'\n' });
     print_bytes(&line)

@@ -11,6 +11,7 @@ use clap::Args;
 use super::candidates::Candidates;
 use super::server_words::{BareHost, UsageError, take_server};
 use super::session::{RemotePath, Session};
+use super::stream::{get_to_stdout, is_stream};
 use super::transfer::{TargetKind, TransferArgs, TransferRoutes, TransferRun, insufficient_space};
 use super::verb::Verb;
 use super::walk::{into_local, is_inside};
@@ -22,7 +23,9 @@ use base::glob::{escape, unescape};
 
 /// Fetch files from the server
 #[derive(Debug, Clone, PartialEq, Eq, Default, Args)]
-#[command(after_help = "Examples:\n  homeport get HOST:backup.tar\n  homeport get -r HOST:photos .")]
+#[command(
+    after_help = "Examples:\n  homeport get HOST:backup.tar\n  homeport get -r HOST:photos .\n  homeport get HOST:x.tar - | tar t"
+)]
 pub struct GetArgs {
     /// The options, the files, and their destination.
     #[command(flatten)]
@@ -33,6 +36,12 @@ pub struct GetArgs {
 impl Verb for GetArgs {
     async fn run(&self, session: &Arc<Session>) -> Result<u8> {
         let words = &self.transfer.words;
+        if let [sources @ .., target] = &words[..]
+            && !sources.is_empty()
+            && is_stream(target)
+        {
+            return get_to_stdout(session, &self.transfer, sources).await;
+        }
         // A single file goes to the current directory. The last of several words is the destination.
         let (sources, target) = match words.split_last() {
             Some((target, sources)) if !sources.is_empty() => (sources, one_local(target)),

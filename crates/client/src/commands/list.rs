@@ -21,6 +21,13 @@ macro_rules! verbs {
                 }
             }
 
+            /// The name of the verb.
+            pub fn name(&self) -> &'static str {
+                match self {
+                    $(Self::$name(_) => stringify!($name),)*
+                }
+            }
+
             /// The verb with its arguments, to be changed.
             pub fn verb_mut(&mut self) -> &mut dyn Verb {
                 match self {

@@ -50,6 +50,9 @@ pub struct LsArgs {
     /// Show one name per line, even in a terminal.
     #[arg(short = '1')]
     pub single: bool,
+    /// End each name with a NUL byte instead of a line end, for xargs -0.
+    #[arg(short = '0', long)]
+    pub null: bool,
     /// Show the newest files first.
     #[arg(short = 't', conflicts_with = "by_size")]
     pub by_time: bool,
@@ -93,6 +96,7 @@ impl LsArgs {
             human: self.human,
             classify: self.classify,
             single: self.single,
+            null: self.null,
         }
     }
 }
@@ -119,7 +123,7 @@ async fn ls(session: &Arc<Session>, args: &LsArgs) -> Result<u8> {
         }
     }
     let several = directories.len() + usize::from(!files.is_empty()) > 1;
-    let mut heading = Heading::new(session, several || args.recursive);
+    let mut heading = Heading::new(session, several || args.recursive, args.null);
     if !files.is_empty() {
         sort(&mut files, args);
         show(session, args.format(), &link, &session.directory(), &files).await?;

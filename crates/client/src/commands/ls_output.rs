@@ -1,18 +1,15 @@
 //! What `ls` prints of entries: columns of names, a line for each with its details, or JSON.
 
-use std::io::{self, IsTerminal as _};
-
 use serde_json::json;
 use sftp_wire::{Attributes, FileType, Reply, Request};
-use unicode_width::UnicodeWidthStr as _;
 
 use super::details;
 use super::session::Session;
 use crate::link::{Link, Name, OwnerIds, OwnerNames};
 use crate::names::{join, last};
-use crate::output::{Style, about, print_bytes, print_json};
+use crate::output::columns::width;
+use crate::output::{Stdout, Style, about, print_bytes, print_json};
 use base::error::{Error, Result};
-use base::visible::printable;
 
 /// The gap between columns, in characters.
 const GAP: usize = 2;
@@ -30,19 +27,24 @@ pub(super) struct LsFormat {
     pub classify: bool,
     /// Whether there is one name per line, even in a terminal.
     pub single: bool,
+    /// Whether a NUL byte ends each line.
+    pub null: bool,
 }
 
 /// The headings of several lists.
 pub(super) struct Heading {
     wanted: bool,
+    null: bool,
     first: bool,
 }
 
 impl Heading {
-    /// Headings for a list of several directories, unless the output is for a script that reads JSON.
-    pub(super) fn new(session: &Session, several: bool) -> Self {
+    /// Headings for a list of several directories, unless the output is for a script that reads JSON. With `null`, a
+    /// NUL byte ends each.
+    pub(super) fn new(session: &Session, several: bool, null: bool) -> Self {
         Self {
             wanted: several && session.output.style != Style::Json,
+            null,
             first: true,
         }
     }
@@ -57,20 +59,14 @@ impl Heading {
         if !self.wanted {
             return Ok(());
         }
-        let blank = if std::mem::replace(&mut self.first, false) {
-            ""
-        } else {
-            "\n"
+        let is_first = std::mem::replace(&mut self.first, false);
+        let (blank, end) = match (self.null, is_first) {
+            (true, _) => ("", ":\0"),
+            (false, true) => ("", ":\n"),
+            (false, false) => ("\n", ":\n"),
         };
-        print_bytes(&[blank.as_bytes(), &for_output(shown), b":\n"].concat())
-    }
-}
-
-/// A name as it is printed: escaped for a terminal, and as it is for a program that reads it.
-pub(super) fn for_output(name: &[u8]) -> Vec<u8> {
-    match io::stdout().is_terminal() {
-        true => printable(name).into_bytes(),
-        false => name.to_vec(),
+        let name = Stdout::of_this_process().name(shown);
+        print_bytes(&[blank.as_bytes(), &name, end.as_bytes()].concat())
     }
 }
 
@@ -87,29 +83,32 @@ pub(super) async fn show(
             .iter()
             .try_for_each(|entry| print_json(&as_json(entry, directory)));
     }
-    let signs = format.classify || io::stdout().is_terminal();
-    let names: Vec<Vec<u8>> = entries
-        .iter()
-        .map(|entry| {
-            let mut name = for_output(&entry.name);
-            // In a terminal directories are marked without being asked for, except behind the d of a long line.
-            if signs && (format.classify || !format.long) {
-                name.extend(sign(&entry.attrs, format.classify));
-            }
-            name
-        })
-        .collect();
     match format.long {
-        true => long_lines(format, link, directory, entries, names).await,
-        false => columns(&names, format.single),
+        true => long_lines(format, link, directory, entries).await,
+        false => print_bytes(&columns(entries, format, Stdout::of_this_process())),
     }
 }
 
-/// The sign behind a name: `/` for a directory, and with `-F` others as ls(1) has them.
-fn sign(attrs: &Attributes, all: bool) -> Option<u8> {
+/// The name of an entry as it is shown, with the signs that are asked for. In a terminal directories are marked without
+/// being asked for, but behind the d of a long line by their colour alone.
+fn shown(entry: &Name, format: LsFormat, stdout: Stdout) -> Vec<u8> {
+    let is_directory = entry.attrs.is_directory() == Some(true);
+    let mut name = match (is_directory, format.long && !format.classify) {
+        (true, false) => stdout.directory(&entry.name),
+        (true, true) => stdout.directory_name(&entry.name),
+        (false, _) => stdout.name(&entry.name),
+    }
+    .into_owned();
+    if format.classify && !(is_directory && name.ends_with(b"/")) {
+        name.extend(sign(&entry.attrs));
+    }
+    name
+}
+
+/// The sign behind a name, as ls(1) has them.
+fn sign(attrs: &Attributes) -> Option<u8> {
     match attrs.file_type()? {
         FileType::Directory => Some(b'/'),
-        _ if !all => None,
         FileType::Symlink => Some(b'@'),
         FileType::Fifo => Some(b'|'),
         FileType::Socket => Some(b'='),
@@ -119,13 +118,8 @@ fn sign(attrs: &Attributes, all: bool) -> Option<u8> {
 }
 
 /// Prints a line for each entry: type and permissions, owner and group, size, local time, name.
-async fn long_lines(
-    format: LsFormat,
-    link: &Link,
-    directory: &[u8],
-    entries: &[Name],
-    names: Vec<Vec<u8>>,
-) -> Result<()> {
+async fn long_lines(format: LsFormat, link: &Link, directory: &[u8], entries: &[Name]) -> Result<()> {
+    let stdout = Stdout::of_this_process();
     let mut ids = OwnerIds::default();
     entries.iter().for_each(|entry| ids.add(&entry.attrs));
     let owners = OwnerNames::of(link, &ids)
@@ -143,38 +137,38 @@ async fn long_lines(
             ]
         })
         .collect();
-    let width = |column: usize| {
+    let widest = |column: usize| {
         let widths = rows
             .iter()
             .filter_map(|row| row.get(column))
-            .map(|cell| cell.width());
+            .map(|cell| width(cell));
         widths.max().unwrap_or(0)
     };
-    let (user_width, group_width, size_width) = (width(1), width(2), width(3));
+    let (user_width, group_width, size_width) = (widest(1), widest(2), widest(3));
     for (number, chunk) in entries.chunks(LINKS).enumerate() {
         let targets = targets(link, directory, chunk).await;
         let mut out = Vec::new();
         let from = number * LINKS;
-        for ((row, name), target) in rows.iter().zip(&names).skip(from).zip(targets) {
+        for ((row, entry), target) in rows.iter().zip(entries).skip(from).zip(targets) {
             let [mode, user, group, size, time] = row;
             let user = pad(user, user_width);
             let group = pad(group, group_width);
             out.extend_from_slice(format!("{mode} {user} {group} {size:>size_width$} {time} ").as_bytes());
-            out.extend_from_slice(name);
+            out.extend_from_slice(&shown(entry, format, stdout));
             if let Some(target) = target {
                 out.extend_from_slice(b" -> ");
-                out.extend_from_slice(&for_output(&target));
+                out.extend_from_slice(&stdout.name(&target));
             }
-            out.push(b'\n');
+            out.push(if format.null { 0 } else { b'\n' });
         }
         print_bytes(&out)?;
     }
     Ok(())
 }
 
-/// A cell with spaces behind it, up to this width.
-fn pad(cell: &str, width: usize) -> String {
-    let spaces = width.saturating_sub(cell.width());
+/// A cell with spaces behind it, up to this many columns.
+fn pad(cell: &str, columns: usize) -> String {
+    let spaces = columns.saturating_sub(width(cell));
     format!("{cell}{:spaces$}", "")
 }
 
@@ -216,31 +210,37 @@ fn as_json(entry: &Name, directory: &[u8]) -> serde_json::Value {
     about(&path, object)
 }
 
-/// Prints one name per line, or as many columns as fit into the terminal.
-fn columns(names: &[Vec<u8>], single: bool) -> Result<()> {
-    let width = match !single && io::stdout().is_terminal() {
-        true => rustix::termios::tcgetwinsize(io::stdout()).map_or(80, |size| usize::from(size.ws_col)),
-        false => 0,
-    };
-    let widths: Vec<usize> = names
-        .iter()
-        .map(|name| String::from_utf8_lossy(name).width())
-        .collect();
-    let widest = widths.iter().max().unwrap_or(&0) + GAP;
-    let columns = (width / widest).max(1);
-    let rows = names.len().div_ceil(columns);
+/// One name per line, or as many columns as fit into the terminal.
+fn columns(entries: &[Name], format: LsFormat, stdout: Stdout) -> Vec<u8> {
     let mut out = Vec::new();
+    let room = stdout.columns().filter(|_| !format.single && !format.null);
+    let Some(room) = room else {
+        for entry in entries {
+            out.extend_from_slice(&shown(entry, format, stdout));
+            out.push(if format.null { 0 } else { b'\n' });
+        }
+        return out;
+    };
+    let plain = Stdout::Terminal {
+        columns: room,
+        colour: false,
+    };
+    let width_of = |entry| width(&String::from_utf8_lossy(&shown(entry, format, plain)));
+    let widths: Vec<usize> = entries.iter().map(width_of).collect();
+    let widest = widths.iter().max().unwrap_or(&0) + GAP;
+    // The last column needs no gap.
+    let columns = ((room + GAP) / widest).max(1);
+    let rows = entries.len().div_ceil(columns);
     for row in 0..rows {
-        let cells = names.iter().zip(&widths).skip(row).step_by(rows);
-        for (number, (name, width)) in cells.enumerate() {
-            let is_last = row + (number + 1) * rows >= names.len();
-            out.extend_from_slice(name);
-            let padding = if is_last { 0 } else { widest.saturating_sub(*width) };
-            out.resize(out.len() + padding, b' ');
+        let mut missing = 0;
+        for (entry, width) in entries.iter().zip(&widths).skip(row).step_by(rows) {
+            out.resize(out.len() + missing, b' ');
+            out.extend_from_slice(&shown(entry, format, stdout));
+            missing = widest.saturating_sub(*width);
         }
         out.push(b'\n');
     }
-    print_bytes(&out)
+    out
 }
 
 #[cfg(test)]
@@ -259,24 +259,75 @@ mod tests {
         assert_eq!(object["type"], "unknown");
     }
 
-    #[test]
-    fn signs_are_those_of_ls() {
-        let check = |mode: u32, all: Option<u8>, plain: Option<u8>| {
-            let attrs = Attributes {
+    fn format(null: bool, classify: bool) -> LsFormat {
+        LsFormat {
+            long: false,
+            human: false,
+            classify,
+            single: false,
+            null,
+        }
+    }
+
+    fn entry(name: &'static str, mode: u32) -> Name {
+        Name {
+            name: name.into(),
+            long: Default::default(),
+            attrs: Attributes {
                 permissions: Some(mode),
                 ..Attributes::default()
-            };
-            assert_eq!(
-                (sign(&attrs, true), sign(&attrs, false)),
-                (all, plain),
-                "{mode:o}"
-            );
+            },
+        }
+    }
+
+    #[test]
+    fn names_stand_in_columns_in_a_terminal_alone() {
+        let entries = [
+            entry("a", 0o100644),
+            entry("世界", 0o040755),
+            entry("b\n", 0o100644),
+        ];
+        let terminal = |columns, colour| Stdout::Terminal { columns, colour };
+        for (null, stdout, expected) in [
+            (false, Stdout::Raw, "a\n世界\nb\n\n"),
+            (true, Stdout::Raw, "a\0世界\0b\n\0"),
+            (true, terminal(80, false), "a\0世界/\0b\\n\0"),
+            (false, terminal(19, false), "a      世界/  b\\n\n"),
+            (false, terminal(18, false), "a      b\\n\n世界/\n"),
+            (false, terminal(1, true), "a\n\x1b[1;34m世界\x1b[0m/\nb\\n\n"),
+        ] {
+            let out = columns(&entries, format(null, false), stdout);
+            assert_eq!(String::from_utf8(out).unwrap(), expected, "{stdout:?}");
+        }
+        assert!(columns(&[], format(false, false), terminal(80, true)).is_empty());
+    }
+
+    #[test]
+    fn signs_are_those_of_ls() {
+        let terminal = Stdout::Terminal {
+            columns: 80,
+            colour: false,
         };
-        check(0o040_755, Some(b'/'), Some(b'/'));
-        check(0o100_755, Some(b'*'), None);
-        check(0o100_644, None, None);
-        check(0o120_777, Some(b'@'), None);
-        check(0o010_644, Some(b'|'), None);
-        check(0o644, None, None);
+        let long = LsFormat {
+            long: true,
+            ..format(false, false)
+        };
+        for (mode, classified, plain) in [
+            (0o040_755, "n/", "n/"),
+            (0o100_755, "n*", "n"),
+            (0o100_644, "n", "n"),
+            (0o120_777, "n@", "n"),
+            (0o010_644, "n|", "n"),
+            (0o644, "n", "n"),
+        ] {
+            let entry = entry("n", mode);
+            for stdout in [Stdout::Raw, terminal] {
+                let signed = shown(&entry, format(false, true), stdout);
+                assert_eq!(signed, classified.as_bytes(), "{mode:o}");
+            }
+            assert_eq!(shown(&entry, format(false, false), terminal), plain.as_bytes());
+            assert_eq!(shown(&entry, format(false, false), Stdout::Raw), b"n");
+            assert_eq!(shown(&entry, long, terminal), b"n");
+        }
     }
 }

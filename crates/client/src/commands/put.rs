@@ -11,6 +11,7 @@ use clap::Args;
 use super::candidates::Candidates;
 use super::server_words::{UsageError, path_word};
 use super::session::Session;
+use super::stream::{is_stream, put_stdin};
 use super::transfer::{TargetKind, TransferArgs, TransferRoutes, TransferRun, insufficient_space, refused};
 use super::verb::Verb;
 use super::walk::into_remote;
@@ -25,7 +26,9 @@ use base::glob::escape;
 
 /// Send files to the server
 #[derive(Debug, Clone, PartialEq, Eq, Default, Args)]
-#[command(after_help = "Examples:\n  homeport put backup.tar HOST:\n  homeport put -r -p photos HOST:")]
+#[command(
+    after_help = "Examples:\n  homeport put backup.tar HOST:\n  homeport put -r -p photos HOST:\n  tar c . | homeport put - HOST:x.tar"
+)]
 pub struct PutArgs {
     /// The options, the files, and their destination.
     #[command(flatten)]
@@ -40,6 +43,9 @@ impl Verb for PutArgs {
             Some((target, sources)) if !sources.is_empty() => (sources, session.path(target)),
             _ => (&words[..], session.directory()),
         };
+        if sources.iter().any(|word| is_stream(word)) {
+            return put_stdin(session, &self.transfer, sources.len(), target).await;
+        }
         let sources = sources
             .iter()
             .flat_map(|word| globs::local(word.as_bytes()))

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 
 use super::list::Command;
 use super::session::Session;
+use crate::report;
 
 /// Runs commands for the shell.
 #[async_trait]
@@ -27,7 +28,7 @@ impl CommandRunner for Runner {
             session.remote.wait_for_questions().await;
         }
         result.unwrap_or_else(|error| {
-            eprintln!("homeport: {error}");
+            report::error(&error);
             1
         })
     }

@@ -13,9 +13,9 @@ use crate::link::Link;
 use crate::names::{below_home, join, resolve};
 use crate::output::Output;
 use crate::remote::Remote;
+use crate::report;
 use base::error::{Error, Result};
 use base::glob::unescape;
-use base::visible::printable;
 
 /// A path on the server, in one form for messages and one for requests.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -106,7 +106,7 @@ impl Session {
 
     /// Prints on standard error what is wrong with a path.
     pub(super) fn complain(&self, path: &[u8], why: &dyn std::fmt::Display) {
-        eprintln!("homeport: {}: {why}", printable(path));
+        report::error_about(path, why);
     }
 
     /// The token that stops the command that runs.

@@ -10,12 +10,11 @@ use sftp_wire::Attributes;
 
 use super::candidates::Candidates;
 use super::details;
-use super::ls_output::for_output;
 use super::refusal::refused;
 use super::session::{RemotePath, Session};
 use super::verb::Verb;
 use crate::link::{Link, OwnerIds, OwnerNames, RemoteError};
-use crate::output::{Style, about, print_bytes, print_json};
+use crate::output::{Stdout, Style, about, print_bytes, print_json};
 use base::error::Result;
 use base::size::Size;
 
@@ -114,14 +113,15 @@ async fn show(
             }),
         ));
     }
-    let mut out = for_output(&found.path);
+    let stdout = Stdout::of_this_process();
+    let mut out = stdout.name(&found.path).into_owned();
     let mut line = |name: &str, value: &[u8]| {
         out.extend_from_slice(format!("\n  {name:<10}").as_bytes());
         out.extend_from_slice(value);
     };
     line("type", details::type_name(&attrs).as_bytes());
     if let Some(target) = &target {
-        line("target", &for_output(target));
+        line("target", &stdout.name(target));
     }
     if let Some(size) = attrs.size {
         let units = if size >= 1024 {

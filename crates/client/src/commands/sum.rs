@@ -1,7 +1,6 @@
 //! `sum`: prints MD5 hashes of files on the server, computed there, in the lines of md5sum.
 
 use std::ffi::OsString;
-use std::io::{self, IsTerminal as _};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -12,11 +11,10 @@ use super::candidates::Candidates;
 use super::session::{RemotePath, Session};
 use super::verb::Verb;
 use crate::link::{Extent, HashAnswer, HashKind, HashQuestion, HashValue, NoHash, hashing};
-use crate::output::{Style, about, print_bytes, print_json};
+use crate::output::{Stdout, Style, about, print_bytes, print_json};
 use base::digest;
 use base::digest::Algorithm;
 use base::error::{Error, Result};
-use base::visible::printable;
 
 /// Show the MD5 hashes of files on the server, computed there
 #[derive(Debug, Clone, PartialEq, Eq, Default, Args)]
@@ -84,9 +82,6 @@ async fn sum(session: &Arc<Session>, args: &SumArgs) -> Result<u8> {
 
 /// The line that md5sum prints for a hash.
 fn line(hash: &HashValue, name: &[u8]) -> Vec<u8> {
-    let name = match io::stdout().is_terminal() {
-        true => printable(name).into_bytes(),
-        false => name.to_vec(),
-    };
+    let name = Stdout::of_this_process().name(name);
     digest::line(digest::Style::default(), Algorithm::Md5, hash.bytes(), &name)
 }

@@ -9,12 +9,11 @@ use clap::Args;
 use super::candidates::Candidates;
 use super::cat::{open_for_reading, print_from};
 use super::follow::follow;
-use super::ls_output::for_output;
 use super::session::{RemotePath, Session};
 use super::verb::Verb;
 use crate::interrupt::{self, SigintMeaning};
 use crate::link::{OpenFile, ReadAhead, RemoteError};
-use crate::output::print_bytes;
+use crate::output::{Stdout, print_bytes};
 use base::error::{Error, Result};
 
 /// The size of the pieces in which a file is searched backwards, in bytes.
@@ -78,7 +77,7 @@ async fn tail(session: &Arc<Session>, args: &TailArgs) -> Result<u8> {
     for (number, found) in files.into_iter().enumerate() {
         if several {
             let blank = if number == 0 { "" } else { "\n" };
-            let name = for_output(&found.shown);
+            let name = Stdout::of_this_process().name(&found.shown);
             print_bytes(&[blank.as_bytes(), b"==> ", &name, b" <==\n"].concat())?;
         }
         if let Err(why) = show(session, args, &found).await? {

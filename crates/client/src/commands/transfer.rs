@@ -18,10 +18,11 @@ use super::walk::{Walk, WalkResult};
 use crate::link::RemoteError;
 use crate::output::{Style, print};
 use crate::plan::{ExistingEntry, Policy};
-use crate::progress;
+use crate::progress::{self, EventTarget};
+use crate::report;
 use crate::transfer::free_space::InsufficientSpace;
 use crate::transfer::progress_hub::{ProgressHub, Totals};
-use crate::transfer::{Engine, HashChoice, SMALL_BYTES, Settings, Verify};
+use crate::transfer::{Engine, HashChoice, SMALL_BYTES, Settings, Summary, Verify};
 use base::error::{Error, Result};
 use base::size::Size;
 use base::visible::printable;
@@ -138,18 +139,29 @@ pub(super) struct TransferRun<'a> {
     args: &'a TransferArgs,
     hub: Arc<ProgressHub>,
     totals: Arc<Totals>,
+    events: EventTarget,
     began: Instant,
 }
 
 impl<'a> TransferRun<'a> {
     pub(super) fn new(session: &'a Arc<Session>, args: &'a TransferArgs) -> Self {
-        let (totals, observer) = progress::observer(session.output.style);
+        Self::with_events(session, args, EventTarget::Stdout)
+    }
+
+    /// A run whose objects for scripts go to `events`.
+    pub(super) fn with_events(
+        session: &'a Arc<Session>,
+        args: &'a TransferArgs,
+        events: EventTarget,
+    ) -> Self {
+        let (totals, observer) = progress::observer(session.output.style, events);
         let hub = ProgressHub::new(Arc::clone(&totals), observer);
         Self {
             session,
             args,
             hub,
             totals,
+            events,
             began: Instant::now(),
         }
     }
@@ -232,22 +244,34 @@ impl<'a> TransferRun<'a> {
                  name it with /. at its end to go on",
             );
         }
+        // The bars disappear before the last line is printed.
+        drop(engine);
+        self.finish(&summary, alone)
+    }
+
+    /// Prints the summary, and returns the exit code. `alone`: the line of the one file has said everything.
+    pub(super) fn finish(self, summary: &Summary, alone: bool) -> Result<u8> {
         let Self {
             hub,
             totals,
             session,
+            events,
             began,
             ..
         } = self;
-        // The bars disappear before the last line is printed.
-        drop((engine, hub));
-        let elapsed = began.elapsed();
+        drop(hub);
+        let elapsed = began.elapsed().saturating_sub(totals.idle.total());
+        let text = progress::summary(summary, &totals, elapsed);
+        report::record("summary", &text);
         match session.output.style {
-            Style::Json => print(&format!(
-                "{}\n",
-                progress::summary_event(&summary, &totals, elapsed)
-            ))?,
-            Style::Words if !alone => eprintln!("{}", progress::summary(&summary, &totals, elapsed)),
+            Style::Json => {
+                let object = progress::summary_event(summary, &totals, elapsed);
+                match events {
+                    EventTarget::Stdout => print(&format!("{object}\n"))?,
+                    EventTarget::Stderr => report::write(&object),
+                }
+            }
+            Style::Words if !alone => report::write(&text),
             Style::Words | Style::Quiet => {}
         }
         Ok(summary.exit_code())

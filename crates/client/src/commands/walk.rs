@@ -57,7 +57,7 @@ pub struct Walk<'a> {
 impl Walk<'_> {
     fn fail(&mut self, name: &[u8], why: &dyn std::fmt::Display) {
         self.found.failed += 1;
-        self.hub.warn(&format!("{}: FAILED: {why}", printable(name)));
+        self.hub.fail(&printable(name), &why.to_string());
     }
 
     fn skip(&self, name: &[u8], why: &str) {

@@ -55,6 +55,12 @@ pub trait Prompts: Send + Sync {
 
     /// Shows a message on lines of its own.
     fn show(&self, message: &str);
+
+    /// Shows what belongs to a prompt, such as instructions: whoever can be asked sees it, even where other messages
+    /// are left out.
+    fn explain(&self, message: &str) {
+        self.show(message);
+    }
 }
 
 /// The terminal of this process, whatever its standard input and output are.
@@ -197,6 +203,10 @@ impl AsyncPrompts {
 
     pub(super) fn show(&self, message: &str) {
         self.prompts.show(message);
+    }
+
+    pub(super) fn explain(&self, message: &str) {
+        self.prompts.explain(message);
     }
 
     pub(super) async fn secret(&self, label: String) -> io::Result<Secret> {

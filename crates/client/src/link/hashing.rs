@@ -107,6 +107,43 @@ pub async fn commands_see_the_file(link: &Link, path: &[u8]) -> Result<bool, Con
     Ok(seen)
 }
 
+/// What the hashes of both ends say.
+pub enum HashComparison {
+    /// Both ends hold the same bytes.
+    Equal,
+    /// The server's bytes differ, and this is their hash.
+    Differs(HashValue),
+    /// The hash of the server's bytes cannot be had.
+    Unknown(NoHash),
+}
+
+/// Compares the answer to a question with the hash of this machine's bytes. A hash by a command counts against a file
+/// only if the server's commands are known to see the files of its SFTP server.
+///
+/// # Errors
+/// When the connection is lost.
+pub async fn judge(
+    link: &Link,
+    question: &HashQuestion<'_>,
+    here: HashValue,
+    answer: HashAnswer,
+) -> Result<HashComparison, ConnectionLost> {
+    let (there, route) = match answer {
+        HashAnswer::CannotBeHad(reason) => return Ok(HashComparison::Unknown(reason)),
+        HashAnswer::Value(there, route) => (there, route),
+    };
+    if here == there {
+        if route.is_command() && !here.is_of_nothing() {
+            link.hash_routes.confirm_commands();
+        }
+        return Ok(HashComparison::Equal);
+    }
+    if link.hash_routes.is_confirmed(route) || commands_see_the_file(link, question.path).await? {
+        return Ok(HashComparison::Differs(there));
+    }
+    Ok(HashComparison::Unknown(NoHash::OtherFile))
+}
+
 /// Whether a server answers with the hash of an empty input for a file that has bytes.
 fn is_of_nothing(value: &HashValue, question: &HashQuestion<'_>) -> bool {
     question.expected.is_some_and(|bytes| bytes > 0) && value.is_of_nothing()

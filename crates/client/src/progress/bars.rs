@@ -1,4 +1,5 @@
-//! Bars on a terminal: one for each large file in flight, and one for the whole run.
+//! Bars on a terminal: one for each large file in flight, and one for the whole run if that has several files. While the
+//! connection is made again, a line counts down.
 //!
 //! A ticker reads the counters and draws, at most ten times a second; the transfers only count. Lines of files that
 //! have ended go above the bars. While a prompt is open, nothing is drawn and messages are kept, so that no transfer
@@ -65,6 +66,8 @@ struct BarsState {
     bar: Option<ProgressBar>,
     files: Vec<FileBar>,
     rate: Rate,
+    /// When the next attempt to connect is made, while there is no connection.
+    reconnecting: Option<Instant>,
     /// The number of prompts that are open.
     asking: usize,
     /// The lines to print when the prompts have ended.
@@ -102,8 +105,13 @@ impl ProgressObserver for Bars {
     }
 
     fn ended(&self, job: &Job, progress: &Arc<FileProgress>, result: &Result<Outcome, TransferError>) {
-        let text = line::ended(job, progress, result, progress.began.elapsed());
+        let text = line::ended(job, progress, result, progress.sending_time());
         self.display.ended(progress, text.as_deref());
+    }
+
+    fn fail(&self, name: &str, why: &str) {
+        let text = line::failed(name, why);
+        self.display.state().say(&self.display.screen, &text);
     }
 
     fn warn(&self, message: &str) {
@@ -114,6 +122,10 @@ impl ProgressObserver for Bars {
 
     fn pause(&self, ask: &mut dyn FnMut()) {
         self.display.pause(ask);
+    }
+
+    fn reconnecting(&self, at: Option<Instant>) {
+        self.display.state().reconnecting = at;
     }
 }
 
@@ -181,16 +193,22 @@ impl BarsDisplay {
     /// Draws the bars of the transfers that are under way.
     pub fn draw(&self, now: Instant) {
         let mut state = self.state();
-        let BarsState { files, rate, .. } = &mut *state;
-        rate.sample(now, self.totals.moved.load(Relaxed));
-        for file in files {
-            file.rate.sample(now, file.progress.moved());
+        if state.asking > 0 {
+            return;
         }
-        if state.files.is_empty() || state.asking > 0 {
+        let BarsState { files, rate, .. } = &mut *state;
+        // The time in which the user was asked counts for no rate.
+        let active = now.checked_sub(self.totals.idle.total()).unwrap_or(now);
+        rate.sample(active, self.totals.moved.load(Relaxed));
+        for file in files {
+            file.rate.sample(active, file.progress.moved());
+        }
+        if state.files.is_empty() {
             return;
         }
         // The last column stays free: some terminals begin a new line after it at once.
-        let lines = self.lines(&state, (self.screen.width)().saturating_sub(1));
+        let width = (self.screen.width)().saturating_sub(1);
+        let lines = self.lines(&state, now, width);
         let bar = state.bar.get_or_insert_with(|| {
             let bar = ProgressBar::with_draw_target(None, (self.screen.target)());
             // The lines are made here, so that they fit. The library only remembers where they were.
@@ -202,13 +220,14 @@ impl BarsDisplay {
         bar.set_message(lines);
     }
 
-    fn lines(&self, state: &BarsState, width: usize) -> String {
+    fn lines(&self, state: &BarsState, now: Instant, width: usize) -> String {
         let large = state.files.iter().filter(|file| line::is_large(&file.progress));
         let mut lines: Vec<String> = large
             .map(|file| {
                 let progress = RowProgress {
                     done: file.progress.done(),
                     total: file.progress.total(),
+                    compared: file.progress.compared(),
                     rate: file.rate.value(),
                     stage: file.progress.stage(),
                     direction: file.direction,
@@ -219,6 +238,7 @@ impl BarsDisplay {
         let progress = RowProgress {
             done: self.totals.done.load(Relaxed),
             total: self.totals.bytes.load(Relaxed),
+            compared: 0,
             rate: state.rate.value(),
             stage: Stage::Sending,
             direction: state.files.first().map_or(Direction::Up, |file| file.direction),
@@ -227,7 +247,13 @@ impl BarsDisplay {
             ended: self.totals.ended.load(Relaxed),
             files: self.totals.files.load(Relaxed),
         };
-        lines.push(row::whole(files, &progress, width));
+        // The row of a single large file says everything.
+        if files.files != 1 || lines.is_empty() {
+            lines.push(row::whole(files, &progress, width));
+        }
+        if let Some(at) = state.reconnecting {
+            lines.push(row::reconnecting(at.saturating_duration_since(now), width));
+        }
         lines.join("\n")
     }
 }

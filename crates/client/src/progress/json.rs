@@ -1,5 +1,5 @@
-//! Progress for scripts: one JSON object a line, on standard output. Its shape is an interface: fields are added, never
-//! changed.
+//! Progress for scripts: one JSON object a line, on standard output. Its shape is an interface, which
+//! `docs/json.md` describes: members are added, never changed.
 
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -7,12 +7,13 @@ use std::io::Write;
 use std::os::unix::ffi::OsStrExt as _;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
 use super::line;
 use super::ticker::Ticker;
+use crate::output::JSON_VERSION;
 use crate::transfer::error::TransferError;
 use crate::transfer::progress_hub::{FileProgress, ProgressObserver, Stage, Totals};
 use crate::transfer::{Direction, Job, Outcome, Proof, Summary};
@@ -20,6 +21,14 @@ use base::visible::hex;
 
 /// The time between two reports about a large file.
 const EVERY: Duration = Duration::from_secs(1);
+
+/// An event with the version of its shape.
+#[derive(Serialize)]
+struct VersionedEvent<'a> {
+    v: u8,
+    #[serde(flatten)]
+    event: &'a JsonEvent<'a>,
+}
 
 #[derive(Serialize)]
 #[serde(tag = "event", rename_all = "lowercase")]
@@ -51,8 +60,15 @@ enum JsonEvent<'a> {
         error: Option<String>,
         seconds: f64,
     },
+    Error {
+        path: &'a str,
+        message: String,
+    },
     Warning {
         message: String,
+    },
+    Reconnecting {
+        seconds: f64,
     },
     Summary {
         sent: u64,
@@ -128,7 +144,8 @@ pub fn summary(summary: &Summary, totals: &Totals, elapsed: Duration) -> String 
 
 fn text(event: &JsonEvent<'_>) -> String {
     // It does not fail: all keys are strings, and no number is infinite.
-    serde_json::to_string(event).unwrap_or_default()
+    let v = JSON_VERSION;
+    serde_json::to_string(&VersionedEvent { v, event }).unwrap_or_default()
 }
 
 /// A large file in flight, and what was last reported about it.
@@ -251,8 +268,13 @@ impl<W: Write + Send + 'static> ProgressObserver for JsonLines<W> {
             moved: progress.moved(),
             verified,
             error,
-            seconds: seconds(progress.began.elapsed()),
+            seconds: seconds(progress.elapsed()),
         });
+    }
+
+    fn fail(&self, name: &str, why: &str) {
+        let message = line::fit(why);
+        self.writer().write(&JsonEvent::Error { path: name, message });
     }
 
     fn warn(&self, message: &str) {
@@ -262,5 +284,12 @@ impl<W: Write + Send + 'static> ProgressObserver for JsonLines<W> {
 
     fn pause(&self, ask: &mut dyn FnMut()) {
         ask();
+    }
+
+    fn reconnecting(&self, at: Option<Instant>) {
+        if let Some(at) = at {
+            let seconds = seconds(at.saturating_duration_since(Instant::now()));
+            self.writer().write(&JsonEvent::Reconnecting { seconds });
+        }
     }
 }

@@ -15,7 +15,7 @@ const LINES: usize = 5;
 
 /// Whether a file is so large that it is shown by itself.
 pub(super) fn is_large(progress: &FileProgress) -> bool {
-    progress.total() >= SMALL_BYTES
+    progress.total().max(progress.done()) >= SMALL_BYTES
 }
 
 /// The line for a file that has ended. Small files that succeeded have none, and only count in the summary.
@@ -25,9 +25,27 @@ pub(super) fn ended(
     result: &Result<Outcome, TransferError>,
     elapsed: Duration,
 ) -> Option<String> {
-    let text = match result {
+    if result.is_ok() && !is_large(progress) {
+        return None;
+    }
+    let text = self::result(job, progress, result, elapsed);
+    Some(fit(&format!("{}: {text}", progress.name)))
+}
+
+/// The line for a name that cannot be transferred at all.
+pub(super) fn failed(name: &str, why: &str) -> String {
+    fit(&format!("{name}: FAILED: {why}"))
+}
+
+/// The result of a transfer, without the file's name.
+pub(super) fn result(
+    job: &Job,
+    progress: &FileProgress,
+    result: &Result<Outcome, TransferError>,
+    elapsed: Duration,
+) -> String {
+    match result {
         Err(error) => format!("FAILED: {error}"),
-        Ok(_) if !is_large(progress) => return None,
         Ok(Outcome::Same(Proof::Md5)) => "already there, MD5 verified".to_owned(),
         Ok(Outcome::Same(Proof::Sha256)) => "already there, SHA-256 verified".to_owned(),
         Ok(Outcome::Same(Proof::Sizes | Proof::NotAsked)) => "already there, by its size alone".to_owned(),
@@ -53,8 +71,7 @@ pub(super) fn ended(
             );
             parts.join(", ")
         }
-    };
-    Some(fit(&format!("{}: {text}", progress.name)))
+    }
 }
 
 /// Makes a message fit for a screen or a log, so that nothing in it moves the cursor. Names and sentences have been

@@ -3,6 +3,7 @@
 use parking_lot::Mutex;
 use std::io::Write;
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::line;
 use crate::transfer::error::TransferError;
@@ -33,9 +34,13 @@ impl<W: Write + Send> ProgressObserver for PlainLines<W> {
     fn began(&self, _job: &Job, _meter: &Arc<FileProgress>) {}
 
     fn ended(&self, job: &Job, progress: &Arc<FileProgress>, result: &Result<Outcome, TransferError>) {
-        if let Some(text) = line::ended(job, progress, result, progress.began.elapsed()) {
+        if let Some(text) = line::ended(job, progress, result, progress.sending_time()) {
             self.say(&text);
         }
+    }
+
+    fn fail(&self, name: &str, why: &str) {
+        self.say(&line::failed(name, why));
     }
 
     fn warn(&self, message: &str) {
@@ -45,4 +50,6 @@ impl<W: Write + Send> ProgressObserver for PlainLines<W> {
     fn pause(&self, ask: &mut dyn FnMut()) {
         ask();
     }
+
+    fn reconnecting(&self, _at: Option<Instant>) {}
 }

@@ -1,14 +1,15 @@
-//! Progress with `--quiet`: only failures and warnings.
+//! Progress with `--quiet`: only failures.
 
 use std::io::Write;
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::plain::PlainLines;
 use crate::transfer::error::TransferError;
 use crate::transfer::progress_hub::{FileProgress, ProgressObserver};
 use crate::transfer::{Job, Outcome};
 
-/// Prints failures and warnings, and nothing else.
+/// Prints failures, and nothing else.
 pub(super) struct ErrorsOnly<W>(PlainLines<W>);
 
 impl<W: Write + Send> ErrorsOnly<W> {
@@ -32,11 +33,15 @@ impl<W: Write + Send> ProgressObserver for ErrorsOnly<W> {
         }
     }
 
-    fn warn(&self, message: &str) {
-        self.0.warn(message);
+    fn fail(&self, name: &str, why: &str) {
+        self.0.fail(name, why);
     }
+
+    fn warn(&self, _message: &str) {}
 
     fn pause(&self, ask: &mut dyn FnMut()) {
         self.0.pause(ask);
     }
+
+    fn reconnecting(&self, _at: Option<Instant>) {}
 }

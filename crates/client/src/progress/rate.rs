@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 /// The time over which a rate is measured: long enough to be readable, short enough to follow a link that changes.
-const WINDOW: Duration = Duration::from_secs(5);
+const WINDOW: Duration = Duration::from_secs(10);
 /// The shortest time over which a rate means something.
 const SHORTEST: Duration = Duration::from_millis(300);
 
@@ -67,15 +67,15 @@ mod tests {
             moved += 100;
         }
         assert_eq!(rate.value(), Some(1000));
-        for tenths in 101..=151 {
+        for tenths in 101..=201 {
             rate.sample(at(tenths), moved);
             moved += 1;
         }
         assert_eq!(rate.value(), Some(10));
-        assert!(rate.0.len() <= 52, "{}", rate.0.len());
+        assert!(rate.0.len() <= 102, "{}", rate.0.len());
         // After a pause of a minute, two samples remain, and the rate from before the pause is forgotten.
-        rate.sample(at(700), moved);
-        rate.sample(at(760), moved);
+        rate.sample(at(800), moved);
+        rate.sample(at(910), moved);
         assert_eq!(rate.value(), Some(0));
     }
 

@@ -1,8 +1,9 @@
 //! One line of the display, in a given number of columns and never more. It is pure.
 
-use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
+use std::time::Duration;
 
 use super::{line, rate};
+use crate::output::columns::fit;
 use crate::transfer::Direction;
 use crate::transfer::progress_hub::Stage;
 use base::size::Size;
@@ -21,6 +22,8 @@ pub(super) struct RowProgress {
     pub done: u64,
     /// The size of the file, in bytes.
     pub total: u64,
+    /// The bytes that have been compared in this stage. 0: that is not known.
+    pub compared: u64,
     /// The rate of the last seconds, in bytes per second.
     pub rate: Option<u64>,
     /// What the transfer does at the moment.
@@ -30,16 +33,22 @@ pub(super) struct RowProgress {
 }
 
 impl RowProgress {
-    /// The part that is done, in percent. It is not 100 before all is done.
-    fn percent(&self) -> u64 {
-        let part = (u128::from(self.done) * 100)
+    /// The part that is done, in percent: of the bytes, or of their comparison. It is not 100 before all is done.
+    /// `None`: only the server knows how far its comparison is.
+    fn percent(&self) -> Option<u64> {
+        let done = match self.stage {
+            Stage::Verifying if self.compared == 0 => return None,
+            Stage::Verifying => self.compared,
+            Stage::Deciding | Stage::Sending => self.done.max(self.compared),
+        };
+        let part = (u128::from(done) * 100)
             .checked_div(u128::from(self.total))
             .unwrap_or(100);
-        u64::try_from(part).unwrap_or(100).min(100)
+        Some(u64::try_from(part).unwrap_or(100).min(100))
     }
 
     fn bar(&self, cells: u64) -> String {
-        let full = self.percent() * cells / 100;
+        let full = self.percent().unwrap_or(100) * cells / 100;
         (0..cells)
             .map(|cell| if cell < full { '#' } else { '.' })
             .collect()
@@ -62,14 +71,29 @@ impl RowProgress {
         left.map(line::clock).unwrap_or_default()
     }
 
+    /// Whether the size is not known, as for standard input.
+    fn is_open_ended(&self) -> bool {
+        self.done > self.total
+    }
+
     fn tail(&self, width: usize) -> String {
-        let percent = self.percent();
+        let percent = match self.percent() {
+            Some(percent) => format!("{percent:>3}%"),
+            None => " ".repeat(4),
+        };
+        if self.is_open_ended() {
+            let done = Size(self.done).to_string();
+            return match width {
+                ..NARROW => format!("{done:>10}"),
+                _ => format!(" {done:>10} {:>11}", self.word()),
+            };
+        }
         match width {
-            ..NARROW => format!("{percent:>4}%"),
-            NARROW..WIDE => format!(" {:>11} {percent:>3}%", self.word()),
-            WIDE..WIDEST => format!(" [{}] {percent:>3}% {:>11}", self.bar(12), self.word()),
+            ..NARROW => format!(" {percent}"),
+            NARROW..WIDE => format!(" {:>11} {percent}", self.word()),
+            WIDE..WIDEST => format!(" [{}] {percent} {:>11}", self.bar(12), self.word()),
             _ => format!(
-                " [{}] {percent:>3}% {:>11} {:>8}",
+                " [{}] {percent} {:>11} {:>8}",
                 self.bar(20),
                 self.word(),
                 self.clock()
@@ -81,10 +105,24 @@ impl RowProgress {
 /// The line for one file.
 pub(super) fn file(name: &str, progress: &RowProgress, width: usize) -> String {
     let tail = progress.tail(width);
-    // The tail is ASCII, so that its length is its width.
-    let tail = cut(&tail, tail.len().min(width));
-    let room = width.saturating_sub(tail.width());
-    format!("{}{tail}", cut(name, room))
+    // The tail is ASCII, so that its length is its width. What is left of it on a very narrow screen is its end.
+    let tail = tail.get(tail.len().saturating_sub(width)..).unwrap_or_default();
+    let room = width.saturating_sub(tail.len());
+    format!("{}{tail}", fit(name, room))
+}
+
+/// The line that counts down to the next attempt to connect.
+pub(super) fn reconnecting(left: Duration, width: usize) -> String {
+    let secs = left.as_millis().div_ceil(1000);
+    let texts = [
+        format!("the connection is lost; connecting again in {secs} s"),
+        format!("connecting again in {secs} s"),
+        format!("again in {secs} s"),
+        format!("{secs} s"),
+    ];
+    let [.., last] = &texts;
+    let fits = texts.iter().find(|text| text.len() <= width);
+    fit(fits.unwrap_or(last), width)
 }
 
 /// How many files there are, and how many of them have ended.
@@ -106,41 +144,16 @@ pub(super) fn whole(files: FileCount, progress: &RowProgress, width: usize) -> S
     file(&name, progress, width)
 }
 
-/// Fits a text into exactly this many columns: it is filled with spaces, or its middle is left out, because the end of
-/// a name distinguishes it better.
-fn cut(text: &str, columns: usize) -> String {
-    let wide = text.width();
-    if wide <= columns {
-        return format!("{text}{}", " ".repeat(columns - wide));
-    }
-    let room = columns.saturating_sub(1);
-    let head: String = taken(text.chars(), room.div_ceil(2)).collect();
-    let mut tail: Vec<char> = taken(text.chars().rev(), room / 2).collect();
-    tail.reverse();
-    let mut out: String = head
-        .chars()
-        .chain((columns > 0).then_some('…'))
-        .chain(tail)
-        .collect();
-    out.push_str(&" ".repeat(columns.saturating_sub(out.width())));
-    out
-}
-
-fn taken(chars: impl Iterator<Item = char>, mut columns: usize) -> impl Iterator<Item = char> {
-    chars.map_while(move |c| {
-        columns = columns.checked_sub(c.width().unwrap_or(0))?;
-        Some(c)
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::output::columns;
 
     fn half(stage: Stage, rate: Option<u64>) -> RowProgress {
         RowProgress {
             done: 45 << 20,
             total: 100 << 20,
+            compared: if stage == Stage::Verifying { 30 << 20 } else { 0 },
             rate,
             stage,
             direction: Direction::Up,
@@ -153,6 +166,7 @@ mod tests {
             "a",
             "a rather long name that does not fit into anything at all, of a file.tar.gz",
             "世界世界世界世界世界世界世界世界世界世界世界世界世界世界世界世界世界世界世界世界世界世界",
+            "👩\u{200d}👩\u{200d}👧\u{200d}👦 ❤\u{fe0f}❤\u{fe0f}❤\u{fe0f}❤\u{fe0f}❤\u{fe0f}❤\u{fe0f} می\u{200c}روم",
             "e\u{301}e\u{301}🎉🎉🎉🎉🎉🎉🎉🎉🎉🎉🎉🎉🎉🎉🎉🎉🎉🎉🎉🎉🎉🎉🎉🎉🎉🎉🎉🎉🎉🎉🎉🎉🎉🎉",
         ];
         for width in 1..200 {
@@ -160,7 +174,7 @@ mod tests {
                 for rate in [None, Some(0), Some(1), Some(u64::MAX)] {
                     for name in names {
                         let line = file(name, &half(stage, rate), width);
-                        assert_eq!(line.width(), width, "{line}");
+                        assert_eq!(columns::width(&line), width, "{line}");
                     }
                     let line = whole(
                         FileCount {
@@ -170,7 +184,7 @@ mod tests {
                         &half(stage, rate),
                         width,
                     );
-                    assert_eq!(line.width(), width, "{line}");
+                    assert_eq!(columns::width(&line), width, "{line}");
                 }
             }
         }
@@ -203,6 +217,13 @@ mod tests {
         ] {
             assert!(file("a", &half(stage, rate), 50).contains(word));
         }
+        let verifying = file("a", &half(Stage::Verifying, None), 50);
+        assert!(verifying.ends_with("verifying  30%"), "{verifying}");
+        let unknown = RowProgress {
+            compared: 0,
+            ..half(Stage::Verifying, None)
+        };
+        assert!(file("a", &unknown, 50).ends_with("verifying     "));
         let line = whole(FileCount { ended: 3, files: 12 }, &sending, 110);
         assert!(
             line.starts_with("3 of 12 files, 45.0 MiB of 100.0 MiB "),
@@ -212,10 +233,42 @@ mod tests {
     }
 
     #[test]
+    fn the_time_until_the_next_attempt_is_counted_down() {
+        let left = Duration::from_millis(11_200);
+        for (width, expected) in [
+            (80, "the connection is lost; connecting again in 12 s"),
+            (39, "connecting again in 12 s"),
+            (20, "again in 12 s"),
+            (5, "12 s"),
+            (1, "…"),
+        ] {
+            let line = reconnecting(left, width);
+            assert_eq!((line.trim_end(), columns::width(&line)), (expected, width));
+        }
+    }
+
+    #[test]
+    fn a_stream_shows_what_is_done() {
+        let stream = RowProgress {
+            total: 0,
+            ..half(Stage::Sending, Some(5 << 20))
+        };
+        for (width, expected) in [
+            (80, "x.tar 45.0 MiB 5.0 MiB/s"),
+            (20, "x.tar 45.0 MiB"),
+            (4, " MiB"),
+        ] {
+            let line = file("x.tar", &stream, width);
+            let squeezed = line.split_whitespace().collect::<Vec<_>>().join(" ");
+            assert_eq!((&squeezed[..], line.len()), (expected.trim(), width), "{line}");
+        }
+    }
+
+    #[test]
     fn only_a_complete_transfer_shows_100_percent() {
         let percent = |done, total| {
             let stage = half(Stage::Sending, None);
-            RowProgress { done, total, ..stage }.percent()
+            RowProgress { done, total, ..stage }.percent().unwrap()
         };
         assert_eq!(percent(999_999, 1_000_000), 99);
         assert_eq!(percent(0, 0), 100);

@@ -35,10 +35,12 @@ struct NoObserver;
 impl ProgressObserver for NoObserver {
     fn began(&self, _: &Job, _: &Arc<FileProgress>) {}
     fn ended(&self, _: &Job, _: &Arc<FileProgress>, _: &Result<Outcome, TransferError>) {}
+    fn fail(&self, _: &str, _: &str) {}
     fn warn(&self, _: &str) {}
     fn pause(&self, ask: &mut dyn FnMut()) {
         ask();
     }
+    fn reconnecting(&self, _: Option<Instant>) {}
 }
 
 fn sent(resumed_from: u64, proof: Proof) -> Result<Outcome, TransferError> {
@@ -145,6 +147,7 @@ fn report_three_files(watch: &dyn ProgressObserver) {
         watch.began(&job, &progress);
         watch.ended(&job, &progress, &result);
     }
+    watch.fail("d", "is a directory");
 }
 
 #[test]
@@ -153,13 +156,13 @@ fn plain_prints_all_lines_and_quiet_only_failures() {
     report_three_files(&plain);
     assert_eq!(
         String::from_utf8(plain.into_inner()).unwrap(),
-        "the server \\u{1b}[31mis odd\nlarge: already there, MD5 verified\nbad\\xff\\n: FAILED: is not a regular file\n"
+        "the server \\u{1b}[31mis odd\nlarge: already there, MD5 verified\nbad\\xff\\n: FAILED: is not a regular file\nd: FAILED: is a directory\n"
     );
     let quiet = quiet::ErrorsOnly::new(Vec::new());
     report_three_files(&quiet);
     assert_eq!(
         String::from_utf8(quiet.into_inner()).unwrap(),
-        "the server \\u{1b}[31mis odd\nbad\\xff\\n: FAILED: is not a regular file\n"
+        "bad\\xff\\n: FAILED: is not a regular file\nd: FAILED: is a directory\n"
     );
 }
 
@@ -209,11 +212,17 @@ fn scripts_get_an_object_for_each_event() {
         .iter()
         .map(|event| event["event"].as_str().unwrap())
         .collect();
-    assert_eq!(seen, ["warning", "begin", "end", "begin", "end", "begin", "end"]);
+    let all = ["warning", "begin", "end", "begin", "end", "begin", "end", "error"];
+    assert_eq!(seen, all);
+    assert!(events.iter().all(|event| event["v"] == 1));
+    assert_eq!(
+        (&events[7]["path"], &events[7]["message"]),
+        (&"d".into(), &"is a directory".into())
+    );
     assert_eq!(events[0]["message"], "the server \\u{1b}[31mis odd");
     assert_eq!(
         events[1],
-        serde_json::json!({"event": "begin", "direction": "up", "local": "large", "remote": "/r/large", "size": MIB})
+        serde_json::json!({"v": 1, "event": "begin", "direction": "up", "local": "large", "remote": "/r/large", "size": MIB})
     );
     let same = &events[2];
     assert_eq!(
@@ -243,7 +252,7 @@ fn scripts_get_an_object_for_each_event() {
     let event: serde_json::Value = serde_json::from_str(&text).unwrap();
     assert_eq!(
         event,
-        serde_json::json!({"event": "summary", "sent": 1, "same": 0, "skipped": 0, "failed": 0, "differ": 0,
+        serde_json::json!({"v": 1, "event": "summary", "sent": 1, "same": 0, "skipped": 0, "failed": 0, "differ": 0,
             "stopped": false, "moved": 0, "seconds": 1.5})
     );
 }

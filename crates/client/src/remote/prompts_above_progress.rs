@@ -3,6 +3,7 @@
 use parking_lot::Mutex;
 use std::io;
 use std::sync::{Arc, Weak};
+use std::time::Instant;
 
 use crate::connect::Prompts;
 use crate::interrupt;
@@ -15,6 +16,9 @@ pub trait PausableDisplay: Send + Sync {
 
     /// Draws nothing while `ask` runs, which prompts the user.
     fn pause(&self, ask: &mut dyn FnMut());
+
+    /// Shows that the connection is made again at this time. `None`: it is there again, or given up.
+    fn reconnecting(&self, at: Option<Instant>);
 }
 
 /// Passes prompts and messages on to `inner`, and pauses the display meanwhile.
@@ -44,6 +48,13 @@ impl PromptsAboveProgress {
     fn screen(&self) -> Option<Arc<dyn PausableDisplay>> {
         let screen = self.screen.lock();
         screen.as_ref().and_then(Weak::upgrade)
+    }
+
+    /// Shows on the display that the connection is made again at this time. `None`: it is there again, or given up.
+    pub fn reconnecting(&self, at: Option<Instant>) {
+        if let Some(screen) = self.screen() {
+            screen.reconnecting(at);
+        }
     }
 
     /// Waits until no prompt is open. A cancelled prompt ends by itself, but until then it would consume what is typed.
@@ -80,6 +91,13 @@ impl Prompts for PromptsAboveProgress {
         match self.screen() {
             Some(screen) => screen.say(message),
             None => self.inner.show(message),
+        }
+    }
+
+    fn explain(&self, message: &str) {
+        match self.screen() {
+            Some(screen) => screen.pause(&mut || self.inner.explain(message)),
+            None => self.inner.explain(message),
         }
     }
 }
@@ -124,6 +142,8 @@ mod tests {
             ask();
             self.add("goes on");
         }
+
+        fn reconnecting(&self, _at: Option<Instant>) {}
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::failure::CommandFailure;
+use super::reported_prompts::ReportedPrompts;
 use crate::cli::CommonArgs;
 use crate::commands::Session;
 use crate::connect::{
@@ -85,6 +86,7 @@ async fn sign_in(
         true => Arc::new(Terminal),
         false => Arc::new(Unattended),
     };
+    let prompts = Arc::new(ReportedPrompts(prompts));
     let remote = Remote::connect(destination, Credentials::new(password), prompts).await;
     let remote = remote.map_err(|error| CommandFailure {
         code: error.exit_code(),

@@ -37,6 +37,18 @@ impl Task {
         }
     }
 
+    /// The task in a few words, for the log: the name of the verb, and the server.
+    pub(super) fn description(&self) -> String {
+        let verb = match self {
+            Self::Shell(_) => "shell".to_owned(),
+            Self::Command(_, command) => command.name().to_lowercase(),
+        };
+        let Target { user, host, port, .. } = self.target();
+        let user = user.as_ref().map(|user| format!("{user}@")).unwrap_or_default();
+        let port = port.map(|port| format!(" port {port}")).unwrap_or_default();
+        format!("{verb} on {user}{host}{port}")
+    }
+
     /// The server that the task is about.
     pub(super) fn target(&self) -> &Target {
         match self {

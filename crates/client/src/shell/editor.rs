@@ -18,13 +18,17 @@ use super::complete::complete;
 use super::interpreter::{Interpreter, NextStep};
 use super::lister::SessionLister;
 use super::messages::{complain, say};
+use crate::commands::Session;
+use crate::output::Stdout;
+use crate::output::columns::{shorten, width};
 use base::visible::printable;
 
 /// The number of lines that the history keeps.
 const HISTORY_LINES: usize = 1000;
 /// How many candidates are shown without asking.
 const SHOWN_UNASKED: usize = 100;
-/// The longest directory in the prompt, in characters: the rest of the line is for the input.
+/// The longest directory in the prompt, in characters, and the longest `user@host`: the rest of the line is for the
+/// input.
 const PROMPT_ROOM: usize = 40;
 
 /// Reads and runs lines until the user leaves. Returns the exit code.
@@ -38,7 +42,7 @@ pub(super) fn run(shell: &mut Interpreter) -> u8 {
         }
     };
     loop {
-        let text = match lines.editor.readline(&prompt(&shell.context.session.directory())) {
+        let text = match lines.editor.readline(&prompt_of(&shell.context.session)) {
             Ok(text) => text,
             // Ctrl-C only discards the line.
             Err(ReadlineError::Interrupted) => continue,
@@ -66,16 +70,24 @@ pub(super) fn run(shell: &mut Interpreter) -> u8 {
     }
 }
 
-fn prompt(directory: &[u8]) -> String {
+fn prompt_of(session: &Session) -> String {
+    let columns = Stdout::of_this_process().columns().unwrap_or(80);
+    let place = format!("{}@{}", session.remote.user(), session.remote.name());
+    prompt(&place, &session.directory(), columns)
+}
+
+/// The prompt `user@host:/path>`. Both parts are shortened, so that at least half of the line is for the input.
+fn prompt(place: &str, directory: &[u8], columns: usize) -> String {
+    let place = shorten(&printable(place.as_bytes()), PROMPT_ROOM.min(columns / 4).max(1));
+    let room = PROMPT_ROOM.min((columns / 2).saturating_sub(width(&place)).max(1));
     let shown = printable(directory);
     let length = shown.chars().count();
-    match length <= PROMPT_ROOM {
-        true => format!("homeport:{shown}> "),
-        false => {
-            let end: String = shown.chars().skip(length - PROMPT_ROOM + 1).collect();
-            format!("homeport:…{end}> ")
-        }
-    }
+    let shown = match length <= room {
+        true => shown,
+        // The end of a path says more than its middle.
+        false => format!("…{}", shown.chars().skip(length - room + 1).collect::<String>()),
+    };
+    format!("{place}:{shown}> ")
 }
 
 /// The line editor with its history.
@@ -184,16 +196,21 @@ mod tests {
 
     #[test]
     fn the_prompt_shows_a_shortened_directory() {
-        for (directory, expected) in [
-            (&b"/"[..], "homeport:/> "),
-            (b"/a b", "homeport:/a b> "),
-            (b"/\x1b[2J", "homeport:/\\u{1b}[2J> "),
+        for (columns, directory, expected) in [
+            (200, &b"/"[..], "alice@nas:/> "),
+            (200, b"/a b", "alice@nas:/a b> "),
+            (200, b"/\x1b[2J", "alice@nas:/\\u{1b}[2J> "),
             (
+                200,
                 b"/0123456789/0123456789/0123456789/0123456789",
-                "homeport:…456789/0123456789/0123456789/0123456789> ",
+                "alice@nas:…456789/0123456789/0123456789/0123456789> ",
             ),
+            (40, b"/0123456789", "alice@nas:/0123456789> "),
+            (38, b"/0123456789", "alice@nas:…123456789> "),
+            (20, b"/0123456789", "al…as:…6789> "),
+            (1, b"/0123456789", "…:…> "),
         ] {
-            assert_eq!(prompt(directory), expected);
+            assert_eq!(prompt("alice@nas", directory, columns), expected);
         }
     }
 

@@ -6,6 +6,8 @@ use clap::error::ErrorKind;
 
 use super::grammar::{self, ShellCommand, names};
 use super::messages::{ShellMessage, quoted_name};
+use crate::output::Stdout;
+use crate::output::columns::wrap;
 use base::visible::{printable, printable_lines};
 use base::words::Word;
 
@@ -14,13 +16,16 @@ const FOOTER: &str = "\n\"help COMMAND\" says more of one. Names with spaces: \"
      Patterns: *, ? and [abc]. TAB completes, Ctrl-R searches, Ctrl-C stops, Ctrl-D leaves. \
      !COMMAND runs a command of this machine.";
 
+/// Below this width, the name of a verb and what it does stand in lines of their own.
+const TWO_LINES: usize = 60;
+
 /// Parses the words of a line.
 ///
 /// # Errors
 /// The message to show: the help that was asked for, or what is wrong.
 pub(super) fn understand(words: &[Word]) -> Result<ShellCommand, ShellMessage> {
     let Some((name, rest)) = words.split_first() else {
-        return Err(overview());
+        return Err(overview(Stdout::of_this_process().help_columns()));
     };
     let grammar = grammar::grammar();
     let verb = grammar::find(&grammar, name.bytes()).ok_or_else(|| unknown(&grammar, name.bytes()))?;
@@ -30,7 +35,7 @@ pub(super) fn understand(words: &[Word]) -> Result<ShellCommand, ShellMessage> {
 /// The help that was asked for: of one verb, or of all.
 pub(super) fn of(topic: Option<&str>) -> ShellMessage {
     let Some(topic) = topic else {
-        return overview();
+        return overview(Stdout::of_this_process().help_columns());
     };
     let grammar = grammar::grammar();
     match grammar::find(&grammar, topic.as_bytes()) {
@@ -43,22 +48,32 @@ pub(super) fn of(topic: Option<&str>) -> ShellMessage {
 }
 
 /// The help for all verbs, a line each.
-fn overview() -> ShellMessage {
+fn overview(columns: usize) -> ShellMessage {
     let mut text = String::new();
     for verb in grammar::grammar().get_subcommands() {
         let about = verb.get_about().map(ToString::to_string).unwrap_or_default();
+        let names = names(verb).join(", ");
         // Writing to a String does not fail.
-        let _ = writeln!(text, "{:<28}{about}", names(verb).join(", "));
+        let _ = match columns < TWO_LINES {
+            true => writeln!(
+                text,
+                "{}",
+                wrap(&names, columns, 2) + "\n" + &wrap(&format!("    {about}"), columns, 4)
+            ),
+            false => writeln!(text, "{}", wrap(&format!("{names:<28}{about}"), columns, 28)),
+        };
     }
-    text.push_str(FOOTER);
+    text.push_str(&wrap(FOOTER, columns, 0));
     ShellMessage { text, code: 0 }
 }
 
 /// How one verb is used.
 fn long(verb: &clap::Command) -> String {
-    let mut text = verb.clone().render_long_help().to_string();
+    let columns = Stdout::of_this_process().help_columns();
+    let mut text = verb.clone().term_width(columns).render_long_help().to_string();
     if let Some(others @ [_, ..]) = names(verb).get(1..) {
-        let _ = write!(text, "\nAlso called: {}", others.join(", "));
+        let others = format!("Also called: {}", others.join(", "));
+        let _ = write!(text, "\n{}", wrap(&others, columns, 2));
     }
     text
 }

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write as _};
 
+use crate::report;
 use base::visible::printable;
 
 /// A message about a line, with its exit code.
@@ -35,7 +36,7 @@ pub(super) fn say(text: &str) {
 
 /// Prints what went wrong, on standard error.
 pub(super) fn complain(sentence: &str) {
-    let _ = writeln!(io::stderr().lock(), "homeport: {sentence}");
+    report::error(&sentence);
 }
 
 /// A name in quotation marks, for a sentence.

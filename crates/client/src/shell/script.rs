@@ -33,7 +33,7 @@ pub(super) fn run(shell: &mut Interpreter, mut script: impl BufRead) -> u8 {
             }
         };
         if shell.was_interrupted() {
-            return if code == 0 { interrupt::EXIT_CODE } else { code };
+            return interrupt::EXIT_CODE;
         }
         if code != 0 && !may_fail {
             return code;

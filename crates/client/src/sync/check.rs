@@ -11,8 +11,9 @@ use super::entry::{EntryKind, TreeEntry, order};
 use super::filter::Filter;
 use super::options::Trees;
 use super::perform::{resolve, stoppable};
-use crate::output::{Style, about, print_bytes, print_json};
-use crate::progress;
+use crate::output::{Stdout, Style, about, print_bytes, print_json};
+use crate::progress::{self, EventTarget};
+use crate::report;
 use crate::transfer::progress_hub::ProgressHub;
 use crate::transfer::{Direction, Engine, Settings};
 use base::error::{Error, Result};
@@ -59,7 +60,7 @@ pub async fn check(session: &SyncSession, trees: &Trees, filter: &Filter, rules:
     if !listings.target_exists {
         return Err(Error::new("the second directory does not exist"));
     }
-    let (totals, observer) = progress::observer(session.output.style);
+    let (totals, observer) = progress::observer(session.output.style, EventTarget::Stdout);
     let hub = ProgressHub::new(totals, observer);
     let engine = Engine::new(
         Arc::clone(&session.remote),
@@ -78,7 +79,7 @@ pub async fn check(session: &SyncSession, trees: &Trees, filter: &Filter, rules:
     let mut incomplete = plan.skipped.len();
     for (path, why) in listings.failures() {
         incomplete += 1;
-        hub.warn(&format!("{}: FAILED: {why}", printable(path)));
+        hub.fail(&printable(path), why);
     }
     for entry in &plan.skipped {
         hub.warn(&format!(
@@ -101,14 +102,17 @@ pub async fn check(session: &SyncSession, trees: &Trees, filter: &Filter, rules:
                 print_json(&about(path, event))?;
             }
             Style::Words | Style::Quiet => {
-                print_bytes(format!("{}: {}\n", difference.name(), printable(path)).as_bytes())?;
+                let name = Stdout::of_this_process().name(path);
+                print_bytes(&[difference.name().as_bytes(), b": ", &name, b"\n"].concat())?;
             }
         }
     }
     let is_file = |entry: &&TreeEntry| matches!(entry.kind, EntryKind::File(_));
     let compared = listings.source.entries.iter().filter(is_file).count();
+    let text = format!("{compared} files, {} differences", differences.len());
+    report::record("summary", &text);
     if session.output.style == Style::Words {
-        eprintln!("{compared} files, {} differences", differences.len());
+        report::write(&text);
     }
     Ok(match (differences.len(), incomplete) {
         (1.., _) => DIFFERENT,

@@ -4,17 +4,21 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::PathBuf;
 
-use md5::digest::Digest as _;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::link::{Md5, RemoteError, hashing};
+use crate::link::hashing::{HashComparison, judge};
+use crate::link::{
+    ConnectionLost, Extent, HashAnswer, HashKind, HashQuestion, HashValue, Link, RemoteError, hashing,
+};
 use crate::transfer::TransferContext;
 
 /// The number of files that are hashed at once.
 const AT_ONCE: usize = 16;
 /// How many connections may break while contents are compared.
 const BREAKS: usize = 50;
+/// The hash by which contents are compared.
+const KIND: HashKind = HashKind::Md5;
 /// The size of one read, in bytes.
 const CHUNK: usize = 256 << 10;
 
@@ -34,8 +38,8 @@ pub enum Contents {
 pub(super) struct FilePair {
     pub(super) local: PathBuf,
     pub(super) remote: Vec<u8>,
-    /// Whether both are empty.
-    pub(super) empty: bool,
+    /// The size of both, in bytes.
+    pub(super) size: u64,
 }
 
 /// Compares pairs of files, and returns what is known about each, in their order.
@@ -57,14 +61,21 @@ pub(super) async fn compared(
         {
             let (pair, stop, link) = (pair.clone(), context.stop.clone(), context.link().await?);
             asked.spawn(async move {
-                if pair.empty {
+                if pair.size == 0 {
                     return (number, Ok(Contents::Same));
                 }
                 // This machine's file is hashed on another thread while the server hashes its own.
                 let here = tokio::task::spawn_blocking(move || local_hash(pair.local, &stop));
-                let there = hashing::md5(&link, &pair.remote, None).await;
+                let question = HashQuestion {
+                    path: &pair.remote,
+                    handle: None,
+                    extent: Extent::Whole,
+                    expected: Some(pair.size),
+                    kind: KIND,
+                };
+                let there = hashing::hash(&link, &question).await;
                 let here = here.await.map_err(io::Error::other).flatten();
-                (number, contents(here.ok(), there))
+                (number, contents(&link, &question, here.ok(), there).await)
             });
         }
         let Some(answer) = asked.join_next().await else {
@@ -81,33 +92,41 @@ pub(super) async fn compared(
                 breaks += 1;
                 waiting.push(number);
             }
-            Ok((_, Err(lost))) => return Err(lost),
+            Ok((_, Err(lost))) => return Err(lost.into()),
             Err(_) => {}
         }
     }
 }
 
-fn contents(here: Option<Md5>, there: Result<Option<Md5>, RemoteError>) -> Result<Contents, RemoteError> {
-    match (here, there) {
-        (_, Err(RemoteError::ConnectionLost(lost))) => Err(lost.into()),
-        (Some(here), Ok(Some(there))) if here == there => Ok(Contents::Same),
-        (Some(_), Ok(Some(_))) => Ok(Contents::Different),
-        _ => Ok(Contents::Unknown),
-    }
+async fn contents(
+    link: &Link,
+    question: &HashQuestion<'_>,
+    here: Option<HashValue>,
+    there: Result<HashAnswer, ConnectionLost>,
+) -> Result<Contents, ConnectionLost> {
+    let Some(here) = here else {
+        return there.map(|_| Contents::Unknown);
+    };
+    Ok(match judge(link, question, here, there?).await? {
+        HashComparison::Equal => Contents::Same,
+        HashComparison::Differs(_) => Contents::Different,
+        HashComparison::Unknown(_) => Contents::Unknown,
+    })
 }
 
-fn local_hash(path: PathBuf, stop: &CancellationToken) -> io::Result<Md5> {
+fn local_hash(path: PathBuf, stop: &CancellationToken) -> io::Result<HashValue> {
     let mut file = File::open(path)?;
-    let mut hash = md5::Md5::new();
+    let mut hasher = KIND.algorithm().hasher();
     let mut chunk = vec![0; CHUNK];
     loop {
         let count = file.read(&mut chunk)?;
         if count == 0 {
-            return Ok(hash.finalize().into());
+            let value = HashValue::new(KIND, &hasher.finalize());
+            return value.ok_or_else(|| io::ErrorKind::InvalidData.into());
         }
         if stop.is_cancelled() {
             return Err(io::ErrorKind::Interrupted.into());
         }
-        hash.update(chunk.get(..count).unwrap_or_default());
+        hasher.update(chunk.get(..count).unwrap_or_default());
     }
 }

@@ -1,6 +1,7 @@
 //! What follows the transfer of one file: its times, and its name where it came under another one.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use sftp_wire::Attributes;
 use tokio::sync::mpsc;
@@ -62,12 +63,20 @@ impl ProgressObserver for ReportingObserver {
         });
     }
 
+    fn fail(&self, name: &str, why: &str) {
+        self.shown.fail(name, why);
+    }
+
     fn warn(&self, message: &str) {
         self.shown.warn(message);
     }
 
     fn pause(&self, ask: &mut dyn FnMut()) {
         self.shown.pause(ask);
+    }
+
+    fn reconnecting(&self, at: Option<Instant>) {
+        self.shown.reconnecting(at);
     }
 }
 

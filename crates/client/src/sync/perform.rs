@@ -21,7 +21,8 @@ use super::run::SyncRun;
 use super::target::TargetTree;
 use crate::names::join;
 use crate::output::{Style, print, print_json};
-use crate::progress;
+use crate::progress::{self, EventTarget};
+use crate::report;
 use crate::transfer::progress_hub::{ProgressHub, ProgressObserver, Totals};
 use crate::transfer::{Direction, Engine, Summary, TransferContext};
 use base::error::{Error, Result};
@@ -46,7 +47,7 @@ pub async fn sync(session: &SyncSession, trees: &Trees, options: &SyncOptions) -
         })?,
     };
     let listings = stoppable(session, list_both(session, trees, &options.filter)).await?;
-    let (totals, observer) = progress::observer(session.output.style);
+    let (totals, observer) = progress::observer(session.output.style, EventTarget::Stdout);
     let mut run = begin(session, trees, options, Arc::clone(&totals), observer);
     let plan = compare(&listings.source.entries, &listings.target.entries, &options.rules);
     run.summary.failed = report_failures(&run.report, &listings, options);
@@ -59,18 +60,22 @@ pub async fn sync(session: &SyncSession, trees: &Trees, options: &SyncOptions) -
     let summary = std::mem::take(&mut run.summary);
     // The bars disappear before the last lines are printed.
     drop(run);
+    let elapsed = began.elapsed().saturating_sub(totals.idle.total());
+    let files = summary.sent + summary.same + summary.skipped + summary.failed;
+    let text = match files {
+        0 => numbers,
+        _ => format!("{}\n{numbers}", progress::summary(&summary, &totals, elapsed)),
+    };
+    for line in text.lines() {
+        report::record("summary", line);
+    }
     match session.output.style {
         Style::Json => {
-            let line = progress::summary_event(&summary, &totals, began.elapsed());
+            let line = progress::summary_event(&summary, &totals, elapsed);
             print(&format!("{line}\n"))?;
             print_json(&event)?;
         }
-        Style::Words => {
-            if summary.sent + summary.same + summary.skipped + summary.failed > 0 {
-                eprintln!("{}", progress::summary(&summary, &totals, began.elapsed()));
-            }
-            eprintln!("{numbers}");
-        }
+        Style::Words => report::write(&text),
         Style::Quiet => {}
     }
     Ok(match summary.exit_code() {
@@ -188,7 +193,10 @@ pub(super) async fn resolve<'a>(
     let pair = |action: &Action<'_>| FilePair {
         local: below(&trees.local, &action.source.path),
         remote: join(&trees.remote, &action.source.path),
-        empty: action.source.kind == EntryKind::File(0),
+        size: match action.source.kind {
+            EntryKind::File(size) => size,
+            _ => 0,
+        },
     };
     let pairs: Vec<FilePair> = plan.actions.iter().filter(undecided).map(pair).collect();
     let contents = compared(context, &pairs).await;

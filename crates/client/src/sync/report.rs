@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::compare::{Change, KeptReason, Plan, Reason};
 use super::entry::TreeEntry;
-use crate::output::{Style, about, print_bytes, print_json};
+use crate::output::{Stdout, Style, about, print_bytes, print_json};
 use crate::transfer::progress_hub::ProgressHub;
 use base::visible::printable;
 
@@ -100,7 +100,7 @@ impl Report {
 
     /// Shows that something failed.
     pub(super) fn failed(&self, path: &[u8], why: &str) {
-        self.hub.warn(&format!("{}: FAILED: {why}", printable(path)));
+        self.hub.fail(&printable(path), why);
     }
 
     /// Shows and counts a change that was made, or would be made in a dry run.
@@ -120,7 +120,9 @@ impl Report {
             }
             (_, true) => {
                 let why = why.map_or_else(String::new, |why| format!(" ({why})"));
-                print_bytes(format!("{:<10} {}{why}\n", step.name(), printable(path)).as_bytes())
+                let step = format!("{:<10} ", step.name());
+                let name = Stdout::of_this_process().name(path);
+                print_bytes(&[step.as_bytes(), &name, why.as_bytes(), b"\n"].concat())
             }
             (Style::Words, false) if step == Step::Delete => {
                 self.hub.warn(&format!("{}: deleted", printable(path)));

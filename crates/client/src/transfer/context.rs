@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
+use super::conflict_question::{ConflictAnswer, ConflictFacts, ConflictQuestion};
 use super::error::TransferError;
 use super::job::Job;
 use super::progress_hub::ProgressHub;
@@ -30,7 +31,7 @@ pub struct TransferContext {
     pub stop: CancellationToken,
     /// The answer that applies to all conflicts. It is locked while a prompt is open, so that there is one prompt at a
     /// time.
-    answers: Mutex<Option<Policy>>,
+    answers: Mutex<Option<ConflictAnswer>>,
     /// Hashes of the names under which files of this run are stored: no two files have the same name.
     claimed: parking_lot::Mutex<HashSet<u64>>,
     hasher: RandomState,
@@ -99,16 +100,16 @@ impl TransferContext {
         }
     }
 
-    /// Decides a conflict: by the settings, by an answer that was given for all, or by asking.
+    /// Decides a conflict: by the settings, by an answer that was given for all, or by asking until there is an answer.
     ///
     /// # Errors
-    /// When the user cannot be asked, or gives none of the offered answers.
+    /// When the user cannot be asked, or stops the run.
     pub(super) async fn resolve_conflict(
         &self,
+        link: &Link,
         job: &Job,
         conflict: Conflict,
     ) -> Result<Policy, TransferError> {
-        let refused = || TransferError::Conflict(conflict);
         if self.settings.conflicts != Policy::Ask {
             return Ok(self.settings.conflicts);
         }
@@ -116,25 +117,34 @@ impl TransferContext {
         if self.stop.is_cancelled() {
             return Err(TransferError::Stopped);
         }
-        if let Some(policy) = *answers {
+        let facts = ConflictFacts::of(link, job).await;
+        if let Some(policy) = answers.and_then(|answer| answer.policy(&facts)) {
             return Ok(policy);
         }
-        let question = format!(
-            "{}: {conflict}.\n[o]verwrite, [s]kip, [r]ename, the same for all with a capital letter? ",
-            job.name()
-        );
-        let prompts = Arc::clone(self.remote.prompts());
-        let asked = tokio::task::spawn_blocking(move || prompts.line(&question));
-        let answer = asked.await.map_err(|_| refused())?.map_err(|_| refused())?;
-        let policy = match answer.trim().chars().next().map(|c| c.to_ascii_lowercase()) {
-            Some('o') => Policy::Overwrite,
-            Some('s') => Policy::Skip,
-            Some('r') => Policy::Rename,
-            _ => return Err(refused()),
-        };
-        if answer.trim().starts_with(char::is_uppercase) {
-            *answers = Some(policy);
+        let question = ConflictQuestion { job, conflict, facts };
+        let mut text = question.text(&jiff::tz::TimeZone::system());
+        loop {
+            let typed = self.ask(std::mem::replace(&mut text, question.again())).await;
+            let typed = typed.map_err(|_| TransferError::Conflict(conflict))?;
+            let Some((answer, for_all)) = question.answer(&typed) else {
+                continue;
+            };
+            if answer == ConflictAnswer::Quit {
+                self.stop.cancel();
+                return Err(TransferError::Stopped);
+            }
+            if for_all {
+                *answers = Some(answer);
+            }
+            if let Some(policy) = answer.policy(&facts) {
+                return Ok(policy);
+            }
         }
-        Ok(policy)
+    }
+
+    async fn ask(&self, text: String) -> std::io::Result<String> {
+        let prompts = Arc::clone(self.remote.prompts());
+        let asked = tokio::task::spawn_blocking(move || prompts.line(&text)).await;
+        asked.map_err(std::io::Error::other)?
     }
 }

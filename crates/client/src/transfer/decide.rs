@@ -92,7 +92,11 @@ async fn resolved(
     if decided && conflict.may_overwrite() {
         return Ok(TransferAction::anew(attempt));
     }
-    match attempt.context.resolve_conflict(&file.job, conflict).await? {
+    let context = attempt.context;
+    match context
+        .resolve_conflict(attempt.link, &file.job, conflict)
+        .await?
+    {
         Policy::Overwrite if conflict.may_overwrite() => {
             file.overwrite_agreed = true;
             Ok(TransferAction::anew(attempt))

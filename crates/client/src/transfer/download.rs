@@ -14,6 +14,7 @@ use super::attempt::{Attempt, FileState};
 use super::decide::{ComparedFiles, TransferAction, decide, existing_entry};
 use super::digest::{Digest, Follower};
 use super::error::TransferError;
+use super::job::Job;
 use super::job::{SMALL_BYTES, endings};
 use super::open_files::OpenFiles;
 use super::outcome::{Outcome, Proof};
@@ -184,10 +185,13 @@ impl<'a> Download<'a> {
             let policy = match self.file.begun_by_this_run {
                 true => Policy::Overwrite,
                 false => {
-                    self.attempt
-                        .context
-                        .resolve_conflict(&self.file.job, Conflict::Part)
-                        .await?
+                    // The question is about the part.
+                    let job = Job {
+                        local: self.part_path(),
+                        ..self.file.job.clone()
+                    };
+                    let Attempt { context, link, .. } = self.attempt;
+                    context.resolve_conflict(link, &job, Conflict::Part).await?
                 }
             };
             match policy {
@@ -306,7 +310,7 @@ impl<'a> Download<'a> {
         let received = ReceivedBytes {
             hash: digest.value(),
             size: end,
-            handle,
+            handle: Some(handle),
             early,
             before,
         };

@@ -44,6 +44,9 @@ pub enum TransferError {
     /// The file changed while it was transferred.
     #[error("{0}")]
     Changed(String),
+    /// A stream ended before its end. It cannot be resumed.
+    #[error("{0}")]
+    BrokenStream(String),
     /// The hash of the server's file cannot be had, and verification was asked for.
     #[error("{0}, and --verify=always was asked for")]
     Unproven(NoHash),

@@ -69,6 +69,8 @@ impl Job {
     /// The name for messages, which is that of the source.
     pub fn name(&self) -> String {
         match self.direction {
+            // Standard input has no name.
+            Direction::Up if self.local == Path::new("-") => printable(&self.remote),
             Direction::Up => printable(self.local.as_os_str().as_bytes()),
             Direction::Down => printable(&self.remote),
         }

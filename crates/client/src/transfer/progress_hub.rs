@@ -2,10 +2,12 @@
 //! counters as often as its display needs.
 
 use std::sync::Arc;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::error::TransferError;
+use super::idle_clock::IdleClock;
 use super::job::Job;
 use super::outcome::Outcome;
 use crate::remote::prompts_above_progress::PausableDisplay;
@@ -26,13 +28,18 @@ pub enum Stage {
 pub struct FileProgress {
     /// The name that is shown.
     pub name: String,
-    /// The time at which its transfer began.
-    pub began: Instant,
+    began: Instant,
+    /// The idle time of the run when the transfer began.
+    idle_before: Duration,
+    /// When the first byte could be sent, and the idle time of the run by then.
+    sending: OnceLock<(Instant, Duration)>,
     total: AtomicU64,
     /// The bytes that both files have.
     done: AtomicU64,
     /// The bytes that this run has transferred.
     moved: AtomicU64,
+    /// The bytes that have been compared in this stage.
+    compared: AtomicU64,
     stage: AtomicU8,
     all: Arc<Totals>,
 }
@@ -50,6 +57,8 @@ pub struct Totals {
     pub files: AtomicU64,
     /// How many files have ended.
     pub ended: AtomicU64,
+    /// The time in which nothing moved because the user was asked.
+    pub idle: IdleClock,
 }
 
 impl FileProgress {
@@ -68,6 +77,27 @@ impl FileProgress {
         self.moved.load(Ordering::Relaxed)
     }
 
+    /// The number of bytes that have been compared in this stage. 0: that is not known.
+    pub fn compared(&self) -> u64 {
+        self.compared.load(Ordering::Relaxed)
+    }
+
+    /// The time since the transfer began, without the time in which the user was asked.
+    pub fn elapsed(&self) -> Duration {
+        self.without_idle(self.began, self.idle_before)
+    }
+
+    /// The time since the first byte could be sent, without the time in which the user was asked.
+    pub fn sending_time(&self) -> Duration {
+        let (since, idle) = *self.sending.get().unwrap_or(&(self.began, self.idle_before));
+        self.without_idle(since, idle)
+    }
+
+    fn without_idle(&self, since: Instant, idle: Duration) -> Duration {
+        let idle = self.all.idle.total().saturating_sub(idle);
+        since.elapsed().saturating_sub(idle)
+    }
+
     /// The current stage of the transfer.
     pub fn stage(&self) -> Stage {
         match self.stage.load(Ordering::Relaxed) {
@@ -78,7 +108,17 @@ impl FileProgress {
     }
 
     pub(crate) fn enter(&self, stage: Stage) {
+        if stage == Stage::Sending {
+            self.sending
+                .get_or_init(|| (Instant::now(), self.all.idle.total()));
+        }
+        self.compared.store(0, Ordering::Relaxed);
         self.stage.store(stage as u8, Ordering::Relaxed);
+    }
+
+    /// Sets how many bytes have been compared in this stage.
+    pub fn set_compared(&self, bytes: u64) {
+        self.compared.store(bytes, Ordering::Relaxed);
     }
 
     /// Sets the number of bytes that both files have: the beginning that was kept, or 0 for a new start.
@@ -108,6 +148,7 @@ impl FileProgress {
         self.moved.fetch_add(bytes, Ordering::Relaxed);
         self.all.done.fetch_add(bytes, Ordering::Relaxed);
         self.all.moved.fetch_add(bytes, Ordering::Relaxed);
+        self.all.idle.moved();
     }
 }
 
@@ -119,11 +160,17 @@ pub trait ProgressObserver: Send + Sync {
     /// A file's transfer has ended.
     fn ended(&self, job: &Job, progress: &Arc<FileProgress>, result: &Result<Outcome, TransferError>);
 
+    /// Prints that a name cannot be transferred, and why.
+    fn fail(&self, name: &str, why: &str);
+
     /// Prints a warning, which does not end a transfer.
     fn warn(&self, message: &str);
 
     /// Draws nothing while `ask` runs, which prompts the user.
     fn pause(&self, ask: &mut dyn FnMut());
+
+    /// Shows that the connection is made again at this time. `None`: it is there again, or given up.
+    fn reconnecting(&self, at: Option<Instant>);
 }
 
 /// The counters of a run, and the observer that shows them.
@@ -144,6 +191,11 @@ impl ProgressHub {
         self.totals.bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 
+    /// Has the observer print that a name cannot be transferred, and why.
+    pub fn fail(&self, name: &str, why: &str) {
+        self.observer.fail(name, why);
+    }
+
     /// Has the observer print a warning.
     pub fn warn(&self, message: &str) {
         self.observer.warn(message);
@@ -153,9 +205,12 @@ impl ProgressHub {
         let progress = Arc::new(FileProgress {
             name: job.name(),
             began: Instant::now(),
+            idle_before: self.totals.idle.total(),
+            sending: OnceLock::new(),
             total: AtomicU64::new(job.size),
             done: AtomicU64::new(0),
             moved: AtomicU64::new(0),
+            compared: AtomicU64::new(0),
             stage: AtomicU8::new(0),
             all: Arc::clone(&self.totals),
         });
@@ -186,6 +241,10 @@ impl PausableDisplay for ProgressHub {
     }
 
     fn pause(&self, ask: &mut dyn FnMut()) {
-        self.observer.pause(ask);
+        self.totals.idle.during(|| self.observer.pause(ask));
+    }
+
+    fn reconnecting(&self, at: Option<Instant>) {
+        self.observer.reconnecting(at);
     }
 }

@@ -16,6 +16,7 @@ use super::error::TransferError;
 use super::outcome::Proof;
 use super::progress_hub::Stage;
 use super::settings::Verify;
+use crate::link::hashing::HashComparison;
 use crate::link::{
     ConnectionLost, Extent, HashAnswer, HashQuestion, HashValue, NoHash, RemoteError, hashing,
 };
@@ -42,24 +43,14 @@ pub(super) enum ExistingBytes {
     Replaceable,
 }
 
-/// What two hashes say.
-enum Verdict {
-    /// Both ends hold the same bytes.
-    Equal,
-    /// The server's bytes differ, and this is their hash.
-    Differs(HashValue),
-    /// The hash of the server's bytes cannot be had.
-    Unknown(NoHash),
-}
-
 /// The bytes of a download that have arrived.
 pub(super) struct ReceivedBytes<'a> {
     /// Their hash.
     pub hash: HashValue,
     /// Their number.
     pub size: u64,
-    /// The handle from which they were read.
-    pub handle: &'a [u8],
+    /// The handle from which they were read, if it is still open.
+    pub handle: Option<&'a [u8]>,
     /// The hash that the server computed meanwhile, of as many bytes as the file had at the beginning.
     pub early: Option<HashValue>,
     /// The attributes of the server's file before.
@@ -111,14 +102,16 @@ impl<'a> Prover<'a> {
         let asking = async { self.ask(&question).await };
         let (digest, answer) = tokio::try_join!(local_hash, asking)?;
         let reason = match self.judge(&question, digest.clone().value(), answer).await? {
-            Verdict::Equal => {
+            HashComparison::Equal => {
                 let proof = Proof::by_hash(question.kind);
                 return Ok(ExistingBytes::Same { digest, proof });
             }
-            Verdict::Differs(_) => return Ok(ExistingBytes::Different),
-            Verdict::Unknown(reason) if self.is_required() => return Err(TransferError::Unproven(reason)),
-            Verdict::Unknown(_) if self.may_replace() => return Ok(ExistingBytes::Replaceable),
-            Verdict::Unknown(reason) => reason,
+            HashComparison::Differs(_) => return Ok(ExistingBytes::Different),
+            HashComparison::Unknown(reason) if self.is_required() => {
+                return Err(TransferError::Unproven(reason));
+            }
+            HashComparison::Unknown(_) if self.may_replace() => return Ok(ExistingBytes::Replaceable),
+            HashComparison::Unknown(reason) => reason,
         };
         let agree = ends_agree(self.attempt.link, &self.file.job.remote, local, length);
         if !agree.await? {
@@ -168,13 +161,13 @@ impl<'a> Prover<'a> {
         let mut question = self.question(Extent::Whole);
         (question.expected, question.kind) = (Some(size), here.kind());
         match self.compare(&question, here).await? {
-            Verdict::Equal => Ok(Proof::by_hash(here.kind())),
-            Verdict::Differs(there) => Err(TransferError::Differs {
+            HashComparison::Equal => Ok(Proof::by_hash(here.kind())),
+            HashComparison::Differs(there) => Err(TransferError::Differs {
                 here,
                 there,
                 hint: STORED,
             }),
-            Verdict::Unknown(reason) => {
+            HashComparison::Unknown(reason) => {
                 self.compare_sizes(size).await?;
                 self.sizes_only(reason)
             }
@@ -197,11 +190,11 @@ impl<'a> Prover<'a> {
             return Ok(Proof::by_hash(here.kind()));
         }
         let mut question = self.question(Extent::AllOf(received.size));
-        (question.handle, question.kind) = (Some(received.handle), here.kind());
+        (question.handle, question.kind) = (received.handle, here.kind());
         let there = match self.compare(&question, here).await? {
-            Verdict::Equal => return Ok(Proof::by_hash(here.kind())),
-            Verdict::Unknown(reason) => return self.sizes_only(reason),
-            Verdict::Differs(there) => there,
+            HashComparison::Equal => return Ok(Proof::by_hash(here.kind())),
+            HashComparison::Unknown(reason) => return self.sizes_only(reason),
+            HashComparison::Differs(there) => there,
         };
         let now = self.attempt.link.stat(&self.file.job.remote).await;
         if let Err(RemoteError::ConnectionLost(lost)) = now {
@@ -214,7 +207,7 @@ impl<'a> Prover<'a> {
         {
             // A command has hashed all of the file, which has grown.
             question.extent = Extent::First(received.size);
-            if let Verdict::Equal = self.compare(&question, here).await? {
+            if let HashComparison::Equal = self.compare(&question, here).await? {
                 return Ok(Proof::by_hash(here.kind()));
             }
         }
@@ -250,38 +243,23 @@ impl<'a> Prover<'a> {
         asked.map_err(TransferError::ConnectionLost)
     }
 
-    async fn compare(&self, question: &HashQuestion<'_>, here: HashValue) -> Result<Verdict, TransferError> {
+    async fn compare(
+        &self,
+        question: &HashQuestion<'_>,
+        here: HashValue,
+    ) -> Result<HashComparison, TransferError> {
         let answer = self.ask(question).await?;
         self.judge(question, here, answer).await
     }
 
-    /// What an answer says. A hash by a command counts against a file only if the server's commands are known to see
-    /// the files of its SFTP server.
     async fn judge(
         &self,
         question: &HashQuestion<'_>,
         here: HashValue,
         answer: HashAnswer,
-    ) -> Result<Verdict, TransferError> {
-        let link = self.attempt.link;
-        let (there, route) = match answer {
-            HashAnswer::CannotBeHad(reason) => return Ok(Verdict::Unknown(reason)),
-            HashAnswer::Value(there, route) => (there, route),
-        };
-        if here == there {
-            if route.is_command() && !here.is_of_nothing() {
-                link.hash_routes.confirm_commands();
-            }
-            return Ok(Verdict::Equal);
-        }
-        if link.hash_routes.is_confirmed(route) {
-            return Ok(Verdict::Differs(there));
-        }
-        let seen = hashing::commands_see_the_file(link, question.path).await;
-        match seen.map_err(TransferError::ConnectionLost)? {
-            true => Ok(Verdict::Differs(there)),
-            false => Ok(Verdict::Unknown(NoHash::OtherFile)),
-        }
+    ) -> Result<HashComparison, TransferError> {
+        let judged = hashing::judge(self.attempt.link, question, here, answer).await;
+        judged.map_err(TransferError::ConnectionLost)
     }
 
     /// Compares the number of bytes that were sent with the size that the server shows, if it shows one.

@@ -66,12 +66,12 @@ pub(super) async fn pump_down(
     Ok(sink.whole())
 }
 
-async fn reserve_next(link: &Link, wanted: Option<ByteRange>) -> Option<InFlightPermit> {
+pub(super) async fn reserve_next(link: &Link, wanted: Option<ByteRange>) -> Option<InFlightPermit> {
     link.channel.reserve(wanted?.length).await
 }
 
 /// The READs that are still to be sent.
-struct ReadSchedule {
+pub(super) struct ReadSchedule {
     next: u64,
     size: u64,
     block: u32,
@@ -87,7 +87,7 @@ struct ReadSchedule {
 }
 
 impl ReadSchedule {
-    fn new(range: Range<u64>, block: u32) -> Self {
+    pub fn new(range: Range<u64>, block: u32) -> Self {
         Self {
             next: range.start,
             size: range.end,
@@ -100,8 +100,13 @@ impl ReadSchedule {
         }
     }
 
+    /// Whether no READ is under way.
+    pub fn is_idle(&self) -> bool {
+        self.under_way.is_empty()
+    }
+
     /// The next range to ask for.
-    fn next(&self) -> Option<ByteRange> {
+    pub fn next(&self) -> Option<ByteRange> {
         if let Some(rest) = self.again.front() {
             return Some(*rest);
         }
@@ -119,7 +124,7 @@ impl ReadSchedule {
         })
     }
 
-    fn asked(&mut self, range: ByteRange, permit: InFlightPermit) {
+    pub fn asked(&mut self, range: ByteRange, permit: InFlightPermit) {
         let ByteRange { offset, length } = range;
         if self.again.front() == Some(&range) {
             self.again.pop_front();
@@ -132,7 +137,11 @@ impl ReadSchedule {
     }
 
     /// Takes a reply. Returns how many bytes came.
-    fn received(&mut self, completed: CompletedRequest, attempt: Attempt<'_>) -> Result<u64, TransferError> {
+    pub fn received(
+        &mut self,
+        completed: CompletedRequest,
+        attempt: Attempt<'_>,
+    ) -> Result<u64, TransferError> {
         self.under_way.remove(&completed.offset);
         let count = match completed.ended {
             Completion::ConnectionLost => return Err(attempt.lost()),

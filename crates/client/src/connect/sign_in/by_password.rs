@@ -227,7 +227,7 @@ fn introduce(prompts: &AsyncPrompts, name: &str, instructions: &str) {
     for text in [name, instructions] {
         let text = printable_lines(text.as_bytes(), SHOWN_LINES, SHOWN_LINES * SHOWN_PROMPT);
         if !text.is_empty() {
-            prompts.show(&text);
+            prompts.explain(&text);
         }
     }
 }
@@ -252,6 +252,6 @@ async fn ask<H: Handler>(
 /// Tells a user who was asked that another answer is needed.
 fn say_refused(prompts: &AsyncPrompts, asked: bool, open: &MethodSet, method: MethodKind) {
     if asked && open.contains(&method) {
-        prompts.show("That was not right.");
+        prompts.explain("That was not right.");
     }
 }

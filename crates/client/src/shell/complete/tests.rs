@@ -177,7 +177,7 @@ fn completed_names_are_parsed_as_the_same_names() {
 fn the_number_of_candidates_is_limited() {
     struct HugeDirectory;
     impl Lister for HugeDirectory {
-        fn list(&self, _side: Side, _directory: &[u8]) -> Vec<Entry> {
+        fn list(&self, _side: Side, _directory: &[u8], _prefix: &[u8]) -> Vec<Entry> {
             let entry = |number| Entry {
                 name: format!("n{number}").into_bytes(),
                 directory: Some(false),

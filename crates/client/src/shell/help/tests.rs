@@ -45,7 +45,7 @@ fn the_nearest_name_is_found() {
 
 #[test]
 fn help_names_every_command() {
-    let overview = overview().text;
+    let overview = overview(100).text;
     for verb in grammar().get_subcommands() {
         let line = overview
             .lines()

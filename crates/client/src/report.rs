@@ -1,0 +1,89 @@
+//! What the program says besides results: errors and messages on standard error, and lines in the file of `--log`.
+//!
+//! A process has one standard error and one log, so this state belongs to the process: [`install`] sets it once, before
+//! the work begins. Without it, everything is shown as words.
+
+use std::fmt::Display;
+use std::io::{self, Write as _};
+use std::sync::OnceLock;
+
+use serde_json::{Value, json};
+
+use crate::event_log::EventLog;
+use crate::output::{Style, about, versioned};
+use base::visible::printable;
+
+/// How this process reports.
+#[derive(Debug, Default)]
+struct Reporter {
+    style: Style,
+    log: Option<EventLog>,
+}
+
+static REPORTER: OnceLock<Reporter> = OnceLock::new();
+
+/// Sets how this process reports. Only the first call has an effect.
+pub fn install(style: Style, log: Option<EventLog>) {
+    // The program calls it once.
+    let _ = REPORTER.set(Reporter { style, log });
+}
+
+fn reporter() -> &'static Reporter {
+    REPORTER.get_or_init(Reporter::default)
+}
+
+/// The file of `--log`, if there is one.
+pub fn event_log() -> Option<&'static EventLog> {
+    reporter().log.as_ref()
+}
+
+/// Adds a line to the file of `--log`, if there is one.
+pub fn record(event: &str, text: &str) {
+    if let Some(log) = event_log() {
+        log.record(event, text);
+    }
+}
+
+/// Reports an error.
+pub fn error(message: &dyn Display) {
+    let message = message.to_string();
+    record("error", &message);
+    match reporter().style {
+        Style::Json => write(&versioned(json!({ "event": "error", "message": message })).to_string()),
+        Style::Words | Style::Quiet => write(&format!("homeport: {message}")),
+    }
+}
+
+/// Reports what is wrong with a path.
+pub fn error_about(path: &[u8], why: &dyn Display) {
+    let (shown, why) = (printable(path), why.to_string());
+    record("error", &format!("{shown}: {why}"));
+    match reporter().style {
+        Style::Json => {
+            let object = about(path, json!({ "event": "error", "message": why }));
+            write(&object.to_string());
+        }
+        Style::Words | Style::Quiet => write(&format!("homeport: {shown}: {why}")),
+    }
+}
+
+/// Shows a message that is not an error, unless only errors are to be shown.
+pub fn message(text: &str) {
+    record("message", text);
+    match reporter().style {
+        Style::Json => write(&message_object(text).to_string()),
+        Style::Words => write(text),
+        Style::Quiet => {}
+    }
+}
+
+/// A message as an object for scripts.
+fn message_object(text: &str) -> Value {
+    versioned(json!({ "event": "message", "message": text }))
+}
+
+/// Writes lines to standard error.
+pub fn write(text: &str) {
+    // If standard error is closed, the text is lost.
+    let _ = writeln!(io::stderr().lock(), "{text}");
+}

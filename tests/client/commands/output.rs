@@ -1,0 +1,188 @@
+//! What scripts see: raw names, `--quiet`, `--json`, `--log`, and the end by a signal.
+
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::os::unix::fs::PermissionsExt as _;
+
+use super::*;
+
+#[test]
+fn names_in_a_pipe_are_the_bytes_that_they_are() {
+    let sandbox = ClientSandbox::new(&[]);
+    std::fs::create_dir_all(sandbox.stored("d")).unwrap();
+    let names = [&b"a\xff\x1b[2J"[..], b"b\nc", "می\u{200c}روم".as_bytes()];
+    for name in names {
+        std::fs::write(sandbox.stored("d").join(OsStr::from_bytes(name)), "").unwrap();
+    }
+    let list = |words: &[&str]| sandbox.command(words).output().unwrap().stdout;
+    let remote = sandbox.remote("d");
+    assert_eq!(list(&["ls", &remote]), [&names.join(&b'\n'), &b"\n"[..]].concat());
+    assert_eq!(
+        list(&["ls", "-0", &remote]),
+        [&names.join(&b'\0'), &b"\0"[..]].concat()
+    );
+    let long = list(&["ls", "-l", &remote]);
+    for name in names {
+        assert!(long.windows(name.len()).any(|part| part == name), "{name:?}");
+    }
+    // They come back through the command line.
+    let path = [remote.as_bytes(), b"/", names[0]].concat();
+    let words = ["rm".into(), std::ffi::OsString::from_vec(path)];
+    sandbox.run(words).expect_code(0);
+    assert!(!sandbox.stored("d").join(OsStr::from_bytes(names[0])).exists());
+}
+
+#[test]
+fn quiet_prints_errors_alone() {
+    let mut server = TestServer::new(&[("server", "banner = \"Welcome to the machine\"")]);
+    server.add_user("alice", &[]);
+    server.serve();
+    let sandbox = ClientSandbox {
+        server,
+        user: "alice",
+        dir: tempfile::tempdir().unwrap(),
+    };
+    sandbox.create_file("f", 100_000, 1);
+    sandbox.create_file("g", 100_000, 2);
+    let remote = sandbox.remote("f");
+    std::fs::create_dir(sandbox.local("d")).unwrap();
+    // An unknown host key, a banner, and a file that is skipped.
+    for words in [&["put", "f"][..], &["put", "--skip", "g"]] {
+        let result = sandbox.run([words, &[&remote, "-q"]].concat()).expect_code(0);
+        assert_eq!((&result.out[..], &result.err[..]), ("", ""), "{words:?}");
+    }
+    std::fs::remove_file(sandbox.local("known_hosts")).unwrap();
+    let spoken = sandbox.run(["put", "f", &remote]).expect_code(0);
+    spoken.expect_stderr(&["Welcome to the machine", "host key of", "already there"]);
+    let result = sandbox.run(["put", "-q", "g", "d", &sandbox.remote("")]);
+    assert_eq!(
+        (result.code, &result.err[..]),
+        (Some(4), "d: FAILED: is a directory (hint: -r)\n")
+    );
+    let result = sandbox.run(["ls", "-q", &sandbox.remote("nothing")]);
+    assert!(result.err.starts_with("homeport: nothing: "), "{}", result.err);
+}
+
+/// Returns the objects of a text, one per line. Each must have the version.
+#[track_caller]
+fn objects(text: &str) -> Vec<serde_json::Value> {
+    let parse = |line: &str| {
+        let object: serde_json::Value = serde_json::from_str(line).unwrap_or_else(|_| panic!("{text}"));
+        assert_eq!(object["v"], 1, "{object}");
+        object
+    };
+    text.lines().map(parse).collect()
+}
+
+#[test]
+fn with_json_everything_is_an_object_that_is_documented() {
+    let sandbox = ClientSandbox::new(&[]);
+    std::fs::create_dir_all(sandbox.stored("d")).unwrap();
+    sandbox.create_file("f", 100_000, 1);
+    std::fs::create_dir(sandbox.local("tree")).unwrap();
+    std::fs::write(sandbox.local("tree/new"), "new").unwrap();
+    let json = |words: &[&str], code| {
+        let result = sandbox.run([&["--json"], words].concat()).expect_code(code);
+        (objects(&result.out), objects(&result.err))
+    };
+    let mut seen = Vec::new();
+    for (words, code) in [
+        (&["put", "f", &sandbox.remote("")][..], 0),
+        (&["put", "d-that-is-not-there", &sandbox.remote("")], 4),
+        (&["get", &sandbox.remote("d"), "."], 4),
+        (&["ls", &sandbox.remote("")], 0),
+        (&["sum", &sandbox.remote("f")], 0),
+        (&["df", &sandbox.remote("")], 0),
+        (&["stat", &sandbox.remote("f")], 0),
+        (&["find", &sandbox.remote(""), "-type", "f"], 0),
+        (&["du", &sandbox.remote("")], 0),
+        (&["sync", "tree", &sandbox.remote("d")], 0),
+        (&["check", "tree", &sandbox.remote("d")], 0),
+        (&["check", "tree", &sandbox.remote("")], 5),
+        (&["ls", &sandbox.remote("nothing")], 1),
+        (&["ls", "no-server"], 1),
+        (&["put", "--no-such-option"], 2),
+        (&["put", "f", "g"], 2),
+    ] {
+        let (out, err) = json(words, code);
+        assert!(
+            matches!(code, 0 | 4 | 5) || !err.is_empty(),
+            "{words:?} says nothing"
+        );
+        seen.extend(out);
+        seen.extend(err);
+    }
+    assert!(seen.iter().any(
+        |object| object["event"] == "error" && object["path"] == "/nothing" || object["path"] == "nothing"
+    ));
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/json.md")).unwrap();
+    let mut members = 0;
+    for object in &seen {
+        for name in object.as_object().unwrap().keys() {
+            members += 1;
+            let named = page.contains(&format!("`{name}`"));
+            assert!(named, "docs/json.md does not describe \"{name}\" of {object}");
+        }
+        if let Some(event) = object["event"].as_str() {
+            assert!(page.contains(&format!("`{event}`")), "{event}");
+        }
+    }
+    assert!(members > 50, "{members}");
+}
+
+#[test]
+fn the_log_has_a_line_for_each_event() {
+    let sandbox = ClientSandbox::new(&[]);
+    sandbox.create_file("f", 100_000, 1);
+    let log = sandbox.local("log");
+    let word = log.to_str().unwrap();
+    sandbox
+        .run(["--log", word, "-q", "put", "f", &sandbox.remote("")])
+        .expect_code(0);
+    sandbox
+        .run(["--log", word, "ls", &sandbox.remote("noth\ning")])
+        .expect_code(1);
+    let text = std::fs::read_to_string(&log).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    let event = |line: &&str| line.split(' ').nth(2).unwrap().to_owned();
+    let events: Vec<String> = lines.iter().map(event).collect();
+    assert_eq!(
+        events,
+        [
+            "started", "message", "sent", "summary", "ended", "started", "error", "ended"
+        ],
+        "{text}"
+    );
+    assert!(
+        lines[2].contains("\"f\" as \"/f\": ") && lines[2].ends_with("MD5 verified"),
+        "{text}"
+    );
+    assert!(lines[6].contains("noth\\ning"), "{text}");
+    assert!(lines[7].ends_with("exit code 1"), "{text}");
+    assert_eq!(log.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+    sandbox
+        .run(["--log", "/nowhere/log", "ls", &sandbox.remote("")])
+        .expect_code(1)
+        .expect_stderr(&["cannot open the log"]);
+}
+
+/// A password never comes into the log, also where the sign-in fails.
+#[test]
+fn the_log_has_no_secrets() {
+    let sandbox = ClientSandbox::new(&[]);
+    let log = sandbox.local("log");
+    let mut command = sandbox.command(["--log", log.to_str().unwrap(), "--password-stdin", "ls"]);
+    let mut child = command
+        .arg("nobody@127.0.0.1:")
+        .stdin(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(b"correct-horse\n").unwrap();
+    let result = CommandResult::of(child.wait_with_output().unwrap()).expect_code(3);
+    let text = std::fs::read_to_string(&log).unwrap();
+    assert!(text.contains("exit code 3"), "{text}");
+    assert!(
+        !text.contains("correct-horse") && !result.err.contains("correct-horse"),
+        "{text}"
+    );
+}
