@@ -7,3 +7,4 @@ mod looks;
 mod shell;
 mod terminal;
 mod transfer;
+mod ways;

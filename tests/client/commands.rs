@@ -22,16 +22,17 @@ use std::process::{Child, Command, Output, Stdio};
 use testkit::server::TestServer;
 
 /// The exit code and the output of a command.
-struct CommandResult {
-    code: Option<i32>,
+pub struct CommandResult {
+    pub code: Option<i32>,
     /// The signal that ended it.
-    signal: Option<i32>,
-    out: String,
-    err: String,
+    pub signal: Option<i32>,
+    pub out: String,
+    pub err: String,
 }
 
 impl CommandResult {
-    fn of(output: Output) -> Self {
+    /// Takes over what a command has printed, and its exit code.
+    pub fn of(output: Output) -> Self {
         Self {
             code: output.status.code(),
             signal: output.status.signal(),
@@ -42,7 +43,7 @@ impl CommandResult {
 
     /// Asserts that the command ended with this exit code.
     #[track_caller]
-    fn expect_code(self, expected: i32) -> Self {
+    pub fn expect_code(self, expected: i32) -> Self {
         assert_eq!(self.code, Some(expected), "out: {}\nerr: {}", self.out, self.err);
         self
     }
@@ -63,7 +64,7 @@ impl CommandResult {
 
     /// Asserts that standard error contains each of these texts.
     #[track_caller]
-    fn expect_stderr(self, words: &[&str]) -> Self {
+    pub fn expect_stderr(self, words: &[&str]) -> Self {
         for word in words {
             assert!(self.err.contains(word), "{word:?} is missing in: {}", self.err);
         }

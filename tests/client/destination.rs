@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::path::Path;
 
+use homeport::connect::destination::resolve;
 use homeport::connect::{ConfigFile, Destination, LocalEnvironment, Options, Target, UnknownKeys};
 
 /// Returns the destination of `user` at a port of 127.0.0.1. The user's home is `home`, without an agent, and unknown
@@ -21,5 +22,5 @@ pub fn local_destination(user: &str, port: u16, home: &Path, config: ConfigFile)
     };
     let word = format!("sftp://{user}@127.0.0.1:{port}");
     let target = Target::parse(OsStr::new(&word)).unwrap();
-    Destination::resolve(&target, &options, &environment).unwrap()
+    resolve(&target, &options, &environment).unwrap()
 }

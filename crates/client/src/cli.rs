@@ -126,6 +126,25 @@ pub struct CommonArgs {
     /// Read this file instead of ~/.ssh/config. With `none`, read no file.
     #[arg(short = 'F', long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// Set an option of ssh_config(5), which outweighs the configuration. It may be given several times.
+    #[arg(short = 'o', long = "option", global = true, value_name = "KEY=VALUE")]
+    pub option: Vec<String>,
+    /// Connect through these hosts, [USER@]HOST[:PORT], separated by commas. `none` connects directly.
+    #[arg(short = 'J', long, global = true, value_name = "HOST,…")]
+    pub jump: Option<String>,
+    /// Let the system's ssh make the connection: for what only ssh has. It is chosen where the configuration needs it.
+    #[arg(
+        long,
+        global = true,
+        value_name = "PROGRAM",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "ssh"
+    )]
+    pub ssh: Option<PathBuf>,
+    /// Print how the connection is made; -vv prints each request, too.
+    #[arg(short = 'v', long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
     /// Read known host keys from this file instead of ~/.ssh/known_hosts.
     #[arg(long, global = true, value_name = "FILE")]
     pub known_hosts: Option<PathBuf>,

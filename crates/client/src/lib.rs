@@ -12,7 +12,7 @@
 //! remote               one server: one connection at a time, with a new one when it breaks
 //! link                 one SFTP channel, and the operations on it
 //! connect              from a destination to a signed-in connection
-//! report, interrupt    errors and messages on standard error; Ctrl-C
+//! report, verbose, interrupt      errors and messages on standard error; Ctrl-C
 //! output, event_log, plan, names, local_attributes      no network
 //! ```
 //!
@@ -39,3 +39,4 @@ pub mod run;
 pub mod shell;
 pub mod sync;
 pub mod transfer;
+pub mod verbose;

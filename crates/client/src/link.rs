@@ -1,7 +1,7 @@
 //! The connection to one server: an SFTP channel, and the operations on it.
 //!
-//! [`channel`] sends requests and returns replies, which [`inbox`] takes from the [`transport`] below; [`ssh`] is a
-//! transport. [`Link`] is one server's files and directories; [`hashing`] and [`space`] use it. A lost link stays lost:
+//! [`channel`] sends requests and returns replies, which [`inbox`] takes from the [`transport`] below; [`ssh`] and [`program`]
+//! are transports. [`Link`] is one server's files and directories; [`hashing`] and [`space`] use it. A lost link stays lost:
 //! [`remote`](crate::remote) connects again.
 
 mod block;
@@ -18,10 +18,13 @@ mod md5sum;
 mod open;
 mod open_file;
 mod outbox;
+mod program;
 mod space;
 mod special;
 mod ssh;
+mod trace;
 mod transport;
+mod watch;
 
 pub use block::Block;
 pub use channel::{ByteRange, InFlightPermit, Limits, SftpChannel};
@@ -31,16 +34,22 @@ pub use error::{ConnectionLost, OpenError, RemoteError, TransportError, done};
 pub use hash::{Extent, HashAnswer, HashKind, HashQuestion, HashValue, NoHash};
 pub use hash_routes::{HashRoute, HashRoutes};
 pub use inbox::{CompletedRequest, Completion, DataSink};
+pub use open::OpenLimits;
 pub use open_file::{FileReader, OpenFile, ReadAhead};
+pub use program::ProgramTransport;
 pub use space::Space;
 pub use special::{OwnerIds, OwnerNames, hardlink, symlink};
 pub use ssh::{SharedChannel, SshHandler, SshTransport};
 pub use transport::Transport;
+pub use watch::ReplyLimits;
+
+use std::sync::Arc;
 
 use bytes::Bytes;
 use sftp_wire::{Attributes, ExtendedRequest, Extension, OpenFlags, Reply, Request};
 
 use command_hashing::CommandHashing;
+use watch::ReplyWatch;
 
 /// The most entries of one directory that are kept: a malicious server could list names without end.
 const MAX_ENTRIES: usize = 4_000_000;
@@ -61,6 +70,8 @@ pub struct Link {
     /// The absolute path of the home directory, as the server reported it.
     pub home: Result<Vec<u8>, RemoteError>,
     transport: Box<dyn Transport>,
+    /// Loses the connection when the server leaves requests without an answer.
+    _watch: ReplyWatch,
     /// What this connection has learned about the routes by which the server may hash.
     pub hash_routes: HashRoutes,
     commands: CommandHashing,
@@ -70,17 +81,20 @@ impl Link {
     /// Opens an SFTP channel on a connection that is signed in.
     ///
     /// # Errors
-    /// When the server has no SFTP, speaks another version, or goes away.
-    pub async fn open(transport: Box<dyn Transport>) -> Result<Self, OpenError> {
+    /// When the server has no SFTP, speaks another version, goes away, or does not answer in time.
+    pub async fn open(transport: Box<dyn Transport>, limits: OpenLimits) -> Result<Self, OpenError> {
         let mut link = Self {
-            channel: open::open(&*transport).await?,
+            channel: open::open(&*transport, limits.answer).await?,
+            _watch: ReplyWatch::start(Arc::clone(transport.inbox()), limits.replies),
             home: Err(RemoteError::UnexpectedReply("a home")),
             transport,
             hash_routes: HashRoutes::default(),
             commands: CommandHashing::default(),
         };
-        let (limits, home) = tokio::join!(open::limits_of(&link.channel), link.realpath(b"."));
-        (link.channel.limits, link.home) = (limits?, home);
+        let asking = async { tokio::join!(open::limits_of(&link.channel), link.realpath(b".")) };
+        let asked = tokio::time::timeout(limits.answer, asking).await;
+        let (sizes, home) = asked.map_err(|_| OpenError::NoAnswer("the first requests", limits.answer))?;
+        (link.channel.limits, link.home) = (sizes?, home);
         Ok(link)
     }
 

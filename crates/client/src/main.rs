@@ -3,5 +3,8 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    if homeport::run::is_asked_by_ssh() {
+        return homeport::run::ask_for_ssh();
+    }
     homeport::run::run_line(std::env::args_os().collect())
 }

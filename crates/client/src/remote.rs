@@ -10,8 +10,12 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Mutex;
 
-use crate::connect::{ConnectError, Credentials, Destination, Prompts, connect};
-use crate::link::{ConnectionLost, Link, OpenError, RemoteError, SharedChannel, SshHandler, SshTransport};
+use crate::connect::{self, ConnectError, Credentials, Destination, Prompts, Route, SshProgram};
+use crate::link::{
+    ConnectionLost, Link, OpenError, OpenLimits, ProgramTransport, RemoteError, ReplyLimits, SharedChannel,
+    SshHandler, SshTransport,
+};
+use crate::verbose;
 use base::visible::printable_lines;
 use prompts_above_progress::{PausableDisplay, PromptsAboveProgress};
 
@@ -23,6 +27,11 @@ const PAUSES: [Duration; 5] = [
     Duration::from_secs(8),
     Duration::from_secs(16),
 ];
+
+/// How much longer the system's ssh may take to sign in where somebody may have to confirm on a phone, or touch a key.
+const CONFIRMATION: Duration = Duration::from_secs(120);
+/// How long the system's ssh may take with all its prompts, which have no limit of their own.
+const WITH_PROMPTS: Duration = Duration::from_secs(24 * 3600);
 
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
@@ -50,7 +59,11 @@ impl ConnectFailure {
             Self::Connect(error) => error.may_pass(),
             Self::Open(error) => matches!(
                 error,
-                OpenError::Transport(_) | OpenError::Silent(_) | OpenError::ConnectionLost(_)
+                OpenError::Transport(_)
+                    | OpenError::Silent(_)
+                    | OpenError::NoAnswer(..)
+                    | OpenError::NotBegun(..)
+                    | OpenError::ConnectionLost(_)
             ),
         }
     }
@@ -59,7 +72,7 @@ impl ConnectFailure {
 /// A server, with the connection on which the user is signed in.
 pub struct Remote {
     destination: Destination,
-    credentials: Credentials,
+    credentials: Arc<Credentials>,
     prompts: Arc<dyn Prompts>,
     screen_prompts: Arc<PromptsAboveProgress>,
     link: Mutex<Arc<Link>>,
@@ -77,6 +90,9 @@ impl Remote {
     ) -> Result<Self, ConnectFailure> {
         let screen_prompts = Arc::new(PromptsAboveProgress::new(prompts));
         let prompts = Arc::clone(&screen_prompts) as Arc<dyn Prompts>;
+        let screen = Arc::clone(&prompts);
+        verbose::show_with(Arc::new(move |line: &str| screen.show(line)));
+        let credentials = Arc::new(credentials);
         let link = dial(&destination, &credentials, &prompts).await?;
         Ok(Self {
             destination,
@@ -180,11 +196,47 @@ impl Remote {
 
 async fn dial(
     destination: &Destination,
-    credentials: &Credentials,
+    credentials: &Arc<Credentials>,
     prompts: &Arc<dyn Prompts>,
 ) -> Result<Link, ConnectFailure> {
+    let limits = OpenLimits {
+        answer: destination.connect_timeout,
+        replies: ReplyLimits::default(),
+    };
+    if let Route::Ssh(program) = &destination.route {
+        return dial_by_ssh(program, destination, credentials, Arc::clone(prompts)).await;
+    }
     let wiring = SharedChannel::default();
     let events = |callbacks| SshHandler::new(callbacks, wiring.clone());
-    let connection = connect(destination, credentials, Arc::clone(prompts), events).await?;
-    Ok(Link::open(Box::new(SshTransport::new(connection, wiring))).await?)
+    let connection = connect::connect(destination, credentials, Arc::clone(prompts), events).await?;
+    Ok(Link::open(Box::new(SshTransport::new(connection, wiring)), limits).await?)
+}
+
+/// Lets the system's ssh connect and sign in. It has its own limits, and ours for the whole.
+async fn dial_by_ssh(
+    program: &SshProgram,
+    destination: &Destination,
+    credentials: &Arc<Credentials>,
+    prompts: Arc<dyn Prompts>,
+) -> Result<Link, ConnectFailure> {
+    let (process, stream) = connect::start_ssh(program, credentials, prompts)?;
+    let process = Arc::new(process);
+    let limit = match destination.batch {
+        true => destination.connect_timeout,
+        false => destination.connect_timeout + CONFIRMATION,
+    };
+    let limits = OpenLimits {
+        answer: WITH_PROMPTS,
+        replies: ReplyLimits::default(),
+    };
+    let transport = Box::new(ProgramTransport::new(Arc::clone(&process), stream));
+    match process.within(limit, Link::open(transport, limits)).await {
+        Some(Ok(link)) => {
+            process.signed_in();
+            Ok(link)
+        }
+        Some(Err(OpenError::Silent(_))) => Err(process.failure(destination, None).into()),
+        Some(Err(error)) => Err(error.into()),
+        None => Err(process.failure(destination, Some(limit)).into()),
+    }
 }

@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use crate::cli::{self, Cli, CommonArgs, MANUAL, ProgramCommand};
 use crate::commands::{self, Session, UsageError};
 use crate::connect::Target;
+use crate::connect::program::askpass;
 use crate::event_log::EventLog;
 use crate::link::RemoteError;
 use crate::output::{self, Output, Style};
@@ -58,6 +59,16 @@ fn usage_error(error: &clap::Error) -> String {
     let words: Vec<&str> = first.split_whitespace().collect();
     let words = words.join(" ");
     words.strip_prefix("error: ").unwrap_or(&words).to_owned()
+}
+
+/// Whether the system's ssh has started this program to ask for a password.
+pub fn is_asked_by_ssh() -> bool {
+    askpass::is_wanted()
+}
+
+/// Passes on what ssh asks to the program that has started ssh, and prints the answer.
+pub fn ask_for_ssh() -> ExitCode {
+    ExitCode::from(askpass::run())
 }
 
 /// Runs the command line, and returns the exit code.

@@ -2,15 +2,21 @@
 //! defaults. It connects to nothing.
 
 mod expand;
+mod options;
+mod route;
 
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
+pub use self::options::{ConfigFile, LocalEnvironment, Options};
+pub use self::route::resolve;
+
 use self::expand::Tokens;
+use super::algorithms::Algorithms;
 use super::host_key::HostKeyRules;
 use super::known_hosts::HostName;
-use super::ssh_config::settings::{Method, SshSettings, UnknownKeys};
+use super::ssh_config::settings::{AddressFamily, Method, Origin, SshSettings};
 use super::ssh_config::{self, ConfigSource, HostQuery, LocalFiles};
 use super::target::Target;
 use base::error::{Error, Result};
@@ -20,76 +26,28 @@ const PORT: u16 = 22;
 /// How long to wait for an answer while connecting. That is long enough for a distant server that is just starting; ssh
 /// itself waits for minutes, like the operating system.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long to wait where the configuration sets no limit: about as long as the operating system tries to connect.
+const LONGEST_TIMEOUT: Duration = Duration::from_secs(130);
+/// How often a silent server is asked whether it is there. After about a minute without an answer, the connection
+/// counts as lost.
+const KEEPALIVE_EVERY: Duration = Duration::from_secs(15);
+const KEEPALIVES: usize = 4;
+/// The largest `ServerAliveCountMax`: more would be to wait for ever.
+const MAX_KEEPALIVES: u32 = 1000;
 /// How often a password is asked for by default, as in ssh.
 const PASSWORD_PROMPTS: u32 = 3;
 /// The largest `NumberOfPasswordPrompts`: no server lets more pass.
 const MAX_PASSWORD_PROMPTS: u32 = 100;
 /// The keys that are tried when none is named.
-const IDENTITIES: [&str; 3] = ["id_ed25519", "id_ecdsa", "id_rsa"];
+const IDENTITIES: [&str; 5] = ["id_ed25519", "id_ecdsa", "id_rsa", "id_ed25519_sk", "id_ecdsa_sk"];
 
-/// The configuration of ssh that is read.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub enum ConfigFile {
-    /// `~/.ssh/config`, then the system's configuration.
-    #[default]
-    Usual,
-    /// No configuration file is read: `-F none`.
-    None,
-    /// This file alone: `-F FILE`.
-    File(PathBuf),
-}
-
-/// The options of the command line about connecting. All of them outweigh the configuration.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Options {
-    /// The user, unless the target names one.
-    pub user: Option<String>,
-    /// The port, unless the target names one.
-    pub port: Option<u16>,
-    /// The keys named with `-i`. They are tried before those of the configuration, and must exist.
-    pub identities: Vec<PathBuf>,
-    /// The configuration file named with `-F`.
-    pub config: ConfigFile,
-    /// The file to use instead of all the usual `known_hosts` files, the system's included.
-    pub known_hosts: Option<PathBuf>,
-    /// What to do about a host that is not known.
-    pub unknown_keys: Option<UnknownKeys>,
-    /// How long to wait for each address, and for each answer of the server before the sign-in.
-    pub connect_timeout: Option<Duration>,
-}
-
-/// The machine and the user that run the program.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LocalEnvironment {
-    /// The home directory, for `~`.
-    pub home: PathBuf,
-    /// The name of the user who runs the program.
-    pub local_user: String,
-    /// The agent's socket, from `$SSH_AUTH_SOCK`.
-    pub agent: Option<OsString>,
-    /// The directory of the system's ssh configuration, `/etc/ssh`.
-    pub system: PathBuf,
-}
-
-impl LocalEnvironment {
-    /// The environment of this process.
-    ///
-    /// # Errors
-    /// When there is no home directory or no name for the user.
-    pub fn of_this_process() -> Result<Self> {
-        let uid = nix::unistd::Uid::current();
-        let user = nix::unistd::User::from_uid(uid).ok().flatten();
-        let home = std::env::home_dir().filter(|home| home.is_absolute());
-        Ok(Self {
-            home: home.ok_or_else(|| Error::new("there is no home directory").hint("set HOME"))?,
-            local_user: match user {
-                Some(user) => user.name,
-                None => std::env::var("USER").unwrap_or_else(|_| uid.to_string()),
-            },
-            agent: std::env::var_os("SSH_AUTH_SOCK").filter(|path| !path.is_empty()),
-            system: PathBuf::from("/etc/ssh"),
-        })
-    }
+/// How often a silent server is asked whether it is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Keepalive {
+    /// The pause between two questions.
+    pub every: Duration,
+    /// How many questions may stay without an answer.
+    pub unanswered: usize,
 }
 
 /// The file of a key, and whether the user named it.
@@ -108,6 +66,8 @@ pub struct SignInRules {
     pub user: String,
     /// The keys, in the order in which they are tried.
     pub files: Vec<IdentityFile>,
+    /// The files of certificates, beside those that lie next to the keys.
+    pub certificates: Vec<PathBuf>,
     /// Whether only the keys of these files are used, also from the agent.
     pub identities_only: bool,
     /// The agent's socket, if there is an agent.
@@ -116,6 +76,32 @@ pub struct SignInRules {
     pub methods: Vec<Method>,
     /// How often a password is asked for.
     pub password_prompts: u32,
+}
+
+/// How a server is reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Route {
+    /// By a connection from this machine.
+    Direct,
+    /// Through these hosts, the first of which is connected to from this machine.
+    Jumps(Vec<Destination>),
+    /// By ssh itself.
+    Ssh(SshProgram),
+}
+
+/// The program `ssh` with its arguments, which end with the host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SshProgram {
+    /// The program.
+    pub program: PathBuf,
+    /// Its options.
+    pub options: Vec<OsString>,
+    /// The host as it was given.
+    pub host: String,
+    /// Whether prompts are forbidden.
+    pub batch: bool,
+    /// What of the configuration only ssh can obey. Empty if the user asked for ssh.
+    pub reasons: Vec<String>,
 }
 
 /// A server, and how to sign in there.
@@ -131,27 +117,48 @@ pub struct Destination {
     pub host_key: HostKeyRules,
     /// How the user signs in.
     pub sign_in: SignInRules,
-    /// How long to wait for each address, and for each answer of the server before its key is known. `None`: as long as
-    /// it takes.
-    pub connect_timeout: Option<Duration>,
+    /// How long to wait for each address, and for each answer of the server before SFTP has begun. The sign-in has
+    /// limits of its own.
+    pub connect_timeout: Duration,
     /// Whether prompts are forbidden, as with `--batch`.
     pub batch: bool,
+    /// How the server is reached.
+    pub route: Route,
+    /// The algorithms that are offered.
+    pub algorithms: Algorithms,
+    /// Which addresses of the host are used.
+    pub addresses: AddressFamily,
+    /// The address of this machine to connect from, as written.
+    pub bind_address: Option<String>,
+    /// How often a silent server is asked whether it is there.
+    pub keepalive: Keepalive,
+    /// What the configuration of ssh asks for and is not obeyed.
+    pub not_obeyed: Vec<String>,
 }
 
 impl Destination {
-    /// Resolves a target. It reads the configuration from disk.
-    ///
-    /// # Errors
-    /// When the configuration cannot be used, or asks for something that is not supported.
-    pub fn resolve(target: &Target, options: &Options, here: &LocalEnvironment) -> Result<Self> {
+    /// Resolves a target as if nothing stood between it and this machine. The settings are returned as well.
+    fn without_route(
+        target: &Target,
+        options: &Options,
+        here: &LocalEnvironment,
+    ) -> Result<(Self, SshSettings)> {
+        let mut settings = SshSettings::default();
+        for line in &options.settings {
+            ssh_config::apply_option(line, &mut settings)?;
+        }
         let user = target.user.as_deref().or(options.user.as_deref());
         let question = HostQuery {
             host: &target.host,
             user,
             local_user: &here.local_user,
         };
-        let settings = read_config(&question, &options.config, here)?;
-        ssh_config::refuse_unsupported(&settings, &target.host)?;
+        read_config(&question, &options.config, here, &mut settings)?;
+        let (algorithms, missing) = Algorithms::of(&settings);
+        let not_obeyed = [&settings.not_obeyed[..], &missing.skipped].concat();
+        for keyword in missing.empty {
+            settings.needs_ssh(keyword);
+        }
         let user = user.or(settings.user.as_deref()).unwrap_or(&here.local_user);
         let port = target.port.or(options.port).or(settings.port).unwrap_or(PORT);
         let mut tokens = Tokens {
@@ -167,26 +174,51 @@ impl Destination {
             None => target.host.clone(),
         };
         tokens.host = &host;
-        Ok(Self {
+        let certificates = settings.certificate_files.iter().map(|file| tokens.path(file));
+        let configured = settings.connect_timeout.unwrap_or(Some(CONNECT_TIMEOUT));
+        let destination = Self {
             given: target.host.clone(),
             host_key: host_key(&settings, options, &tokens, here)?,
             sign_in: SignInRules {
                 user: user.to_owned(),
                 files: identities(&settings, options, &tokens)?,
+                certificates: certificates.collect::<Result<_>>()?,
                 identities_only: settings.identities_only.unwrap_or(false),
                 agent: agent(&settings, &tokens, here)?,
                 methods: methods(&settings),
                 password_prompts: (settings.password_prompts.unwrap_or(PASSWORD_PROMPTS))
                     .min(MAX_PASSWORD_PROMPTS),
             },
-            connect_timeout: match options.connect_timeout {
-                Some(timeout) => Some(timeout),
-                None => settings.connect_timeout.unwrap_or(Some(CONNECT_TIMEOUT)),
-            },
-            batch: settings.batch.unwrap_or(false),
+            connect_timeout: options.connect_timeout.or(configured).unwrap_or(LONGEST_TIMEOUT),
+            batch: options.batch || settings.batch.unwrap_or(false),
+            route: Route::Direct,
+            algorithms,
+            addresses: settings.address_family.unwrap_or_default(),
+            bind_address: settings.bind_address.clone(),
+            keepalive: keepalive(&settings),
+            not_obeyed,
             port,
             host,
-        })
+        };
+        Ok((destination, settings))
+    }
+}
+
+fn keepalive(settings: &SshSettings) -> Keepalive {
+    let count = settings
+        .alive_count
+        .map(|count| count.clamp(1, MAX_KEEPALIVES) as usize);
+    // 0 is ssh's default, which never asks. Here, a dead server is always noticed.
+    match settings.alive_interval.flatten() {
+        Some(every) => Keepalive {
+            every,
+            // As in ssh.
+            unanswered: count.unwrap_or(3),
+        },
+        None => Keepalive {
+            every: KEEPALIVE_EVERY,
+            unanswered: count.unwrap_or(KEEPALIVES),
+        },
     }
 }
 
@@ -194,40 +226,41 @@ fn read_config(
     question: &HostQuery<'_>,
     config: &ConfigFile,
     here: &LocalEnvironment,
-) -> Result<SshSettings> {
+    settings: &mut SshSettings,
+) -> Result<()> {
     let disk = LocalFiles {
         home: &here.home,
         system: &here.system,
     };
-    let mut settings = SshSettings::default();
-    let usual = here.home.join(".ssh/config");
-    let system = here.system.join("ssh_config");
-    let files: &[(&Path, bool)] = match config {
-        ConfigFile::None => &[],
+    let mut texts: Vec<(PathBuf, String, Origin)> = Vec::new();
+    match config {
+        ConfigFile::None => {}
         ConfigFile::File(file) => {
             let text = disk.text(file, false)?.ok_or_else(|| {
                 Error::new(format!("there is no configuration \"{}\"", file.display()))
                     .hint("-F none reads no configuration")
             })?;
-            let source = ConfigSource {
-                path: file,
-                text: &text,
-            };
-            ssh_config::read(source, question, &disk, &mut settings)?;
-            &[]
+            texts.push((file.clone(), text, Origin::User));
         }
-        ConfigFile::Usual => &[(&usual, true), (&system, false)],
-    };
-    for (file, private) in files {
-        if let Some(text) = disk.text(file, *private)? {
-            let source = ConfigSource {
-                path: file,
-                text: &text,
-            };
-            ssh_config::read(source, question, &disk, &mut settings)?;
+        ConfigFile::Usual => {
+            let usual = (here.home.join(".ssh/config"), Origin::User);
+            let system = (here.system.join("ssh_config"), Origin::System);
+            for (file, origin) in [usual, system] {
+                if let Some(text) = disk.text(&file, origin == Origin::User)? {
+                    texts.push((file, text, origin));
+                }
+            }
         }
     }
-    Ok(settings)
+    let sources: Vec<ConfigSource<'_>> = texts
+        .iter()
+        .map(|(path, text, origin)| ConfigSource {
+            path,
+            text,
+            origin: *origin,
+        })
+        .collect();
+    ssh_config::read(&sources, question, &disk, settings)
 }
 
 fn host_key(

@@ -5,11 +5,13 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 
 use super::destination::Destination;
-use super::error::{ConnectError, unknown_host, unreachable};
+use super::error::{ConnectError, cannot_bind, unknown_host, unreachable};
+use super::ssh_config::settings::AddressFamily;
+use crate::verbose;
 
 /// How long to wait before the next address is tried beside those that have not answered (RFC 8305, 5).
 const STAGGER: Duration = Duration::from_millis(250);
@@ -21,21 +23,53 @@ const MAX_ADDRESSES: usize = 16;
 /// # Errors
 /// When the name is not known, or no address answers in time.
 pub(super) async fn dial(destination: &Destination) -> Result<TcpStream, ConnectError> {
-    let limit = destination.connect_timeout.unwrap_or(Duration::MAX);
-    let lookup = tokio::net::lookup_host((destination.host.as_str(), destination.port));
-    let found = match tokio::time::timeout(limit, lookup).await {
-        Ok(found) => found.map_err(|error| unknown_host(destination, error))?,
-        Err(_) => return Err(unknown_host(destination, io::ErrorKind::TimedOut.into())),
+    let limit = destination.connect_timeout;
+    let failed = |error| unreachable(destination, error);
+    let lookup = |host, port| async move {
+        let found = tokio::time::timeout(limit, tokio::net::lookup_host((host, port))).await;
+        found.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
     };
-    let addresses = alternating(found.take(MAX_ADDRESSES).collect());
-    let stream = race(addresses, limit)
-        .await
-        .map_err(|error| unreachable(destination, error))?;
+    let found = lookup(destination.host.as_str(), destination.port).await;
+    let found = found.map_err(|error| unknown_host(destination, error))?;
+    let from = match &destination.bind_address {
+        None => Vec::new(),
+        Some(address) => {
+            let found = lookup(address.as_str(), 0).await;
+            found
+                .map_err(|error| cannot_bind(destination, address, error))?
+                .collect()
+        }
+    };
+    let wanted = |address: &SocketAddr| match destination.addresses {
+        AddressFamily::Any => true,
+        AddressFamily::V4 => address.is_ipv4(),
+        AddressFamily::V6 => address.is_ipv6(),
+    };
+    let addresses = alternating(found.filter(wanted).take(MAX_ADDRESSES).collect());
+    verbose::say(verbose::STEPS, || format!("connecting to {addresses:?}"));
+    let stream = race(addresses, &from, limit).await.map_err(failed)?;
+    verbose::say(verbose::STEPS, || match stream.peer_addr() {
+        Ok(peer) => format!("connected to {peer}"),
+        Err(error) => format!("connected, and lost again: {error}"),
+    });
     // Requests are small, and the client waits for each reply.
-    stream
-        .set_nodelay(true)
-        .map_err(|error| unreachable(destination, error))?;
+    stream.set_nodelay(true).map_err(failed)?;
     Ok(stream)
+}
+
+/// Connects to an address from one of ours of the same family, or from any if none is given.
+async fn connect_from(address: SocketAddr, from: &[SocketAddr]) -> io::Result<TcpStream> {
+    if from.is_empty() {
+        return TcpStream::connect(address).await;
+    }
+    let ours = from.iter().find(|ours| ours.is_ipv4() == address.is_ipv4());
+    let ours = ours.ok_or_else(|| io::Error::other("BindAddress is of the other family of addresses"))?;
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    socket.bind(*ours)?;
+    socket.connect(address).await
 }
 
 /// The addresses with IPv4 and IPv6 in turn, beginning with the system's first choice, so that a family that does not
@@ -59,13 +93,14 @@ fn alternating(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
 
 /// Connects to the address that answers first. If none does, the error is that of the first address, which the system
 /// prefers.
-async fn race(addresses: Vec<SocketAddr>, limit: Duration) -> io::Result<TcpStream> {
+async fn race(addresses: Vec<SocketAddr>, from: &[SocketAddr], limit: Duration) -> io::Result<TcpStream> {
     let mut attempts = JoinSet::new();
     for (place, address) in addresses.into_iter().enumerate() {
         let delay = STAGGER.saturating_mul(u32::try_from(place).unwrap_or(u32::MAX));
+        let from = from.to_vec();
         attempts.spawn(async move {
             tokio::time::sleep(delay).await;
-            let connected = tokio::time::timeout(limit, TcpStream::connect(address)).await;
+            let connected = tokio::time::timeout(limit, connect_from(address, &from)).await;
             (
                 place,
                 connected.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())),
@@ -85,7 +120,10 @@ async fn race(addresses: Vec<SocketAddr>, limit: Duration) -> io::Result<TcpStre
             Err(error) => failed = failed.or(Some((usize::MAX, io::Error::other(error)))),
         }
     }
-    Err(failed.map_or_else(|| io::Error::other("the host has no address"), |(_, error)| error))
+    Err(failed.map_or_else(
+        || io::Error::other("the host has no address of the wanted family"),
+        |(_, error)| error,
+    ))
 }
 
 #[cfg(test)]
@@ -113,10 +151,10 @@ mod tests {
         taken.bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let refused = taken.local_addr().unwrap();
         let limit = Duration::from_secs(10);
-        let stream = race(vec![refused, good], limit).await.unwrap();
+        let stream = race(vec![refused, good], &[], limit).await.unwrap();
         assert_eq!(stream.peer_addr().unwrap(), good);
-        let error = race(vec![refused], limit).await.unwrap_err();
+        let error = race(vec![refused], &[], limit).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
-        assert!(race(Vec::new(), limit).await.is_err());
+        assert!(race(Vec::new(), &[], limit).await.is_err());
     }
 }

@@ -7,8 +7,9 @@ use parking_lot::Mutex;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use russh::keys::{PublicKey, PublicKeyOrCertificate};
+use russh::keys::{Certificate, PublicKey, PublicKeyOrCertificate};
 
+use super::host_certificate;
 use super::known_hosts::{self, HostKeyStatus, HostName, KnownHosts, ListedKey, fingerprint};
 use super::prompts::AsyncPrompts;
 use super::ssh_config::settings::UnknownKeys;
@@ -62,9 +63,6 @@ pub enum HostKeyError {
     /// The user did not confirm the key.
     #[error("the host key of {0} was not confirmed")]
     NotConfirmed(String),
-    /// The server shows a certificate, which was not asked for.
-    #[error("{0} shows a certificate as its host key, which is not supported")]
-    Certificate(String),
     /// The server signs with SHA-1, which can be forged.
     #[error(
         "{0} signs with RSA and SHA-1, which can be forged (hint: its OpenSSH is older than 7.2; update it, or make it an ed25519 host key)"
@@ -110,14 +108,11 @@ impl HostKeyCheck {
     /// Whether the key is the server's. It asks the user if necessary. The reason of a refusal becomes the error of
     /// `connect`.
     pub async fn accepts(&self, key: &PublicKeyOrCertificate) -> bool {
-        let key = match key {
-            PublicKeyOrCertificate::PublicKey { key, .. } => key,
-            PublicKeyOrCertificate::Certificate(_) => {
-                self.refusal.set(HostKeyError::Certificate(self.host()));
-                return false;
-            }
+        let judged = match key {
+            PublicKeyOrCertificate::PublicKey { key, .. } => self.judge(key, None).await,
+            PublicKeyOrCertificate::Certificate(certificate) => self.judge_certificate(certificate).await,
         };
-        match self.judge(key).await {
+        match judged {
             Ok(()) => true,
             Err(error) => {
                 self.refusal.set(error);
@@ -130,27 +125,64 @@ impl HostKeyCheck {
         format!("\"{}\"", self.rules.name.as_str().escape_debug())
     }
 
-    async fn judge(&self, key: &PublicKey) -> Result<(), HostKeyError> {
+    async fn known(&self) -> Result<KnownHosts, HostKeyError> {
         let rules = self.rules.clone();
         let known = tokio::task::spawn_blocking(move || rules.known()).await;
-        let known = known.map_err(|error| Error::new("cannot read known_hosts").because(error))??;
-        match known.check(&self.rules.name, key) {
-            HostKeyStatus::Known => Ok(()),
-            HostKeyStatus::Unknown => self.unknown(key).await,
-            HostKeyStatus::Changed(listed) => {
-                Err(HostKeyError::Changed(changed(&self.rules.name, key, &listed)))
-            }
-            HostKeyStatus::Revoked(listed) => Err(HostKeyError::Revoked(format!(
-                "the host key of {} is marked as revoked: {} ({}, line {}); somebody may be using a stolen key (hint: ask the server's administrator)",
-                self.host(),
-                shown(key),
-                listed.file.display(),
-                listed.line
-            ))),
+        Ok(known.map_err(|error| Error::new("cannot read known_hosts").because(error))??)
+    }
+
+    /// Judges a certificate, and if it does not count, the key in it, as ssh does.
+    async fn judge_certificate(&self, certificate: &Certificate) -> Result<(), HostKeyError> {
+        let known = self.known().await?;
+        let name = &self.rules.name;
+        if let Some(listed) = known.revoked(name, certificate.signature_key()) {
+            return Err(self.revoked(&listed.key, &listed));
+        }
+        let key = PublicKey::new(certificate.public_key().clone(), "");
+        if let Some(listed) = known.revoked(name, key.key_data()) {
+            return Err(self.revoked(&key, &listed));
+        }
+        let authorities = known.authorities_for(name);
+        match host_certificate::problem(
+            certificate,
+            name.principal(),
+            authorities,
+            host_certificate::now(),
+        ) {
+            None => Ok(()),
+            Some(problem) => self.judge(&key, Some(&problem)).await,
         }
     }
 
-    async fn unknown(&self, key: &PublicKey) -> Result<(), HostKeyError> {
+    /// Judges a key. `problem` says why the certificate that it came with does not count.
+    async fn judge(&self, key: &PublicKey, problem: Option<&str>) -> Result<(), HostKeyError> {
+        match self.known().await?.check(&self.rules.name, key) {
+            HostKeyStatus::Known => Ok(()),
+            HostKeyStatus::Unknown => self.unknown(key, problem).await,
+            HostKeyStatus::Changed(listed) => {
+                Err(HostKeyError::Changed(changed(&self.rules.name, key, &listed)))
+            }
+            HostKeyStatus::Revoked(listed) => Err(self.revoked(key, &listed)),
+        }
+    }
+
+    fn revoked(&self, key: &PublicKey, listed: &ListedKey) -> HostKeyError {
+        HostKeyError::Revoked(format!(
+            "the host key of {} is marked as revoked: {} ({}, line {}); somebody may be using a stolen key (hint: ask the server's administrator)",
+            self.host(),
+            shown(key),
+            listed.file.display(),
+            listed.line
+        ))
+    }
+
+    async fn unknown(&self, key: &PublicKey, problem: Option<&str>) -> Result<(), HostKeyError> {
+        if let Some(problem) = problem {
+            self.prompts.show(&format!(
+                "warning: {} is not known by its certificate: {problem}",
+                self.host()
+            ));
+        }
         let action = match self.rules.unknown {
             UnknownKeys::Refuse => {
                 let why = "StrictHostKeyChecking is on".to_owned();

@@ -4,7 +4,7 @@
 //! The rules are those of OpenSSH's client. A key that is listed for the host is known. If only *other* keys are
 //! listed, of whatever type, the host has [changed](HostKeyStatus::Changed); that is why a connection asks for the
 //! listed types first ([`KnownHosts::algorithms`]). `@revoked` outweighs everything; `@cert-authority` says nothing
-//! about plain keys. A host on another port than 22 is also known by its lines without a port, unless it has lines of
+//! about plain keys, but its certificates are asked for first. A host on another port than 22 is also known by its lines without a port, unless it has lines of
 //! its own.
 
 #[doc(hidden)]
@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use russh::keys::ssh_key::known_hosts::{HostPatterns, Marker};
+use russh::keys::ssh_key::public::KeyData;
 use russh::keys::{Algorithm, HashAlg, PublicKey};
 use sha1::Sha1;
 
@@ -59,6 +60,11 @@ impl HostName {
         }
     }
 
+    /// The name that a certificate of the host has: the host without its port, or the alias.
+    pub fn principal(&self) -> &str {
+        self.without_port.as_deref().unwrap_or(&self.name)
+    }
+
     /// The name as it is written into the file, and as `ssh-keygen -R` takes it.
     pub fn as_str(&self) -> &str {
         &self.name
@@ -94,6 +100,8 @@ pub enum HostKeyStatus {
 #[derive(Debug, Clone, Default)]
 pub struct KnownHosts {
     lines: Vec<KnownHostsLine>,
+    /// The lines about authorities, which say nothing about plain keys.
+    authorities: Vec<KnownHostsLine>,
 }
 
 #[derive(Debug, Clone)]
@@ -125,8 +133,39 @@ impl KnownHosts {
     /// Adds the lines of a file. A line that makes no sense is skipped, as in ssh.
     pub fn add(&mut self, file: &Path, text: &str) {
         let lines = (1..).zip(text.lines());
-        self.lines
-            .extend(lines.filter_map(|(number, line)| KnownHostsLine::parse(file, number, line)));
+        for (number, line) in lines {
+            match KnownHostsLine::parse(file, number, line) {
+                Some((Some(Marker::CertAuthority), line)) => self.authorities.push(line),
+                Some((_, line)) => self.lines.push(line),
+                None => {}
+            }
+        }
+    }
+
+    /// Whether certificates of the host can be checked: an authority for it is listed.
+    pub fn has_authority(&self, host: &HostName) -> bool {
+        self.authorities_for(host).next().is_some()
+    }
+
+    /// The keys of the authorities whose certificates are trusted for the host.
+    pub fn authorities_for<'a>(&'a self, host: &'a HostName) -> impl Iterator<Item = &'a PublicKey> {
+        let names = [Some(host.name.as_str()), host.without_port.as_deref()];
+        let is_for = move |line: &&KnownHostsLine| names.iter().flatten().any(|name| line.is_for(name));
+        self.authorities
+            .iter()
+            .filter(is_for)
+            .map(|line| &line.listed.key)
+    }
+
+    /// The line that revokes this key for the host, if there is one.
+    pub fn revoked(&self, host: &HostName, key: &KeyData) -> Option<ListedKey> {
+        let names = [Some(host.name.as_str()), host.without_port.as_deref()];
+        let revokes = |line: &&KnownHostsLine| {
+            line.revoked
+                && line.listed.key.key_data() == key
+                && names.iter().flatten().any(|name| line.is_for(name))
+        };
+        self.lines.iter().find(revokes).map(|line| line.listed.clone())
     }
 
     /// What the lines say about this key of the host.
@@ -181,7 +220,8 @@ impl KnownHosts {
 }
 
 impl KnownHostsLine {
-    fn parse(file: &Path, number: usize, line: &str) -> Option<Self> {
+    /// Reads a line, with its marker.
+    fn parse(file: &Path, number: usize, line: &str) -> Option<(Option<Marker>, Self)> {
         let mut words = line.split_whitespace().peekable();
         let marker = match words.next_if(|word| word.starts_with('@')) {
             Some(word) => Some(word.parse::<Marker>().ok()?),
@@ -189,10 +229,7 @@ impl KnownHostsLine {
         };
         let hosts = words.next().filter(|word| !word.starts_with('#'))?;
         let (kind, data) = words.next().zip(words.next())?;
-        if marker == Some(Marker::CertAuthority) {
-            return None;
-        }
-        Some(Self {
+        let line = Self {
             revoked: marker == Some(Marker::Revoked),
             hosts: hosts.parse().ok()?,
             listed: ListedKey {
@@ -200,7 +237,8 @@ impl KnownHostsLine {
                 line: number,
                 key: PublicKey::from_openssh(&format!("{kind} {data}")).ok()?,
             },
-        })
+        };
+        Some((marker, line))
     }
 
     fn is_for(&self, name: &str) -> bool {

@@ -61,6 +61,11 @@ pub trait Prompts: Send + Sync {
     fn explain(&self, message: &str) {
         self.show(message);
     }
+
+    /// Whether there is a user who can answer.
+    fn are_answered(&self) -> bool {
+        true
+    }
 }
 
 /// The terminal of this process, whatever its standard input and output are.
@@ -171,6 +176,10 @@ impl Prompts for Unattended {
     fn show(&self, message: &str) {
         show_on_stderr(message);
     }
+
+    fn are_answered(&self) -> bool {
+        false
+    }
 }
 
 fn nobody(label: &str, hint: &str) -> io::Error {
@@ -207,6 +216,10 @@ impl AsyncPrompts {
 
     pub(super) fn explain(&self, message: &str) {
         self.prompts.explain(message);
+    }
+
+    pub(super) fn are_answered(&self) -> bool {
+        self.prompts.are_answered()
     }
 
     pub(super) async fn secret(&self, label: String) -> io::Result<Secret> {

@@ -1,12 +1,13 @@
 //! `~/.ssh/config` and `/etc/ssh/ssh_config`, as ssh(1) reads them: the first value of a keyword counts.
 //!
-//! [`read`] is pure apart from its [`IncludedFiles`]. `Host`, `Include` and `Match` with `all`, `host`, `originalhost`,
-//! `user` and `localuser` are obeyed; a `Match` block with any other criterion is skipped. The keywords that are obeyed
-//! stand in [`settings`]; all others are ignored, except for a proxy, which is an error: without it, the client would
-//! connect elsewhere than ssh.
+//! [`read`] is pure apart from its [`IncludedFiles`]. `Host`, `Include` and `Match` with `all`, `final`, `host`,
+//! `originalhost`, `user`, `localuser`, `tagged` and `sessiontype` are obeyed. The keywords that are obeyed stand in
+//! [`settings`]; all others are noted there: [`keywords`] knows which of them do not matter, and for which ones ssh itself
+//! must connect. So must it where a `Match` depends on what only ssh can evaluate.
 
 #[doc(hidden)]
 pub mod fuzz;
+mod keywords;
 mod lines;
 pub mod settings;
 
@@ -15,7 +16,7 @@ use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 
 use self::lines::ConfigLine;
-use self::settings::SshSettings;
+use self::settings::{Origin, SshSettings};
 use crate::names::below_home;
 use base::error::{Error, Result};
 use base::glob::{existing, is_pattern, literal, matches_host_list};
@@ -43,6 +44,8 @@ pub struct ConfigSource<'a> {
     pub path: &'a Path,
     /// The text of the file.
     pub text: &'a str,
+    /// Who has written it.
+    pub origin: Origin,
 }
 
 /// Where the text of included files comes from.
@@ -54,49 +57,62 @@ pub trait IncludedFiles {
     fn included(&self, argument: &str, in_file: &Path) -> Result<Vec<(PathBuf, String)>>;
 }
 
-/// Reads a file, and adds the values of keywords that `settings` does not have yet.
+/// Reads files in their order, and adds the values of keywords that `settings` does not have yet. If one of them has
+/// `Match final`, they are read a second time, as ssh does.
 ///
 /// # Errors
 /// When a line cannot be read; the error names the file and the line.
 pub fn read(
-    source: ConfigSource<'_>,
+    sources: &[ConfigSource<'_>],
     question: &HostQuery<'_>,
     files: &dyn IncludedFiles,
     settings: &mut SshSettings,
 ) -> Result<()> {
-    ConfigReader {
+    let mut reader = ConfigReader {
         question,
         files,
         settings,
+        pass: Pass::First,
+    };
+    let nesting = Nesting {
+        applies: true,
+        depth: 0,
+    };
+    for source in sources {
+        reader.file(*source, nesting)?;
     }
-    .file(
-        source,
-        Nesting {
-            applies: true,
-            depth: 0,
-        },
-    )
+    if reader.pass == Pass::FinalWanted {
+        reader.pass = Pass::Final;
+        for source in sources {
+            reader.file(*source, nesting)?;
+        }
+    }
+    Ok(())
 }
 
-/// Refuses unsupported settings that would lead to another connection: a proxy, and keys that must not be used.
+/// Applies `KEY=VALUE` or `KEY VALUE` of the command line (`-o`).
 ///
 /// # Errors
-/// When there is such a setting.
-pub fn refuse_unsupported(settings: &SshSettings, host: &str) -> Result<()> {
-    let revoked = settings.revoked_host_keys.as_deref().unwrap_or("none");
-    match settings.direct {
-        _ if !revoked.eq_ignore_ascii_case("none") => Err(Error::new(format!(
-            "cannot connect to \"{}\": the configuration of ssh names RevokedHostKeys, which are not supported",
-            host.escape_debug()
-        ))
-        .hint("mark them in known_hosts, as in: @revoked * ssh-ed25519 AAAA…; or use another configuration with -F")),
-        None | Some(true) => Ok(()),
-        Some(false) => Err(Error::new(format!(
-            "cannot connect to \"{}\": the configuration of ssh names a proxy for it, which is not supported yet",
-            host.escape_debug()
-        ))
-        .hint("forward a port with ssh -L, and connect to that; or use another configuration with -F")),
+/// When it is not a line of a configuration, or a keyword of blocks.
+pub fn apply_option(text: &str, settings: &mut SshSettings) -> Result<()> {
+    let wrong = |why: &str| {
+        Error::new(format!("cannot use the option -o \"{}\"", text.escape_debug())).because(why.to_owned())
+    };
+    let lines = lines::lines(text).map_err(|line| wrong(line.reason))?;
+    let [
+        ConfigLine {
+            keyword, arguments, ..
+        },
+    ] = lines.as_slice()
+    else {
+        return Err(wrong("it is not KEY=VALUE"));
+    };
+    if arguments.is_empty() || matches!(keyword.as_str(), "host" | "match" | "include") {
+        return Err(wrong("it is not KEY=VALUE"));
     }
+    settings
+        .apply(keyword, arguments, Origin::User)
+        .map_err(|why| wrong(&why))
 }
 
 /// How a file is reached.
@@ -108,15 +124,26 @@ struct Nesting {
     depth: usize,
 }
 
+/// How often the files have been read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Pass {
+    First,
+    /// The first pass, in which a `Match final` was found.
+    FinalWanted,
+    /// The second pass, in which `Match final` holds.
+    Final,
+}
+
 struct ConfigReader<'a> {
     question: &'a HostQuery<'a>,
     files: &'a dyn IncludedFiles,
     settings: &'a mut SshSettings,
+    pass: Pass,
 }
 
 impl ConfigReader<'_> {
     fn file(&mut self, source: ConfigSource<'_>, nesting: Nesting) -> Result<()> {
-        let ConfigSource { path, text } = source;
+        let ConfigSource { path, text, origin } = source;
         let Nesting { applies, depth } = nesting;
         let wrong = |number: usize, why: String| {
             Error::new(format!("cannot use \"{}\", line {number}", path.display())).because(why)
@@ -132,8 +159,7 @@ impl ConfigReader<'_> {
             match keyword.as_str() {
                 "host" => active = applies && matches_host_list(words(&arguments), self.question.host),
                 "match" => {
-                    let matches = !applies || self.matches(&arguments).map_err(|why| wrong(number, why))?;
-                    active = applies && matches;
+                    active = applies && self.matches(&arguments);
                 }
                 "include" if active => {
                     if depth == MAX_DEPTH {
@@ -144,6 +170,7 @@ impl ConfigReader<'_> {
                             let source = ConfigSource {
                                 path: &path,
                                 text: &text,
+                                origin,
                             };
                             let nesting = Nesting {
                                 applies: true,
@@ -154,7 +181,7 @@ impl ConfigReader<'_> {
                     }
                 }
                 _ if active => {
-                    let applied = self.settings.apply(&keyword, &arguments);
+                    let applied = self.settings.apply(&keyword, &arguments, origin);
                     applied.map_err(|why| wrong(number, format!("{keyword}: {why}")))?;
                 }
                 _ => {}
@@ -163,9 +190,8 @@ impl ConfigReader<'_> {
         Ok(())
     }
 
-    /// Whether all criteria hold. A criterion that cannot be evaluated and might hold is an error, because ssh might
-    /// then connect elsewhere.
-    fn matches(&self, arguments: &[String]) -> std::result::Result<bool, String> {
+    /// Whether all criteria hold. At one that only ssh can evaluate, and that decides, ssh itself must connect.
+    fn matches(&mut self, arguments: &[String]) -> bool {
         let mut rest = arguments.iter().map(String::as_str);
         let mut any = false;
         while let Some(word) = rest.next() {
@@ -180,24 +206,33 @@ impl ConfigReader<'_> {
                 None => (criterion, None),
             };
             let criterion = criterion.to_ascii_lowercase();
-            if criterion == "all" {
-                if negated {
-                    return Ok(false);
+            let holds = match criterion.as_str() {
+                "all" => true,
+                "final" => {
+                    if self.pass == Pass::First {
+                        self.pass = Pass::FinalWanted;
+                    }
+                    self.pass == Pass::Final
                 }
-                continue;
-            }
-            if let "exec" | "localnetwork" = criterion.as_str() {
-                let hint = "use another configuration with -F; -F none reads none";
-                return Err(format!("Match {criterion} is not supported (hint: {hint})"));
-            }
-            let Some((subject, value)) = self.subject(&criterion).zip(value.or_else(|| rest.next())) else {
-                return Ok(false);
+                // Names are made canonical by ssh alone.
+                "canonical" => false,
+                "exec" | "localnetwork" => {
+                    self.settings.needs_ssh(&format!("Match {criterion}"));
+                    return false;
+                }
+                _ => {
+                    let Some((subject, value)) = self.subject(&criterion).zip(value.or_else(|| rest.next()))
+                    else {
+                        return false;
+                    };
+                    matches_host_list(value.split(','), subject)
+                }
             };
-            if matches_host_list(value.split(','), subject) == negated {
-                return Ok(false);
+            if holds == negated {
+                return false;
             }
         }
-        Ok(any)
+        any
     }
 
     fn subject(&self, criterion: &str) -> Option<&str> {
@@ -210,6 +245,8 @@ impl ConfigReader<'_> {
                 Some(user.unwrap_or(question.local_user))
             }
             "localuser" => Some(question.local_user),
+            "tagged" => Some(self.settings.tag.as_deref().unwrap_or_default()),
+            "sessiontype" => Some("subsystem"),
             _ => None,
         }
     }

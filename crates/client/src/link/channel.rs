@@ -16,6 +16,7 @@ use super::block::Block;
 use super::error::ConnectionLost;
 use super::inbox::{CompletedRequest, DataSink, Inbox, PendingRequest};
 use super::outbox::Outbox;
+use super::trace;
 
 /// The most bytes of READs and WRITEs under way at once: enough for 480 MiB/s over a link of 50 ms. With a nearby
 /// server less would be enough, but is no faster: 0.5 to 16 MiB were measured with OpenSSH's sshd.
@@ -98,7 +99,13 @@ impl SftpChannel {
         let id = self.id();
         let mut packet = Vec::new();
         request.encode(id, &mut packet);
-        self.inbox.expect(id, PendingRequest::One(waiter));
+        let pending = match request {
+            // A hash, a copy or an fsync takes as long as the file is large; and with CLOSE, a server may pass the file on.
+            Request::Extended(_) | Request::Close { .. } => PendingRequest::Long(waiter),
+            _ => PendingRequest::One(waiter),
+        };
+        self.inbox.expect(id, pending);
+        trace::request(id, request);
         self.send(packet.into());
         answer
     }
@@ -138,6 +145,7 @@ impl SftpChannel {
             length,
         }
         .encode(id, &mut packet);
+        trace::range(id, "read", offset, length);
         let sink = Some(Arc::clone(sink));
         let done = done.clone();
         self.inbox.expect(
@@ -156,6 +164,7 @@ impl SftpChannel {
     pub fn write(&self, block: Block, done: &mpsc::UnboundedSender<CompletedRequest>) -> Bytes {
         let id = self.id();
         let (offset, length) = (block.offset, block.length);
+        trace::range(id, "write", offset, length);
         let done = done.clone();
         self.inbox.expect(
             id,

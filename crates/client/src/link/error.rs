@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use sftp_wire::{Reply, StatusCode};
@@ -86,9 +87,23 @@ pub enum OpenError {
     /// The server refused the subsystem.
     #[error("the server does not offer SFTP (hint: this account may be for something else)")]
     NoSftp,
-    /// The server's first reply is not valid SFTP. Holds the last text that it sent.
-    #[error("the server's SFTP ended before it had begun{0}")]
+    /// The server sent text instead of SFTP. Holds its beginning.
+    #[error(
+        "the server sent text instead of SFTP: \"{0}\" (hint: its shell prints that at each sign-in, or the account is for something else; in .bashrc, such commands belong behind a check for a terminal)"
+    )]
+    Text(String),
+    /// The server ended SFTP, or its first reply is not valid. Holds the last text that it sent.
+    #[error("the server ended SFTP before it had begun{0}")]
     Silent(String),
+    /// The server did not answer in time. Holds to what.
+    #[error("the server has not answered {0} within {secs} s (hint: --connect-timeout sets the limit)", secs = .1.as_secs())]
+    NoAnswer(&'static str, Duration),
+    /// The server started something that does not speak SFTP. Holds the last text that it sent.
+    #[error(
+        "the server has accepted SFTP, but has not begun it within {secs} s{1} (hint: the account may be for another command; --connect-timeout sets the limit)",
+        secs = .0.as_secs()
+    )]
+    NotBegun(Duration, String),
     /// The server speaks another version than 3.
     #[error("the server speaks version {0} of SFTP, and 3 is needed")]
     Version(u32),

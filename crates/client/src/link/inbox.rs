@@ -10,6 +10,7 @@
 use parking_lot::{Mutex, MutexGuard};
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use sftp_wire::constants::SSH_FXP_DATA;
@@ -17,8 +18,12 @@ use sftp_wire::frame::{self, next_reply};
 use sftp_wire::{DataHeader, Reply, ServerFault};
 use tokio::sync::{mpsc, oneshot};
 
+use super::trace;
+
 /// How many bytes are kept of the text that the server sends beside its replies (extended data): the last ones.
 const MAX_NOTICE: usize = 1024;
+/// How many of the first bytes of the stream are kept.
+const MAX_FIRST: usize = 512;
 
 /// Takes the bytes of READs. It is called in the SSH library's callback, and must not wait for the network.
 pub trait DataSink: Send + Sync {
@@ -48,10 +53,21 @@ pub struct CompletedRequest {
     pub ended: Completion,
 }
 
+/// How long a server has been silent that owes an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Silence {
+    /// The time since its last byte, or since the first request that it has not answered.
+    pub lasts: Duration,
+    /// Whether one of the requests may take long.
+    pub long: bool,
+}
+
 /// A request whose reply is waited for.
 pub enum PendingRequest {
     /// A request with a caller of its own.
     One(oneshot::Sender<Reply<Bytes>>),
+    /// Such a request that may take as long as a file is large.
+    Long(oneshot::Sender<Reply<Bytes>>),
     /// A request of a transfer, which has many under way.
     Many {
         offset: u64,
@@ -75,6 +91,10 @@ struct InboxState {
     partial: BytesMut,
     reading: Option<PartialData>,
     notice: Vec<u8>,
+    /// The first bytes of the stream.
+    first: Vec<u8>,
+    /// Since when the server owes an answer and has sent nothing.
+    silent_since: Option<Instant>,
     /// The reason why the connection is lost, or `None` while it is not.
     lost: Option<Arc<str>>,
 }
@@ -93,8 +113,35 @@ impl Inbox {
         let mut state = self.state();
         match state.lost {
             Some(_) => waiter.lose(),
-            None => drop(state.waiters.insert(id, waiter)),
+            None => {
+                if state.waiters.is_empty() {
+                    state.silent_since = Some(Instant::now());
+                }
+                drop(state.waiters.insert(id, waiter));
+            }
         }
+    }
+
+    /// How long the server has been silent, if it owes an answer.
+    pub fn silence(&self) -> Option<Silence> {
+        let state = self.state();
+        let since = state
+            .silent_since
+            .filter(|_| !state.waiters.is_empty() || state.reading.is_some())?;
+        let mut waiters = state.waiters.values();
+        Some(Silence {
+            lasts: since.elapsed(),
+            long: waiters.any(|waiter| matches!(waiter, PendingRequest::Long(_))),
+        })
+    }
+
+    /// The text with which the stream began, if it is not SFTP, whose packets begin with a zero.
+    pub fn text_before(&self) -> Option<Vec<u8>> {
+        let first = &self.state().first;
+        first
+            .first()
+            .is_some_and(|byte| *byte != 0)
+            .then(|| first.clone())
     }
 
     /// Marks the connection as lost. The first reason counts.
@@ -133,6 +180,11 @@ impl Inbox {
     /// When the stream is not valid SFTP. After that, this must not be called again.
     pub fn data(&self, mut data: &[u8]) -> Result<(), ServerFault> {
         let mut state = self.state();
+        let room = MAX_FIRST.saturating_sub(state.first.len());
+        if room > 0 {
+            state.first.extend(data.iter().take(room));
+        }
+        state.silent_since = Some(Instant::now());
         while !data.is_empty() && state.lost.is_none() {
             data = match &mut state.reading {
                 Some(_) => state.go_on_reading(data),
@@ -237,8 +289,9 @@ impl InboxState {
     }
 
     fn deliver(&mut self, id: u32, reply: Reply<Bytes>) {
+        trace::reply(id, &reply);
         match self.waiters.remove(&id) {
-            Some(PendingRequest::One(waiting)) => drop(waiting.send(reply)),
+            Some(PendingRequest::One(waiting) | PendingRequest::Long(waiting)) => drop(waiting.send(reply)),
             Some(PendingRequest::Many {
                 offset, length, done, ..
             }) => {

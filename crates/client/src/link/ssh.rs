@@ -64,14 +64,18 @@ impl Transport for SshTransport {
         // All data comes through the handler; the reading half would only keep a copy.
         let (mut reader, writer) = channel.split();
         writer.request_subsystem(true, "sftp").await?;
-        writer.data_bytes(init).await?;
-        loop {
-            match reader.wait().await {
-                Some(ChannelMsg::Success) => break,
-                Some(ChannelMsg::Failure) | None => return Err(OpenError::NoSftp),
-                Some(_) => {}
+        let accepted = async {
+            loop {
+                match reader.wait().await {
+                    Some(ChannelMsg::Success) => return Ok(()),
+                    Some(ChannelMsg::Failure) | None => return Err(OpenError::NoSftp),
+                    Some(_) => {}
+                }
             }
-        }
+        };
+        // OpenSSH opens the window only once it has accepted the subsystem, and so never after a refusal.
+        let sent = async { writer.data_bytes(init).await.map_err(OpenError::from) };
+        tokio::try_join!(accepted, sent)?;
         let (outbox, packets) = OutgoingPackets::queue();
         // The link owns the task: it ends when the outbox is dropped.
         tokio::spawn(send(packets, writer, Arc::clone(&self.shared.inbox)));

@@ -1,5 +1,6 @@
 use parking_lot::Mutex;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -10,7 +11,11 @@ use super::channel::ByteRange;
 use super::error::{OpenError, TransportError};
 use super::inbox::{CompletedRequest, Completion, DataSink, Inbox, PendingRequest};
 use super::outbox::{Outbox, OutgoingPackets};
-use super::{Extent, HashAnswer, HashKind, HashQuestion, HashRoute, HashValue, Link, Transport, hashing};
+use super::watch::ReplyWatch;
+use super::{
+    Extent, HashAnswer, HashKind, HashQuestion, HashRoute, HashValue, Link, OpenLimits, ReplyLimits,
+    Transport, hashing,
+};
 use sftp_wire::frame::{LENGTH_FIELD, request_length};
 use sftp_wire::{Attributes, Name, Packet, Reply, Request, StatusCode};
 
@@ -190,6 +195,15 @@ fn pending_requests_end_when_the_connection_is_lost() {
     );
 }
 
+/// The limits of connections in these tests.
+const LIMITS: OpenLimits = OpenLimits {
+    answer: Duration::from_secs(60),
+    replies: ReplyLimits {
+        usual: Duration::from_secs(60),
+        long: Duration::from_secs(60),
+    },
+};
+
 /// The path of every file of the server in [`MemoryTransport`].
 const REAL_PATH: &[u8] = b"/home/it's";
 
@@ -268,7 +282,7 @@ impl Transport for MemoryTransport {
 async fn a_link_works_over_any_transport() {
     let transport = MemoryTransport::default();
     let commands = Arc::clone(&transport.commands);
-    let link = Link::open(Box::new(transport)).await.unwrap();
+    let link = Link::open(Box::new(transport), LIMITS).await.unwrap();
     assert_eq!(link.home, Ok(REAL_PATH.to_vec()));
     let expected = HashValue::Md5(std::array::from_fn(|n| u8::try_from(n).unwrap()));
     for (extent, route) in [
@@ -293,4 +307,32 @@ async fn a_link_works_over_any_transport() {
     link.close().await;
     assert!(link.channel.is_lost());
     assert!(link.stat(b"f").await.is_err(), "and later requests end at once");
+}
+
+/// A server that owes an answer and is silent is given up, later if the request may take long.
+#[tokio::test]
+async fn a_server_that_leaves_requests_without_an_answer_is_given_up() {
+    let limits = |usual, long| ReplyLimits {
+        usual: Duration::from_millis(usual),
+        long: Duration::from_millis(long),
+    };
+    let lost = async |limits, pending: fn(oneshot::Sender<Reply<Bytes>>) -> PendingRequest| {
+        let inbox = Arc::<Inbox>::default();
+        let _watch = ReplyWatch::start(Arc::clone(&inbox), limits);
+        let (waiter, answer) = oneshot::channel();
+        inbox.expect(1, pending(waiter));
+        assert!(answer.await.is_err(), "there is no answer");
+        inbox.lost().expect("a reason")
+    };
+    let reason = lost(limits(20, 3_600_000), PendingRequest::One).await;
+    assert!(reason.contains("it has not answered"), "{reason}");
+    lost(limits(20, 60), PendingRequest::Long).await;
+
+    let inbox = Arc::<Inbox>::default();
+    assert_eq!(inbox.silence(), None, "nothing is owed");
+    let (waiter, _answer) = oneshot::channel();
+    inbox.expect(1, PendingRequest::Long(waiter));
+    assert!(inbox.silence().expect("an answer is owed").long);
+    inbox.data(&status(1, StatusCode::Ok)).unwrap();
+    assert_eq!(inbox.silence(), None, "it was answered");
 }

@@ -100,6 +100,10 @@ impl Prompts for PromptsAboveProgress {
             None => self.inner.explain(message),
         }
     }
+
+    fn are_answered(&self) -> bool {
+        self.inner.are_answered()
+    }
 }
 
 #[cfg(test)]

@@ -26,4 +26,8 @@ impl Prompts for ReportedPrompts {
     fn explain(&self, message: &str) {
         self.0.explain(message);
     }
+
+    fn are_answered(&self) -> bool {
+        self.0.are_answered()
+    }
 }

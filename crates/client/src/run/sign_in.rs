@@ -12,13 +12,15 @@ use crate::cli::CommonArgs;
 use crate::commands::Session;
 use crate::connect::{
     ConfigFile, Credentials, Destination, LocalEnvironment, Options, Prompts, Target, Terminal, Unattended,
-    UnknownKeys,
+    UnknownKeys, destination,
 };
 use crate::interrupt;
 use crate::output::Output;
 use crate::remote::Remote;
+use crate::verbose;
 use base::error::{Error, Result};
 use base::secret::Secret;
+use base::visible::printable;
 
 /// The longest password that is read from standard input, in bytes.
 const MAX_PASSWORD: u64 = 4096;
@@ -79,14 +81,23 @@ async fn sign_in(
         known_hosts: common.known_hosts.clone(),
         unknown_keys: common.accept_new.then_some(UnknownKeys::AcceptNew),
         connect_timeout: common.connect_timeout.map(Duration::from_secs),
-        ..Options::default()
+        settings: common.option.clone(),
+        jump: common.jump.clone(),
+        ssh: common.ssh.clone(),
+        batch: common.batch,
+        verbose: common.verbose,
+        user: None,
     };
-    let destination = Destination::resolve(target, &options, &LocalEnvironment::of_this_process()?)?;
-    let prompts: Arc<dyn Prompts> = match Terminal::is_there() && !common.batch && !destination.batch {
+    verbose::set_level(common.verbose);
+    let destination = destination::resolve(target, &options, &LocalEnvironment::of_this_process()?)?;
+    let prompts: Arc<dyn Prompts> = match Terminal::is_there() && !destination.batch {
         true => Arc::new(Terminal),
         false => Arc::new(Unattended),
     };
-    let prompts = Arc::new(ReportedPrompts(prompts));
+    let prompts: Arc<dyn Prompts> = Arc::new(ReportedPrompts(prompts));
+    if !destination.not_obeyed.is_empty() {
+        prompts.show(&not_obeyed(&destination));
+    }
     let remote = Remote::connect(destination, Credentials::new(password), prompts).await;
     let remote = remote.map_err(|error| CommandFailure {
         code: error.exit_code(),
@@ -101,6 +112,20 @@ async fn sign_in(
         .clone()
         .map_err(|failed| Error::new("cannot find the home").because(failed))?;
     Ok(Session::new(Arc::new(remote), output, home))
+}
+
+/// The note about settings of ssh that are not obeyed here.
+fn not_obeyed(destination: &Destination) -> String {
+    let names: Vec<String> = destination
+        .not_obeyed
+        .iter()
+        .map(|name| printable(name.as_bytes()))
+        .collect();
+    format!(
+        "note: the configuration of ssh for \"{}\" sets what homeport does not obey: {} (hint: --ssh lets ssh connect)",
+        printable(destination.given.as_bytes()),
+        names.join(", ")
+    )
 }
 
 fn read_password() -> Result<Secret> {

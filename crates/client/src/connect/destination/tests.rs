@@ -1,7 +1,9 @@
 use std::ffi::OsStr;
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 
 use super::*;
+use crate::connect::ssh_config::settings::UnknownKeys;
 
 /// A home directory and a system directory with these configurations.
 struct Machine {
@@ -31,7 +33,7 @@ impl Machine {
 
     fn resolve(&self, word: &str, options: &Options) -> Result<Destination> {
         let target = Target::parse(OsStr::new(word)).unwrap();
-        Destination::resolve(&target, options, &self.here())
+        resolve(&target, options, &self.here())
     }
 }
 
@@ -47,7 +49,11 @@ fn without_configuration() {
         destination.host_key.user_files,
         [ssh.join("known_hosts"), ssh.join("known_hosts2")]
     );
-    assert_eq!(destination.connect_timeout, Some(Duration::from_secs(30)));
+    assert_eq!(destination.connect_timeout, Duration::from_secs(30));
+    assert_eq!(
+        (&destination.route, destination.not_obeyed.len()),
+        (&Route::Direct, 0)
+    );
     let rules = destination.sign_in;
     assert_eq!(
         (rules.user.as_str(), rules.password_prompts, rules.identities_only),
@@ -82,7 +88,8 @@ fn the_command_line_then_the_user_then_the_system() {
         [home.join("kh"), "/other".into()]
     );
     assert!(destination.host_key.hash);
-    assert_eq!(destination.connect_timeout, None);
+    // Without a limit in the configuration, there still is one.
+    assert_eq!(destination.connect_timeout, Duration::from_secs(130));
     let rules = destination.sign_in;
     assert_eq!((rules.user.as_str(), rules.agent), ("tom", None));
     let names: Vec<_> = rules.files.into_iter().map(|f| f.path).collect();
@@ -96,7 +103,7 @@ fn the_command_line_then_the_user_then_the_system() {
         known_hosts: Some("/kh".into()),
         unknown_keys: Some(UnknownKeys::AcceptNew),
         connect_timeout: Some(Duration::from_secs(1)),
-        config: ConfigFile::Usual,
+        ..Options::default()
     };
     let destination = machine.resolve("web", &options).unwrap();
     assert_eq!(
@@ -107,7 +114,7 @@ fn the_command_line_then_the_user_then_the_system() {
     assert_eq!(destination.sign_in.files.len(), 3);
     assert_eq!(destination.host_key.user_files, [PathBuf::from("/kh")]);
     assert!(destination.host_key.global_files.is_empty());
-    assert_eq!(destination.connect_timeout, options.connect_timeout);
+    assert_eq!(Some(destination.connect_timeout), options.connect_timeout);
     let destination = machine.resolve("sftp://calvin@web:4", &options).unwrap();
     assert_eq!(
         (destination.port, destination.sign_in.user.as_str()),
@@ -117,9 +124,7 @@ fn the_command_line_then_the_user_then_the_system() {
 
 #[test]
 fn another_configuration_or_none() {
-    let machine = Machine::new("Port 1\nProxyJump bastion\n", "Port 2\n");
-    let error = machine.resolve("h", &Options::default()).unwrap_err().to_string();
-    assert!(error.contains("proxy"), "{error}");
+    let machine = Machine::new("Port 1\n", "Port 2\n");
     let with = |config| Options {
         config,
         ..Options::default()
@@ -138,4 +143,133 @@ fn another_configuration_or_none() {
         .unwrap_err()
         .to_string();
     assert!(error.contains("there is no configuration"), "{error}");
+}
+
+/// The hosts of a route, as `user@host:port`.
+fn hosts(destination: &Destination) -> Vec<String> {
+    let Route::Jumps(jumps) = &destination.route else {
+        return Vec::new();
+    };
+    let shown = |jump: &Destination| {
+        assert_eq!(jump.route, Route::Direct);
+        format!("{}@{}:{}", jump.sign_in.user, jump.host, jump.port)
+    };
+    jumps.iter().map(shown).collect()
+}
+
+#[test]
+fn hosts_in_the_middle() {
+    let machine = Machine::new(
+        "Host inner\n ProxyJump tom@b:22,second\nHost second\n HostName s.example\n User sue\n Port 3\n ProxyJump x\n\
+         Host b\n ProxyJump first\nHost all-*\n ProxyJump all-bastion\n",
+        "",
+    );
+    let jump = |jump: &str| Options {
+        jump: Some(jump.to_owned()),
+        port: Some(9),
+        ..Options::default()
+    };
+    let check = |word: &str, options: &Options, expected: &[&str]| {
+        let destination = machine.resolve(word, options).unwrap();
+        assert_eq!(hosts(&destination), expected, "{word}");
+    };
+    let usual = Options::default();
+    // Only the first host may itself be behind others.
+    check("inner", &usual, &["me@first:22", "tom@b:22", "sue@s.example:3"]);
+    check("inner", &jump("none"), &[]);
+    check("inner", &jump("ssh://u@[::1]:5"), &["u@::1:5"]);
+    check("h", &jump("u@a,[::1]:4"), &["u@a:22", "me@::1:4"]);
+    check("all-x", &usual, &["me@all-bastion:22"]);
+    check("all-bastion", &usual, &[]);
+    for (word, options, expected) in [
+        ("h", jump("a:x"), "cannot connect through \"a:x\""),
+        ("h", jump("a/b"), "a path makes no sense"),
+        ("h", jump(""), "cannot connect through"),
+    ] {
+        let error = machine.resolve(word, &options).unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+    }
+    let machine = Machine::new("Host a*\n ProxyJump b\nHost b*\n ProxyJump a\n", "");
+    let error = machine.resolve("a", &usual).unwrap_err().to_string();
+    assert!(error.contains("more than 8 hosts"), "{error}");
+}
+
+#[test]
+fn ssh_itself_connects_where_only_it_can() {
+    let check = |config: &str, reasons: &[&str]| {
+        let machine = Machine::new(config, "GSSAPIAuthentication yes\n");
+        let destination = machine.resolve("h", &Options::default()).unwrap();
+        let found = match destination.route {
+            Route::Ssh(program) => program.reasons,
+            _ => Vec::new(),
+        };
+        assert_eq!(found, reasons, "{config}");
+    };
+    // The system's own GSSAPIAuthentication is no reason: distributions switch it on for everybody.
+    check("", &[]);
+    check("GSSAPIAuthentication yes\n", &["GSSAPIAuthentication"]);
+    check("ProxyCommand nc %h %p\n", &["ProxyCommand"]);
+    check("Match exec true\n Port 1\n", &["Match exec"]);
+    check("Ciphers 3des-x\n", &["Ciphers"]);
+    check(
+        "Host h\n ProxyJump j\nHost j\n ProxyCommand nc\n",
+        &["ProxyCommand"],
+    );
+    check("Host other\n ProxyCommand nc\n", &[]);
+}
+
+#[test]
+fn ssh_gets_the_options_of_the_command_line() {
+    let machine = Machine::new("", "");
+    let options = Options {
+        port: Some(7),
+        identities: vec!["/key".into()],
+        known_hosts: Some("/kh".into()),
+        unknown_keys: Some(UnknownKeys::AcceptNew),
+        connect_timeout: Some(Duration::from_secs(9)),
+        settings: vec!["Compression=yes".to_owned()],
+        jump: Some("j".to_owned()),
+        ssh: Some("/usr/bin/other".into()),
+        verbose: 2,
+        config: ConfigFile::None,
+        ..Options::default()
+    };
+    let Route::Ssh(program) = machine.resolve("tom@h", &options).unwrap().route else {
+        panic!("not by ssh");
+    };
+    assert_eq!(
+        (program.program.as_path(), program.host.as_str()),
+        (Path::new("/usr/bin/other"), "h")
+    );
+    let words: Vec<_> = program
+        .options
+        .iter()
+        .map(|word| word.to_string_lossy())
+        .collect();
+    let words = words.join(" ");
+    for expected in [
+        "-o RemoteCommand=none -o RequestTTY=no",
+        "-F none",
+        "-l tom",
+        "-p 7",
+        "-i /key",
+        "-o UserKnownHostsFile=/kh",
+        "-o StrictHostKeyChecking=accept-new",
+        "-o ConnectTimeout=9",
+        "-J j",
+        "-o Compression=yes",
+        "-v -v",
+    ] {
+        assert!(words.contains(expected), "{expected}: {words}");
+    }
+}
+
+#[test]
+fn what_is_not_obeyed_is_listed() {
+    let machine = Machine::new(
+        "Compression yes\nCiphers aes128-ctr,3des-x\n",
+        "Another yes\nMACs umac-x,hmac-sha2-256\n",
+    );
+    let destination = machine.resolve("h", &Options::default()).unwrap();
+    assert_eq!(destination.not_obeyed, ["compression", "Ciphers 3des-x"]);
 }

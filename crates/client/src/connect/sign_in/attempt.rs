@@ -42,6 +42,7 @@ impl<'a, H: Handler> SignIn<'a, H> {
                 credentials,
                 prompts,
                 report,
+                notes_shown: 0,
             },
             keys: KeyMethod::default(),
             passwords: PasswordMethods::default(),
@@ -63,7 +64,10 @@ impl<'a, H: Handler> SignIn<'a, H> {
         };
         for _ in 0..MAX_PARTS {
             match self.part(&mut open).await? {
-                SignInStep::Done => return Ok(()),
+                SignInStep::Done => {
+                    self.session.show_notes();
+                    return Ok(());
+                }
                 SignInStep::Part(methods) => open = methods,
                 SignInStep::Refused(_) | SignInStep::Exhausted => break,
             }
@@ -81,6 +85,10 @@ impl<'a, H: Handler> SignIn<'a, H> {
             };
             if !open.contains(&kind) {
                 continue;
+            }
+            // Where nobody can be asked, the error alone has the notes.
+            if method != Method::PublicKey && self.session.prompts.are_answered() {
+                self.session.show_notes();
             }
             let step = match method {
                 Method::PublicKey => self.keys.sign_in(&mut self.session).await?,

@@ -22,6 +22,8 @@ pub(super) struct AuthSession<'a, H: Handler> {
     pub(super) credentials: &'a Credentials,
     pub(super) prompts: &'a AsyncPrompts,
     pub(super) report: Report,
+    /// How many notes of the report have been shown.
+    pub(super) notes_shown: usize,
 }
 
 /// How one attempt to sign in went.
@@ -86,10 +88,17 @@ impl<H: Handler> AuthSession<'_, H> {
         }
     }
 
-    /// Keeps a note about a key, and prints it at once: it may be why a password is asked for.
+    /// Keeps a note about a key. It becomes part of the error.
     pub(super) fn note(&mut self, note: String) {
-        self.prompts.show(&format!("warning: {note}"));
         self.report.notes.push(note);
+    }
+
+    /// Shows the notes that have not been shown: they may be why a password is asked for.
+    pub(super) fn show_notes(&mut self) {
+        for note in self.report.notes.iter().skip(self.notes_shown) {
+            self.prompts.show(&format!("warning: {note}"));
+        }
+        self.notes_shown = self.report.notes.len();
     }
 
     /// The names of the user and of the host, for messages.

@@ -3,21 +3,24 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use russh::AgentAuthError;
-use russh::MethodKind;
 use russh::client::{AuthResult, Handler};
 use russh::keys::agent::AgentIdentity;
-use russh::keys::{Algorithm, HashAlg, PublicKey};
+use russh::keys::{Algorithm, Certificate, HashAlg, PublicKey};
+use russh::{AgentAuthError, MethodKind, Signer};
 
 use super::auth_session::{ANSWER, AuthSession, SignInStep};
-use super::identity::{Agent, Identity};
+use super::identity::{self, Agent, AgentKey, AgentSigner, Holder, Identity};
 use super::keys::{self, FileSigner, KeyError, KeyFile};
 use super::report::SignInError;
-use crate::connect::known_hosts::fingerprint;
+use crate::connect::host_certificate;
+use crate::verbose;
 use base::visible::printable;
 
 /// How long the agent may take to list its keys, which needs no confirmation.
 const AGENT: Duration = Duration::from_secs(10);
+
+/// How many users of a certificate a message names.
+const SHOWN_USERS: usize = 5;
 
 /// The hash that the server accepts for RSA keys.
 #[derive(Clone, Copy)]
@@ -30,10 +33,18 @@ enum RsaHash {
 /// A key that the server may accept, and how it signs.
 struct UsableKey {
     key: PublicKey,
+    /// The certificate that is shown instead of the key.
+    certificate: Option<Box<Certificate>>,
     /// The hash with which an RSA key signs. `None`: the key is of another kind.
     hash: Option<HashAlg>,
     /// The name of the key, for messages.
     name: String,
+}
+
+impl UsableKey {
+    fn with(self, certificate: Option<Box<Certificate>>) -> Self {
+        Self { certificate, ..self }
+    }
 }
 
 /// The method `publickey`: the keys that are left to try, and what is known about signing with them.
@@ -75,14 +86,22 @@ impl KeyMethod {
         session: &mut AuthSession<'_, H>,
         identity: Identity,
     ) -> Result<Option<SignInStep>, SignInError> {
-        match identity {
-            Identity::InAgent { key, name } => {
-                let Some(key) = self.usable(session, key, name).await? else {
+        let Identity { holder, certificate } = identity;
+        match holder {
+            Holder::Agent(listed) => {
+                let name = match &certificate {
+                    Some(certificate) if !matches!(listed.listed, AgentIdentity::Certificate { .. }) => {
+                        format!("{} with {}", listed.name, name_of(certificate))
+                    }
+                    _ => listed.name.clone(),
+                };
+                let Some(key) = self.usable(session, listed.key(), name).await? else {
                     return Ok(None);
                 };
-                self.by_agent(session, key).await
+                let key = key.with(certificate);
+                self.by_agent(session, &listed, key).await
             }
-            Identity::InFile(mut file) => {
+            Holder::File(mut file) => {
                 let name = printable(file.path.as_os_str().as_encoded_bytes());
                 if file.public.is_none() {
                     match file.unlock(session.credentials, session.prompts).await {
@@ -93,10 +112,14 @@ impl KeyMethod {
                 let Some(key) = file.public.clone() else {
                     return Ok(None);
                 };
+                let name = match &certificate {
+                    Some(certificate) => format!("{name} with {}", name_of(certificate)),
+                    None => name,
+                };
                 let Some(key) = self.usable(session, key, name).await? else {
                     return Ok(None);
                 };
-                by_file(session, &file, key).await
+                by_file(session, &file, key.with(certificate)).await
             }
         }
     }
@@ -104,21 +127,23 @@ impl KeyMethod {
     async fn by_agent<H: Handler>(
         &mut self,
         session: &mut AuthSession<'_, H>,
+        listed: &AgentKey,
         key: UsableKey,
     ) -> Result<Option<SignInStep>, SignInError> {
         let Some(agent) = self.agent.as_mut() else {
             return Ok(None);
         };
-        let UsableKey { key, hash, name } = key;
-        let user = session.rules.user.as_str();
-        let attempt = session.handle.authenticate_publickey_with(user, key, hash, agent);
-        match session.prompts.with_timeout(ANSWER, attempt).await {
+        let mut signer = AgentSigner {
+            agent,
+            listed: &listed.listed,
+        };
+        match show(session, &key, &mut signer).await {
             Some(Err(AgentAuthError::Send(_))) => Err(SignInError::Closed(session.take_report())),
             Some(Err(AgentAuthError::Key(error))) => {
-                session.note(format!("the agent does not sign with {name}: {error}"));
+                session.note(format!("the agent does not sign with {}: {error}", key.name));
                 Ok(None)
             }
-            Some(Ok(result)) => key_step(session, result).map(Some),
+            Some(Ok(result)) => key_step(session, &key, result).map(Some),
             None => Err(SignInError::Silent(session.take_report())),
         }
     }
@@ -143,7 +168,13 @@ impl KeyMethod {
             _ => None,
         };
         session.report.keys.push(name.clone());
-        Ok(Some(UsableKey { key, hash, name }))
+        verbose::say(verbose::STEPS, || format!("trying the key {name}"));
+        Ok(Some(UsableKey {
+            key,
+            certificate: None,
+            hash,
+            name,
+        }))
     }
 
     /// The hash with which RSA keys sign. The server is asked once.
@@ -165,12 +196,14 @@ impl KeyMethod {
         Ok(rsa)
     }
 
-    /// Looks up the keys in the order in which they are tried: named files first (by the agent where it has the key),
-    /// then other keys of the agent, then the usual files.
+    /// Looks up the keys and their certificates, in the order in which they are tried.
     async fn look_up<H: Handler>(&mut self, session: &mut AuthSession<'_, H>) -> VecDeque<Identity> {
-        let files = session.rules.files.clone();
-        let load = move || files.iter().map(keys::load).collect::<Vec<_>>();
-        let loaded = tokio::task::spawn_blocking(load).await.unwrap_or_default();
+        let (files, named) = (session.rules.files.clone(), session.rules.certificates.clone());
+        let load = move || {
+            let loaded = files.iter().map(keys::load).collect::<Vec<_>>();
+            (loaded, keys::certificates(&files, &named))
+        };
+        let (loaded, (certificates, notes)) = tokio::task::spawn_blocking(load).await.unwrap_or_default();
         let mut files = Vec::new();
         for (file, note) in loaded {
             if let Some(note) = note {
@@ -178,12 +211,15 @@ impl KeyMethod {
             }
             files.extend(file);
         }
+        for note in notes {
+            session.note(note);
+        }
         let listed = self.agent_keys(session).await;
-        order(files, listed, session.rules.identities_only)
+        identity::order(files, listed, &certificates, session.rules.identities_only)
     }
 
-    /// The agent's keys with their names. Certificates are skipped, and so is an agent that does not answer.
-    async fn agent_keys<H: Handler>(&mut self, session: &mut AuthSession<'_, H>) -> Vec<(PublicKey, String)> {
+    /// The agent's keys and certificates. An agent that does not answer is skipped.
+    async fn agent_keys<H: Handler>(&mut self, session: &mut AuthSession<'_, H>) -> Vec<AgentKey> {
         let Some(socket) = session.rules.agent.clone() else {
             return Vec::new();
         };
@@ -212,18 +248,28 @@ impl KeyMethod {
             }
         };
         self.agent = Some(agent);
-        let plain = identities.into_iter().filter_map(|identity| match identity {
-            AgentIdentity::PublicKey { key, comment } => {
-                let name = format!(
-                    "{} ({}, of the agent)",
-                    fingerprint(&key),
-                    printable(comment.as_bytes())
-                );
-                Some((key, name))
-            }
-            AgentIdentity::Certificate { .. } => None,
-        });
-        plain.collect()
+        identities.into_iter().map(AgentKey::new).collect()
+    }
+}
+
+/// Shows a key or its certificate to the server, and signs with it. `None`: the server did not answer in time.
+async fn show<H: Handler, S: Signer>(
+    session: &mut AuthSession<'_, H>,
+    key: &UsableKey,
+    signer: &mut S,
+) -> Option<Result<AuthResult, S::Error>> {
+    let user = session.rules.user.as_str();
+    let (prompts, handle) = (session.prompts, &mut *session.handle);
+    match &key.certificate {
+        None => {
+            let attempt = handle.authenticate_publickey_with(user, key.key.clone(), key.hash, signer);
+            prompts.with_timeout(ANSWER, attempt).await
+        }
+        Some(certificate) => {
+            let certificate = Certificate::clone(certificate);
+            let attempt = handle.authenticate_certificate_with(user, certificate, key.hash, signer);
+            prompts.with_timeout(ANSWER, attempt).await
+        }
     }
 }
 
@@ -233,29 +279,61 @@ async fn by_file<H: Handler>(
     file: &KeyFile,
     key: UsableKey,
 ) -> Result<Option<SignInStep>, SignInError> {
-    let UsableKey { key, hash, name } = key;
     let mut signer = FileSigner {
         file,
         credentials: session.credentials,
         prompts: session.prompts,
     };
-    let user = session.rules.user.as_str();
-    let attempt = session
-        .handle
-        .authenticate_publickey_with(user, key, hash, &mut signer);
-    match session.prompts.with_timeout(ANSWER, attempt).await {
+    match show(session, &key, &mut signer).await {
         Some(Err(KeyError::Gone(_))) => Err(SignInError::Closed(session.take_report())),
-        Some(Err(error)) => skip(session, &name, error).map(|()| None),
-        Some(Ok(result)) => key_step(session, result).map(Some),
+        Some(Err(error)) => skip(session, &key.name, error).map(|()| None),
+        Some(Ok(result)) => key_step(session, &key, result).map(Some),
         None => Err(SignInError::Silent(session.take_report())),
     }
 }
 
+/// What the server's answer to a key means. Why it may refuse a certificate is noted.
 fn key_step<H: Handler>(
     session: &mut AuthSession<'_, H>,
+    key: &UsableKey,
     result: AuthResult,
 ) -> Result<SignInStep, SignInError> {
-    session.step::<russh::Error>(Some(Ok(result)))
+    let step = session.step::<russh::Error>(Some(Ok(result)))?;
+    if let (SignInStep::Refused(_), Some(certificate)) = (&step, &key.certificate) {
+        session.note(refused(certificate, &session.rules.user, host_certificate::now()));
+    }
+    Ok(step)
+}
+
+/// The name of a certificate for messages.
+fn name_of(certificate: &Certificate) -> String {
+    format!(
+        "the certificate \"{}\"",
+        printable(certificate.key_id().as_bytes())
+    )
+}
+
+/// Why a server may have refused a certificate.
+fn refused(certificate: &Certificate, user: &str, now: u64) -> String {
+    let name = name_of(certificate);
+    if let Some(when) = host_certificate::not_valid(certificate, now) {
+        return format!("{name} {when}");
+    }
+    let users = certificate.valid_principals();
+    if !users.is_empty() && !users.iter().any(|listed| listed == user) {
+        let users: Vec<String> = users
+            .iter()
+            .take(SHOWN_USERS)
+            .map(|user| printable(user.as_bytes()))
+            .collect();
+        return format!(
+            "{name} is for {}, and the user is {}",
+            users.join(", "),
+            printable(user.as_bytes())
+        );
+    }
+    let signer = certificate.signature_key().fingerprint(HashAlg::Sha256);
+    format!("the server does not accept {name}, which {signer} has signed")
 }
 
 /// Skips a key that was not unlocked, unless the user cancelled.
@@ -273,34 +351,4 @@ fn skip<H: Handler>(
             Ok(())
         }
     }
-}
-
-fn order(files: Vec<KeyFile>, mut agent: Vec<(PublicKey, String)>, only_files: bool) -> VecDeque<Identity> {
-    let mut first = VecDeque::new();
-    let mut last = Vec::new();
-    for file in files {
-        let same = |(key, _): &(PublicKey, String)| {
-            file.public
-                .as_ref()
-                .is_some_and(|public| public.key_data() == key.key_data())
-        };
-        match agent.iter().position(same) {
-            Some(at) => {
-                let (key, name) = agent.remove(at);
-                first.push_back(Identity::InAgent { key, name });
-            }
-            None if !file.private => {}
-            None if file.named => first.push_back(Identity::InFile(file)),
-            None => last.push(Identity::InFile(file)),
-        }
-    }
-    if !only_files {
-        first.extend(
-            agent
-                .into_iter()
-                .map(|(key, name)| Identity::InAgent { key, name }),
-        );
-    }
-    first.extend(last);
-    first
 }

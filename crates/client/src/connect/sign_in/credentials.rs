@@ -12,6 +12,8 @@ use base::secret::Secret;
 pub struct Credentials {
     kept: Mutex<StoredSecrets>,
     given: bool,
+    /// The secrets of the hosts in the middle, in their order.
+    jumps: Mutex<Vec<Arc<Credentials>>>,
 }
 
 #[derive(Default)]
@@ -19,6 +21,8 @@ struct StoredSecrets {
     password: Option<Secret>,
     answers: Vec<Answer>,
     keys: Vec<Arc<PrivateKey>>,
+    /// What ssh has asked, and how it was answered.
+    ssh: Vec<Answer>,
 }
 
 /// A question of the server, and how it was answered.
@@ -38,12 +42,42 @@ impl Credentials {
                 password,
                 ..StoredSecrets::default()
             }),
+            jumps: Mutex::default(),
         }
     }
 
+    /// The secrets for a host in the middle, by its place in the route. They are others: no password for the
+    /// destination is shown to such a host.
+    pub(in crate::connect) fn of_jump(&self, number: usize) -> Arc<Credentials> {
+        let mut jumps = self.jumps.lock();
+        while jumps.len() <= number {
+            jumps.push(Arc::default());
+        }
+        jumps.get(number).cloned().unwrap_or_default()
+    }
+
     /// Whether the password was supplied in advance.
-    pub(super) fn is_given(&self) -> bool {
+    pub(in crate::connect) fn is_given(&self) -> bool {
         self.given
+    }
+
+    /// The password that was supplied in advance.
+    pub(in crate::connect) fn given_password(&self) -> Option<Secret> {
+        self.password().filter(|_| self.given)
+    }
+
+    /// The answer to a question of ssh itself that has led to a sign-in.
+    pub(in crate::connect) fn ssh_answer(&self, question: &str) -> Option<Secret> {
+        let kept = self.kept();
+        let answer = kept.ssh.iter().find(|answer| answer.prompt == question);
+        answer.map(|answer| answer.answer.clone())
+    }
+
+    pub(in crate::connect) fn keep_ssh_answer(&self, question: String, answer: Secret) {
+        let ssh = &mut self.kept().ssh;
+        ssh.retain(|kept| kept.prompt != question);
+        let prompt = question;
+        ssh.push(Answer { prompt, answer });
     }
 
     fn kept(&self) -> MutexGuard<'_, StoredSecrets> {

@@ -1,6 +1,8 @@
 //! Private keys in files: finds them and their public parts, unlocks them, and signs with them.
 
+use std::ffi::OsStr;
 use std::io;
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,7 +13,7 @@ use russh::keys::signature::Signer as _;
 use russh::keys::ssh_encoding::Encode as _;
 use russh::keys::ssh_key::private::KeypairData;
 use russh::keys::ssh_key::{self, Signature};
-use russh::keys::{HashAlg, PrivateKey, PublicKey, decode_secret_key};
+use russh::keys::{Algorithm, Certificate, HashAlg, PrivateKey, PublicKey, decode_secret_key};
 use zeroize::Zeroizing;
 
 use super::credentials::Credentials;
@@ -119,9 +121,52 @@ fn private_text(path: &Path) -> Result<Zeroizing<String>, KeyFileProblem> {
 }
 
 fn with_pub(path: &Path) -> PathBuf {
+    with_ending(path, ".pub")
+}
+
+fn with_ending(path: &Path, ending: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
-    name.push(".pub");
+    name.push(ending);
     PathBuf::from(name)
+}
+
+/// Reads the certificates that lie beside these keys (`KEY-cert.pub`), and those in these files. It blocks. The second
+/// value are notes for the user about files that cannot be used.
+pub(super) fn certificates(keys: &[IdentityFile], named: &[PathBuf]) -> (Vec<Certificate>, Vec<String>) {
+    let (mut found, mut notes) = (Vec::new(), Vec::new());
+    for file in named {
+        match certificate_in(file) {
+            Ok(certificate) => found.push(certificate),
+            Err(why) => notes.push(format!(
+                "the certificate \"{}\" cannot be used: {why}",
+                file.display()
+            )),
+        }
+    }
+    for key in keys {
+        let bare = key.path.as_os_str().as_bytes();
+        let bare = bare.strip_suffix(b".pub").unwrap_or(bare);
+        let file = with_ending(Path::new(OsStr::from_bytes(bare)), "-cert.pub");
+        match certificate_in(&file) {
+            Ok(certificate) if !found.contains(&certificate) => found.push(certificate),
+            Ok(_) => {}
+            Err(_) if !file.exists() => {}
+            Err(why) => notes.push(format!(
+                "the certificate \"{}\" cannot be used: {why}",
+                file.display()
+            )),
+        }
+    }
+    (found, notes)
+}
+
+fn certificate_in(file: &Path) -> io::Result<Certificate> {
+    let metadata = std::fs::metadata(file)?;
+    if !metadata.is_file() || metadata.len() > MAX_FILE {
+        return Err(io::Error::other("it is not a certificate"));
+    }
+    let text = std::fs::read_to_string(file)?;
+    Certificate::from_openssh(text.trim()).map_err(io::Error::other)
 }
 
 fn read_public(path: &Path) -> Option<PublicKey> {
@@ -200,6 +245,9 @@ impl KeyFile {
                 Err(_) if tried == PASSPHRASE_TRIES => return Err(KeyError::Passphrase),
                 Err(_) => {}
             }
+            if tried > 0 {
+                prompts.explain("that passphrase is wrong");
+            }
             tried += 1;
             let label = format!("Passphrase for the key \"{}\": ", self.path.display());
             let secret = prompts.secret(label).await.map_err(KeyError::NotUnlocked)?;
@@ -258,6 +306,13 @@ impl Signer for FileSigner<'_> {
     ) -> Result<Vec<u8>, KeyError> {
         let key = self.file.unlock(self.credentials, self.prompts).await?;
         let unusable = |why: String| KeyError::Unusable(why);
+        if matches!(
+            key.algorithm(),
+            Algorithm::SkEd25519 | Algorithm::SkEcdsaSha2NistP256
+        ) {
+            let why = "its private part is on a security key (hint: add it to ssh-agent, or use --ssh)";
+            return Err(unusable(why.to_owned()));
+        }
         let signature = sign(&key, hash, &to_sign).map_err(|error| unusable(error.to_string()))?;
         // russh expects the signed data with the signature behind it, as in the request (RFC 4252, 7).
         signature

@@ -3,8 +3,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::settings::SshSettings;
-use super::{ConfigSource, HostQuery, IncludedFiles, read, refuse_unsupported};
+use super::settings::{Origin, SshSettings};
+use super::{ConfigSource, HostQuery, IncludedFiles, read};
 use base::error::Result;
 
 /// Includes of files that are not there.
@@ -28,14 +28,14 @@ pub fn fuzz_ssh_config(data: &[u8]) {
         let source = ConfigSource {
             path: Path::new("config"),
             text: &text,
+            origin: Origin::User,
         };
-        read(source, &question, &NoFiles, settings).map_err(|error| error.to_string())
+        read(&[source], &question, &NoFiles, settings).map_err(|error| error.to_string())
     };
     let mut settings = SshSettings::default();
     let first = read_into(&mut settings);
-    let _ = refuse_unsupported(&settings, question.host);
-    // `Match` looks at the host's name and the user that were found before, and so may not match again.
-    if settings.host_name.is_some() || settings.user.is_some() {
+    // `Match` looks at the host's name, the user and the tag that were found before, and so may not match again.
+    if settings.host_name.is_some() || settings.user.is_some() || settings.tag.is_some() {
         return;
     }
     let before = settings.clone();

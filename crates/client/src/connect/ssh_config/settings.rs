@@ -2,6 +2,17 @@
 
 use std::time::Duration;
 
+use super::keywords::{KeywordEffect, effect_of, is_none};
+
+/// Who has written a line of configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// The user, in a file or with `-o`.
+    User,
+    /// The administrator of this machine.
+    System,
+}
+
 /// What to do about a host key that is not known (`StrictHostKeyChecking`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum UnknownKeys {
@@ -25,6 +36,29 @@ pub enum Method {
     KeyboardInteractive,
     /// Sign in with a password.
     Password,
+}
+
+/// Which addresses of a host are used (`AddressFamily`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum AddressFamily {
+    /// IPv4 and IPv6: `any`.
+    #[default]
+    Any,
+    /// IPv4 alone: `inet`.
+    V4,
+    /// IPv6 alone: `inet6`.
+    V6,
+}
+
+/// How a host is reached that is not connected to directly.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Proxy {
+    /// Directly: `none`.
+    Direct,
+    /// Through these hosts: `ProxyJump`. The text is as written.
+    Jump(String),
+    /// Through a command: `ProxyCommand`.
+    Command,
 }
 
 /// The settings of the files for one host. `None` means that no file has the keyword. File names are as written, with
@@ -51,10 +85,29 @@ pub struct SshSettings {
     pub public_keys: Option<bool>,
     pub passwords: Option<bool>,
     pub keyboard_interactive: Option<bool>,
-    pub revoked_host_keys: Option<String>,
     pub batch: Option<bool>,
-    /// Whether the first `ProxyCommand` or `ProxyJump` says that there is no proxy.
-    pub direct: Option<bool>,
+    /// The first `ProxyCommand` or `ProxyJump`.
+    pub proxy: Option<Proxy>,
+    pub ciphers: Option<String>,
+    pub macs: Option<String>,
+    pub kex: Option<String>,
+    pub host_key_algorithms: Option<String>,
+    /// The keywords of those algorithms that the system's files have set, in lower case.
+    pub system_algorithms: Vec<String>,
+    /// The files of all lines that apply.
+    pub certificate_files: Vec<String>,
+    pub address_family: Option<AddressFamily>,
+    pub bind_address: Option<String>,
+    /// How often a silent server is asked whether it is there. `Some(None)`: never.
+    pub alive_interval: Option<Option<Duration>>,
+    pub alive_count: Option<u32>,
+    pub tag: Option<String>,
+    /// What only ssh itself can obey, by the names of the keywords.
+    pub only_ssh: Vec<String>,
+    /// The keywords that are not obeyed, and would change something. Those of the system's files are left out.
+    pub not_obeyed: Vec<String>,
+    /// The keywords whose first value has been seen, of those that are not obeyed.
+    pub seen: Vec<String>,
 }
 
 /// Sets a value unless an earlier line has set it.
@@ -63,11 +116,11 @@ fn first<T>(slot: &mut Option<T>, value: T) {
 }
 
 impl SshSettings {
-    /// Applies a line. Unknown keywords are ignored.
+    /// Applies a line. A keyword that is not obeyed is noted.
     ///
     /// # Errors
     /// What is wrong about the arguments of a keyword that is obeyed.
-    pub fn apply(&mut self, keyword: &str, arguments: &[String]) -> Result<(), String> {
+    pub fn apply(&mut self, keyword: &str, arguments: &[String], origin: Origin) -> Result<(), String> {
         let one = || match arguments {
             [value] if !value.is_empty() => Ok(value.as_str()),
             _ => Err("it takes one argument".to_owned()),
@@ -97,15 +150,106 @@ impl SshSettings {
             "kbdinteractiveauthentication" | "challengeresponseauthentication" => {
                 first(&mut self.keyboard_interactive, yes_or_no(one()?)?);
             }
-            "revokedhostkeys" => first(&mut self.revoked_host_keys, one()?.to_owned()),
             "batchmode" => first(&mut self.batch, yes_or_no(one()?)?),
-            "proxycommand" | "proxyjump" => {
-                let none = matches!(arguments, [word] if word.eq_ignore_ascii_case("none"));
-                first(&mut self.direct, none);
-            }
-            _ => {}
+            "proxycommand" | "proxyjump" => self.proxy(keyword, arguments),
+            _ => self.apply_connection(keyword, arguments, origin)?,
         }
         Ok(())
+    }
+
+    /// Applies a line about the connection itself: addresses, algorithms, certificates.
+    fn apply_connection(
+        &mut self,
+        keyword: &str,
+        arguments: &[String],
+        origin: Origin,
+    ) -> Result<(), String> {
+        let one = || match arguments {
+            [value] if !value.is_empty() => Ok(value.clone()),
+            _ => Err("it takes one argument".to_owned()),
+        };
+        let algorithms = match keyword {
+            "ciphers" => Some(&mut self.ciphers),
+            "macs" => Some(&mut self.macs),
+            "kexalgorithms" => Some(&mut self.kex),
+            "hostkeyalgorithms" => Some(&mut self.host_key_algorithms),
+            _ => None,
+        };
+        if let Some(slot) = algorithms {
+            if slot.is_none() && origin == Origin::System {
+                self.system_algorithms.push(keyword.to_owned());
+            }
+            first(slot, one()?);
+            return Ok(());
+        }
+        match keyword {
+            "certificatefile" => {
+                let file = one()?;
+                if !self.certificate_files.contains(&file) {
+                    self.certificate_files.push(file);
+                }
+            }
+            "addressfamily" => first(&mut self.address_family, address_family(&one()?)?),
+            "bindaddress" => first(&mut self.bind_address, one()?),
+            "serveraliveinterval" => first(&mut self.alive_interval, interval(&one()?)?),
+            "serveralivecountmax" => first(&mut self.alive_count, number(&one()?)?),
+            "tag" => first(&mut self.tag, one()?),
+            _ => self.note(keyword, arguments, origin),
+        }
+        Ok(())
+    }
+
+    fn proxy(&mut self, keyword: &str, arguments: &[String]) {
+        let proxy = match arguments {
+            [word] if is_none(word) => Proxy::Direct,
+            [jumps] if keyword == "proxyjump" => Proxy::Jump(jumps.clone()),
+            _ => Proxy::Command,
+        };
+        if self.proxy.is_none() && proxy == Proxy::Command {
+            self.needs_ssh("ProxyCommand");
+        }
+        first(&mut self.proxy, proxy);
+    }
+
+    /// Notes what only ssh itself can obey.
+    pub(in crate::connect) fn needs_ssh(&mut self, what: &str) {
+        if !self.only_ssh.iter().any(|known| known == what) {
+            self.only_ssh.push(what.to_owned());
+        }
+    }
+
+    /// Notes a keyword that is not obeyed. Its first value counts.
+    fn note(&mut self, keyword: &str, arguments: &[String], origin: Origin) {
+        if self.seen.iter().any(|seen| seen == keyword) {
+            return;
+        }
+        self.seen.push(keyword.to_owned());
+        let value = arguments.first().map_or("", String::as_str);
+        match effect_of(keyword, value) {
+            KeywordEffect::Irrelevant => {}
+            // Distributions switch it on for everybody; few have tickets.
+            KeywordEffect::OnlySsh("GSSAPIAuthentication") if origin == Origin::System => {}
+            KeywordEffect::OnlySsh(name) => self.needs_ssh(name),
+            KeywordEffect::NotObeyed if origin == Origin::System => {}
+            KeywordEffect::NotObeyed => self.not_obeyed.push(keyword.to_owned()),
+        }
+    }
+}
+
+fn address_family(text: &str) -> Result<AddressFamily, String> {
+    match text.to_ascii_lowercase().as_str() {
+        "any" => Ok(AddressFamily::Any),
+        "inet" => Ok(AddressFamily::V4),
+        "inet6" => Ok(AddressFamily::V6),
+        _ => Err("it is any, inet or inet6".to_owned()),
+    }
+}
+
+/// Reads a time that may be 0, which means never.
+fn interval(text: &str) -> Result<Option<Duration>, String> {
+    match text {
+        "0" => Ok(None),
+        _ => timeout(text),
     }
 }
 

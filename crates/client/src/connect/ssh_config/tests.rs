@@ -1,7 +1,7 @@
 use std::collections::HashMap;
 use std::os::unix::fs::PermissionsExt as _;
 
-use super::settings::{Method, UnknownKeys};
+use super::settings::{AddressFamily, Method, Proxy, UnknownKeys};
 use super::*;
 
 /// Configuration files that exist in memory only.
@@ -28,8 +28,9 @@ fn ask_with(files: &ConfigText, text: &str, host: &str, user: Option<&str>) -> R
     let source = ConfigSource {
         path: Path::new("config"),
         text,
+        origin: Origin::User,
     };
-    read(source, &question, files, &mut settings)?;
+    read(&[source], &question, files, &mut settings)?;
     Ok(settings)
 }
 
@@ -65,7 +66,8 @@ fn every_keyword() {
          StrictHostKeyChecking accept-new\nHostKeyAlias alias\nHashKnownHosts yes\nConnectTimeout 7\n\
          NumberOfPasswordPrompts 1\nPreferredAuthentications password,gssapi-with-mic,publickey\n\
          PubkeyAuthentication no\nPasswordAuthentication no\nKbdInteractiveAuthentication no\nProxyJump none\n\
-         ForwardX11 yes\nSomethingNew a b c\n",
+         ForwardX11 yes\nCiphers +a\nMACs -b\nKexAlgorithms ^c\nHostKeyAlgorithms d\nCertificateFile e\n\
+         CertificateFile f\nAddressFamily inet6\nBindAddress ::1\nServerAliveInterval 0\nServerAliveCountMax 2\n",
         "x",
     );
     let expected = SshSettings {
@@ -83,9 +85,22 @@ fn every_keyword() {
         public_keys: Some(false),
         passwords: Some(false),
         keyboard_interactive: Some(false),
-        direct: Some(true),
+        proxy: Some(Proxy::Direct),
+        ciphers: Some("+a".into()),
+        macs: Some("-b".into()),
+        kex: Some("^c".into()),
+        host_key_algorithms: Some("d".into()),
+        certificate_files: vec!["e".into(), "f".into()],
+        address_family: Some(AddressFamily::V6),
+        bind_address: Some("::1".into()),
+        alive_interval: Some(None),
+        alive_count: Some(2),
         ..SshSettings::default()
     };
+    let mut settings = settings;
+    assert!(settings.not_obeyed.is_empty() && settings.only_ssh.is_empty());
+    // What has been seen of a keyword that does not matter is not a value.
+    settings.seen.clear();
     assert_eq!(settings, expected);
     for (text, expected) in [
         ("no", UnknownKeys::AcceptWithWarning),
@@ -118,7 +133,11 @@ fn match_blocks() {
         ("host x,h*,!hx", "hx", None, false),
         ("host x exec true", "h", None, false),
         ("canonical", "h", None, false),
-        ("final all", "h", None, false),
+        ("final all", "h", None, true),
+        ("!final", "h", None, false),
+        ("final host real", "alias", None, true),
+        ("sessiontype subsystem", "h", None, true),
+        ("tagged x", "h", None, false),
         ("host", "h", None, false),
         ("", "h", None, false),
     ] {
@@ -132,25 +151,19 @@ fn match_blocks() {
     }
 }
 
-/// ssh would run the command, and may connect elsewhere.
+/// ssh runs the command, and may connect elsewhere.
 #[test]
-fn an_undecidable_match_criterion_is_an_error() {
-    for criteria in [
-        "exec true",
-        "!exec false",
-        "host h exec true",
-        "localnetwork 10.0.0.0/8",
+fn a_match_that_only_ssh_can_evaluate_is_left_to_ssh() {
+    for (criteria, expected) in [
+        ("exec true", "Match exec"),
+        ("!exec false", "Match exec"),
+        ("host h exec true", "Match exec"),
+        ("localnetwork 10.0.0.0/8", "Match localnetwork"),
     ] {
-        let text = format!("Match {criteria}\n Port 1\n");
-        let error = ask_with(&ConfigText::default(), &text, "h", None)
-            .unwrap_err()
-            .to_string();
-        assert!(
-            error.contains("line 1: match ") && error.contains("not supported"),
-            "{error}"
-        );
+        let settings = ask(&format!("Match {criteria}\n Port 1\n"), "h");
+        assert_eq!(settings.only_ssh, [expected]);
         let text = format!("Host other\nInclude bad\nHost x\nMatch host x {criteria}\n");
-        assert!(ask_with(&ConfigText::default(), &text, "h", None).is_ok());
+        assert!(ask(&text, "h").only_ssh.is_empty());
     }
 }
 
@@ -199,18 +212,64 @@ fn errors_name_the_file_and_the_line() {
 }
 
 #[test]
-fn a_proxy_is_an_error() {
-    for (text, refused) in [
-        ("ProxyCommand nc %h %p", true),
-        ("ProxyJump bastion", true),
-        ("ProxyCommand none\nProxyJump bastion", false),
-        ("ProxyJump none", false),
-        ("Host other\nProxyJump bastion", false),
-        ("Host h\nProxyJump none\nHost *\nProxyJump bastion", false),
-        ("Host *\nProxyJump bastion\nHost h\nProxyJump none", true),
+fn the_first_proxy_counts() {
+    let jump = || Some(Proxy::Jump("bastion".to_owned()));
+    for (text, proxy) in [
+        ("ProxyCommand nc %h %p", Some(Proxy::Command)),
+        ("ProxyJump bastion", jump()),
+        ("ProxyCommand none\nProxyJump bastion", Some(Proxy::Direct)),
+        ("ProxyJump bastion\nProxyCommand nc", jump()),
+        ("Host other\nProxyJump bastion", None),
+        (
+            "Host h\nProxyJump none\nHost *\nProxyCommand nc",
+            Some(Proxy::Direct),
+        ),
     ] {
-        let result = refuse_unsupported(&ask(text, "h"), "h");
-        assert_eq!(result.is_err(), refused, "{text}");
+        let settings = ask(text, "h");
+        assert_eq!(settings.proxy, proxy, "{text}");
+        let needs_ssh = proxy == Some(Proxy::Command);
+        assert_eq!(!settings.only_ssh.is_empty(), needs_ssh, "{text}");
+    }
+}
+
+#[test]
+fn what_is_not_obeyed_is_noted_by_its_first_value() {
+    let settings = ask(
+        "Compression yes\nCompression no\nForwardAgent yes\nNew x\nNew y\n",
+        "h",
+    );
+    assert_eq!(settings.not_obeyed, ["compression", "new"]);
+    let settings = ask(
+        "Compression no\nCompression yes\nPKCS11Provider none\nPKCS11Provider x\n",
+        "h",
+    );
+    assert!(settings.not_obeyed.is_empty() && settings.only_ssh.is_empty());
+    let settings = ask(
+        "PKCS11Provider x\nGSSAPIAuthentication yes\nControlMaster auto\n",
+        "h",
+    );
+    assert_eq!(
+        settings.only_ssh,
+        ["PKCS11Provider", "GSSAPIAuthentication", "ControlMaster"]
+    );
+}
+
+#[test]
+fn options_of_the_command_line_are_lines() {
+    let mut settings = SshSettings::default();
+    for option in ["Port=1", "User = u", "HostKeyAlias a", "port 2"] {
+        apply_option(option, &mut settings).unwrap();
+    }
+    assert_eq!((settings.port, settings.user.as_deref()), (Some(1), Some("u")));
+    for (option, expected) in [
+        ("Port", "it is not KEY=VALUE"),
+        ("Host=x", "it is not KEY=VALUE"),
+        ("", "it is not KEY=VALUE"),
+        ("Port=x", "a port is a number"),
+        ("Port=1\nUser=x", "it is not KEY=VALUE"),
+    ] {
+        let error = apply_option(option, &mut settings).unwrap_err().to_string();
+        assert!(error.contains(expected), "{option}: {error}");
     }
 }
 
@@ -238,8 +297,9 @@ fn configuration_files_are_read_from_disk() {
         let source = ConfigSource {
             path: &ssh.join("config"),
             text,
+            origin: Origin::User,
         };
-        read(source, &question, &disk, &mut settings).unwrap();
+        read(&[source], &question, &disk, &mut settings).unwrap();
         assert_eq!(
             (settings.port, settings.user.as_deref()),
             (Some(1), Some("b")),

@@ -8,6 +8,7 @@ use russh::keys::PublicKeyOrCertificate;
 
 use crate::connect::Callbacks;
 use crate::link::inbox::Inbox;
+use crate::verbose;
 use base::visible::printable;
 
 /// The state that the callbacks and the link share.
@@ -57,6 +58,24 @@ impl Handler for SshHandler {
 
     async fn auth_banner(&mut self, banner: &str, _session: &mut Session) -> Result<(), Self::Error> {
         self.callbacks.banner.show(banner);
+        Ok(())
+    }
+
+    async fn kex_done(
+        &mut self,
+        _secret: Option<&[u8]>,
+        names: &russh::Names,
+        _session: &mut Session,
+    ) -> Result<(), Self::Error> {
+        verbose::say(verbose::STEPS, || {
+            format!(
+                "agreed on keys: {}, {}, {}, host key {}",
+                names.kex.as_ref(),
+                names.cipher.as_ref(),
+                names.client_mac.as_ref(),
+                names.key
+            )
+        });
         Ok(())
     }
 

@@ -1,0 +1,208 @@
+//! What servers do before SFTP begins: nothing, the wrong thing, or more than is good.
+
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+
+use super::{Laptop, SFTP, sshd_with_key};
+
+#[test]
+fn a_server_that_never_begins_sftp_ends_within_the_limit() {
+    let script = tempfile::tempdir().unwrap();
+    let texty = script.path().join("texty");
+    std::fs::write(&texty, "#!/bin/sh\necho \"Welcome to the machine\"\nsleep 60\n").unwrap();
+    std::fs::set_permissions(&texty, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let texty = format!("Subsystem sftp {}", texty.display());
+    for (config, expected) in [
+        ("", "the server does not offer SFTP"),
+        (
+            "Subsystem sftp internal-sftp\nForceCommand sleep 60",
+            "has not begun it within 2 s",
+        ),
+        (
+            texty.as_str(),
+            "sent text instead of SFTP: \"Welcome to the machine",
+        ),
+        ("Subsystem sftp /bin/false", "ended SFTP before it had begun"),
+    ] {
+        let (sshd, key) = sshd_with_key(config);
+        let laptop = Laptop::new("");
+        let result = laptop.list(&sshd, &["-i", &key, "--batch", "--connect-timeout", "2"]);
+        result.expect_code(1).expect_stderr(&[expected]);
+    }
+}
+
+#[test]
+fn banners_need_not_be_utf_8_nor_short() {
+    let dir = tempfile::tempdir().unwrap();
+    let banner = dir.path().join("banner");
+    let config = format!("{SFTP}\nBanner {}", banner.display());
+    let (sshd, key) = sshd_with_key(&config);
+    let laptop = Laptop::new("");
+    std::fs::write(&banner, b"Gr\xfc\xdf Gott\n").unwrap();
+    laptop
+        .list(&sshd, &["-i", &key])
+        .expect_code(0)
+        .expect_stderr(&["Gr", " Gott"]);
+    // As much as fits into a packet.
+    std::fs::write(&banner, "long line of a banner\n".repeat(10_000)).unwrap();
+    let result = laptop.list(&sshd, &["-i", &key]).expect_code(0);
+    assert!(result.err.len() < 20_000, "{}", result.err.len());
+    // OpenSSH does not take a packet of a mebibyte, either.
+    std::fs::write(&banner, "x".repeat(1_000_000)).unwrap();
+    laptop
+        .list(&sshd, &["-i", &key])
+        .expect_code(3)
+        .expect_stderr(&["a packet of 1000"]);
+}
+
+/// Listens for one connection, sends this text to the client first, and then connects it with the server.
+fn text_before(server: u16, text: Vec<u8>) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        let (mut client, _) = listener.accept().unwrap();
+        // A client that has had enough closes the connection.
+        let _ = client.write_all(&text);
+        let Ok(mut server) = TcpStream::connect(("127.0.0.1", server)) else {
+            return;
+        };
+        let (mut to_server, mut from_client) = (server.try_clone().unwrap(), client.try_clone().unwrap());
+        std::thread::spawn(move || std::io::copy(&mut from_client, &mut to_server));
+        let _ = std::io::copy(&mut server, &mut client);
+    });
+    port
+}
+
+#[test]
+fn lines_before_the_identification_are_skipped() {
+    let (sshd, key) = sshd_with_key(SFTP);
+    let laptop = Laptop::new("");
+    let long = [vec![b'x'; 8000], b"\r\n".to_vec()].concat();
+    for (text, code) in [
+        (b"one line\n".repeat(1000), 0),
+        (long, 0),
+        (b"one line\n".repeat(1100), 1),
+        (vec![b'x'; 9000], 1),
+    ] {
+        let port = text_before(sshd.port, text);
+        let url = format!("sftp://{}@127.0.0.1:{port}/etc/hostname", sshd.user());
+        let result = laptop.run(["ls", &url, "-i", &key, "--accept-new", "--batch"]);
+        let result = result.expect_code(code);
+        if code != 0 {
+            result.expect_stderr(&["no identification of an SSH server within 1024 lines"]);
+        }
+    }
+}
+
+#[test]
+fn another_service_is_named_by_what_it_says() {
+    let laptop = Laptop::new("");
+    for (answer, closes, expected) in [
+        (
+            "HTTP/1.1 400 Bad Request\r\n\r\n",
+            true,
+            "is not an SSH server: it says \"HTTP/1.1 400 Bad Request\"",
+        ),
+        (
+            "220 mail ESMTP\r\n",
+            false,
+            "is not an SSH server: it says \"220 mail ESMTP\"",
+        ),
+        (
+            "Exceeded MaxStartups\r\n",
+            true,
+            "refuses the connection: it says \"Exceeded MaxStartups\"",
+        ),
+        ("SSH-1.5-old\r\n", true, "speaks only version 1 of SSH"),
+        (
+            "SSH-2.0-slow\r\n",
+            false,
+            "answers as \"SSH-2.0-slow\", but does not go on",
+        ),
+        ("", false, "took the connection, but does not answer"),
+        ("", true, "closed the connection at once"),
+    ] {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("sftp://x@127.0.0.1:{}/", listener.local_addr().unwrap().port());
+        let served = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            stream.write_all(answer.as_bytes()).unwrap();
+            if closes {
+                let _ = stream.shutdown(std::net::Shutdown::Write);
+            }
+            // Until the client closes.
+            let _ = stream.read_to_end(&mut Vec::new());
+        });
+        let result = laptop.run(["ls", &url, "--batch", "--connect-timeout", "1"]);
+        result.expect_code(1).expect_stderr(&[expected]);
+        served.join().unwrap();
+    }
+}
+
+#[test]
+fn algorithms_are_as_configured_and_what_is_missing_is_named() {
+    let gex = format!("{SFTP}\nKexAlgorithms diffie-hellman-group-exchange-sha256\nCiphers aes256-ctr");
+    let (sshd, key) = sshd_with_key(&gex);
+    let laptop = Laptop::new("");
+    let list = |more: &[&str]| laptop.list(&sshd, &[&["-i", &key, "--batch"][..], more].concat());
+    list(&["-v"]).expect_code(0).expect_stderr(&[
+        "agreed on keys: diffie-hellman-group-exchange-sha256, aes256-ctr, hmac-sha2-256-etm",
+    ]);
+    list(&["-v", "-o", "MACs=hmac-sha2-512"])
+        .expect_code(0)
+        .expect_stderr(&["hmac-sha2-512,"]);
+    list(&["-o", "Ciphers=aes128-ctr"])
+        .expect_code(1)
+        .expect_stderr(&[
+            "on a cipher (Ciphers): it offers only aes256-ctr, and this client aes128-ctr",
+            "the configuration of this client leaves them out",
+        ]);
+    list(&["-o", "HostKeyAlgorithms=rsa-sha2-512"])
+        .expect_code(1)
+        .expect_stderr(&["on a type of host key (HostKeyAlgorithms)"]);
+    let (sshd, key) = sshd_with_key(&format!(
+        "{SFTP}\nKexAlgorithms sntrup761x25519-sha512@openssh.com"
+    ));
+    laptop.list(&sshd, &["-i", &key]).expect_code(1).expect_stderr(&[
+        "on a key exchange (KexAlgorithms): it offers only sntrup761x25519-sha512@openssh.com",
+        "this client does not have them",
+        "--ssh",
+    ]);
+    // ssh itself has it.
+    laptop
+        .list(&sshd, &["-i", &key, "--ssh", "--known-hosts", "kh"])
+        .expect_code(0);
+}
+
+#[test]
+fn addresses_are_as_configured() {
+    let (sshd, key) = sshd_with_key(SFTP);
+    let laptop = Laptop::new("");
+    let list = |more: &[&str]| laptop.list(&sshd, &[&["-i", &key, "--batch"][..], more].concat());
+    list(&["-o", "AddressFamily=inet", "-o", "BindAddress=127.0.0.9"]).expect_code(0);
+    assert!(sshd.log().contains("Connection from 127.0.0.9"), "{}", sshd.log());
+    list(&["-o", "AddressFamily=inet6"])
+        .expect_code(1)
+        .expect_stderr(&["no address of the wanted family"]);
+    list(&["-o", "BindAddress=192.0.2.1"]).expect_code(1);
+    list(&["-o", "AddressFamily=ipv6"])
+        .expect_code(1)
+        .expect_stderr(&[
+            "cannot use the option -o \"AddressFamily=ipv6\"",
+            "any, inet or inet6",
+        ]);
+}
+
+#[test]
+fn what_is_not_obeyed_is_said_once() {
+    let (sshd, key) = sshd_with_key(SFTP);
+    let laptop = Laptop::new("Compression yes\nForwardAgent yes\n");
+    let said = laptop.list(&sshd, &["-i", &key]).expect_code(0).err;
+    assert_eq!(
+        said.matches("does not obey: compression (hint").count(),
+        1,
+        "{said}"
+    );
+    let quiet = laptop.list(&sshd, &["-i", &key, "-q"]).expect_code(0).err;
+    assert!(!quiet.contains("obey"), "{quiet}");
+}

@@ -1,0 +1,132 @@
+//! The system's ssh as the way to a server: by `--ssh`, and by itself where the configuration needs it.
+
+use super::{Laptop, SFTP, sshd_with_key};
+use crate::client::terminal::Terminal;
+use testkit::server::{TestServer, password};
+
+#[test]
+fn ssh_itself_makes_the_connection() {
+    let (sshd, key) = sshd_with_key(SFTP);
+    let laptop = Laptop::new("");
+    let bytes: Vec<u8> = (0..2_000_000_u32).map(|n| (n % 251) as u8).collect();
+    std::fs::write(laptop.path("file"), &bytes).unwrap();
+    let there = laptop.path("there").display().to_string();
+    let url = |path: &str| format!("sftp://{}@127.0.0.1:{}{path}", sshd.user(), sshd.port);
+    let with = [
+        "-i",
+        &key,
+        "--known-hosts",
+        "kh",
+        "--accept-new",
+        "--batch",
+        "--ssh",
+    ];
+    let run = |words: &[&str]| laptop.run([words, &with].concat());
+    run(&["put", "file", &url(&there)]).expect_code(0);
+    assert_eq!(std::fs::read(&there).unwrap(), bytes);
+    std::fs::remove_file(laptop.path("file")).unwrap();
+    run(&["get", &url(&there), "file"]).expect_code(0);
+    assert_eq!(std::fs::read(laptop.path("file")).unwrap(), bytes);
+    // Commands run by the same connection: there is one sign-in for each of the three runs.
+    let result = run(&["sum", &url(&there)]).expect_code(0);
+    assert!(!result.out.is_empty());
+    assert_eq!(
+        sshd.log().matches("Accepted publickey").count(),
+        3,
+        "{}",
+        sshd.log()
+    );
+}
+
+#[test]
+fn why_ssh_does_not_connect_is_said() {
+    let (sshd, key) = sshd_with_key("Subsystem sftp internal-sftp\nForceCommand sleep 60");
+    let laptop = Laptop::new("");
+    let common = [
+        "--known-hosts",
+        "kh",
+        "--batch",
+        "--ssh",
+        "--connect-timeout",
+        "3",
+    ];
+    let list = |more: &[&str]| laptop.list(&sshd, &[&common[..], more].concat());
+    list(&[])
+        .expect_code(3)
+        .expect_stderr(&["ssh could not connect to \"127.0.0.1\": ", "Permission denied"]);
+    list(&["-i", &key])
+        .expect_code(1)
+        .expect_stderr(&["ssh has not opened SFTP at \"127.0.0.1\" within 3 seconds"]);
+    laptop
+        .run(["ls", "sftp://x@127.0.0.1:1/", "--batch", "--ssh", "-F", "none"])
+        .expect_code(1)
+        .expect_stderr(&["Connection refused"]);
+    laptop
+        .run(["ls", "sftp://x@127.0.0.1:1/", "--batch", "--ssh=/no/such/ssh"])
+        .expect_code(1)
+        .expect_stderr(&["cannot run \"/no/such/ssh\""]);
+}
+
+#[test]
+fn a_proxy_command_needs_no_option() {
+    let (sshd, key) = sshd_with_key(SFTP);
+    let laptop = Laptop::new("");
+    let config = laptop.path("config");
+    std::fs::write(
+        &config,
+        format!(
+            "Host there\n HostName 127.0.0.1\n Port {}\n User {}\n IdentityFile {key}\n StrictHostKeyChecking accept-new\n\
+             UserKnownHostsFile {}\n ProxyCommand {} --relay %h %p\n",
+            sshd.port,
+            sshd.user(),
+            laptop.path("kh").display(),
+            laptop.path("relay").display(),
+        ),
+    )
+    .unwrap();
+    // A relay that needs no program of its own: bash connects by itself.
+    std::fs::write(
+        laptop.path("relay"),
+        "#!/bin/bash\nexec 3<>\"/dev/tcp/$2/$3\"\ncat <&3 &\nexec cat >&3\n",
+    )
+    .unwrap();
+    let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(laptop.path("relay"), executable).unwrap();
+    let config = config.display().to_string();
+    laptop
+        .run(["ls", "there:/etc/hostname", "-F", &config, "--batch"])
+        .expect_code(0);
+}
+
+#[test]
+fn passwords_for_ssh_are_asked_for_here() {
+    let mut server = TestServer::new(&[]);
+    server.add_user("alice", &[]);
+    server.serve();
+    let laptop = Laptop::new("");
+    let command = format!(
+        "{} --ssh -F none --known-hosts kh -P {} alice@127.0.0.1",
+        testkit::programs::homeport(),
+        server.port()
+    );
+    let mut terminal = Terminal::start(&command, |script| {
+        script
+            .env("HOME", laptop.home.path())
+            .env_remove("SSH_AUTH_SOCK")
+            .current_dir(laptop.home.path());
+    });
+    terminal.wait_for_output("(yes/no/[fingerprint])?");
+    terminal.type_keys("yes\n");
+    terminal.wait_for_output("assword: ");
+    terminal.type_keys("wrong\n");
+    terminal.wait_for_output("assword: ");
+    terminal.type_keys(&format!("{}\n", password("alice")));
+    terminal.wait_for_output("> ");
+    terminal.type_keys("pwd\nexit\n");
+    assert_eq!(terminal.exit_code(), Some(0));
+    let output = terminal.output();
+    assert!(
+        !output.contains(&password("alice")),
+        "a secret is not echoed: {output}"
+    );
+}
