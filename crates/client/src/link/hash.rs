@@ -7,7 +7,6 @@ use base::digest::Algorithm;
 use base::visible::hex;
 
 use super::error::RemoteError;
-use super::hash_routes::HashRoute;
 
 /// The algorithms by which both ends of a transfer are compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -115,15 +114,6 @@ pub struct HashQuestion<'a> {
     pub expected: Option<u64>,
     /// The algorithm.
     pub kind: HashKind,
-}
-
-/// The answer to a question, from a connection that is not lost.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum HashAnswer {
-    /// The hash, and the route by which it came.
-    Value(HashValue, HashRoute),
-    /// The server does not have it.
-    CannotBeHad(NoHash),
 }
 
 /// Why a hash cannot be had.

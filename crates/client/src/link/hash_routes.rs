@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use sftp_wire::Extension;
 
 use super::channel::SftpChannel;
-use super::hash::{Extent, HashKind, HashQuestion, NoHash};
+use super::hash::{Extent, HashKind, HashQuestion, HashValue, NoHash};
 
 /// How many files in a row a route may refuse before the first that it hashes. One unreadable file must not end all
 /// verification, and a route that refuses everything must not be tried for each of a million files.
@@ -82,6 +82,15 @@ impl HashRoute {
         };
         by_extent && self.has(question.kind)
     }
+}
+
+/// The answer to a question, from a connection that is not lost.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HashAnswer {
+    /// The hash, and the route by which it came.
+    Value(HashValue, HashRoute),
+    /// The server does not have it.
+    CannotBeHad(NoHash),
 }
 
 /// What is known about a route.

@@ -11,8 +11,8 @@ use tokio::sync::mpsc;
 use super::Link;
 use super::channel::ByteRange;
 use super::error::{ConnectionLost, RemoteError};
-use super::hash::{Extent, HashAnswer, HashKind, HashQuestion, HashValue, NoHash};
-use super::hash_routes::HashRoute;
+use super::hash::{Extent, HashKind, HashQuestion, HashValue, NoHash};
+use super::hash_routes::{HashAnswer, HashRoute};
 use super::inbox::{Completion, DataSink};
 
 /// How many bytes of a file are read to find out whether a command sees the same file.
