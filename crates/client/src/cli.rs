@@ -4,12 +4,14 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::commands::Command;
 use crate::commands::find::with_two_dashes;
+use base::error::Error;
 use base::manual::ManualSections;
 
 /// What the manual pages say beside the grammar.
@@ -160,6 +162,9 @@ pub struct CommonArgs {
     /// Give up connecting when the server does not answer for this many seconds.
     #[arg(long, global = true, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub connect_timeout: Option<u64>,
+    /// When the connection breaks, try for this long to make it again: 10m, 1h30m. Without this, it is half a minute.
+    #[arg(long, global = true, value_name = "TIME", value_parser = positive_time)]
+    pub retry_for: Option<Duration>,
     /// Print results as JSON, one object per line, for scripts.
     #[arg(long, global = true, conflicts_with = "quiet")]
     pub json: bool,
@@ -169,6 +174,17 @@ pub struct CommonArgs {
     /// Append a line for each event to this file. It is created for its owner alone, and never contains passwords.
     #[arg(long, global = true, value_name = "FILE")]
     pub log: Option<PathBuf>,
+}
+
+/// The longest time of an option: a year.
+const LONGEST: Duration = Duration::from_secs(366 * 24 * 3600);
+
+/// A time as people write it: `90s`, `10m`, `1h30m`.
+fn positive_time(text: &str) -> Result<Duration, Error> {
+    let time = text.parse::<jiff::SignedDuration>().ok();
+    let time = time.and_then(|time| Duration::try_from(time).ok());
+    time.filter(|time| !time.is_zero() && *time <= LONGEST)
+        .ok_or_else(|| Error::new("this is not a time").hint("a number with a unit: 90s, 10m, 1h30m"))
 }
 
 /// The command to run instead of a shell.

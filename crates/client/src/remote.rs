@@ -33,6 +33,42 @@ const CONFIRMATION: Duration = Duration::from_secs(120);
 /// How long the system's ssh may take with all its prompts, which have no limit of their own.
 const WITH_PROMPTS: Duration = Duration::from_secs(24 * 3600);
 
+/// The attempts to connect, each with the pause before it: those of [`PAUSES`], and more with the last pause until
+/// `retry_for` has passed.
+struct Attempts {
+    number: usize,
+    until: Instant,
+    retry_for: Duration,
+}
+
+impl Attempts {
+    fn new(retry_for: Duration) -> Self {
+        Self {
+            number: 0,
+            until: Instant::now() + retry_for,
+            retry_for,
+        }
+    }
+
+    /// The pause before the next attempt, and which attempt that is. `None`: there are no more.
+    fn next(&mut self, now: Instant) -> Option<(Duration, String)> {
+        let pause = match PAUSES.get(self.number) {
+            Some(pause) => *pause,
+            None if now < self.until => *PAUSES.last()?,
+            None => return None,
+        };
+        self.number += 1;
+        let which = match self.retry_for.is_zero() {
+            true => format!("{} of {}", self.number, PAUSES.len()),
+            false => {
+                let left = self.until.saturating_duration_since(now).as_secs();
+                format!("attempt {}, for {left} s more", self.number)
+            }
+        };
+        Some((pause, which))
+    }
+}
+
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectFailure {
@@ -76,6 +112,8 @@ pub struct Remote {
     prompts: Arc<dyn Prompts>,
     screen_prompts: Arc<PromptsAboveProgress>,
     link: Mutex<Arc<Link>>,
+    /// For how long a lost connection is made again, at least.
+    retry_for: Duration,
 }
 
 impl Remote {
@@ -100,10 +138,17 @@ impl Remote {
             prompts,
             screen_prompts,
             link: Mutex::new(Arc::new(link)),
+            retry_for: Duration::ZERO,
         })
     }
 
-    /// The connection; a new one if the last is lost, after up to five attempts.
+    /// Makes lost connections again for at least this long, instead of half a minute.
+    pub fn retrying_for(mut self, retry_for: Duration) -> Self {
+        self.retry_for = retry_for;
+        self
+    }
+
+    /// The connection; a new one if the last is lost, after five attempts or as many as the time allows.
     ///
     /// # Errors
     /// The last attempt's error, if no connection can be made.
@@ -117,14 +162,11 @@ impl Remote {
         if !notice.is_empty() {
             self.show(&printable_lines(&notice, 5, 500));
         }
-        for (number, pause) in PAUSES.iter().enumerate() {
-            self.show(&format!(
-                "{lost}; connecting again in {} s ({} of {})",
-                pause.as_secs_f32(),
-                number + 1,
-                PAUSES.len()
-            ));
-            self.wait(*pause).await;
+        let mut attempts = Attempts::new(self.retry_for);
+        while let Some((pause, which)) = attempts.next(Instant::now()) {
+            let wait = pause.as_secs_f32();
+            self.show(&format!("{lost}; connecting again in {wait} s ({which})"));
+            self.wait(pause).await;
             match dial(&self.destination, &self.credentials, &self.prompts).await {
                 Ok(link) => {
                     *current = Arc::new(link);
@@ -238,5 +280,31 @@ async fn dial_by_ssh(
         Some(Err(OpenError::Silent(_))) => Err(process.failure(destination, None).into()),
         Some(Err(error)) => Err(error.into()),
         None => Err(process.failure(destination, Some(limit)).into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn attempts_go_on_until_the_time_has_passed() {
+        for (retry_for, expected) in [(0, 5), (10, 5), (60, 7), (600, 41)] {
+            let mut attempts = Attempts::new(Duration::from_secs(retry_for));
+            let mut now = attempts.until - Duration::from_secs(retry_for);
+            let mut count = 0;
+            while let Some((pause, _)) = attempts.next(now) {
+                now += pause;
+                count += 1;
+            }
+            assert_eq!(count, expected, "{retry_for}");
+        }
+        let which = |retry_for| {
+            let mut attempts = Attempts::new(Duration::from_secs(retry_for));
+            let now = attempts.until - Duration::from_secs(retry_for);
+            attempts.next(now).unwrap().1
+        };
+        assert_eq!(which(0), "1 of 5");
+        assert_eq!(which(600), "attempt 1, for 600 s more");
     }
 }

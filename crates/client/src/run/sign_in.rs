@@ -103,6 +103,7 @@ async fn sign_in(
         code: error.exit_code(),
         error: Error::new(error.to_string()),
     })?;
+    let remote = remote.retrying_for(common.retry_for.unwrap_or_default());
     let link = remote
         .link()
         .await
