@@ -5,6 +5,7 @@ mod breaks;
 mod changing;
 mod edit;
 mod files;
+mod links;
 mod looking;
 mod output;
 mod streams;

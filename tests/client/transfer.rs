@@ -9,13 +9,17 @@ mod changing;
 mod client;
 mod faults;
 mod faulty_server;
+mod final_attributes;
 mod full;
 mod hashless;
 mod meanwhile;
 mod proof;
 mod proxy;
+mod ranges;
+mod rate;
 mod sync;
 mod table;
+mod temporary;
 
 use std::path::Path;
 

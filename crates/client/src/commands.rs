@@ -8,6 +8,7 @@
 //! This layer asks the transfer engine and the connection; it prints results through [`output`](crate::output). It does
 //! not read command lines and does not sign in.
 
+mod branch;
 pub mod candidates;
 pub mod cat;
 pub mod check;
@@ -23,6 +24,7 @@ pub mod find_tests;
 mod follow;
 pub mod get;
 pub mod less;
+mod links;
 pub mod list;
 pub mod ln;
 mod local_program;
@@ -31,6 +33,7 @@ mod ls_output;
 pub mod mkdir;
 pub mod mode_change;
 pub mod mv;
+mod place;
 mod prefetch;
 pub mod put;
 mod refusal;
@@ -44,6 +47,7 @@ mod stream;
 pub mod sum;
 pub mod sync;
 pub mod tail;
+mod target_directory;
 pub mod touch;
 pub mod transfer;
 mod tree_reader;

@@ -185,6 +185,15 @@ impl Link {
         handle(self.channel.ask(&Request::Open { path, flags, attrs }).await?)
     }
 
+    /// Opens an existing file for writing, and leaves its content.
+    ///
+    /// # Errors
+    /// When the server refuses.
+    pub async fn open_existing(&self, path: &[u8]) -> Result<Handle, RemoteError> {
+        let (flags, attrs) = (OpenFlags::WRITE, Attributes::default());
+        handle(self.channel.ask(&Request::Open { path, flags, attrs }).await?)
+    }
+
     /// Closes a file. An error may mean that what was written is lost.
     ///
     /// # Errors
@@ -259,15 +268,27 @@ impl Link {
     /// # Errors
     /// When the server refuses.
     pub async fn list(&self, path: &[u8]) -> Result<Vec<Name>, RemoteError> {
+        let listed = self.list_some(path, MAX_ENTRIES).await?;
+        match listed.len() > MAX_ENTRIES {
+            true => Err(RemoteError::UnexpectedReply("an end of the directory")),
+            false => Ok(listed),
+        }
+    }
+
+    /// Lists a directory as [`Link::list`] does, but ends after `most` entries and a few more.
+    ///
+    /// # Errors
+    /// When the server refuses.
+    pub async fn list_some(&self, path: &[u8], most: usize) -> Result<Vec<Name>, RemoteError> {
         let opened = self.channel.ask(&Request::Opendir { path }).await?;
         let directory = handle(opened)?;
-        let listed = self.read_directory(&directory).await;
+        let listed = self.read_directory(&directory, most).await;
         // The reply to CLOSE does not change the listing.
         self.forget_handle(&directory);
         listed
     }
 
-    async fn read_directory(&self, handle: &[u8]) -> Result<Vec<Name>, RemoteError> {
+    async fn read_directory(&self, handle: &[u8], most: usize) -> Result<Vec<Name>, RemoteError> {
         let mut entries = Vec::new();
         let mut under_way = std::collections::VecDeque::new();
         loop {
@@ -287,8 +308,8 @@ impl Link {
                     return if failed.is_end() { Ok(entries) } else { Err(failed) };
                 }
             }
-            if entries.len() > MAX_ENTRIES {
-                return Err(RemoteError::UnexpectedReply("an end of the directory"));
+            if entries.len() > most {
+                return Ok(entries);
             }
         }
     }

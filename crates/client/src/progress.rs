@@ -90,8 +90,9 @@ pub fn summary(summary: &Summary, totals: &Totals, elapsed: Duration) -> String 
         unproven => text.push_str(&format!(", {unproven} not verified by hash")),
     }
     let rest = [
+        (summary.links, "links"),
         (summary.same, "already there"),
-        (summary.skipped, "skipped"),
+        (summary.skipped + summary.left_out, "skipped"),
         (summary.failed, "FAILED"),
     ];
     let rest = rest.iter().filter(|(count, _)| *count > 0);

@@ -14,12 +14,15 @@ use homeport::transfer::{Direction, Job, Outcome, Proof, Settings};
 use tokio_util::sync::CancellationToken;
 
 use crate::client::transfer::client::{Client, Run};
+use crate::client::transfer::final_attributes::{mode as final_mode, set_mode};
 use crate::client::transfer::proxy::Proxy;
 use crate::client::transfer::{assert_same, bytes, read};
 use testkit::server::TestServer;
 
 const SIZE: usize = 32 << 20;
 const CUTS: u64 = 30;
+/// A quota that has room for the file, and for nothing else.
+const QUOTA: [&str; 2] = ["--quota", "32MiB"];
 /// The least distance between two cuts: the engine gives up after five connections in a row without progress.
 const APART: u64 = 512 << 10;
 /// The most bytes that the link has under way.
@@ -73,19 +76,19 @@ pub fn proven(run: &Run) {
     assert_eq!(run.summary.exit_code(), 0);
 }
 
-async fn cut_thirty_times(direction: Direction) {
-    let (server, proxy, client) = behind_proxy(&[]).await;
+async fn cut_thirty_times(direction: Direction, mode: u32, user: &[&str]) {
+    let (server, proxy, client) = behind_proxy(user).await;
     let content = bytes(1, SIZE);
     let disk = server.home("alice").join("big");
-    let job = match direction {
-        Direction::Up => {
-            client.write("big", &content);
-            client.up("big")
-        }
-        Direction::Down => {
-            std::fs::write(&disk, &content).unwrap();
-            client.down("big", SIZE)
-        }
+    let source = match direction {
+        Direction::Up => client.local("big"),
+        Direction::Down => disk.clone(),
+    };
+    std::fs::write(&source, &content).unwrap();
+    set_mode(&source, mode);
+    let job = Job {
+        size: SIZE as u64,
+        ..client.job(direction, "big")
     };
     let direction_state = proxy.direction_state(direction);
     let offsets = offsets();
@@ -94,6 +97,10 @@ async fn cut_thirty_times(direction: Direction) {
     proven(&run);
     assert_same(&read(&disk).unwrap(), &content, "on the server");
     assert_same(&read(&client.local("big")).unwrap(), &content, "here");
+    assert_eq!(
+        (final_mode(&disk), final_mode(&client.local("big"))),
+        (mode, mode)
+    );
     assert!(
         direction_state.cuts.lock().unwrap().is_empty(),
         "all cuts were made"
@@ -106,12 +113,18 @@ async fn cut_thirty_times(direction: Direction) {
     assert!(twice <= WINDOW, "{twice} bytes were sent twice");
 }
 
-/// Both directions run at the same time, because the client waits for half a second before each new connection.
+/// All run at the same time, because the client waits for half a second before each new connection.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_whose_connection_is_cut_thirty_times() {
-    let [up, down] = [Direction::Up, Direction::Down].map(|way| tokio::spawn(cut_thirty_times(way)));
-    up.await.unwrap();
-    down.await.unwrap();
+    let runs = [Direction::Up, Direction::Down].map(|way| {
+        [
+            tokio::spawn(cut_thirty_times(way, 0o644, &[])),
+            tokio::spawn(cut_thirty_times(way, 0o444, &QUOTA)),
+        ]
+    });
+    for run in runs.into_iter().flatten() {
+        run.await.unwrap();
+    }
 }
 
 /// Each of many files is resumed, and all of them share one new connection.

@@ -44,6 +44,10 @@ pub struct Faults {
     pub backwards: usize,
     /// The path that is a directory; all other paths are files.
     pub directory: Option<Vec<u8>>,
+    /// The path that cannot be opened.
+    pub refuses_open: Option<Vec<u8>>,
+    /// The server refuses to set times.
+    pub refuses_times: bool,
     /// The names in every directory.
     pub names: Vec<Vec<u8>>,
     /// Listings fail after their first names.

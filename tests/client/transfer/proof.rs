@@ -34,7 +34,7 @@ fn sent(proof: Proof) -> Result<Outcome, String> {
 }
 
 /// Asserts that all files were sent with this proof, and that as many warnings were printed.
-fn all_sent(run: &Run, files: usize, proof: Proof, warnings: usize) {
+pub fn all_sent(run: &Run, files: usize, proof: Proof, warnings: usize) {
     assert_eq!(run.ended.len(), files);
     assert!(run.ended.values().all(|end| *end == sent(proof)), "{run:?}");
     assert_eq!(run.summary.exit_code(), 0);
@@ -378,37 +378,5 @@ async fn sha256_where_both_ends_have_it() {
         client.write("file", &bytes(2, 1000 + warnings));
         let run = client.run(settings(hash), vec![client.up("file")]).await;
         all_sent(&run, 1, proof, warnings);
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn ranges_are_proven_while_later_ones_are_sent() {
-    const LENGTH: usize = 150 * MIB;
-    for flips in [None, Some(40 * MIB as u64), Some(LENGTH as u64 - 1)] {
-        let faulty = FaultyServer::start(Faults {
-            flips,
-            ..Faults::default()
-        })
-        .await;
-        let client = faulty.client().await;
-        client.write("file", &bytes(1, LENGTH));
-        let run = client.run(Settings::default(), vec![client.up("file")]).await;
-        let hashed = faulty.hashed();
-        assert!(
-            hashed.iter().any(|hashed| hashed.size < LENGTH as u64),
-            "{hashed:?}"
-        );
-        if flips.is_some() {
-            run.failed_with(&["VERIFICATION FAILED"]);
-            continue;
-        }
-        all_sent(&run, 1, Proof::Md5, 0);
-        // Each byte was hashed once.
-        assert!(hashed.iter().all(|hashed| hashed.length > 0), "{hashed:?}");
-        assert_eq!(
-            hashed.iter().map(|hashed| hashed.length).sum::<u64>(),
-            LENGTH as u64
-        );
-        assert!(hashed.is_sorted_by_key(|hashed| hashed.offset));
     }
 }

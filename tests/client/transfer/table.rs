@@ -133,17 +133,19 @@ impl Round<'_> {
         let ending = |ending: &str| PathBuf::from(format!("{}{ending}", to.display()));
         let before = existing.content(ours);
         let (mut other, mut stays) = (None, false);
+        let untouched = !matches!(existing, Existing::Nothing | Existing::Same);
         match (expected, self.settings.conflicts) {
+            (_, Policy::Skip) if untouched => {
+                assert_eq!(end.as_ref(), Ok(&Outcome::Skipped), "{what}");
+                stays = true;
+            }
             (Ok(outcome), _) => assert_eq!(end.as_ref(), Ok(&outcome), "{what}"),
             (Err(words), Policy::Ask) => {
                 assert!(end.as_ref().is_err_and(|text| text.contains(words)), "{what}");
                 stays = true;
             }
             (Err(_), Policy::Overwrite) => assert_eq!(end.as_ref(), Ok(&sent), "{what}"),
-            (Err(_), Policy::Skip) => {
-                assert_eq!(end.as_ref(), Ok(&Outcome::Skipped), "{what}");
-                stays = true;
-            }
+            (Err(_), Policy::Skip) => unreachable!("no conflict without a file"),
             (Err(_), Policy::Rename) => {
                 assert_eq!(end.as_ref(), Ok(&sent), "{what}");
                 (other, stays) = (Some(ours.to_vec()), true);

@@ -9,12 +9,12 @@ use async_trait::async_trait;
 use clap::Args;
 
 use super::candidates::Candidates;
+use super::place::{into_local, is_inside};
 use super::server_words::{BareHost, UsageError, take_server};
 use super::session::{RemotePath, Session};
 use super::stream::{get_to_stdout, is_stream};
 use super::transfer::{TargetKind, TransferArgs, TransferRoutes, TransferRun, insufficient_space};
 use super::verb::Verb;
-use super::walk::{into_local, is_inside};
 use crate::connect::{PathArgument, Target};
 use crate::globs;
 use crate::transfer::free_space::missing_space_here;

@@ -9,12 +9,12 @@ use async_trait::async_trait;
 use clap::Args;
 
 use super::candidates::Candidates;
+use super::place::into_remote;
 use super::server_words::{UsageError, path_word};
 use super::session::Session;
 use super::stream::{is_stream, put_stdin};
 use super::transfer::{TargetKind, TransferArgs, TransferRoutes, TransferRun, insufficient_space, refused};
 use super::verb::Verb;
-use super::walk::into_remote;
 use crate::connect::{PathArgument, Target};
 use crate::globs;
 use crate::link::Space;

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use std::ffi::OsString;
 use std::hash::{BuildHasher as _, RandomState};
 use std::io;
+use std::num::NonZeroU64;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use std::time::{Duration, Instant, SystemTime};
 use clap::Args;
 use sftp_wire::{Attributes, Times};
 
+use super::links::{LinkRule, copy_links};
 use super::session::Session;
 use super::walk::{Walk, WalkResult};
 use crate::link::RemoteError;
@@ -45,6 +47,13 @@ pub struct TransferArgs {
     /// Store a file under another name if one exists that differs.
     #[arg(long)]
     pub rename: bool,
+    /// Send a file that replaces another to NAME.homeport.part first, and rename it when it is whole. With --overwrite this
+    /// is the default where nothing speaks against it.
+    #[arg(long)]
+    pub temp: bool,
+    /// Send or fetch at most this many bytes per second, all files together: 500K, 2MiB.
+    #[arg(long, value_name = "SIZE", value_parser = rate)]
+    pub limit_rate: Option<NonZeroU64>,
     /// Do not resume: a file that is only partly there counts as different.
     #[arg(long)]
     pub no_resume: bool,
@@ -54,6 +63,12 @@ pub struct TransferArgs {
     /// Which hash to compare: `fast` is SHA-256 where it is faster.
     #[arg(long, value_enum, value_name = "KIND", default_value_t)]
     pub hash: HashChoice,
+    /// Copy symbolic links as links. Without this, links to files are followed, and those to directories are left out.
+    #[arg(long)]
+    pub links: bool,
+    /// Follow symbolic links to directories, too.
+    #[arg(long, conflicts_with = "links")]
+    pub follow: bool,
     /// The files to transfer, and their destination.
     #[arg(required = true, value_name = "FILE")]
     pub words: Vec<OsString>,
@@ -73,8 +88,24 @@ impl TransferArgs {
             verify: self.verify,
             hash: self.hash,
             preserve: self.preserve,
+            temp: self.temp,
+            limit_rate: self.limit_rate,
         }
     }
+
+    /// What these options mean for symbolic links.
+    pub(super) fn link_rule(&self) -> LinkRule {
+        match (self.links, self.follow) {
+            (true, _) => LinkRule::Copy,
+            (_, true) => LinkRule::Follow,
+            _ => LinkRule::Files,
+        }
+    }
+}
+
+fn rate(text: &str) -> Result<NonZeroU64> {
+    let Size(rate) = text.parse::<Size>()?;
+    NonZeroU64::new(rate).ok_or_else(|| Error::new("nothing could be transferred with a rate of 0"))
 }
 
 /// The number of connections that may break while directories are walked through.
@@ -188,6 +219,7 @@ impl<'a> TransferRun<'a> {
             link: self.session.link().await?,
             hub: &self.hub,
             recursive: self.args.recursive,
+            links: self.args.link_rule(),
             found: WalkResult::default(),
         })
     }
@@ -226,13 +258,17 @@ impl<'a> TransferRun<'a> {
             .jobs
             .retain(|job| seen.insert(hasher.hash_one((&job.local, &job.remote))));
         // The line of a single large file says everything that a summary would say.
-        let alone = matches!(&found.jobs[..], [job] if job.size >= SMALL_BYTES) && found.failed == 0;
+        let alone = matches!(&found.jobs[..], [job] if job.size >= SMALL_BYTES) && found.has_only_jobs();
         let bytes = found
             .jobs
             .iter()
             .fold(0_u64, |sum, job| sum.saturating_add(job.size));
         self.hub.expect(found.jobs.len() as u64, bytes);
         let mut summary = engine.run(std::mem::take(&mut found.jobs)).await;
+        if !summary.stopped {
+            copy_links(&engine, std::mem::take(&mut found.links), &mut summary).await;
+        }
+        summary.left_out += found.left_out;
         if self.args.preserve && !summary.stopped {
             self.keep(&engine, &found).await;
         }

@@ -1,24 +1,25 @@
 //! Finds the files of a transfer: names, directories with their contents, and the destination of each. It creates
 //! directories, and transfers nothing.
 //!
-//! Symbolic links to files are followed; those to directories are skipped with a message, so that a walk ends. What
-//! cannot be read is printed and counted, and the rest goes on. Names from the server become local only if they are a
-//! single component.
+//! Symbolic links to files are followed, and those to directories are left out, unless an option says otherwise. What is
+//! left out or cannot be read is printed and counted, and the rest goes on. Names from the server become local only if
+//! they are a single component.
 
-use std::collections::HashMap;
 use std::ffi::OsStr;
-use std::fs::Metadata;
+use std::fs::{DirEntry, Metadata};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use sftp_wire::{Attributes, FileType};
 
+use super::branch::{Branch, FileId};
+use super::links::{FoundLink, LinkRule};
 use super::prefetch::{Prefetch, Prefetched};
-use crate::link::Link;
-use crate::link::RemoteError;
+use super::target_directory::{make_local, remote_directory};
+use crate::link::{Link, Name, RemoteError};
 use crate::local_attributes::local_attributes;
-use crate::names::{is_single_name, join, last};
+use crate::names::{is_single_name, join};
 use crate::plan::ExistingEntry;
 use crate::transfer::progress_hub::ProgressHub;
 use crate::transfer::{Direction, Job};
@@ -29,6 +30,17 @@ pub(super) const MAX_DEPTH: usize = 512;
 /// The most files of one run, because a malicious server could present names without end.
 const MAX_JOBS: usize = 20_000_000;
 
+/// Why a link to a directory is left out.
+const LINK_TO_DIRECTORY: &str =
+    "a link to a directory (hint: --follow copies what it points to, --links the link)";
+/// Why a link is left out that leads back to where it was found.
+const LOOP: &str = "a link to a directory that contains it";
+
+/// A directory of this machine that is to be walked through, with those above it.
+type LocalDirectory = (PathBuf, Metadata, Arc<Branch<FileId>>);
+/// The target and the attributes of a directory of the server that is to be walked through, with those above it.
+type RemoteDirectory = (PathBuf, Attributes, Arc<Branch<Vec<u8>>>);
+
 /// The files and directories that a walk has found.
 #[derive(Default)]
 pub struct WalkResult {
@@ -38,8 +50,19 @@ pub struct WalkResult {
     pub remote_directories: Vec<(Vec<u8>, Attributes)>,
     /// Directories of this machine whose times and permissions are set at the end.
     pub local_directories: Vec<(PathBuf, Attributes)>,
+    /// The links that are copied as links.
+    pub links: Vec<FoundLink>,
+    /// How many links and special files are left out.
+    pub left_out: u64,
     /// How many names could not be read or made.
     pub failed: u64,
+}
+
+impl WalkResult {
+    /// Whether nothing was found but files that are transferred.
+    pub fn has_only_jobs(&self) -> bool {
+        self.links.is_empty() && self.left_out == 0 && self.failed == 0
+    }
 }
 
 /// Walks through directories, creates the target directories, and reports what is left out.
@@ -50,6 +73,8 @@ pub struct Walk<'a> {
     pub hub: &'a ProgressHub,
     /// Whether the contents of directories are included.
     pub recursive: bool,
+    /// What is done with symbolic links.
+    pub links: LinkRule,
     /// The files and directories that were found so far.
     pub found: WalkResult,
 }
@@ -60,7 +85,8 @@ impl Walk<'_> {
         self.hub.fail(&printable(name), &why.to_string());
     }
 
-    fn skip(&self, name: &[u8], why: &str) {
+    fn leave_out(&mut self, name: &[u8], why: &str) {
+        self.found.left_out += 1;
         self.hub.warn(&format!("{}: skipped: {why}", printable(name)));
     }
 
@@ -72,6 +98,11 @@ impl Walk<'_> {
         destination: Option<ExistingEntry>,
     ) -> Result<(), RemoteError> {
         let name = local.as_os_str().as_bytes();
+        if self.links == LinkRule::Copy && !name.ends_with(b"/") && local.is_symlink() {
+            let link = FoundLink::up(local.to_owned(), remote);
+            self.found.links.push(link);
+            return Ok(());
+        }
         let meta = match std::fs::metadata(local) {
             Ok(meta) => meta,
             Err(error) => {
@@ -117,10 +148,11 @@ impl Walk<'_> {
         let mut prefetch = Prefetch::new(&self.link, |link, path| {
             Box::pin(async move { remote_directory(&link, &path).await })
         });
-        prefetch.push(remote, (local.to_owned(), meta, 0));
+        let root = Branch::root(FileId::of(&meta));
+        prefetch.push(remote, (local.to_owned(), meta, root));
         while let Some(Prefetched {
             path: remote,
-            known: (local, meta, depth),
+            known: (local, meta, branch),
             answer,
         }) = prefetch.next().await
         {
@@ -148,39 +180,62 @@ impl Walk<'_> {
                 }
             };
             for entry in entries {
-                let (path, name) = (entry.path(), entry.file_name());
+                let name = entry.file_name();
+                let destination = known.get(name.as_bytes()).copied();
+                let destination = destination.unwrap_or(Some(ExistingEntry::Nothing));
                 let target = join(&remote, name.as_bytes());
-                let is_link = entry.file_type().is_ok_and(|kind| kind.is_symlink());
-                match std::fs::metadata(&path) {
-                    Err(error) => self.fail(
-                        path.as_os_str().as_bytes(),
-                        &base::error::Error::new("cannot look at it").because(error),
-                    ),
-                    Ok(meta) if meta.is_dir() && is_link => {
-                        self.skip(path.as_os_str().as_bytes(), "a link to a directory")
-                    }
-                    Ok(meta) if meta.is_dir() && depth >= MAX_DEPTH => {
-                        self.fail(path.as_os_str().as_bytes(), &"nested too deeply")
-                    }
-                    Ok(meta) if meta.is_dir() => prefetch.push(target, (path, meta, depth + 1)),
-                    Ok(meta) if !meta.is_file() => {
-                        self.skip(path.as_os_str().as_bytes(), "not a regular file")
-                    }
-                    Ok(meta) => {
-                        let destination = known
-                            .get(name.as_bytes())
-                            .copied()
-                            .unwrap_or(Some(ExistingEntry::Nothing));
-                        self.push_up(path, target, &meta, destination);
-                    }
+                if let Some((path, directory)) = self.entry_up(&entry, target, &branch, destination) {
+                    prefetch.push(path, directory);
                 }
             }
         }
         Ok(())
     }
 
+    /// Takes an entry of a directory of this machine. A directory is returned, to be walked through.
+    fn entry_up(
+        &mut self,
+        entry: &DirEntry,
+        target: Vec<u8>,
+        branch: &Arc<Branch<FileId>>,
+        destination: Option<ExistingEntry>,
+    ) -> Option<(Vec<u8>, LocalDirectory)> {
+        let path = entry.path();
+        let is_link = entry.file_type().is_ok_and(|kind| kind.is_symlink());
+        if is_link && self.links == LinkRule::Copy {
+            self.found.links.push(FoundLink::up(path, target));
+            return None;
+        }
+        let name = path.as_os_str().as_bytes();
+        match std::fs::metadata(&path) {
+            Err(error) => self.fail(name, &base::error::Error::new("cannot look at it").because(error)),
+            Ok(meta) if meta.is_dir() && is_link && self.links != LinkRule::Follow => {
+                self.leave_out(name, LINK_TO_DIRECTORY)
+            }
+            Ok(meta) if meta.is_dir() && branch.contains(&FileId::of(&meta)) => self.leave_out(name, LOOP),
+            Ok(meta) if meta.is_dir() && branch.depth() >= MAX_DEPTH => self.fail(name, &"nested too deeply"),
+            Ok(meta) if meta.is_dir() => {
+                let below = branch.below(FileId::of(&meta));
+                return Some((target, (path, meta, below)));
+            }
+            Ok(meta) if !meta.is_file() => self.leave_out(name, "not a regular file"),
+            Ok(meta) => self.push_up(path, target, &meta, destination),
+        }
+        None
+    }
+
     /// Walks through a file or directory of the server that goes to `local`.
     pub async fn down(&mut self, remote: Vec<u8>, local: PathBuf) -> Result<(), RemoteError> {
+        if self.links == LinkRule::Copy && !remote.ends_with(b"/") {
+            match self.link.lstat(&remote).await {
+                Err(RemoteError::ConnectionLost(lost)) => return Err(lost.into()),
+                Ok(attrs) if attrs.is_symlink() => {
+                    self.found.links.push(FoundLink::down(remote, local, 0));
+                    return Ok(());
+                }
+                Ok(_) | Err(_) => {}
+            }
+        }
         let attrs = match self.link.stat(&remote).await {
             Ok(attrs) => attrs,
             Err(RemoteError::ConnectionLost(lost)) => return Err(lost.into()),
@@ -196,6 +251,18 @@ impl Walk<'_> {
             Some(_) => self.fail(&remote, &"is not a regular file"),
         }
         Ok(())
+    }
+
+    /// The path of a directory of the server without links, if links are followed.
+    async fn real(&self, path: &[u8]) -> Result<Vec<u8>, RemoteError> {
+        if self.links != LinkRule::Follow {
+            return Ok(path.to_vec());
+        }
+        match self.link.realpath(path).await {
+            Err(RemoteError::ConnectionLost(lost)) => Err(lost.into()),
+            // A server without REALPATH: the depth still ends the walk.
+            real => Ok(real.unwrap_or_else(|_| path.to_vec())),
+        }
     }
 
     fn push_down(&mut self, remote: Vec<u8>, local: PathBuf, attrs: Attributes) {
@@ -220,10 +287,11 @@ impl Walk<'_> {
         let mut prefetch = Prefetch::new(&self.link, |link, path| {
             Box::pin(async move { link.list(&path).await })
         });
-        prefetch.push(remote, (local, attrs, 0));
+        let root = Branch::root(self.real(&remote).await?);
+        prefetch.push(remote, (local, attrs, root));
         while let Some(Prefetched {
             path: remote,
-            known: (local, attrs, depth),
+            known: (local, attrs, branch),
             answer,
         }) = prefetch.next().await
         {
@@ -244,131 +312,70 @@ impl Walk<'_> {
             };
             self.found.local_directories.push((local.clone(), attrs));
             for entry in listed {
-                if !is_single_name(&entry.name) {
-                    self.fail(
-                        &entry.name,
-                        &"the server sent a name that would leave the directory",
-                    );
-                    continue;
-                }
-                let path = join(&remote, &entry.name);
-                let target = local.join(OsStr::from_bytes(&entry.name));
-                let is_link = entry.attrs.is_symlink();
-                let attrs = match entry.attrs.file_type() {
-                    Some(FileType::Directory | FileType::Regular) => Ok(entry.attrs),
-                    Some(FileType::Symlink) | None => self.link.stat(&path).await,
-                    Some(_) => {
-                        self.skip(&path, "not a regular file");
-                        continue;
-                    }
-                };
-                match attrs {
-                    Err(RemoteError::ConnectionLost(lost)) => return Err(lost.into()),
-                    Err(failed) => self.fail(&path, &failed),
-                    Ok(attrs) => match attrs.file_type() {
-                        Some(FileType::Directory) if is_link => self.skip(&path, "a link to a directory"),
-                        Some(FileType::Directory) if depth >= MAX_DEPTH => {
-                            self.fail(&path, &"nested too deeply")
-                        }
-                        Some(FileType::Directory) => prefetch.push(path, (target, attrs, depth + 1)),
-                        Some(FileType::Regular) | None if self.found.jobs.len() < MAX_JOBS => {
-                            self.push_down(path, target, attrs)
-                        }
-                        _ => self.skip(&path, "not a regular file"),
-                    },
+                let into = self.entry_down(&entry, (&remote, &local), &branch).await?;
+                if let Some((path, directory)) = into {
+                    prefetch.push(path, directory);
                 }
             }
         }
         Ok(())
     }
-}
 
-/// Makes a directory on the server, or lists the one that is there. Returns what is known about each name in it.
-async fn remote_directory(
-    link: &Link,
-    remote: &[u8],
-) -> Result<HashMap<Vec<u8>, Option<ExistingEntry>>, RemoteError> {
-    let refused = match link.mkdir(remote).await {
-        Ok(()) => return Ok(HashMap::new()),
-        Err(RemoteError::ConnectionLost(lost)) => return Err(lost.into()),
-        Err(refused) => refused,
-    };
-    // The directory may exist. If it does not, the error of MKDIR says more than that of the listing.
-    let listed = match link.list(remote).await {
-        Ok(listed) => listed,
-        Err(RemoteError::ConnectionLost(lost)) => return Err(lost.into()),
-        Err(_) => return Err(refused),
-    };
-    let there = |attrs: &Attributes| match (attrs.file_type(), attrs.size) {
-        (Some(FileType::Regular), Some(size)) => Some(ExistingEntry::File(size)),
-        (Some(FileType::Directory), _) => Some(ExistingEntry::Directory),
-        // A link has to be followed first.
-        _ => None,
-    };
-    Ok(listed
-        .iter()
-        .map(|entry| (entry.name.to_vec(), there(&entry.attrs)))
-        .collect())
-}
-
-fn make_local(directory: &Path) -> std::io::Result<()> {
-    match std::fs::create_dir(directory) {
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists && directory.is_dir() => Ok(()),
-        made => made,
-    }
-}
-
-/// Whether the path means the contents of a directory. As cp(1) has it, `DIR/.` is not copied as DIR, but into the
-/// target.
-pub fn is_inside(path: &[u8]) -> bool {
-    let end = path.iter().rposition(|byte| *byte != b'/').map_or(0, |at| at + 1);
-    let path = path.get(..end).unwrap_or_default();
-    matches!(
-        path.rsplit(|byte| *byte == b'/').next(),
-        None | Some(b"" | b"." | b"..")
-    )
-}
-
-/// The place of a file of this machine in a directory of the server.
-pub fn into_remote(directory: &[u8], local: &Path) -> Vec<u8> {
-    match local.file_name() {
-        Some(name) if !is_inside(local.as_os_str().as_bytes()) => join(directory, name.as_bytes()),
-        _ => directory.to_vec(),
-    }
-}
-
-/// The place of a file of the server in a directory of this machine.
-pub fn into_local(directory: &Path, remote: &[u8]) -> PathBuf {
-    // A path without a name, such as `/`, goes into the directory itself.
-    match last(remote) {
-        b"" => directory.to_owned(),
-        name => directory.join(OsStr::from_bytes(name)),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_directory_is_copied_under_its_name_and_its_contents_without_it() {
-        for (path, up, down) in [
-            ("a/b", "/t/b", "to/b"),
-            ("a/b/", "/t/b", "to/b"),
-            ("/a/b/.", "/t", "to"),
-            ("a/b/./", "/t", "to"),
-            (".", "/t", "to"),
-            ("a/..", "/t", "to"),
-            ("/", "/t", "to"),
-            ("", "/t", "to"),
-            (".a", "/t/.a", "to/.a"),
-        ] {
-            assert_eq!(into_remote(b"/t", Path::new(path)), up.as_bytes(), "{path}");
-            assert_eq!(
-                into_local(Path::new("to"), path.as_bytes()),
-                Path::new(down),
-                "{path}"
-            );
+    /// Takes an entry of a directory of the server, which goes from the first to the second of the directories. A
+    /// directory is returned, to be walked through.
+    async fn entry_down(
+        &mut self,
+        entry: &Name,
+        (remote, local): (&[u8], &Path),
+        branch: &Arc<Branch<Vec<u8>>>,
+    ) -> Result<Option<(Vec<u8>, RemoteDirectory)>, RemoteError> {
+        if !is_single_name(&entry.name) {
+            let why = "the server sent a name that would leave the directory";
+            self.fail(&entry.name, &why);
+            return Ok(None);
         }
+        let path = join(remote, &entry.name);
+        let target = local.join(OsStr::from_bytes(&entry.name));
+        let is_link = entry.attrs.is_symlink();
+        if is_link && self.links == LinkRule::Copy {
+            let link = FoundLink::down(path, target, branch.depth());
+            self.found.links.push(link);
+            return Ok(None);
+        }
+        let attrs = match entry.attrs.file_type() {
+            Some(FileType::Symlink) | None => self.link.stat(&path).await,
+            Some(_) => Ok(entry.attrs),
+        };
+        let attrs = match attrs {
+            Err(RemoteError::ConnectionLost(lost)) => return Err(lost.into()),
+            Err(failed) => {
+                self.fail(&path, &failed);
+                return Ok(None);
+            }
+            Ok(attrs) => attrs,
+        };
+        match attrs.file_type() {
+            Some(FileType::Directory) if is_link && self.links != LinkRule::Follow => {
+                self.leave_out(&path, LINK_TO_DIRECTORY)
+            }
+            Some(FileType::Directory) if branch.depth() >= MAX_DEPTH => {
+                self.fail(&path, &"nested too deeply")
+            }
+            Some(FileType::Directory) => {
+                let real = match is_link {
+                    true => self.real(&path).await?,
+                    false => join(branch.key(), &entry.name),
+                };
+                match is_link && branch.contains(&real) {
+                    true => self.leave_out(&path, LOOP),
+                    false => return Ok(Some((path, (target, attrs, branch.below(real))))),
+                }
+            }
+            Some(FileType::Regular) | None if self.found.jobs.len() < MAX_JOBS => {
+                self.push_down(path, target, attrs)
+            }
+            _ => self.leave_out(&path, "not a regular file"),
+        }
+        Ok(None)
     }
 }

@@ -50,6 +50,11 @@ impl RemoteError {
         self.is(StatusCode::Eof)
     }
 
+    /// Whether this user may not do that.
+    pub fn is_denied(&self) -> bool {
+        self.is(StatusCode::PermissionDenied)
+    }
+
     /// Whether the server does not support the request.
     pub fn is_unsupported(&self) -> bool {
         self.is(StatusCode::OpUnsupported)

@@ -74,6 +74,7 @@ enum JsonEvent<'a> {
         sent: u64,
         same: u64,
         skipped: u64,
+        links: u64,
         failed: u64,
         differ: u64,
         stopped: bool,
@@ -133,7 +134,8 @@ pub fn summary(summary: &Summary, totals: &Totals, elapsed: Duration) -> String 
     text(&JsonEvent::Summary {
         sent: summary.sent,
         same: summary.same,
-        skipped: summary.skipped,
+        skipped: summary.skipped + summary.left_out,
+        links: summary.links,
         failed: summary.failed,
         differ: summary.differ,
         stopped: summary.stopped,

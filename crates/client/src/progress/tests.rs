@@ -252,7 +252,7 @@ fn scripts_get_an_object_for_each_event() {
     let event: serde_json::Value = serde_json::from_str(&text).unwrap();
     assert_eq!(
         event,
-        serde_json::json!({"v": 1, "event": "summary", "sent": 1, "same": 0, "skipped": 0, "failed": 0, "differ": 0,
+        serde_json::json!({"v": 1, "event": "summary", "sent": 1, "same": 0, "skipped": 0, "links": 0, "failed": 0, "differ": 0,
             "stopped": false, "moved": 0, "seconds": 1.5})
     );
 }

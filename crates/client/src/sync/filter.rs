@@ -11,8 +11,7 @@ pub use name_list::NameList;
 pub use pattern::{FilterPattern, PatternError};
 pub use rules::{FilterFileError, FilterRule, parse_rules};
 
-/// The ending of names under which uploads grow that replace a file. They never take part.
-const PART: &[u8] = b".homeport.part";
+use crate::transfer::TEMPORARY_ENDING;
 
 /// Which names of a tree take part.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -28,7 +27,8 @@ pub struct Filter {
 impl Filter {
     /// Whether the name takes part. `path` is relative to the top of the tree.
     pub fn takes(&self, path: &[u8], is_directory: bool) -> bool {
-        if path.ends_with(PART) || self.reserved.as_deref() == Some(path) {
+        // A file that grows under its temporary name never takes part.
+        if path.ends_with(TEMPORARY_ENDING.as_bytes()) || self.reserved.as_deref() == Some(path) {
             return false;
         }
         if let Some(only) = &self.only

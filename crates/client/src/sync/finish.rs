@@ -11,13 +11,10 @@ use super::backup::Backups;
 use super::target::TargetTree;
 use crate::transfer::error::TransferError;
 use crate::transfer::progress_hub::{FileProgress, ProgressObserver};
-use crate::transfer::{Direction, Job, Outcome};
+use crate::transfer::{Direction, Job, Outcome, TEMPORARY_ENDING};
 
 /// How many files are finished at once.
 const AT_ONCE: usize = 64;
-
-/// The ending of the name under which a file arrives that replaces another in one step.
-pub(super) const TEMPORARY: &[u8] = b".homeport.part";
 
 /// A transfer that has ended.
 pub(super) struct EndedTransfer {
@@ -99,7 +96,7 @@ impl Finish {
     /// Finishes a file.
     async fn run(&self, target: &TargetTree, backups: Option<&Backups>) -> Result<(), String> {
         let arrived = match self.temporary {
-            true => [&self.path, TEMPORARY].concat(),
+            true => [&self.path, TEMPORARY_ENDING.as_bytes()].concat(),
             false => self.path.clone(),
         };
         if self.attrs != Attributes::default() {

@@ -9,14 +9,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::compare::{Action, Change, Reason};
 use super::entry::{EntryKind, TreeEntry};
-use super::finish::{EndedTransfer, Finish, Finisher, TEMPORARY, target_of};
+use super::finish::{EndedTransfer, Finish, Finisher, target_of};
 use super::list::below;
 use super::options::{SyncOptions, Trees};
-use super::report::{Report, Step, reason_of};
+use super::report::{Step, Report, reason_of};
 use super::target::TargetTree;
 use crate::names::{join, parent};
 use crate::plan::ExistingEntry;
-use crate::transfer::{Direction, Engine, Job, Summary};
+use crate::transfer::{Direction, Engine, Job, Summary, TEMPORARY_ENDING};
 use base::error::{Error, Result};
 
 /// The type of a regular file in a mode.
@@ -200,6 +200,8 @@ impl SyncRun<'_> {
         all.sized += more.sized;
         all.same += more.same;
         all.skipped += more.skipped;
+        all.links += more.links;
+        all.left_out += more.left_out;
         all.failed += more.failed;
         all.differ += more.differ;
         all.stopped |= more.stopped;
@@ -225,8 +227,8 @@ impl SyncRun<'_> {
         let existing = action.target.map(|target| target.kind);
         let backed_up = self.options.backup_dir.is_some() && existing.is_some();
         let temporary = backed_up || existing == Some(EntryKind::Link);
-        let ending = if temporary { TEMPORARY } else { b"" };
-        let arriving = [&source.path, ending].concat();
+        let ending = if temporary { TEMPORARY_ENDING } else { "" };
+        let arriving = [&source.path, ending.as_bytes()].concat();
         let (local, remote) = match self.trees.direction {
             Direction::Up => (&source.path[..], &arriving[..]),
             Direction::Down => (&arriving[..], &source.path[..]),

@@ -47,7 +47,15 @@ pub(super) struct FileState {
     /// Whether this run created the growing file (the target of an upload, the part of a download). If so, it may be
     /// replaced without a prompt.
     pub(super) begun_by_this_run: bool,
-    /// Whether the user or an option decided to replace the file at the target of a download.
+    /// Whether the target of an upload was created for it, by this run or by an earlier one. If not, it keeps its mode.
+    pub(super) created: bool,
+    /// Whether this run has begun the upload under its temporary name.
+    pub(super) temporary_begun: bool,
+    /// The mode of the file that is replaced, for an upload to a temporary name.
+    pub(super) replaced_mode: Option<u32>,
+    /// The temporary name with the whole file, if the server has refused to rename it.
+    pub(super) leftover: Option<Vec<u8>>,
+    /// Whether the user or an option decided to replace the file at the target.
     pub(super) overwrite_agreed: bool,
 }
 
@@ -57,7 +65,16 @@ impl FileState {
         Self {
             job,
             begun_by_this_run: false,
+            created: false,
+            temporary_begun: false,
+            replaced_mode: None,
+            leftover: None,
             overwrite_agreed: false,
         }
+    }
+
+    /// Whether this is an upload to a temporary name.
+    pub(super) fn is_temporary(&self) -> bool {
+        self.replaced_mode.is_some()
     }
 }

@@ -5,7 +5,6 @@ use std::collections::HashSet;
 use std::hash::{BuildHasher as _, RandomState};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
@@ -13,11 +12,14 @@ use tokio_util::sync::CancellationToken;
 use super::conflict_question::{ConflictAnswer, ConflictFacts, ConflictQuestion};
 use super::error::TransferError;
 use super::job::Job;
+use super::pace::Pace;
 use super::progress_hub::ProgressHub;
 use super::settings::Settings;
+use super::temporary_names::TemporaryNames;
 use crate::link::{Link, NoHash, RemoteError};
 use crate::plan::{Conflict, Policy};
 use crate::remote::Remote;
+use base::visible::printable;
 
 /// What all transfers of a run share.
 pub struct TransferContext {
@@ -35,10 +37,14 @@ pub struct TransferContext {
     /// Hashes of the names under which files of this run are stored: no two files have the same name.
     claimed: parking_lot::Mutex<HashSet<u64>>,
     hasher: RandomState,
+    /// The limit of the bytes per second.
+    pub(super) pace: Pace,
+    /// What is known about temporary names on this server.
+    pub(super) temporary_names: TemporaryNames,
+    /// The kinds of warnings that were given, of those that are given once.
+    warned: parking_lot::Mutex<HashSet<&'static str>>,
     /// The reason why no connection could be made. Once it is known, no other file waits for another attempt.
     gone: Mutex<Option<RemoteError>>,
-    /// Whether the user was told that hashes cannot be had.
-    said_unproven: AtomicBool,
 }
 
 impl TransferContext {
@@ -50,6 +56,7 @@ impl TransferContext {
         stop: CancellationToken,
     ) -> Self {
         Self {
+            pace: Pace::new(settings.limit_rate),
             remote,
             settings,
             hub,
@@ -57,8 +64,9 @@ impl TransferContext {
             answers: Mutex::new(None),
             claimed: parking_lot::Mutex::default(),
             hasher: RandomState::new(),
+            temporary_names: TemporaryNames::default(),
+            warned: parking_lot::Mutex::default(),
             gone: Mutex::new(None),
-            said_unproven: AtomicBool::new(false),
         }
     }
 
@@ -74,6 +82,23 @@ impl TransferContext {
     /// Whether a file of this run has the name.
     pub(super) fn is_claimed(&self, name: &Path) -> bool {
         self.claimed().contains(&self.hasher.hash_one(name))
+    }
+
+    /// Warns of something that holds for many files, if no warning of this kind was given before in this run.
+    pub(super) fn warn_once(&self, kind: &'static str, message: impl FnOnce() -> String) {
+        if self.warned.lock().insert(kind) {
+            self.hub.warn(&message());
+        }
+    }
+
+    /// Warns once in a run that a file is written in place, because a temporary name did not work.
+    pub(super) fn warn_in_place(&self, temporary: &[u8], refusal: &TransferError) {
+        self.warn_once("temporary names", || {
+            format!(
+                "{}: {refusal}; files are written in place instead of to a temporary name",
+                printable(temporary)
+            )
+        });
     }
 
     /// The connection; a new one if the last is lost.
@@ -93,11 +118,10 @@ impl TransferContext {
     /// Warns that a hash cannot be had, and what is done instead: once in the whole run, because it is usually the
     /// server's nature.
     pub(super) fn warn_unproven(&self, job: &Job, reason: &NoHash, what: &str) {
-        if !self.said_unproven.swap(true, Ordering::Relaxed) {
+        self.warn_once("hashes", || {
             let once = "other files of this run are not mentioned";
-            self.hub
-                .warn(&format!("{}: {reason}; {what} ({once})", job.name()));
-        }
+            format!("{}: {reason}; {what} ({once})", job.name())
+        });
     }
 
     /// Decides a conflict: by the settings, by an answer that was given for all, or by asking until there is an answer.

@@ -52,7 +52,11 @@ pub(super) async fn decide(
     ends: ComparedFiles<'_>,
 ) -> Result<TransferAction, TransferError> {
     let resume = attempt.context.settings.resume;
-    let decision = match (first_step(ends.size, ends.destination, resume), ends.local) {
+    let step = first_step(ends.size, ends.destination, resume);
+    if skips(attempt, file) && !may_be_same(step, ends.destination) {
+        return Ok(TransferAction::Skip);
+    }
+    let decision = match (step, ends.local) {
         (FirstStep::Transfer, _) => return Ok(TransferAction::anew(attempt)),
         (FirstStep::Conflict(conflict), _) => Decision::Conflict(conflict),
         (FirstStep::Compare { length: 0, .. }, _) => return Ok(TransferAction::Same(Proof::Md5)),
@@ -80,13 +84,24 @@ pub(super) async fn decide(
     }
 }
 
+/// Whether the settings say that nothing that is there is touched. What this run has begun is its own.
+fn skips(attempt: Attempt<'_>, file: &FileState) -> bool {
+    let own = file.job.direction == Direction::Up && file.begun_by_this_run;
+    attempt.context.settings.conflicts == Policy::Skip && !own
+}
+
+/// Whether nothing is there that could be touched, or something that may be the same file already.
+fn may_be_same(step: FirstStep, destination: ExistingEntry) -> bool {
+    destination == ExistingEntry::Nothing || matches!(step, FirstStep::Compare { whole: true, .. })
+}
+
 async fn resolved(
     attempt: Attempt<'_>,
     file: &mut FileState,
     conflict: Conflict,
 ) -> Result<TransferAction, TransferError> {
     let decided = match file.job.direction {
-        Direction::Up => file.begun_by_this_run,
+        Direction::Up => file.begun_by_this_run || file.overwrite_agreed,
         Direction::Down => file.overwrite_agreed,
     };
     if decided && conflict.may_overwrite() {

@@ -3,17 +3,17 @@
 //!
 //! A shorter file NAME that is the beginning of the source was left by another client: it becomes the part.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::ops::Range;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
 
-use sftp_wire::{Attributes, Times};
+use sftp_wire::Attributes;
 
 use super::attempt::{Attempt, FileState};
 use super::decide::{ComparedFiles, TransferAction, decide, existing_entry};
 use super::digest::{Digest, Follower};
 use super::error::TransferError;
+use super::final_local_attributes::FinalLocalAttributes;
 use super::job::Job;
 use super::job::{SMALL_BYTES, endings};
 use super::open_files::OpenFiles;
@@ -22,7 +22,9 @@ use super::part_file::{PartFile, followed, look, part_path};
 use super::progress_hub::Stage;
 use super::prover::{ExistingBytes, Prover, ReceivedBytes};
 use super::read_pump::pump_down;
+use super::settings::Settings;
 use crate::link::HashValue;
+use crate::local_attributes::growing_mode;
 use crate::plan::{Conflict, ExistingEntry, Policy};
 use base::visible::printable;
 
@@ -32,6 +34,8 @@ pub(super) struct Download<'a> {
     file: &'a mut FileState,
     /// Whether the file at the target may be replaced.
     replace: bool,
+    /// That file, if there is one.
+    replaced: Option<Metadata>,
 }
 
 /// The bytes of the server's file that are here.
@@ -57,6 +61,7 @@ impl<'a> Download<'a> {
             attempt,
             file,
             replace: false,
+            replaced: None,
         }
     }
 
@@ -92,6 +97,8 @@ impl<'a> Download<'a> {
             }
             ExistingEntry::Directory | ExistingEntry::Other => None,
         };
+        // A name that is a link or a directory is a conflict that nothing replaces.
+        let replaced = file.as_ref().and_then(|file| file.metadata().ok());
         let ends = ComparedFiles {
             size,
             destination,
@@ -99,8 +106,14 @@ impl<'a> Download<'a> {
         };
         match decide(self.attempt, self.file, ends).await? {
             TransferAction::Same(proof) => {
-                if let Some(file) = file {
-                    self.keep(&file, &attrs)?;
+                let Settings {
+                    preserve, conflicts, ..
+                } = self.attempt.context.settings;
+                if let Some(file) = file
+                    && preserve
+                    && conflicts != Policy::Skip
+                {
+                    self.finish(&file, &self.final_attributes(attrs));
                 }
                 return Ok(Outcome::Same(proof));
             }
@@ -114,6 +127,7 @@ impl<'a> Download<'a> {
         }
         // From here on NAME may be replaced.
         self.replace = true;
+        self.replaced = replaced;
         self.fetch(attrs, size).await
     }
 
@@ -203,7 +217,7 @@ impl<'a> Download<'a> {
                 Policy::Skip => return Ok(None),
                 Policy::Rename => {
                     self.rename_local()?;
-                    self.replace = false;
+                    (self.replace, self.replaced) = (false, None);
                 }
                 Policy::Ask => return Err(TransferError::Conflict(Conflict::Part)),
             }
@@ -211,11 +225,12 @@ impl<'a> Download<'a> {
     }
 
     async fn fetch(mut self, attrs: Attributes, size: u64) -> Result<Outcome, TransferError> {
-        let mode = attrs.permissions.unwrap_or(0o644) & 0o777;
-        let Some(begun) = self.part(mode | 0o600, size).await? else {
+        let mode = growing_mode(self.final_attributes(attrs).mode());
+        let Some(begun) = self.part(mode, size).await? else {
             return Ok(Outcome::Skipped);
         };
         let BegunPart { part, from, head } = begun;
+        part.narrow(mode);
         let opened = self.attempt.link.open_read(&self.file.job.remote).await;
         let handle = opened.map_err(TransferError::remote("open the file"))?;
         self.file.begun_by_this_run = true;
@@ -236,7 +251,7 @@ impl<'a> Download<'a> {
         // Nothing was written through the handle, so the reply does not matter.
         self.attempt.link.forget_handle(&handle);
         let proof = proof?;
-        self.keep(&part.file, &attrs)?;
+        self.finish(&part.file, &self.final_attributes(attrs));
         part.publish(&self.file.job.local, self.replace)?;
         Ok(Outcome::Sent {
             resumed_from: from,
@@ -317,24 +332,20 @@ impl<'a> Download<'a> {
         self.prover().verify_received(received).await
     }
 
-    fn keep(&self, part: &File, attrs: &Attributes) -> Result<(), TransferError> {
-        if !self.attempt.context.settings.preserve {
-            return Ok(());
+    /// The attributes that the file gets in the end, if `source` are those of the server's file.
+    fn final_attributes(&self, source: Attributes) -> FinalLocalAttributes {
+        FinalLocalAttributes {
+            replaced: self.replaced.clone(),
+            source,
+            preserve: self.attempt.context.settings.preserve,
         }
-        if let Some(Times { accessed, modified }) = attrs.times {
-            let at = |secs: u32| SystemTime::UNIX_EPOCH + Duration::from_secs(u64::from(secs));
-            let times = std::fs::FileTimes::new()
-                .set_accessed(at(accessed))
-                .set_modified(at(modified));
-            part.set_times(times)
-                .map_err(TransferError::local("keep the times"))?;
-        }
-        if let Some(mode) = attrs.permissions {
-            use std::os::unix::fs::PermissionsExt as _;
-            let permissions = std::fs::Permissions::from_mode(mode & 0o777);
-            part.set_permissions(permissions)
-                .map_err(TransferError::local("keep the permissions"))?;
-        }
-        Ok(())
+    }
+
+    fn finish(&self, file: &File, last: &FinalLocalAttributes) {
+        last.set(file, |what, error| {
+            let failed = TransferError::Local { what, error };
+            let message = format!("{}: fetched, but {failed}", self.file.job.name());
+            self.attempt.context.hub.warn(&message);
+        });
     }
 }

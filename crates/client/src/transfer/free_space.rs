@@ -71,8 +71,10 @@ pub async fn missing_space(
     // The whole files would not fit, but parts of them may exist already.
     let link = context.link().await?;
     let mut needed = 0_u64;
+    let skips = context.settings.conflicts == Policy::Skip;
     for job in jobs {
         let have = match existing_entry(link.look(&job.remote).await.unwrap_or_default()) {
+            ExistingEntry::File(_) if skips => job.size,
             ExistingEntry::File(size) => size,
             ExistingEntry::Nothing | ExistingEntry::Directory | ExistingEntry::Other => 0,
         };

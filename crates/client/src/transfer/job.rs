@@ -16,7 +16,7 @@ pub const SMALL_BYTES: u64 = 64 << 10;
 const MAX_RENAMES: u32 = 1000;
 
 /// The endings that are tried for a name that is taken.
-pub(super) fn endings() -> impl Iterator<Item = String> {
+pub fn endings() -> impl Iterator<Item = String> {
     (1..MAX_RENAMES).map(|number| format!(".{number}"))
 }
 
@@ -64,6 +64,15 @@ impl Job {
         }
         job.destination = None;
         job
+    }
+
+    /// The same upload to another path.
+    pub(super) fn with_remote(&self, remote: Vec<u8>) -> Self {
+        Self {
+            remote,
+            destination: None,
+            ..self.clone()
+        }
     }
 
     /// The name for messages, which is that of the source.

@@ -5,10 +5,10 @@
 //! beginning of the source is a conflict, and is not touched).
 
 use std::ffi::OsString;
-use std::fs::File;
+use std::fs::{File, Permissions};
 use std::io;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -16,6 +16,7 @@ use md5::digest::Digest as _;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
 use super::error::TransferError;
+use crate::local_attributes::growing_mode;
 use crate::plan::{Conflict, ExistingEntry};
 use base::visible::hex;
 
@@ -105,16 +106,23 @@ pub(super) struct PartFile {
 impl PartFile {
     /// Opens the file, or makes it with this mode.
     pub fn open(path: PathBuf, mode: u32) -> Result<Self, TransferError> {
-        let file = File::options()
+        let mut options = File::options();
+        options
             .read(true)
             .write(true)
             .create(true)
             .truncate(false)
             .mode(mode)
             // A symbolic link of that name would redirect the writes.
-            .custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed())
-            .open(&path)
-            .map_err(TransferError::local("open the .part file"))?;
+            .custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed());
+        let file = match options.open(&path) {
+            // A run that was stopped at its very end has set the final mode.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied && allow_writing(&path) => {
+                options.open(&path)
+            }
+            opened => opened,
+        };
+        let file = file.map_err(TransferError::local("open the .part file"))?;
         // Two downloads of the same file would overwrite each other's bytes.
         match file.try_lock() {
             // The file system may have no locks.
@@ -128,6 +136,18 @@ impl PartFile {
         }
         let file = Arc::new(file);
         Ok(Self { file, path })
+    }
+
+    /// Takes away what the file allows beyond this mode, if that is possible: an earlier run may have begun it with a
+    /// wider one.
+    pub fn narrow(&self, mode: u32) {
+        if let Ok(meta) = self.file.metadata()
+            && meta.mode() & 0o7777 & !mode != 0
+        {
+            let narrowed = Permissions::from_mode(meta.mode() & 0o7777 & mode);
+            // A file of another user keeps its mode.
+            let _ = self.file.set_permissions(narrowed);
+        }
     }
 
     /// The size of the file, in bytes.
@@ -171,6 +191,16 @@ impl PartFile {
         };
         ours.is_ok_and(|ours| there.is_ok_and(|there| same(&ours, &there)))
     }
+}
+
+/// Lets the owner read and write a file, if it is a file that denies that. Returns whether it was changed.
+fn allow_writing(path: &Path) -> bool {
+    let Ok(meta) = std::fs::symlink_metadata(path) else {
+        return false;
+    };
+    let mode = meta.mode() & 0o7777;
+    let writable = Permissions::from_mode(growing_mode(mode));
+    meta.is_file() && growing_mode(mode) != mode && std::fs::set_permissions(path, writable).is_ok()
 }
 
 impl Drop for PartFile {

@@ -14,7 +14,7 @@ use super::digest::Follower;
 use super::error::TransferError;
 use super::file_sink::{FileSink, TruncateOnDrop};
 use super::open_files::OpenFiles;
-use crate::link::{ByteRange, CompletedRequest, Completion, DataSink, InFlightPermit, Link, RemoteError};
+use crate::link::{ByteRange, CompletedRequest, Completion, DataSink, InFlightPermit, RemoteError};
 
 /// How many replies are taken from behind the size that the server said. A file may be longer than that, but one that
 /// grows faster than it is fetched would never end.
@@ -31,7 +31,8 @@ pub(super) async fn pump_down(
     // This also closes the sink if the future is dropped before its end.
     let closing = TruncateOnDrop(Arc::clone(&sink));
     let (sender, mut completions) = mpsc::unbounded_channel();
-    let mut schedule = ReadSchedule::new(range, attempt.link.channel.limits.read);
+    let pace = &attempt.context.pace;
+    let mut schedule = ReadSchedule::new(range, pace.block(attempt.link.channel.limits.read));
     let sink_for_link: Arc<dyn DataSink> = Arc::clone(&sink) as _;
     loop {
         let wanted = schedule.next();
@@ -41,8 +42,9 @@ pub(super) async fn pump_down(
         let completed = tokio::select! {
             biased;
             Some(completed) = completions.recv() => Some(completed),
-            Some(permit) = reserve_next(attempt.link, wanted), if wanted.is_some() => {
+            Some(permit) = reserve_next(attempt, wanted), if wanted.is_some() => {
                 if let Some(wanted) = wanted {
+                    pace.take(u64::from(wanted.length));
                     schedule.asked(wanted, permit);
                     attempt.link.channel.read(files.handle, wanted, &sink_for_link, &sender);
                 }
@@ -66,8 +68,9 @@ pub(super) async fn pump_down(
     Ok(sink.whole())
 }
 
-pub(super) async fn reserve_next(link: &Link, wanted: Option<ByteRange>) -> Option<InFlightPermit> {
-    link.channel.reserve(wanted?.length).await
+pub(super) async fn reserve_next(attempt: Attempt<'_>, wanted: Option<ByteRange>) -> Option<InFlightPermit> {
+    attempt.context.pace.ready().await;
+    attempt.link.channel.reserve(wanted?.length).await
 }
 
 /// The READs that are still to be sent.

@@ -1,5 +1,7 @@
 //! The settings of transfers, as the command line gives them.
 
+use std::num::NonZeroU64;
+
 use crate::plan::Policy;
 
 /// Whether hashes are compared after a transfer.
@@ -39,6 +41,11 @@ pub struct Settings {
     pub hash: HashChoice,
     /// Whether times and permissions are kept.
     pub preserve: bool,
+    /// Whether uploads that replace a file always go to a temporary name first. If not, they do where nothing speaks
+    /// against it.
+    pub temp: bool,
+    /// The most bytes per second of all files together.
+    pub limit_rate: Option<NonZeroU64>,
 }
 
 impl Default for Settings {
@@ -49,6 +56,8 @@ impl Default for Settings {
             verify: Verify::Auto,
             hash: HashChoice::Md5,
             preserve: false,
+            temp: false,
+            limit_rate: None,
         }
     }
 }

@@ -18,6 +18,10 @@ pub struct Summary {
     pub same: u64,
     /// Files that were skipped because of a conflict.
     pub skipped: u64,
+    /// Links that were copied as links.
+    pub links: u64,
+    /// Links and special files that were left out, although nobody has decided that.
+    pub left_out: u64,
     /// The number of files that failed.
     pub failed: u64,
     /// Files that failed because their bytes differ at the two ends.
@@ -27,11 +31,11 @@ pub struct Summary {
 }
 
 impl Summary {
-    /// The program's exit code: 5 if bytes differ, 4 if something failed or was stopped, else 0.
+    /// The program's exit code: 5 if bytes differ, 4 if something failed, was left out or was stopped, else 0.
     pub fn exit_code(&self) -> u8 {
         match self {
             Self { differ: 1.., .. } => 5,
-            Self { failed: 1.., .. } | Self { stopped: true, .. } => 4,
+            Self { failed: 1.., .. } | Self { left_out: 1.., .. } | Self { stopped: true, .. } => 4,
             _ => 0,
         }
     }

@@ -1,82 +1,34 @@
 //! Uploads one file. It is written at its target from the first byte on: if the connection breaks, the target has the
 //! beginning, which the next run verifies and completes.
 
-use std::fs::{File, Metadata};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
-use std::sync::Arc;
+use std::os::unix::fs::MetadataExt as _;
 
-use bytes::Bytes;
 use sftp_wire::{Attributes, Request};
 
 use super::attempt::{Attempt, FileState};
 use super::decide::{ComparedFiles, TransferAction, decide, existing_entry};
 use super::digest::Digest;
 use super::error::TransferError;
-use super::job::{Job, SMALL_BYTES, endings};
+use super::final_remote_attributes::FinalRemoteAttributes;
+use super::job::{SMALL_BYTES, endings};
 use super::open_files::OpenFiles;
 use super::outcome::Outcome;
 use super::progress_hub::Stage;
 use super::prover::Prover;
 use super::range_prover::RangeProver;
+use super::replacement::TemporaryName;
+use super::source_file::SourceFile;
 use super::write_pump::{FailedWrite, FirstRefusal, check_written, pump_up, read_full};
-use crate::link::{Block, HashValue, done};
-use crate::local_attributes::local_attributes;
+use crate::link::{Block, Handle, HashValue, RemoteError, done};
+use crate::local_attributes::growing_mode;
+use crate::plan::{ExistingEntry, Policy};
 use base::visible::printable;
 
-/// An open file of this machine, with its state at that time.
-struct SourceFile {
-    file: Arc<File>,
-    meta: Metadata,
-}
-
-impl SourceFile {
-    fn open(job: &Job) -> Result<Self, TransferError> {
-        let file = File::options()
-            .read(true)
-            // Opening a FIFO would wait for a writer.
-            .custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed())
-            .open(&job.local)
-            .map_err(TransferError::local("open the file"))?;
-        let meta = file
-            .metadata()
-            .map_err(TransferError::local("look at the file"))?;
-        if !meta.is_file() {
-            return Err(TransferError::NotAFile);
-        }
-        Ok(Self {
-            file: Arc::new(file),
-            meta,
-        })
-    }
-
-    /// Checks that the file did not change while `sent` bytes of it were sent.
-    fn check(&self, sent: u64) -> Result<(), TransferError> {
-        let now = self
-            .file
-            .metadata()
-            .map_err(TransferError::local("look at the file"))?;
-        let size = self.meta.len();
-        let changed =
-            |what: String, hint: &str| Err(TransferError::Changed(format!("{what} (hint: {hint})")));
-        let again = "run the same command again";
-        let anew =
-            "run the same command again with --overwrite: the file has changed since its beginning was sent";
-        match now.len() {
-            len if len < size => changed(
-                format!("the file became shorter while it was sent: it has {len} of {size} bytes"),
-                anew,
-            ),
-            len if len > size => changed(
-                format!("the file grew while it was sent: {sent} of {len} bytes"),
-                again,
-            ),
-            _ if sent < size => changed(format!("the file ended after {sent} of {size} bytes"), again),
-            _ if now.mtime() != self.meta.mtime() || now.mtime_nsec() != self.meta.mtime_nsec() => {
-                changed("the file was changed while it was sent".to_owned(), anew)
-            }
-            _ => Ok(()),
-        }
-    }
+/// The open target of an upload.
+struct OpenTarget<'a> {
+    handle: Handle,
+    /// The attributes that it gets at the end.
+    last: FinalRemoteAttributes<'a>,
 }
 
 /// One attempt at an upload.
@@ -97,7 +49,7 @@ impl<'a> Upload<'a> {
         let size = source.meta.len();
         self.attempt.progress.set_total(size);
         let destination = match self.file.job.destination {
-            Some(destination) if !self.file.begun_by_this_run => destination,
+            Some(destination) if !self.file.begun_by_this_run && !self.file.temporary_begun => destination,
             _ => existing_entry(
                 self.attempt
                     .link
@@ -106,6 +58,18 @@ impl<'a> Upload<'a> {
                     .map_err(TransferError::remote("look at the file"))?,
             ),
         };
+        let outcome = self.to_target(&source, destination).await;
+        self.clear_leftover(&outcome).await;
+        outcome
+    }
+
+    /// Decides what is done with the target, and does it.
+    async fn to_target(
+        &mut self,
+        source: &SourceFile,
+        destination: ExistingEntry,
+    ) -> Result<Outcome, TransferError> {
+        let size = source.meta.len();
         let ends = ComparedFiles {
             size,
             destination,
@@ -114,21 +78,102 @@ impl<'a> Upload<'a> {
         match decide(self.attempt, self.file, ends).await? {
             // All bytes had arrived when the connection broke.
             TransferAction::Same(proof) if self.file.begun_by_this_run => {
-                self.keep_times(&source).await?;
+                self.finish_again(source).await?;
                 let resumed_from = size;
                 Ok(Outcome::Sent { resumed_from, proof })
             }
             TransferAction::Same(proof) => {
-                self.keep_times(&source).await?;
+                if self.attempt.context.settings.conflicts != Policy::Skip {
+                    self.final_attributes(source).set_path().await?;
+                }
                 Ok(Outcome::Same(proof))
             }
             TransferAction::Skip => Ok(Outcome::Skipped),
-            TransferAction::Transfer { from, head } => self.send(&source, from, head).await,
+            TransferAction::Transfer { from, head } => {
+                let replaces = from == 0 && matches!(destination, ExistingEntry::File(1..));
+                if replaces && let Some(outcome) = self.replace(source).await? {
+                    return Ok(outcome);
+                }
+                if !self.file.begun_by_this_run {
+                    // A beginning that is completed was left by an earlier run, or another client.
+                    self.file.created = destination == ExistingEntry::Nothing || from > 0;
+                }
+                self.send(source, from, head).await
+            }
             TransferAction::Rename => {
                 self.rename_remote().await?;
-                self.send(&source, 0, self.attempt.new_digest()).await
+                self.file.created = true;
+                self.send(source, 0, self.attempt.new_digest()).await
             }
         }
+    }
+
+    /// Sends the file to a temporary name, which then takes the place of the old file. `None`: it is to be written in
+    /// place.
+    async fn replace(&mut self, source: &SourceFile) -> Result<Option<Outcome>, TransferError> {
+        if self.file.is_temporary() || self.file.begun_by_this_run {
+            return Ok(None);
+        }
+        let found = TemporaryName::find(self.attempt, self.file, source.meta.len()).await?;
+        let Some(mut temporary) = found else {
+            return Ok(None);
+        };
+        temporary.file.begun_by_this_run = self.file.temporary_begun;
+        let mut upload = Upload::new(self.attempt, &mut temporary.file);
+        let sent = Box::pin(upload.to_target(source, existing_entry(temporary.there))).await;
+        self.file.temporary_begun = temporary.file.begun_by_this_run;
+        let context = self.attempt.context;
+        let path = temporary.file.job.remote;
+        let (resumed_from, proof) = match sent {
+            Ok(Outcome::Sent { resumed_from, proof }) => (resumed_from, proof),
+            Ok(Outcome::Same(proof)) => (source.meta.len(), proof),
+            Ok(Outcome::Skipped) => return Ok(None),
+            Err(TransferError::Remote(what, refusal)) if !self.file.temporary_begun => {
+                context.warn_in_place(&path, &TransferError::Remote(what, refusal));
+                return Ok(None);
+            }
+            Err(error) => {
+                if self.file.temporary_begun && !matches!(error, TransferError::ConnectionLost(_)) {
+                    let kept = format!("what has arrived is kept as {}", printable(&path));
+                    context.hub.warn(&format!("{}: {kept}", self.file.job.name()));
+                }
+                return Err(error);
+            }
+        };
+        match self.attempt.link.rename(&path, &self.file.job.remote).await {
+            Ok(()) => Ok(Some(Outcome::Sent { resumed_from, proof })),
+            Err(RemoteError::ConnectionLost(lost)) => Err(TransferError::ConnectionLost(lost)),
+            Err(refusal) => {
+                context.temporary_names.refuse();
+                context.warn_in_place(&path, &TransferError::Remote("rename the file", refusal));
+                self.file.leftover = Some(path);
+                Ok(None)
+            }
+        }
+    }
+
+    /// Removes a temporary file that could not be renamed, after the file was written in place. If that fails, too, its
+    /// name is said.
+    async fn clear_leftover(&mut self, outcome: &Result<Outcome, TransferError>) {
+        let Some(path) = &self.file.leftover else {
+            return;
+        };
+        let removed = match outcome {
+            Ok(_) => self
+                .attempt
+                .link
+                .remove(path)
+                .await
+                .map_err(|failed| failed.to_string()),
+            Err(TransferError::ConnectionLost(_)) => return,
+            Err(_) => Err("the whole file has arrived there".to_owned()),
+        };
+        if let Err(why) = removed {
+            let (name, path) = (self.file.job.name(), printable(path));
+            let message = format!("{name}: {path} is left on the server: {why}");
+            self.attempt.context.hub.warn(&message);
+        }
+        self.file.leftover = None;
     }
 
     fn prover(&self) -> Prover<'_> {
@@ -152,25 +197,21 @@ impl<'a> Upload<'a> {
     }
 
     async fn send(&mut self, source: &SourceFile, from: u64, head: Digest) -> Result<Outcome, TransferError> {
-        let mode = local_attributes(&source.meta).permissions;
-        let opened = self
-            .attempt
-            .link
-            .open_write(&self.file.job.remote, from == 0, mode)
-            .await;
+        let opened = self.open_target(source, from).await;
         let handle = opened.map_err(TransferError::remote("open the file"))?;
         self.file.begun_by_this_run = true;
+        let target = self.with_final_attributes(handle, source).await?;
         self.attempt.progress.set_done(from);
         self.attempt.progress.enter(Stage::Sending);
         let size = source.meta.len();
         let small = size - from.min(size) < SMALL_BYTES;
         let digest = if small {
-            self.send_at_once(source, &handle, from, head).await?
+            self.send_at_once(source, &target, from, head).await?
         } else {
             let digest = self.prover().is_wanted().then_some(head);
             let files = OpenFiles {
                 local: &source.file,
-                handle: &handle,
+                handle: &target.handle,
             };
             // A resumed file is proven as a whole: its beginning is from another run.
             let ranges = match &digest {
@@ -182,11 +223,11 @@ impl<'a> Upload<'a> {
                 Err(failed) => {
                     let error = self.cut_back(failed).await;
                     // The bytes that have arrived are kept, and the reply does not matter.
-                    self.attempt.link.forget_handle(&handle);
+                    self.attempt.link.forget_handle(&target.handle);
                     return Err(error);
                 }
             };
-            self.finish(source, &handle).await?;
+            self.finish(&target).await?;
             source.check(sent.end)?;
             if sent.is_proven
                 && let Some(digest) = sent.digest
@@ -204,26 +245,56 @@ impl<'a> Upload<'a> {
         })
     }
 
-    /// The times and permissions to set, if they are to be kept.
-    fn kept(&self, source: &SourceFile) -> Option<Attributes> {
-        self.attempt.context.settings.preserve.then(|| {
-            let attrs = local_attributes(&source.meta);
-            if attrs.times.is_none() {
-                let job = self.file.job.name();
-                let warning = "its time is not kept: SFTP has only times from 1970 to 2106";
-                self.attempt.context.hub.warn(&format!("{job}: {warning}"));
+    /// Opens the target so that its owner can read and write it while it grows.
+    async fn open_target(&self, source: &SourceFile, from: u64) -> Result<Handle, RemoteError> {
+        let (link, path) = (self.attempt.link, &self.file.job.remote);
+        let mode = self.file.replaced_mode.unwrap_or(source.meta.mode() & 0o777);
+        let mode = growing_mode(mode);
+        let open = || link.open_write(path, from == 0, Some(mode));
+        match open().await {
+            // Other clients leave the beginning of a read-only file read-only.
+            Err(refusal) if from > 0 && refusal.is_denied() => {
+                let there = link.stat(path).await?.permissions;
+                let attrs = Attributes {
+                    permissions: there.map(|mode| growing_mode(mode & 0o7777)),
+                    ..Attributes::default()
+                };
+                link.set(path, &attrs).await.map_err(|_| refusal)?;
+                open().await
             }
-            attrs
-        })
+            opened => opened,
+        }
     }
 
-    /// Sets times and permissions of a file that exists already.
-    async fn keep_times(&self, source: &SourceFile) -> Result<(), TransferError> {
-        if let Some(attrs) = self.kept(source) {
-            let set = self.attempt.link.set(&self.file.job.remote, &attrs).await;
-            set.map_err(TransferError::remote("keep times and permissions"))?;
+    async fn with_final_attributes(
+        &self,
+        handle: Handle,
+        source: &SourceFile,
+    ) -> Result<OpenTarget<'_>, TransferError> {
+        let last = self.final_attributes(source);
+        let last = match self.file.created || self.file.is_temporary() {
+            true => last.of_created(&handle).await?,
+            false => last,
+        };
+        Ok(OpenTarget { handle, last })
+    }
+
+    fn final_attributes(&self, source: &SourceFile) -> FinalRemoteAttributes<'_> {
+        FinalRemoteAttributes::new(self.attempt, self.file, &source.meta)
+    }
+
+    /// Ends an upload whose bytes had all arrived when the connection broke. The file is opened and closed again, so that
+    /// the server knows that it is whole.
+    async fn finish_again(&self, source: &SourceFile) -> Result<(), TransferError> {
+        match self.attempt.link.open_existing(&self.file.job.remote).await {
+            Ok(handle) => {
+                let target = self.with_final_attributes(handle, source).await?;
+                self.finish(&target).await
+            }
+            Err(RemoteError::ConnectionLost(lost)) => Err(TransferError::ConnectionLost(lost)),
+            // Its final mode may have been set already.
+            Err(_) => self.final_attributes(source).set_path().await,
         }
-        Ok(())
     }
 
     /// Cuts the server's file back after a refused WRITE, and returns the error. Later WRITEs may have succeeded; the
@@ -244,14 +315,11 @@ impl<'a> Upload<'a> {
         failed.error
     }
 
-    async fn finish(&self, source: &SourceFile, handle: &Bytes) -> Result<(), TransferError> {
-        if let Some(attrs) = self.kept(source) {
-            let set = self.attempt.link.set_handle(handle, &attrs).await;
-            set.map_err(TransferError::remote("keep times and permissions"))?;
-        }
+    async fn finish(&self, target: &OpenTarget<'_>) -> Result<(), TransferError> {
+        target.last.set_handle(&target.handle).await?;
         self.attempt
             .link
-            .close_handle(handle)
+            .close_handle(&target.handle)
             .await
             .map_err(TransferError::remote("close the file"))
     }
@@ -260,7 +328,7 @@ impl<'a> Upload<'a> {
     async fn send_at_once(
         &self,
         source: &SourceFile,
-        handle: &Bytes,
+        OpenTarget { handle, last }: &OpenTarget<'_>,
         from: u64,
         mut head: Digest,
     ) -> Result<Option<HashValue>, TransferError> {
@@ -282,12 +350,15 @@ impl<'a> Upload<'a> {
             at = at.saturating_add(u64::from(count));
             blocks.push(block);
         }
+        let pace = &self.attempt.context.pace;
+        pace.ready().await;
+        pace.take(at.saturating_sub(from));
         let (sender, mut completions) = tokio::sync::mpsc::unbounded_channel();
         for block in blocks {
             self.attempt.link.channel.write(block, &sender);
         }
         drop(sender);
-        let set = self.kept(source).map(|attrs| {
+        let set = last.attributes().map(|attrs| {
             self.attempt
                 .link
                 .channel
@@ -304,7 +375,7 @@ impl<'a> Upload<'a> {
         }
         let lost = |_| self.attempt.lost();
         if let Some(set) = set {
-            done(set.await.map_err(lost)?).map_err(TransferError::remote("keep times and permissions"))?;
+            last.check(done(set.await.map_err(lost)?)).await?;
         }
         done(closed.await.map_err(lost)?).map_err(TransferError::remote("close the file"))?;
         source.check(at)?;

@@ -184,6 +184,24 @@ async fn receive(
     refusal
 }
 
+/// Starts to read the range on a thread of its own, in the blocks that are sent.
+fn read_ahead(
+    attempt: Attempt<'_>,
+    files: OpenFiles<'_>,
+    range: &Range<u64>,
+) -> mpsc::Receiver<Vec<io::Result<Block>>> {
+    let (read, blocks) = mpsc::channel(READ_AHEAD);
+    let reader = BlockReader {
+        file: Arc::clone(files.local),
+        handle: files.handle.to_vec(),
+        at: range.start,
+        end: range.end,
+        room: attempt.context.pace.block(attempt.link.channel.limits.write),
+    };
+    tokio::task::spawn_blocking(move || reader.run(&read));
+    blocks
+}
+
 /// Sends the range, with many WRITEs under way.
 pub(super) async fn pump_up(
     attempt: Attempt<'_>,
@@ -192,15 +210,8 @@ pub(super) async fn pump_up(
     digest: Option<Digest>,
     ranges: Option<RangeProver<'_>>,
 ) -> Result<SentRange, FailedWrite> {
-    let (read, mut blocks) = mpsc::channel(READ_AHEAD);
-    let reader = BlockReader {
-        file: Arc::clone(files.local),
-        handle: files.handle.to_vec(),
-        at: range.start,
-        end: range.end,
-        room: attempt.link.channel.limits.write,
-    };
-    tokio::task::spawn_blocking(move || reader.run(&read));
+    let pace = &attempt.context.pace;
+    let mut blocks = read_ahead(attempt, files, &range);
     let hasher = digest.map(BlockHasher::start);
     let (range_hasher, hashed_ranges) = ranges
         .as_ref()
@@ -219,10 +230,15 @@ pub(super) async fn pump_up(
             for block in some {
                 let block = block.map_err(TransferError::local("read the file"))?;
                 at = block.offset.saturating_add(u64::from(block.length));
+                let allowed = async {
+                    pace.ready().await;
+                    attempt.link.channel.reserve(block.length).await
+                };
                 let permit = tokio::select! {
-                    permit = attempt.link.channel.reserve(block.length) => permit,
+                    permit = allowed => permit,
                     () = refused.cancelled() => return Ok(at),
                 };
+                pace.take(u64::from(block.length));
                 permits.lock().extend(permit.map(|permit| (block.offset, permit)));
                 let data = attempt.link.channel.write(block, &sender);
                 if let Some(range_hasher) = &range_hasher {

@@ -192,6 +192,8 @@ impl FaultyConnection {
     fn request(&mut self, id: u32, request: Request<'_>) -> Bytes {
         match request {
             Request::Open { path, flags, .. } => self.open(id, path, flags),
+            Request::Remove { path } => self.remove(id, path),
+            Request::Rename { from, to } => self.rename(id, from, to),
             Request::Opendir { path } => self.handle(id, path),
             Request::Read {
                 handle,
@@ -201,6 +203,11 @@ impl FaultyConnection {
             Request::Write { handle, offset, data } => self.write(id, handle, offset, data),
             Request::Stat { path } | Request::Lstat { path } => self.attrs(id, path),
             Request::Fstat { handle } => self.attrs(id, &self.handles[handle].clone()),
+            Request::Setstat { attrs, .. } | Request::Fsetstat { attrs, .. }
+                if self.faults.refuses_times && attrs.times.is_some() =>
+            {
+                status(id, StatusCode::PermissionDenied, "Permission denied")
+            }
             Request::Setstat { path, attrs } => self.set(id, path, attrs),
             Request::Realpath { path } => NamesReply::single(id, path),
             Request::Readdir { .. } => self.names(id),
@@ -218,7 +225,32 @@ impl FaultyConnection {
         Reply::Handle(&handle[..]).to_bytes(id)
     }
 
+    fn remove(&self, id: u32, path: &[u8]) -> Bytes {
+        match self.files.lock().unwrap().remove(path) {
+            Some(_) => status(id, StatusCode::Ok, ""),
+            None => no_such_file(id),
+        }
+    }
+
+    /// Renames a file. As the protocol has it, it does not replace another.
+    fn rename(&self, id: u32, from: &[u8], to: &[u8]) -> Bytes {
+        let mut files = self.files.lock().unwrap();
+        if files.contains_key(to) {
+            return status(id, StatusCode::Failure, "Failure");
+        }
+        match files.remove(from) {
+            Some(content) => {
+                files.insert(to.to_vec(), content);
+                status(id, StatusCode::Ok, "")
+            }
+            None => no_such_file(id),
+        }
+    }
+
     fn open(&mut self, id: u32, path: &[u8], flags: OpenFlags) -> Bytes {
+        if self.faults.refuses_open.as_deref() == Some(path) {
+            return status(id, StatusCode::PermissionDenied, "Permission denied");
+        }
         let mut files = self.files.lock().unwrap();
         if !flags.contains(OpenFlags::CREAT) && !files.contains_key(path) {
             return no_such_file(id);

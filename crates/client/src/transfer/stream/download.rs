@@ -126,7 +126,7 @@ impl<'a> StreamDownload<'a> {
         at: &mut u64,
         before: &mut Option<Attributes>,
     ) -> Result<Attributes, TransferError> {
-        let link = attempt.link;
+        let (context, link) = (attempt.context, attempt.link);
         attempt.progress.enter(Stage::Deciding);
         check_provable(attempt, &self.job).await?;
         let attrs = link.stat(&self.job.remote).await;
@@ -148,7 +148,7 @@ impl<'a> StreamDownload<'a> {
         let pumped = pump(
             attempt,
             &handle,
-            ReadSchedule::new(*at..size, link.channel.limits.read),
+            ReadSchedule::new(*at..size, context.pace.block(link.channel.limits.read)),
             &sink,
             writer,
         );
@@ -194,8 +194,9 @@ async fn pump(
                     return Ok(());
                 }
             }
-            Some(permit) = reserve_next(attempt.link, wanted), if may_ask => {
+            Some(permit) = reserve_next(attempt, wanted), if may_ask => {
                 if let Some(wanted) = wanted {
+                    attempt.context.pace.take(u64::from(wanted.length));
                     schedule.asked(wanted, permit);
                     attempt.link.channel.read(handle, wanted, &sink_for_link, &sender);
                 }

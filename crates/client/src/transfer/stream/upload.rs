@@ -22,13 +22,12 @@ use crate::transfer::job::{Job, endings};
 use crate::transfer::outcome::{Outcome, Proof};
 use crate::transfer::progress_hub::{FileProgress, Stage};
 use crate::transfer::settings::Verify;
+use crate::transfer::temporary_names::TEMPORARY_ENDING;
 use crate::transfer::write_pump::{FirstRefusal, check_written};
 use base::visible::printable;
 
 /// How many blocks are read before they are sent.
 const READ_AHEAD: usize = 4;
-/// The ending of the name under which a file grows that is to replace another.
-const TEMPORARY: &[u8] = b".homeport.part";
 /// The longest time that removing an incomplete file may take.
 const CLEAN_UP: Duration = Duration::from_secs(5);
 /// On how many connections the verification is tried: all bytes have arrived by then.
@@ -110,7 +109,7 @@ impl<'a> StreamUpload<'a> {
         let target = self.job.remote.clone();
         let temporary = replaces && link.channel.offers(Extension::PosixRename);
         let path = match temporary {
-            true => [&target, TEMPORARY].concat(),
+            true => [&target, TEMPORARY_ENDING.as_bytes()].concat(),
             false => target.clone(),
         };
         let mode = there.and_then(|attrs| attrs.permissions).filter(|_| replaces);
@@ -240,12 +239,12 @@ async fn pump(
     handle: &[u8],
     input: Box<dyn Read + Send>,
 ) -> Result<StreamedBytes, TransferError> {
-    let channel = &attempt.link.channel;
+    let (channel, pace) = (&attempt.link.channel, &attempt.context.pace);
     let (filled, mut blocks) = mpsc::channel(READ_AHEAD);
     let reader = StreamReader {
         input,
         handle: handle.to_vec(),
-        room: channel.limits.write,
+        room: pace.block(channel.limits.write),
     };
     // It may wait for input for ever; the end of the program does not wait for it.
     tokio::task::spawn_blocking(move || reader.run(&filled));
@@ -269,9 +268,13 @@ async fn pump(
             let block = block.map_err(TransferError::local("read standard input"))?;
             end = block.offset.saturating_add(u64::from(block.length));
             let permit = tokio::select! {
-                permit = channel.reserve(block.length) => permit,
+                permit = async {
+                    pace.ready().await;
+                    channel.reserve(block.length).await
+                } => permit,
                 () = refused.cancelled() => return Ok(end),
             };
+            pace.take(u64::from(block.length));
             permits.lock().extend(permit.map(|permit| (block.offset, permit)));
             let data = channel.write(block, &sender);
             if let Some(hasher) = &hasher {

@@ -1,0 +1,334 @@
+//! Copies symbolic links as links, after all files.
+//!
+//! **Invariant:** on this machine, a link points to something in the directory that is fetched. Otherwise a server could
+//! send a link to `/home/alice/.ssh`, and with the next transfer a file that is written through it.
+
+use std::ffi::OsStr;
+use std::io;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use sftp_wire::Extension;
+use tokio::task::JoinSet;
+
+use crate::link::{self, ConnectionLost, Link, RemoteError};
+use crate::plan::Policy;
+use crate::transfer::{Direction, Engine, Summary, TEMPORARY_ENDING, endings};
+use base::error::Clause;
+use base::visible::printable;
+
+/// How many links are copied at once: each costs some round trips, which they share.
+const AT_ONCE: usize = 64;
+/// How many connections may break while one link is copied.
+const ATTEMPTS: usize = 5;
+
+/// What is done with symbolic links.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LinkRule {
+    /// Links to files are followed; those to directories are left out.
+    #[default]
+    Files,
+    /// All links are followed.
+    Follow,
+    /// Links are copied as links.
+    Copy,
+}
+
+/// A symbolic link that is copied as a link.
+#[derive(Debug, Clone)]
+pub struct FoundLink {
+    direction: Direction,
+    local: PathBuf,
+    remote: Vec<u8>,
+    /// How many directories of the transfer lie above the directory of the link.
+    depth: usize,
+}
+
+/// What was done with a link.
+enum CopiedLink {
+    Made,
+    Same,
+    Skipped,
+    /// It points out of the directory that is fetched. Holds the path to which it points.
+    Outside(Vec<u8>),
+}
+
+/// Why a link was not copied.
+#[derive(Debug, thiserror::Error)]
+enum LinkError {
+    #[error("{0}")]
+    ConnectionLost(ConnectionLost),
+    #[error("cannot {0} on the server: {1}")]
+    Remote(&'static str, RemoteError),
+    #[error("cannot {what}: {}", Clause(.error))]
+    Local { what: &'static str, error: io::Error },
+    #[error("something else is there (hint: --overwrite, --skip or --rename decides)")]
+    Conflict,
+    #[error("a directory is there; it is not replaced by a link")]
+    Directory,
+    #[error("all other names are taken, too")]
+    NoName,
+}
+
+impl LinkError {
+    fn remote(what: &'static str) -> impl Fn(RemoteError) -> Self {
+        move |failed| match failed {
+            RemoteError::ConnectionLost(lost) => Self::ConnectionLost(lost),
+            failed => Self::Remote(what, failed),
+        }
+    }
+
+    fn local(what: &'static str) -> impl Fn(io::Error) -> Self {
+        move |error| Self::Local { what, error }
+    }
+}
+
+/// Copies the links, and counts them in the summary. A failure does not stop the others.
+pub(super) async fn copy_links(engine: &Arc<Engine>, links: Vec<FoundLink>, summary: &mut Summary) {
+    let mut running = JoinSet::new();
+    for link in links {
+        if running.len() >= AT_ONCE
+            && let Some(Ok((link, copied))) = running.join_next().await
+        {
+            count(engine, summary, &link, copied);
+        }
+        if engine.context.stop.is_cancelled() {
+            summary.stopped = true;
+            break;
+        }
+        let engine = Arc::clone(engine);
+        running.spawn(async move {
+            let copied = link.copy(&engine).await;
+            (link, copied)
+        });
+    }
+    while let Some(ended) = running.join_next().await {
+        match ended {
+            Ok((link, copied)) => count(engine, summary, &link, copied),
+            Err(_) => summary.failed += 1,
+        }
+    }
+}
+
+fn count(engine: &Engine, summary: &mut Summary, link: &FoundLink, copied: Result<CopiedLink, LinkError>) {
+    let hub = &engine.context.hub;
+    match copied {
+        Ok(CopiedLink::Made) => summary.links += 1,
+        Ok(CopiedLink::Same) => summary.same += 1,
+        Ok(CopiedLink::Skipped) => summary.skipped += 1,
+        Ok(CopiedLink::Outside(target)) => {
+            summary.left_out += 1;
+            let (name, target) = (link.name(), printable(&target));
+            hub.warn(&format!(
+                "{name}: skipped: the link points out of the directory that is fetched, to {target}"
+            ));
+        }
+        Err(error) => {
+            summary.failed += 1;
+            hub.warn(&format!("{}: FAILED: {error}", link.name()));
+        }
+    }
+}
+
+impl FoundLink {
+    /// A link of this machine that goes to `remote`.
+    pub(super) fn up(local: PathBuf, remote: Vec<u8>) -> Self {
+        Self {
+            direction: Direction::Up,
+            local,
+            remote,
+            depth: 0,
+        }
+    }
+
+    /// A link of the server that goes to `local`, which lies in a directory with `depth` others of the transfer above it.
+    pub(super) fn down(remote: Vec<u8>, local: PathBuf, depth: usize) -> Self {
+        Self {
+            direction: Direction::Down,
+            local,
+            remote,
+            depth,
+        }
+    }
+
+    fn name(&self) -> String {
+        match self.direction {
+            Direction::Up => printable(self.local.as_os_str().as_bytes()),
+            Direction::Down => printable(&self.remote),
+        }
+    }
+
+    /// Copies the link, on as many connections as it takes.
+    async fn copy(&self, engine: &Engine) -> Result<CopiedLink, LinkError> {
+        let policy = engine.context.settings.conflicts;
+        let mut attempt = 0;
+        loop {
+            attempt += 1;
+            let link = engine.context.link().await;
+            let link = link.map_err(|failed| LinkError::Remote("make the link", failed))?;
+            let copied = match self.direction {
+                Direction::Up => self.copy_up(&link, policy).await,
+                Direction::Down => self.copy_down(&link, policy).await,
+            };
+            match copied {
+                Err(LinkError::ConnectionLost(_)) if attempt < ATTEMPTS => {}
+                copied => return copied,
+            }
+        }
+    }
+
+    async fn copy_up(&self, link: &Link, policy: Policy) -> Result<CopiedLink, LinkError> {
+        let target = std::fs::read_link(&self.local).map_err(LinkError::local("read the link"))?;
+        let target = target.as_os_str().as_bytes();
+        let path = &self.remote;
+        let there = match link.lstat(path).await {
+            Err(failed) if failed.is_missing() => None,
+            looked => Some(looked.map_err(LinkError::remote("look at the link"))?),
+        };
+        let make = LinkError::remote("make the link");
+        let Some(there) = there else {
+            link::symlink(link, target, path).await.map_err(make)?;
+            return Ok(CopiedLink::Made);
+        };
+        if there.is_symlink()
+            && link
+                .readlink(path)
+                .await
+                .map_err(LinkError::remote("read the link"))?
+                == target
+        {
+            return Ok(CopiedLink::Same);
+        }
+        match policy {
+            Policy::Skip => Ok(CopiedLink::Skipped),
+            Policy::Overwrite if there.is_directory() == Some(true) => Err(LinkError::Directory),
+            Policy::Overwrite => {
+                replace_remote(link, target, path).await.map_err(make)?;
+                Ok(CopiedLink::Made)
+            }
+            Policy::Rename => {
+                for ending in endings() {
+                    let other = [&path[..], ending.as_bytes()].concat();
+                    match link.lstat(&other).await {
+                        Err(failed) if failed.is_missing() => {
+                            link::symlink(link, target, &other).await.map_err(make)?;
+                            return Ok(CopiedLink::Made);
+                        }
+                        looked => {
+                            looked.map_err(&make)?;
+                        }
+                    }
+                }
+                Err(LinkError::NoName)
+            }
+            Policy::Ask => Err(LinkError::Conflict),
+        }
+    }
+
+    async fn copy_down(&self, link: &Link, policy: Policy) -> Result<CopiedLink, LinkError> {
+        let target = link.readlink(&self.remote).await;
+        let target = target.map_err(LinkError::remote("read the link"))?;
+        if !stays_within(&target, self.depth) {
+            return Ok(CopiedLink::Outside(target));
+        }
+        let (target, path) = (Path::new(OsStr::from_bytes(&target)), &self.local);
+        let make = LinkError::local("make the link");
+        let Ok(there) = std::fs::symlink_metadata(path) else {
+            symlink(target, path).map_err(make)?;
+            return Ok(CopiedLink::Made);
+        };
+        if there.is_symlink() && std::fs::read_link(path).is_ok_and(|old| old == target) {
+            return Ok(CopiedLink::Same);
+        }
+        match policy {
+            Policy::Skip => Ok(CopiedLink::Skipped),
+            Policy::Overwrite if there.is_dir() => Err(LinkError::Directory),
+            Policy::Overwrite => {
+                let temporary = with_ending(path, TEMPORARY_ENDING);
+                // It may be there from an earlier run.
+                let _ = std::fs::remove_file(&temporary);
+                symlink(target, &temporary).map_err(&make)?;
+                std::fs::rename(&temporary, path).map_err(make)?;
+                Ok(CopiedLink::Made)
+            }
+            Policy::Rename => {
+                for ending in endings() {
+                    match symlink(target, with_ending(path, &ending)) {
+                        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                        made => return made.map(|()| CopiedLink::Made).map_err(make),
+                    }
+                }
+                Err(LinkError::NoName)
+            }
+            Policy::Ask => Err(LinkError::Conflict),
+        }
+    }
+}
+
+fn with_ending(path: &Path, ending: &str) -> PathBuf {
+    let mut path = path.as_os_str().to_owned();
+    path.push(ending);
+    path.into()
+}
+
+/// Makes a link in the place of a file or another link.
+async fn replace_remote(link: &Link, target: &[u8], path: &[u8]) -> Result<(), RemoteError> {
+    if !link.channel.offers(Extension::PosixRename) {
+        link.remove(path).await?;
+        return link::symlink(link, target, path).await;
+    }
+    let temporary = [path, TEMPORARY_ENDING.as_bytes()].concat();
+    // It may be there from an earlier run.
+    match link.remove(&temporary).await {
+        Err(RemoteError::ConnectionLost(lost)) => return Err(lost.into()),
+        Ok(()) | Err(_) => {}
+    }
+    link::symlink(link, target, &temporary).await?;
+    link.rename(&temporary, path).await
+}
+
+/// Whether a link whose directory lies `depth` directories below the root of the transfer points to something below that
+/// root. After its first component that goes down, the path must not go up again: that component may be a link itself,
+/// and the path above it is then another one.
+fn stays_within(target: &[u8], depth: usize) -> bool {
+    let mut ups = 0;
+    let mut went_down = false;
+    for component in target.split(|byte| *byte == b'/') {
+        match component {
+            b"" | b"." => {}
+            b".." if went_down => return false,
+            b".." => ups += 1,
+            _ => went_down = true,
+        }
+    }
+    !target.is_empty() && !target.starts_with(b"/") && ups <= depth
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn links_that_lead_out_of_the_directory_are_found() {
+        for (target, depth, within) in [
+            ("file", 0, true),
+            ("./a//b/", 0, true),
+            ("..", 0, false),
+            ("..", 1, true),
+            ("../x", 0, false),
+            ("../../x", 2, true),
+            ("../../../x", 2, false),
+            ("/etc/passwd", 5, false),
+            ("/", 5, false),
+            // `a` may be a link to a directory that is less deep.
+            ("a/..", 3, false),
+            ("a/../b", 3, false),
+            ("", 3, false),
+            ("...", 0, true),
+        ] {
+            assert_eq!(stays_within(target.as_bytes(), depth), within, "{target} {depth}");
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! Limits how many bytes a run sends or asks for in a second.
+
+use parking_lot::Mutex;
+use std::num::NonZeroU64;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep_until};
+
+/// How many blocks a second are sent at a low rate, so that it is even.
+const BLOCKS_PER_SECOND: u64 = 8;
+/// The smallest block at a low rate, in bytes.
+const SMALLEST_BLOCK: u64 = 1 << 10;
+
+/// The limit of a run, which all of its files share.
+pub(super) struct Pace {
+    /// The most bytes per second.
+    limit: Option<NonZeroU64>,
+    /// When the bytes that were taken are paid for, so that the next may be taken.
+    free_at: Mutex<Instant>,
+}
+
+impl Pace {
+    /// A limit in bytes per second, if there is one.
+    pub(super) fn new(limit: Option<NonZeroU64>) -> Self {
+        Self {
+            limit,
+            free_at: Mutex::new(Instant::now()),
+        }
+    }
+
+    /// Waits until more bytes may be taken. Nothing is lost if this is cancelled.
+    pub(super) async fn ready(&self) {
+        while self.limit.is_some() {
+            let free_at = *self.free_at.lock();
+            if free_at <= Instant::now() {
+                return;
+            }
+            sleep_until(free_at).await;
+        }
+    }
+
+    /// Takes bytes that are sent or asked for now.
+    pub(super) fn take(&self, bytes: u64) {
+        self.take_at(bytes, Instant::now());
+    }
+
+    fn take_at(&self, bytes: u64, now: Instant) {
+        if let Some(limit) = self.limit {
+            let micros = u128::from(bytes) * 1_000_000 / u128::from(limit.get());
+            let time = Duration::from_micros(u64::try_from(micros).unwrap_or(u64::MAX));
+            let mut free_at = self.free_at.lock();
+            *free_at = (*free_at).max(now).checked_add(time).unwrap_or(now);
+        }
+    }
+
+    /// The size of a block: the largest that the server takes, or less at a low rate.
+    pub(super) fn block(&self, largest: u32) -> u32 {
+        let even = self.limit.map_or(u64::MAX, |limit| {
+            (limit.get() / BLOCKS_PER_SECOND).max(SMALLEST_BLOCK)
+        });
+        u32::try_from(even).unwrap_or(u32::MAX).min(largest)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_wait_for_those_before_them() {
+        let pace = Pace::new(NonZeroU64::new(1000));
+        let now = Instant::now();
+        for _ in 0..4 {
+            pace.take_at(500, now);
+        }
+        assert_eq!(*pace.free_at.lock(), now + Duration::from_secs(2));
+        // A pause earns nothing.
+        let later = now + Duration::from_secs(60);
+        pace.take_at(3000, later);
+        assert_eq!(*pace.free_at.lock(), later + Duration::from_secs(3));
+    }
+
+    #[test]
+    fn blocks_are_small_at_a_low_rate() {
+        let block = |limit| Pace::new(NonZeroU64::new(limit)).block(256 << 10);
+        assert_eq!(block(0), 256 << 10);
+        assert_eq!(block(1), 1 << 10);
+        assert_eq!(block(80_000), 10_000);
+        assert_eq!(block(1 << 30), 256 << 10);
+    }
+}

@@ -1,0 +1,140 @@
+//! Whether an upload that replaces a file goes to a temporary name first, and under which name.
+//!
+//! Under a temporary name the old file stays as it is until the new one is whole and proven, and nobody sees half a file.
+//! But a rename replaces more than the content: other names of the file and links to it would keep the old content, and
+//! the file would belong to this user. So, if nobody has asked for it, a temporary name is used only where none of that
+//! makes a difference.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
+
+use sftp_wire::{Attributes, Extension, FileType, Owner};
+
+use super::attempt::{Attempt, FileState};
+use super::error::TransferError;
+use super::part_file::with_ending;
+use super::temporary_names::{ClaimedRoom, TEMPORARY_ENDING, parent_or_here};
+use crate::link::{Link, RemoteError, Space};
+
+/// A temporary name for an upload that replaces a file.
+pub(super) struct TemporaryName<'a> {
+    /// The upload to that name.
+    pub(super) file: FileState,
+    /// The attributes of what has the name: nothing, or the beginning that an earlier attempt has left.
+    pub(super) there: Option<Attributes>,
+    /// The room for both files.
+    #[allow(dead_code, reason = "held")]
+    room: Option<ClaimedRoom<'a>>,
+}
+
+impl<'a> TemporaryName<'a> {
+    /// Finds the temporary name for a file of `size` bytes. `None`: the file is written in place.
+    pub(super) async fn find(
+        attempt: Attempt<'a>,
+        file: &FileState,
+        size: u64,
+    ) -> Result<Option<Self>, TransferError> {
+        let context = attempt.context;
+        let (link, names) = (attempt.link, &context.temporary_names);
+        let asked_for = context.settings.temp;
+        let usable = asked_for || link.channel.offers(Extension::PosixRename);
+        if names.are_refused() || !usable {
+            return Ok(None);
+        }
+        let job = &file.job;
+        let path = with_ending(Path::new(OsStr::from_bytes(&job.remote)), TEMPORARY_ENDING);
+        if context.is_claimed(&path) {
+            return Ok(None);
+        }
+        let path = path.into_os_string().into_encoded_bytes();
+        let looking = async {
+            tokio::try_join!(
+                link.lstat(&job.remote),
+                missing_is_none(link.lstat(&path)),
+                refused_is_none(Space::at(link, parent_or_here(&job.remote))),
+            )
+        };
+        let (old, there, space) = match looking.await {
+            Err(RemoteError::ConnectionLost(lost)) => return Err(TransferError::ConnectionLost(lost)),
+            Err(_) => return Ok(None),
+            Ok(found) => found,
+        };
+        let is_file = |attrs: &Attributes| attrs.file_type() == Some(FileType::Regular);
+        if !is_file(&old) || !there.as_ref().is_none_or(is_file) {
+            return Ok(None);
+        }
+        let room = match asked_for {
+            true => None,
+            false => {
+                let have = there.and_then(|attrs| attrs.size).unwrap_or(0);
+                let free = space.flatten().map_or(0, |space| space.free).saturating_add(have);
+                let Some(room) = ClaimedRoom::claim(names, size, free) else {
+                    return Ok(None);
+                };
+                if !is_replaceable(attempt, &job.remote, &old, &path).await? {
+                    return Ok(None);
+                }
+                Some(room)
+            }
+        };
+        let mut file = FileState::new(job.with_remote(path));
+        file.overwrite_agreed = true;
+        file.replaced_mode = old.permissions.map(|mode| mode & 0o777);
+        Ok(Some(Self { file, there, room }))
+    }
+}
+
+/// Whether a rename over the old file changes nothing but its content: it has one link, and belongs to this user.
+async fn is_replaceable(
+    attempt: Attempt<'_>,
+    old_path: &[u8],
+    old: &Attributes,
+    path: &[u8],
+) -> Result<bool, TransferError> {
+    let names = &attempt.context.temporary_names;
+    let lost = TransferError::remote("look for a temporary name");
+    let links = names.links(attempt.link, old_path).await.map_err(&lost)?;
+    if links != Some(1) {
+        return Ok(false);
+    }
+    match names.owner(created_owner(attempt.link, path)).await {
+        Ok(owner) => Ok(owner == old.owner),
+        Err(RemoteError::ConnectionLost(lost)) => Err(TransferError::ConnectionLost(lost)),
+        // Opening the file will say why.
+        Err(_) => Ok(true),
+    }
+}
+
+/// The owner of a file that this user creates.
+async fn created_owner(link: &Link, path: &[u8]) -> Result<Option<Owner>, RemoteError> {
+    let handle = link.open_write(path, false, Some(0o600)).await?;
+    let attrs = link.fstat(&handle).await;
+    link.close_handle(&handle).await?;
+    let attrs = attrs?;
+    // It is empty unless an earlier run has left it.
+    if attrs.size == Some(0) {
+        link.remove(path).await?;
+    }
+    Ok(attrs.owner)
+}
+
+async fn missing_is_none(
+    looked: impl Future<Output = Result<Attributes, RemoteError>>,
+) -> Result<Option<Attributes>, RemoteError> {
+    match looked.await {
+        Ok(attrs) => Ok(Some(attrs)),
+        Err(failed) if failed.is_missing() => Ok(None),
+        Err(failed) => Err(failed),
+    }
+}
+
+async fn refused_is_none<T>(
+    asked: impl Future<Output = Result<T, RemoteError>>,
+) -> Result<Option<T>, RemoteError> {
+    match asked.await {
+        Ok(answer) => Ok(Some(answer)),
+        Err(RemoteError::ConnectionLost(lost)) => Err(lost.into()),
+        Err(_) => Ok(None),
+    }
+}

@@ -1,0 +1,165 @@
+//! Symbolic links in transfers: followed, copied, or left out and counted.
+
+use std::os::unix::fs::symlink;
+use std::path::Path;
+
+use super::*;
+
+/// Creates a tree with links to a file, to a directory, to nothing, and back to the tree itself.
+fn linked_tree(root: &Path) {
+    std::fs::create_dir_all(root.join("sub/deep")).unwrap();
+    std::fs::write(root.join("file"), "file").unwrap();
+    std::fs::write(root.join("sub/deep/inner"), "inner").unwrap();
+    symlink("file", root.join("to-file")).unwrap();
+    symlink("sub", root.join("to-directory")).unwrap();
+    symlink("../../file", root.join("sub/deep/up")).unwrap();
+}
+
+fn target(path: &Path) -> String {
+    let target = std::fs::read_link(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    target.to_str().unwrap().to_owned()
+}
+
+#[test]
+fn links_to_directories_are_left_out_and_counted() {
+    let sandbox = ClientSandbox::new(&[]);
+    linked_tree(&sandbox.local("tree"));
+    let left_out = "to-directory: skipped: a link to a directory (hint: --follow";
+    sandbox
+        .run(["put", "-r", "tree", &sandbox.remote("")])
+        .expect_code(4)
+        .expect_stderr(&[left_out, "1 skipped"]);
+    let json = sandbox
+        .run(["put", "-r", "--json", "tree", &sandbox.remote("again")])
+        .expect_code(4);
+    assert!(json.out.contains("\"skipped\":1"), "{}", json.out);
+    assert_eq!(std::fs::read(sandbox.stored("tree/to-file")).unwrap(), b"file");
+    assert!(!sandbox.stored("tree/to-file").is_symlink());
+    symlink("sub", sandbox.stored("tree/to-directory")).unwrap();
+    sandbox
+        .run(["get", "-r", &sandbox.remote("tree"), "back"])
+        .expect_code(4)
+        .expect_stderr(&[left_out, "1 skipped"]);
+    assert!(!sandbox.local("back/to-directory").exists());
+}
+
+#[test]
+fn links_are_copied_as_links_both_ways() {
+    let sandbox = ClientSandbox::new(&[]);
+    linked_tree(&sandbox.local("tree"));
+    symlink("nowhere", sandbox.local("tree/dangling")).unwrap();
+    let links = [
+        ("to-file", "file"),
+        ("to-directory", "sub"),
+        ("sub/deep/up", "../../file"),
+        ("dangling", "nowhere"),
+    ];
+    sandbox
+        .run(["put", "-r", "--links", "tree", &sandbox.remote("")])
+        .expect_code(0)
+        .expect_stderr(&["4 links"]);
+    sandbox
+        .run(["get", "-r", "--links", &sandbox.remote("tree"), "back"])
+        .expect_code(0)
+        .expect_stderr(&["4 links"]);
+    for (name, to) in links {
+        assert_eq!(target(&sandbox.stored("tree").join(name)), to);
+        assert_eq!(target(&sandbox.local("back").join(name)), to);
+    }
+    same_trees(&sandbox.local("tree"), &sandbox.local("back"));
+    // The same again finds all of them.
+    sandbox
+        .run(["put", "-r", "--links", "tree", &sandbox.remote("")])
+        .expect_code(0)
+        .expect_stderr(&["6 already there"]);
+    sandbox
+        .run(["get", "-r", "--links", &sandbox.remote("tree/."), "back"])
+        .expect_code(0)
+        .expect_stderr(&["6 already there"]);
+    // A single link, which is named.
+    sandbox
+        .run(["put", "--links", "tree/to-file", &sandbox.remote("single")])
+        .expect_code(0);
+    assert_eq!(target(&sandbox.stored("single")), "file");
+}
+
+#[test]
+fn what_stands_where_a_link_goes_is_a_conflict() {
+    let sandbox = ClientSandbox::new(&[]);
+    symlink("new", sandbox.local("l")).unwrap();
+    symlink("old", sandbox.stored("l")).unwrap();
+    std::fs::write(sandbox.stored("f"), "file").unwrap();
+    std::fs::create_dir(sandbox.stored("d")).unwrap();
+    let put = |more: &str, to: &str| sandbox.run(["put", "--links", more, "l", &sandbox.remote(to)]);
+    put("-q", "l")
+        .expect_code(4)
+        .expect_stderr(&["something else is there", "--overwrite"]);
+    put("--skip", "l").expect_code(0);
+    assert_eq!(target(&sandbox.stored("l")), "old");
+    put("--rename", "l").expect_code(0);
+    assert_eq!(
+        (target(&sandbox.stored("l")), target(&sandbox.stored("l.1"))),
+        ("old".to_owned(), "new".to_owned())
+    );
+    for name in ["l", "f"] {
+        put("--overwrite", name).expect_code(0);
+        assert_eq!(target(&sandbox.stored(name)), "new");
+    }
+    std::fs::create_dir(sandbox.stored("d/l")).unwrap();
+    put("--overwrite", "d")
+        .expect_code(4)
+        .expect_stderr(&["a directory is there"]);
+    // The other way round.
+    std::fs::write(sandbox.local("g"), "file").unwrap();
+    let get = |more: &str| sandbox.run(["get", "--links", more, &sandbox.remote("l"), "g"]);
+    get("-q").expect_code(4);
+    get("--skip").expect_code(0);
+    assert!(!sandbox.local("g").is_symlink());
+    get("--overwrite").expect_code(0);
+    assert_eq!(target(&sandbox.local("g")), "new");
+}
+
+#[test]
+fn links_are_followed_until_they_lead_back() {
+    let sandbox = ClientSandbox::new(&[]);
+    for root in [sandbox.local("tree"), sandbox.stored("theirs")] {
+        linked_tree(&root);
+        symlink("..", root.join("sub/back")).unwrap();
+    }
+    let done = [
+        sandbox.run(["put", "-r", "--follow", "tree", &sandbox.remote("up")]),
+        sandbox.run(["get", "-r", "--follow", &sandbox.remote("theirs"), "down"]),
+    ];
+    for done in done {
+        done.expect_code(4)
+            .expect_stderr(&["back: skipped: a link to a directory that contains it"]);
+    }
+    for root in [sandbox.stored("up"), sandbox.local("down")] {
+        for name in ["to-directory/deep/inner", "to-directory/deep/up"] {
+            assert!(root.join(name).is_file(), "{name}");
+        }
+        assert!(!root.join("to-directory").is_symlink() && !root.join("sub/back").exists());
+    }
+}
+
+/// Otherwise the next transfer would write through the link.
+#[test]
+fn links_of_the_server_never_lead_out_of_the_directory() {
+    let sandbox = ClientSandbox::new(&[]);
+    std::fs::create_dir_all(sandbox.stored("tree/a/b")).unwrap();
+    std::fs::write(sandbox.stored("tree/a/b/f"), "f").unwrap();
+    for (name, to) in [
+        ("tree/out", "../.ssh"),
+        ("tree/a/around", "b/../../.."),
+        ("tree/root", "/etc"),
+    ] {
+        symlink(to, sandbox.stored(name)).unwrap();
+    }
+    sandbox
+        .run(["get", "-r", "--links", &sandbox.remote("tree"), "."])
+        .expect_code(4)
+        .expect_stderr(&["points out of the directory that is fetched", "3 skipped"]);
+    for name in ["tree/out", "tree/a/around", "tree/root"] {
+        assert!(!sandbox.local(name).is_symlink(), "{name}");
+    }
+}
