@@ -19,7 +19,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 /// What has become of the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Change {
+enum FileChange {
     /// It has at least the bytes that were shown.
     Grown,
     /// It is shorter than what was shown.
@@ -69,19 +69,19 @@ pub(super) async fn follow(
         }
         tokio::time::sleep(PAUSE).await;
         match change(&link, &file, &found.path, offset).await {
-            Ok(Change::Grown) => {}
-            Ok(Change::Cut) => {
+            Ok(FileChange::Grown) => {}
+            Ok(FileChange::Cut) => {
                 session.complain(&found.shown, &"the file was cut; it is shown from its beginning");
                 offset = 0;
             }
-            Ok(Change::Gone) => {
+            Ok(FileChange::Gone) => {
                 if !was_gone {
                     session.complain(&found.shown, &"the file is gone; waiting for another one");
                 }
                 was_gone = true;
                 continue;
             }
-            Ok(Change::Replaced) => {
+            Ok(FileChange::Replaced) => {
                 // What was added to the old file at the last moment.
                 if let Ok(printed) = print_on(&file, &mut offset).await {
                     printed?;
@@ -135,7 +135,7 @@ async fn change(
     file: &OpenFile,
     path: &[u8],
     shown: u64,
-) -> std::result::Result<Change, RemoteError> {
+) -> std::result::Result<FileChange, RemoteError> {
     let handle = file.handle();
     // The server answers in this order.
     let before = link.channel.begin(&Request::Fstat { handle });
@@ -149,22 +149,22 @@ async fn change(
     let there = moment(there.await.map_err(|_| link.channel.lost())?);
     let after = moment(after.await.map_err(|_| link.channel.lost())?)?;
     match there {
-        Err(failed) if failed.is_missing() => Ok(Change::Gone),
+        Err(failed) if failed.is_missing() => Ok(FileChange::Gone),
         Err(failed) => Err(failed),
         Ok(there) => Ok(compare(before, there, after, shown)),
     }
 }
 
-fn compare(before: Moment, there: Moment, after: Moment, shown: u64) -> Change {
+fn compare(before: Moment, there: Moment, after: Moment, shown: u64) -> FileChange {
     let between = before.size <= there.size
         && there.size <= after.size
         && before.modified <= there.modified
         && there.modified <= after.modified;
     match (between, after.size < before.size, after.size < shown) {
         // It was cut between the two looks.
-        (_, true, _) | (true, _, true) => Change::Cut,
-        (true, _, false) => Change::Grown,
-        (false, false, _) => Change::Replaced,
+        (_, true, _) | (true, _, true) => FileChange::Cut,
+        (true, _, false) => FileChange::Grown,
+        (false, false, _) => FileChange::Replaced,
     }
 }
 
@@ -176,13 +176,13 @@ mod tests {
     fn what_has_become_of_a_file_shows_in_sizes_and_times() {
         let at = |size, modified| Moment { size, modified };
         for (before, there, after, shown, expected) in [
-            (at(5, 1), at(5, 1), at(5, 1), 5, Change::Grown),
-            (at(5, 1), at(7, 2), at(9, 2), 5, Change::Grown),
-            (at(3, 2), at(3, 2), at(3, 2), 5, Change::Cut),
-            (at(5, 1), at(0, 2), at(0, 2), 5, Change::Cut),
-            (at(5, 1), at(0, 2), at(5, 1), 5, Change::Replaced),
-            (at(5, 1), at(5, 2), at(5, 1), 5, Change::Replaced),
-            (at(5, 2), at(9, 1), at(5, 2), 5, Change::Replaced),
+            (at(5, 1), at(5, 1), at(5, 1), 5, FileChange::Grown),
+            (at(5, 1), at(7, 2), at(9, 2), 5, FileChange::Grown),
+            (at(3, 2), at(3, 2), at(3, 2), 5, FileChange::Cut),
+            (at(5, 1), at(0, 2), at(0, 2), 5, FileChange::Cut),
+            (at(5, 1), at(0, 2), at(5, 1), 5, FileChange::Replaced),
+            (at(5, 1), at(5, 2), at(5, 1), 5, FileChange::Replaced),
+            (at(5, 2), at(9, 1), at(5, 2), 5, FileChange::Replaced),
         ] {
             assert_eq!(
                 compare(before, there, after, shown),

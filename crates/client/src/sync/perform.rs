@@ -15,7 +15,7 @@ use super::finish::{Finisher, ReportingObserver};
 use super::list::below;
 use super::lock::{LockedTarget, lock};
 use super::options::{SyncOptions, Trees};
-use super::report::{Report, Step, reason_of};
+use super::report::{Step, SyncReport, reason_of};
 use super::room::check_room;
 use super::run::SyncRun;
 use super::target::TargetTree;
@@ -94,7 +94,7 @@ fn begin<'a>(
 ) -> SyncRun<'a> {
     let (observer, ended) = ReportingObserver::new(observer);
     let hub = ProgressHub::new(totals, Box::new(observer));
-    let report = Report::new(Arc::clone(&hub), session.output.style, options.dry_run);
+    let report = SyncReport::new(Arc::clone(&hub), session.output.style, options.dry_run);
     let remote = Arc::clone(&session.remote);
     let engine = Engine::new(remote, options.settings, hub, session.stop.clone());
     let target = match trees.direction {
@@ -155,7 +155,7 @@ pub(super) async fn stoppable<T>(session: &SyncSession, work: impl Future<Output
 }
 
 /// Shows which names could not be listed, and which are asked for but missing. Returns their number.
-fn report_failures(report: &Report, listings: &Listings, options: &SyncOptions) -> u64 {
+fn report_failures(report: &SyncReport, listings: &Listings, options: &SyncOptions) -> u64 {
     let mut failures = 0;
     for (path, why) in listings.failures() {
         failures += 1;
@@ -279,11 +279,11 @@ async fn ask(session: &SyncSession, plan: &Plan<'_>) -> Result<bool> {
 }
 
 /// Shows what a run would do.
-fn show(report: &mut Report, plan: &Plan<'_>, actions: &[Action<'_>], delete: bool, target_exists: bool) {
+fn show(report: &mut SyncReport, plan: &Plan<'_>, actions: &[Action<'_>], delete: bool, target_exists: bool) {
     if !target_exists {
         report.done(Step::Make, b".", None);
     }
-    let show_actions = |report: &mut Report, actions: &[Action<'_>]| {
+    let show_actions = |report: &mut SyncReport, actions: &[Action<'_>]| {
         for action in actions {
             report.done(
                 Step::of(action.change),

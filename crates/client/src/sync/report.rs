@@ -63,7 +63,7 @@ pub(super) fn reason_of(change: Change) -> Option<&'static str> {
 }
 
 /// Shows what a sync does, and counts it.
-pub(super) struct Report {
+pub(super) struct SyncReport {
     hub: Arc<ProgressHub>,
     style: Style,
     dry_run: bool,
@@ -73,7 +73,7 @@ pub(super) struct Report {
     attributes: u64,
 }
 
-impl Report {
+impl SyncReport {
     pub(super) fn new(hub: Arc<ProgressHub>, style: Style, dry_run: bool) -> Self {
         Self {
             hub,

@@ -12,7 +12,7 @@ use super::entry::{EntryKind, TreeEntry};
 use super::finish::{EndedTransfer, Finish, Finisher, target_of};
 use super::list::below;
 use super::options::{SyncOptions, Trees};
-use super::report::{Step, Report, reason_of};
+use super::report::{Step, SyncReport, reason_of};
 use super::target::TargetTree;
 use crate::names::{join, parent};
 use crate::plan::ExistingEntry;
@@ -29,7 +29,7 @@ pub(super) struct SyncRun<'a> {
     pub(super) engine: Arc<Engine>,
     pub(super) finisher: Finisher,
     pub(super) ended: UnboundedReceiver<EndedTransfer>,
-    pub(super) report: Report,
+    pub(super) report: SyncReport,
     pub(super) summary: Summary,
     /// Whether the target keeps times. `None`: that is not known yet.
     pub(super) keeps_times: Option<bool>,
