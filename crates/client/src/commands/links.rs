@@ -127,7 +127,7 @@ fn count(engine: &Engine, summary: &mut Summary, link: &FoundLink, copied: Resul
         }
         Err(error) => {
             summary.failed += 1;
-            hub.warn(&format!("{}: FAILED: {error}", link.name()));
+            hub.fail(&link.name(), &error.to_string());
         }
     }
 }
