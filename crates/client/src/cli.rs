@@ -24,7 +24,7 @@ pub const MANUAL: ManualSections = ManualSections {
             "3",
             "Not signed in: the server refused the user, or its host key is not the known one.",
         ),
-        ("4", "Some transfers failed."),
+        ("4", "Some transfers failed, or something was left out."),
         ("5", "Verification found a difference."),
         (
             "130",
