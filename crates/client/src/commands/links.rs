@@ -281,9 +281,8 @@ async fn replace_remote(link: &Link, target: &[u8], path: &[u8]) -> Result<(), R
     }
     let temporary = [path, TEMPORARY_ENDING.as_bytes()].concat();
     // It may be there from an earlier run.
-    match link.remove(&temporary).await {
-        Err(RemoteError::ConnectionLost(lost)) => return Err(lost.into()),
-        Ok(()) | Err(_) => {}
+    if let Err(RemoteError::ConnectionLost(lost)) = link.remove(&temporary).await {
+        return Err(lost.into());
     }
     link::symlink(link, target, &temporary).await?;
     link.rename(&temporary, path).await
