@@ -45,10 +45,10 @@ macro_rules! shell_verbs {
 
         impl ShellCommand {
             /// The verb of the shell's own, with its arguments. `Err`: a verb that works on a server.
-            pub(super) fn into_own(self) -> Result<Box<dyn ShellVerb>, Command> {
+            pub(super) fn into_own(self) -> Result<Box<dyn ShellVerb>, Box<Command>> {
                 match self {
-                    Self::Server(command) => Err(command),
-                    Self::Remov(args) => Err(Command::Rm(args.into_rm())),
+                    Self::Server(command) => Err(Box::new(command)),
+                    Self::Remov(args) => Err(Box::new(Command::Rm(args.into_rm()))),
                     $(Self::$name(args) => Ok(Box::new(args)),)*
                 }
             }

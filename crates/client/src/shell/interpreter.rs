@@ -79,7 +79,7 @@ impl Interpreter {
             },
             Err(command) => {
                 let stop = self.context.session.begin();
-                let work = self.runner.run(&self.context.session, command);
+                let work = self.runner.run(&self.context.session, *command);
                 NextStep::Code(self.context.runtime.block_on(guard(stop, work)))
             }
         }

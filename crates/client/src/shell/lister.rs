@@ -45,12 +45,15 @@ struct CachedListing {
     entries: Entries,
 }
 
+/// A directory, and its entries if they have arrived.
+type LastListing = (Vec<u8>, watch::Receiver<Option<CachedListing>>);
+
 /// Lists directories of both machines, as the session sees them.
 pub(super) struct SessionLister {
     session: Arc<Session>,
     runtime: Handle,
     /// The last directory, and its entries if they have arrived.
-    last: Mutex<Option<(Vec<u8>, watch::Receiver<Option<CachedListing>>)>>,
+    last: Mutex<Option<LastListing>>,
     /// The listings that are under way. Dropping this cancels them.
     tasks: Mutex<JoinSet<()>>,
 }

@@ -58,13 +58,13 @@ impl<'a> Upload<'a> {
                     .map_err(TransferError::remote("look at the file"))?,
             ),
         };
-        let outcome = self.to_target(&source, destination).await;
+        let outcome = self.store(&source, destination).await;
         self.clear_leftover(&outcome).await;
         outcome
     }
 
     /// Decides what is done with the target, and does it.
-    async fn to_target(
+    async fn store(
         &mut self,
         source: &SourceFile,
         destination: ExistingEntry,
@@ -120,7 +120,7 @@ impl<'a> Upload<'a> {
         };
         temporary.file.begun_by_this_run = self.file.temporary_begun;
         let mut upload = Upload::new(self.attempt, &mut temporary.file);
-        let sent = Box::pin(upload.to_target(source, existing_entry(temporary.there))).await;
+        let sent = Box::pin(upload.store(source, existing_entry(temporary.there))).await;
         self.file.temporary_begun = temporary.file.begun_by_this_run;
         let context = self.attempt.context;
         let path = temporary.file.job.remote;

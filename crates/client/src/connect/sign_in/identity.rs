@@ -69,7 +69,7 @@ impl Signer for AgentSigner<'_> {
 
 /// Who signs.
 pub(super) enum Holder {
-    Agent(AgentKey),
+    Agent(Box<AgentKey>),
     File(KeyFile),
 }
 
@@ -103,7 +103,7 @@ pub(super) fn order(
             false => &mut last,
         };
         match in_agent {
-            Some(key) => add(list, Holder::Agent(key), certificates),
+            Some(key) => add(list, Holder::Agent(Box::new(key)), certificates),
             None if !file.private => {}
             None => add(list, Holder::File(file), certificates),
         }
@@ -111,11 +111,11 @@ pub(super) fn order(
     if !only_files {
         for key in of_agent {
             let certificate = key.certificate().cloned().map(Box::new);
-            let holder = Holder::Agent(key);
+            let holder = Holder::Agent(Box::new(key));
             first.push_back(Identity { holder, certificate });
         }
         for key in agent {
-            add(&mut first, Holder::Agent(key), certificates);
+            add(&mut first, Holder::Agent(Box::new(key)), certificates);
         }
     }
     first.append(&mut last);

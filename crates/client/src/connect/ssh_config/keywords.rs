@@ -64,8 +64,11 @@ const IRRELEVANT: &[&str] = &[
     "xauthlocation",
 ];
 
+/// Whether the value of a keyword has some meaning.
+type ValueTest = fn(&str) -> bool;
+
 /// Keywords that only ssh itself can obey: their names, and whether a value asks for nothing.
-const ONLY_SSH: &[(&str, fn(&str) -> bool)] = &[
+const ONLY_SSH: &[(&str, ValueTest)] = &[
     ("BindInterface", is_none),
     ("CanonicalizeHostname", is_no),
     ("ControlMaster", is_no),
@@ -82,7 +85,7 @@ const ONLY_SSH: &[(&str, fn(&str) -> bool)] = &[
 ];
 
 /// Keywords whose usual value changes nothing: their names, and whether a value is that one.
-const USUAL: &[(&str, fn(&str) -> bool)] = &[
+const USUAL: &[(&str, ValueTest)] = &[
     ("AddKeysToAgent", is_no),
     ("Compression", is_no),
     ("NoHostAuthenticationForLocalhost", is_no),
