@@ -134,7 +134,7 @@ fn match_blocks() {
         ("host x exec true", "h", None, false),
         ("canonical", "h", None, false),
         ("final all", "h", None, true),
-        ("!final", "h", None, false),
+        ("!final", "h", None, true),
         ("final host real", "alias", None, true),
         ("sessiontype subsystem", "h", None, true),
         ("tagged x", "h", None, false),
