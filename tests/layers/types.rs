@@ -19,9 +19,6 @@ const PACKAGES: &[&str] = &[
     "tools",
 ];
 
-/// Packages with types whose methods are still scattered over several files.
-const SCATTERED: &[&str] = &["crates/client/src"];
-
 /// The types that one file defines, and those that it gives methods to.
 #[derive(Default)]
 struct FileTypes {
@@ -159,7 +156,7 @@ fn name_of(self_type: &Type) -> Option<String> {
 
 #[test]
 fn the_methods_of_a_type_stand_in_its_file() {
-    for package in PACKAGES.iter().filter(|package| !SCATTERED.contains(package)) {
+    for package in PACKAGES {
         let faults = PackageTypes::read(package).methods_elsewhere();
         assert!(faults.is_empty(), "{package}: {faults:#?}");
     }
