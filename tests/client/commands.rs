@@ -184,7 +184,7 @@ fn tree(sandbox: &ClientSandbox, name: &str, files: usize) {
 
 fn same_trees(one: &std::path::Path, other: &std::path::Path) {
     let differ = Command::new("diff")
-        .arg("-r")
+        .args(["-r", "--no-dereference"])
         .args([one, other])
         .output()
         .unwrap();

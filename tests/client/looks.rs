@@ -52,10 +52,10 @@ fn help_fits_into_any_terminal() {
     let home = tempfile::tempdir().unwrap();
     let there = remote(&server, "");
     let shell = client(&server, &there);
-    std::fs::write(home.path().join("help"), "help\nhelp put\n").unwrap();
+    std::fs::write(home.path().join("help"), "help\n").unwrap();
     for columns in [1, 20, 40, 80, 200] {
         let script = format!(
-            "stty cols {columns}\n{shell} < help\n{} put --help\necho [$?]\n",
+            "stty cols {columns}\n{shell} < help\n{} put --help > put-help\necho [$?]\n",
             homeport("")
         );
         let seen = shown(&server, home.path(), &script);

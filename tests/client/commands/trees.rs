@@ -139,7 +139,7 @@ fn names_are_bytes_and_are_shown_safely() {
     }
     let listed = sandbox.run(["ls", &sandbox.remote("")]).expect_code(0).out;
     assert!(
-        listed.contains("a \\xff\\n\\u{1b}[2Jb") && listed.contains("Grüße"),
+        listed.contains("a \u{fffd}\n\u{1b}[2Jb") && listed.contains("Grüße"),
         "{listed}"
     );
     let done = sandbox
