@@ -32,6 +32,16 @@ impl LocalProgram {
     }
 
     fn command(&self) -> Command {
+        let is_special = |c: char| "|&;<>()$`\\\"'\n*?[#~=%".contains(c);
+        let mut words = self.0.split_whitespace();
+        // Without a shell in between, since Ctrl-C would end that even if the program goes on.
+        if !self.0.contains(is_special)
+            && let Some(program) = words.next()
+        {
+            let mut command = Command::new(program);
+            command.args(words);
+            return command;
+        }
         let mut command = Command::new("sh");
         // The words of the program are the shell's to split; what is behind them is passed as it is.
         command.arg("-c").arg(format!("{} \"$@\"", self.0)).arg("sh");
