@@ -108,7 +108,7 @@ fn nothing_is_deleted_when_a_directory_of_the_source_cannot_be_listed() {
     }
     let trees = TwoTrees::new(true);
     std::fs::create_dir(trees.source.join("closed")).unwrap();
-    std::fs::set_permissions(trees.source.join("closed"), PermissionsExt::from_mode(0)).unwrap();
+    std::fs::set_permissions(trees.source.join("closed"), PermissionsExt::from_mode(0o000)).unwrap();
     trees
         .sync(&["--yes"])
         .expect_code(4)

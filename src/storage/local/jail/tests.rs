@@ -82,33 +82,33 @@ fn the_home_is_the_root() {
         } else {
             Errno::NOTEMPTY
         };
-        assert_eq!(names::rmdir(&jail, &root), Err(removal), "{root}");
-        assert_eq!(names::remove(&jail, &root), Err(Errno::ISDIR), "{root}");
-        assert_eq!(names::mkdir(&jail, &root, 0o755), Err(Errno::EXIST), "{root}");
-        assert_eq!(names::symlink(&jail, b"x", &root), Err(Errno::EXIST), "{root}");
+        assert_eq!(names::rmdir(jail, &root), Err(removal), "{root}");
+        assert_eq!(names::remove(jail, &root), Err(Errno::ISDIR), "{root}");
+        assert_eq!(names::mkdir(jail, &root, 0o755), Err(Errno::EXIST), "{root}");
+        assert_eq!(names::symlink(jail, b"x", &root), Err(Errno::EXIST), "{root}");
         assert_eq!(
-            names::hard_link(&jail, &root, &path("new")),
+            names::hard_link(jail, &root, &path("new")),
             Err(Errno::PERM),
             "{root}"
         );
         assert_eq!(
-            names::hard_link(&jail, &path("file"), &root),
+            names::hard_link(jail, &path("file"), &root),
             Err(Errno::EXIST),
             "{root}"
         );
         for over in [IfExists::Refuse, IfExists::Replace] {
             assert_eq!(
-                names::rename(&jail, &root, &path("new"), over),
+                names::rename(jail, &root, &path("new"), over),
                 Err(Errno::BUSY),
                 "{root}"
             );
         }
         assert_eq!(
-            names::rename(&jail, &path("file"), &root, IfExists::Refuse),
+            names::rename(jail, &path("file"), &root, IfExists::Refuse),
             Err(Errno::EXIST)
         );
         assert_eq!(
-            names::rename(&jail, &path("file"), &root, IfExists::Replace),
+            names::rename(jail, &path("file"), &root, IfExists::Replace),
             Err(Errno::BUSY)
         );
         assert_eq!(jail.read_link(&root), Err(Errno::INVAL), "{root}");
@@ -246,7 +246,7 @@ fn real_paths_have_no_links() {
     symlink("gone/x", home.join("two_gone")).unwrap();
     fs::write(home.join("a (deleted)"), "").unwrap();
     let check = |text: &str, expected: SysResult<&str>| {
-        let got = realpath::real_path(&jail, &path(text));
+        let got = realpath::real_path(jail, &path(text));
         assert_eq!(got, expected.map(path), "{text}");
     };
     check("/", Ok("/"));
@@ -291,7 +291,7 @@ fn real_paths_have_no_links() {
     .unwrap();
     let odd = VirtualPath::parse(b"to_dir/../caf\xe9").unwrap();
     assert_eq!(
-        realpath::real_path(&jail, &odd),
+        realpath::real_path(jail, &odd),
         Ok(VirtualPath::parse(name).unwrap())
     );
 }
