@@ -131,7 +131,7 @@ pub struct CommonArgs {
     /// Set an option of ssh_config(5), which outweighs the configuration. It may be given several times.
     #[arg(short = 'o', long = "option", global = true, value_name = "KEY=VALUE")]
     pub option: Vec<String>,
-    /// Connect through these hosts, [USER@]HOST[:PORT], separated by commas. `none` connects directly.
+    /// Connect through these hosts, each USER@HOST:PORT or a part of it, separated by commas. `none` connects directly.
     #[arg(short = 'J', long, global = true, value_name = "HOST,…")]
     pub jump: Option<String>,
     /// Let the system's ssh make the connection: for what only ssh has. It is chosen where the configuration needs it.

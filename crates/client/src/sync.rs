@@ -1,6 +1,6 @@
 //! Makes one tree like another, across a connection, and compares two trees.
 //!
-//! [`list`] lists both sides, without the names that a [`filter`] excludes. [`compare`] makes a [`Plan`] of the two
+//! [`list`] lists both sides, without the names that a [`filter`] excludes. [`mod@compare`] makes a [`Plan`] of the two
 //! sorted listings; it is pure, and the only place that decides what is replaced and what is deleted. [`deletion`] says
 //! whether a plan may delete at all. [`perform`] goes from the listings to the exit code, and [`run`] changes the
 //! target: first it makes directories and transfers files, and only after all of that has succeeded it deletes.

@@ -34,7 +34,7 @@ use base::glob::{Pattern, parse};
     homeport find HOST:logs -mtime +30 -0     for xargs -0"
 )]
 pub struct FindArgs {
-    /// Names that match this pattern (*, ? and [abc]).
+    /// Names that match this pattern (*, ? and classes in brackets).
     #[arg(long, value_name = "PATTERN", allow_hyphen_values = true)]
     pub name: Option<OsString>,
     /// The same, whatever the case of letters.
