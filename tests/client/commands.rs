@@ -182,15 +182,21 @@ fn tree(sandbox: &ClientSandbox, name: &str, files: usize) {
     }
 }
 
+/// Asserts that two trees have the same directories and files. Links are followed.
+#[track_caller]
 fn same_trees(one: &std::path::Path, other: &std::path::Path) {
-    let differ = Command::new("diff")
-        .args(["-r", "--no-dereference"])
-        .args([one, other])
-        .output()
-        .unwrap();
-    assert!(
-        differ.status.success(),
-        "{}",
-        String::from_utf8_lossy(&differ.stdout)
-    );
+    same_by_diff(&["-r"], one, other);
+}
+
+/// Asserts that two trees have the same directories, files and links.
+#[track_caller]
+fn same_trees_and_links(one: &std::path::Path, other: &std::path::Path) {
+    same_by_diff(&["-r", "--no-dereference"], one, other);
+}
+
+#[track_caller]
+fn same_by_diff(options: &[&str], one: &std::path::Path, other: &std::path::Path) {
+    let differ = Command::new("diff").args(options).args([one, other]).output().unwrap();
+    let output = String::from_utf8_lossy(&differ.stdout);
+    assert!(differ.status.success(), "{output}");
 }

@@ -66,7 +66,7 @@ fn links_are_copied_as_links_both_ways() {
         assert_eq!(target(&sandbox.stored("tree").join(name)), to);
         assert_eq!(target(&sandbox.local("back").join(name)), to);
     }
-    same_trees(&sandbox.local("tree"), &sandbox.local("back"));
+    same_trees_and_links(&sandbox.local("tree"), &sandbox.local("back"));
     // The same again finds all of them.
     sandbox
         .run(["put", "-r", "--links", "tree", &sandbox.remote("")])
