@@ -196,7 +196,11 @@ fn same_trees_and_links(one: &std::path::Path, other: &std::path::Path) {
 
 #[track_caller]
 fn same_by_diff(options: &[&str], one: &std::path::Path, other: &std::path::Path) {
-    let differ = Command::new("diff").args(options).args([one, other]).output().unwrap();
+    let differ = Command::new("diff")
+        .args(options)
+        .args([one, other])
+        .output()
+        .unwrap();
     let output = String::from_utf8_lossy(&differ.stdout);
     assert!(differ.status.success(), "{output}");
 }
