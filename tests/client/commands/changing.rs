@@ -97,7 +97,7 @@ fn permissions_are_changed_by_letters_and_in_trees() {
             found
         });
         let expected = [[0, 0, 0], [0o500, 0o500, 0o400]];
-        assert!(expected.contains(&modes), "{modes:o?}");
+        assert!(expected.contains(&modes), "{modes:?}");
     });
 }
 
