@@ -11,6 +11,7 @@ mod probes;
 mod refusals;
 mod sign_in;
 mod transfers;
+mod urgent;
 
 use std::path::{Path, PathBuf};
 

@@ -4,6 +4,8 @@
 //! This stream reads up to [`READ_AHEAD`] bytes at once, and delays small writes while more input is already buffered,
 //! since handling it will write more. Delayed output is sent at [`SEND_AT`] bytes, when a read would wait, and before a
 //! callback waits ([`Socket::handle`]). Buffers exist only while they hold bytes.
+//!
+//! Urgent data of TCP has no meaning in SSH. The kernel leaves it out of the stream, as for OpenSSH.
 
 mod readiness;
 
@@ -22,7 +24,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use crate::buffer::Buffer;
-use readiness::{Readiness, register};
+use readiness::{Readiness, has_urgent_data, register};
 
 /// The bytes that are read from the socket at once: two of the largest SSH packets. Larger reads are not measurably
 /// faster.
@@ -173,7 +175,7 @@ impl Shared {
                 Ok(count) => {
                     // The socket is empty: asking it again would cost a system call that says so. A peer that closed its
                     // side keeps the socket readable, whatever is cleared here.
-                    if 0 < count && count < room.len() {
+                    if 0 < count && count < room.len() && !has_urgent_data(&readiness) {
                         ready.clear_ready();
                     }
                     return Poll::Ready(Ok(count));

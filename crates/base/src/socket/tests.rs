@@ -90,6 +90,41 @@ async fn a_peer_that_hangs_up_is_noticed_while_nobody_reads() {
     }
 }
 
+/// Bytes behind an urgent one are read, although nothing arrives after them.
+#[tokio::test]
+async fn urgent_data_is_left_out_and_stops_nothing() {
+    use rustix::net::{SendFlags, send};
+    /// MSG_OOB, which rustix does not name.
+    const URGENT: SendFlags = SendFlags::from_bits_retain(1);
+    let (mut socket, client, _cut) = pair().await;
+    let mut client = client.into_std().unwrap();
+    client.set_nonblocking(false).unwrap();
+    for _ in 0..3 {
+        client.write_all(b"ab").unwrap();
+        assert_eq!(send(&client, b"!", URGENT).unwrap(), 1);
+        client.write_all(b"cd").unwrap();
+        // All of it has arrived before it is read.
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        let mut got = [0; 4];
+        let read = tokio::time::timeout(Duration::from_secs(10), socket.read_exact(&mut got));
+        read.await.expect("the bytes behind the urgent one").unwrap();
+        assert_eq!(&got, b"abcd");
+    }
+    // A socket without input waits: it does not ask the kernel again and again.
+    let mut polls = 0;
+    let mut byte = [0];
+    let mut waiting = std::pin::pin!(socket.read_exact(&mut byte));
+    let quiet = tokio::time::timeout(
+        Duration::from_millis(200),
+        std::future::poll_fn(|cx| {
+            polls += 1;
+            waiting.as_mut().poll(cx)
+        }),
+    );
+    assert!(quiet.await.is_err());
+    assert!(polls <= 3, "{polls} polls of a socket that has nothing");
+}
+
 #[tokio::test]
 async fn a_cut_ends_a_read_that_waits_and_a_write_that_waits() {
     let (mut socket, _client, cut) = pair().await;
