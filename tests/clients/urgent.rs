@@ -65,19 +65,45 @@ fn pass_on(mut client: TcpStream, mut server: TcpStream, interrupts: &AtomicBool
 fn ask_with_interruptions(proxy: &Proxy, directory: &Path, user: &str, key: &Path) {
     let mut command = Command::new("ssh");
     command
-        .args(["-F", "none", "-o", "StrictHostKeyChecking=no", "-o", "LogLevel=ERROR"])
-        .args(["-o", "IdentityAgent=none", "-o", "IdentitiesOnly=yes", "-o", "BatchMode=yes"])
+        .args([
+            "-F",
+            "none",
+            "-o",
+            "StrictHostKeyChecking=no",
+            "-o",
+            "LogLevel=ERROR",
+        ])
+        .args([
+            "-o",
+            "IdentityAgent=none",
+            "-o",
+            "IdentitiesOnly=yes",
+            "-o",
+            "BatchMode=yes",
+        ])
         .args(["-o", "GlobalKnownHostsFile=none", "-o"])
-        .arg(format!("UserKnownHostsFile={}", directory.join("hosts").display()))
+        .arg(format!(
+            "UserKnownHostsFile={}",
+            directory.join("hosts").display()
+        ))
         .arg("-i")
         .arg(key)
-        .args(["-p", &proxy.port.to_string(), "-s", &format!("{user}@127.0.0.1"), "sftp"])
+        .args([
+            "-p",
+            &proxy.port.to_string(),
+            "-s",
+            &format!("{user}@127.0.0.1"),
+            "sftp",
+        ])
         .env_remove("SSH_AUTH_SOCK");
     let mut sftp = RawSftp::start(command);
     let interrupt = |sftp: &mut RawSftp, n: usize| {
         proxy.interrupts.store(true, Ordering::SeqCst);
         assert!(matches!(sftp.ask(&stat("/")), Reply::Attrs(_)), "request {n}");
-        assert!(!proxy.interrupts.load(Ordering::SeqCst), "an urgent byte was sent");
+        assert!(
+            !proxy.interrupts.load(Ordering::SeqCst),
+            "an urgent byte was sent"
+        );
     };
     for n in 0..50 {
         interrupt(&mut sftp, n);

@@ -8,9 +8,7 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 /// What the event loop reports: also urgent data, which a read does not return (see [`has_urgent_data`]).
-const INTEREST: Interest = Interest::READABLE
-    .add(Interest::WRITABLE)
-    .add(Interest::PRIORITY);
+const INTEREST: Interest = Interest::READABLE.add(Interest::WRITABLE).add(Interest::PRIORITY);
 
 /// The registration of a socket with an event loop, which wakes the tasks that wait for the socket.
 pub(super) type Readiness = AsyncFd<Arc<TcpStream>>;
