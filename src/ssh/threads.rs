@@ -18,8 +18,9 @@
 //! Every [`session::REVIEW`] a connection on a session thread is looked at: one that has moved next to nothing goes back
 //! to the event loop, and one whose user has more threads than they may have now moves to another of the user's.
 //!
-//! Only the socket is registered with the thread's event loop. Timers, tasks and blocking calls belong to the server's:
-//! a connection is polled inside of its context, and so can change its thread between any two polls. What supervises
+//! Only the socket is registered with the thread's event loop. Timers and blocking calls belong to the server's:
+//! a connection is polled inside of its context, and so can change its thread between any two polls. Its tasks
+//! ([`crate::session::tasks`]) are polled and moved with it. What supervises
 //! the connection stays on the server's event loop, and works even if the thread hangs in a file system.
 
 mod session;
@@ -120,25 +121,51 @@ impl ThreadRegistry {
     /// Finds a place on a session thread for a connection of `user`. `None`: there may be no thread, or the system has
     /// none.
     fn place(self: &Arc<Self>, user: &UserName) -> Option<ThreadPlace> {
-        let mut table = self.table.lock();
         let is_stuck = |number| self.slots.is_stuck(number);
-        let thread = match table.choose(user, is_stuck)? {
-            Choice::Thread(thread) => thread,
-            Choice::New(number) => match self.start(number) {
-                Ok(thread) => table.add(number, thread),
-                Err(error) => {
-                    tracing::debug!(%error, "cannot start a session thread");
-                    table.share(user, is_stuck)?
-                }
-            },
+        let mut table = self.table.lock();
+        let number = match table.choose(user, is_stuck)? {
+            Choice::Thread(thread) => return Some(self.enter(&mut table, thread, user)),
+            Choice::New(number) => number,
         };
+        table.reserve(number, user);
+        // Starting a thread takes long, and other connections need the table meanwhile.
+        drop(table);
+        let started = self.start(number);
+        let mut table = self.table.lock();
+        match started {
+            Ok(thread) => {
+                table.add(number, Arc::clone(&thread));
+                Some(self.counted(thread, user))
+            }
+            Err(error) => {
+                tracing::debug!(%error, "cannot start a session thread");
+                table.cancel(number, user);
+                let thread = table.share(user, is_stuck)?;
+                Some(self.enter(&mut table, thread, user))
+            }
+        }
+    }
+
+    /// Counts a connection on a thread that others may use already.
+    fn enter(
+        self: &Arc<Self>,
+        table: &mut ThreadTable<Arc<SessionThread>>,
+        thread: Arc<SessionThread>,
+        user: &UserName,
+    ) -> ThreadPlace {
         table.enter(thread.number, user);
+        self.counted(thread, user)
+    }
+
+    /// Returns the place of a connection that the table has counted. The table is locked, so that
+    /// [`ThreadPlace::is_alone`] never misses one.
+    fn counted(self: &Arc<Self>, thread: Arc<SessionThread>, user: &UserName) -> ThreadPlace {
         thread.sessions.fetch_add(1, Ordering::Relaxed);
-        Some(ThreadPlace {
+        ThreadPlace {
             thread,
             user: user.clone(),
             shared: Arc::clone(self),
-        })
+        }
     }
 
     fn start(self: &Arc<Self>, number: usize) -> std::io::Result<Arc<SessionThread>> {

@@ -5,7 +5,7 @@
 //! enough for all users, each may have an equal part. Beyond that, the user's own sessions share their threads. This is
 //! the fairness between users, because the kernel is fair between threads.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use crate::domain::user::UserName;
 
@@ -20,13 +20,16 @@ const TIMES_IF_ONLY_USER: usize = 8;
 /// The session threads that exist, by their number. `T` is a thread.
 pub(super) struct ThreadTable<T> {
     threads: BTreeMap<usize, Entry<T>>,
+    /// The number of sessions on threads, by user. A user without any is not listed.
+    sessions: BTreeMap<UserName, usize>,
     capacity: usize,
     /// The limit for a user who is not the only one.
     each: usize,
 }
 
 struct Entry<T> {
-    thread: T,
+    /// `None` while the thread is being started.
+    thread: Option<T>,
     /// The users whose sessions the thread serves, with the number of each one's.
     users: BTreeMap<UserName, usize>,
 }
@@ -36,7 +39,7 @@ struct Entry<T> {
 pub(super) enum Choice<T> {
     /// A thread that has been started before.
     Thread(T),
-    /// A new thread, which is to have this number.
+    /// A new thread, which is to have this number. The number has to be reserved before the table is unlocked.
     New(usize),
 }
 
@@ -63,9 +66,10 @@ impl<T> Entry<T> {
 impl<T: Clone> ThreadTable<T> {
     /// A table without threads, for at most `capacity` of them.
     pub(super) fn new(capacity: usize, cores: usize) -> Self {
-        let each = (cores * FOR_EACH_CORE).max(AT_LEAST).min(capacity);
+        let each = cores.saturating_mul(FOR_EACH_CORE).max(AT_LEAST).min(capacity);
         Self {
             threads: BTreeMap::new(),
+            sessions: BTreeMap::new(),
             capacity,
             each,
         }
@@ -73,16 +77,13 @@ impl<T: Clone> ThreadTable<T> {
 
     /// The number of threads that a user may have now.
     fn limit(&self, user: &UserName) -> usize {
-        let others: BTreeSet<_> = self
-            .threads
-            .values()
-            .flat_map(|entry| entry.users.keys())
-            .filter(|other| *other != user)
-            .collect();
-        match others.len() {
-            0 => self
-                .each
-                .max((TIMES_IF_ONLY_USER * self.each).min(self.capacity / 2)),
+        let others = self.sessions.len() - usize::from(self.sessions.contains_key(user));
+        match others {
+            0 => self.each.max(
+                TIMES_IF_ONLY_USER
+                    .saturating_mul(self.each)
+                    .min(self.capacity / 2),
+            ),
             // Where there are few threads, each user has a part of them.
             others => (self.capacity / (others + 1)).clamp(1, self.each.max(1)),
         }
@@ -99,8 +100,9 @@ impl<T: Clone> ThreadTable<T> {
     /// for which `is_stuck` holds hang in a file system, and are left alone.
     pub(super) fn choose(&self, user: &UserName, is_stuck: impl Fn(usize) -> bool) -> Option<Choice<T>> {
         if self.count(user) < self.limit(user) {
-            if let Some(unused) = self.threads.values().find(|entry| entry.users.is_empty()) {
-                return Some(Choice::Thread(unused.thread.clone()));
+            let mut unused = self.threads.values().filter(|entry| entry.users.is_empty());
+            if let Some(thread) = unused.find_map(|entry| entry.thread.clone()) {
+                return Some(Choice::Thread(thread));
             }
             if let Some(number) = (0..self.capacity).find(|number| !self.threads.contains_key(number)) {
                 return Some(Choice::New(number));
@@ -110,9 +112,14 @@ impl<T: Clone> ThreadTable<T> {
     }
 
     /// Chooses the thread with the fewest sessions: among those that the user may keep, or among all if the user has
-    /// none.
+    /// none. A thread that is being started serves nobody yet.
     pub(super) fn share(&self, user: &UserName, is_stuck: impl Fn(usize) -> bool) -> Option<T> {
-        let well = || self.threads.iter().filter(|(number, _)| !is_stuck(**number));
+        let serves = |number, entry: &Entry<T>| entry.thread.is_some() && !is_stuck(number);
+        let well = || {
+            self.threads
+                .iter()
+                .filter(|(number, entry)| serves(**number, entry))
+        };
         let own = well()
             .filter(|(_, entry)| entry.is_only_of(user))
             .take(self.limit(user))
@@ -121,37 +128,46 @@ impl<T: Clone> ThreadTable<T> {
             0 => well().min_by_key(|(_, entry)| entry.sessions()),
             _ => own,
         };
-        chosen.map(|(_, entry)| entry.thread.clone())
+        chosen.and_then(|(_, entry)| entry.thread.clone())
     }
 
-    /// Adds a thread that was started, and returns it.
-    pub(super) fn add(&mut self, number: usize, thread: T) -> T {
-        let users = BTreeMap::new();
+    /// Reserves the number of a thread that is to be started, and counts its first session.
+    pub(super) fn reserve(&mut self, number: usize, user: &UserName) {
         let entry = Entry {
-            thread: thread.clone(),
-            users,
+            thread: None,
+            users: BTreeMap::new(),
         };
         self.threads.insert(number, entry);
-        thread
+        self.enter(number, user);
+    }
+
+    /// Adds the thread for which a number was reserved.
+    pub(super) fn add(&mut self, number: usize, thread: T) {
+        if let Some(entry) = self.threads.get_mut(&number) {
+            entry.thread = Some(thread);
+        }
+    }
+
+    /// Gives up a reserved number, because the thread could not be started.
+    pub(super) fn cancel(&mut self, number: usize, user: &UserName) {
+        self.leave(number, user);
+        self.threads.remove(&number);
     }
 
     /// Counts one more session of a user on a thread.
     pub(super) fn enter(&mut self, number: usize, user: &UserName) {
         if let Some(entry) = self.threads.get_mut(&number) {
-            *entry.users.entry(user.clone()).or_default() += 1;
+            increment(&mut entry.users, user);
+            increment(&mut self.sessions, user);
         }
     }
 
     /// Counts one session less of a user on a thread.
     pub(super) fn leave(&mut self, number: usize, user: &UserName) {
-        let Some(entry) = self.threads.get_mut(&number) else {
-            return;
-        };
-        if let Some(count) = entry.users.get_mut(user) {
-            *count -= 1;
-            if *count == 0 {
-                entry.users.remove(user);
-            }
+        if let Some(entry) = self.threads.get_mut(&number)
+            && decrement(&mut entry.users, user)
+        {
+            decrement(&mut self.sessions, user);
         }
     }
 
@@ -188,6 +204,22 @@ impl<T: Clone> ThreadTable<T> {
     }
 }
 
+fn increment(counts: &mut BTreeMap<UserName, usize>, user: &UserName) {
+    *counts.entry(user.clone()).or_default() += 1;
+}
+
+/// Subtracts one from a user's count, and removes it at 0. Returns whether there was a count.
+fn decrement(counts: &mut BTreeMap<UserName, usize>, user: &UserName) -> bool {
+    let Some(count) = counts.get_mut(user) else {
+        return false;
+    };
+    *count = count.saturating_sub(1);
+    if *count == 0 {
+        counts.remove(user);
+    }
+    true
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -198,12 +230,17 @@ mod tests {
 
     /// Places one more session, starting a thread if one is to be started. Returns the thread's number.
     fn place(table: &mut ThreadTable<usize>, user: &UserName) -> usize {
-        let number = match table.choose(user, |_| false).unwrap() {
-            Choice::Thread(number) => number,
-            Choice::New(number) => table.add(number, number),
-        };
-        table.enter(number, user);
-        number
+        match table.choose(user, |_| false).unwrap() {
+            Choice::Thread(number) => {
+                table.enter(number, user);
+                number
+            }
+            Choice::New(number) => {
+                table.reserve(number, user);
+                table.add(number, number);
+                number
+            }
+        }
     }
 
     #[test]
@@ -269,13 +306,76 @@ mod tests {
     }
 
     #[test]
+    fn a_thread_that_is_being_started_counts_and_serves_nobody() {
+        let mut table = ThreadTable::new(2, 1);
+        let (alice, bob) = (user("alice"), user("bob"));
+        assert_eq!(table.choose(&alice, |_| false), Some(Choice::New(0)));
+        table.reserve(0, &alice);
+        assert_eq!(
+            table.choose(&bob, |_| false),
+            Some(Choice::New(1)),
+            "its number is taken"
+        );
+        table.reserve(1, &bob);
+        assert_eq!(table.choose(&bob, |_| false), None, "it is counted");
+        assert_eq!(table.choose(&user("carol"), |_| false), None);
+        assert!(!table.retire(0));
+        table.add(1, 1);
+        assert_eq!(table.choose(&bob, |_| false), Some(Choice::Thread(1)));
+        // The system has no thread.
+        table.cancel(0, &alice);
+        assert_eq!(
+            table.choose(&alice, |_| false),
+            Some(Choice::New(0)),
+            "its number is free again"
+        );
+        table.leave(1, &bob);
+        assert!(table.retire(1));
+        assert!(table.threads.is_empty() && table.sessions.is_empty());
+    }
+
+    /// However connections come and go, a user has no more threads than the limit, and nothing stays counted.
+    #[test]
+    fn connecting_and_leaving_quickly_gains_nothing() {
+        let mut table = ThreadTable::new(64, 1);
+        let (alice, bob) = (user("alice"), user("bob"));
+        let of_bob = place(&mut table, &bob);
+        let mut places: Vec<usize> = Vec::new();
+        for round in 0..2_000usize {
+            // Three connections come, and two leave, the old and the new ones in turns; now and then all leave.
+            places.extend((0..3).map(|_| place(&mut table, &alice)));
+            for n in 0..2 {
+                let at = if (round + n) % 2 == 0 { 0 } else { places.len() - 1 };
+                table.leave(places.remove(at), &alice);
+            }
+            assert!(table.count(&alice) <= 8, "round {round}: {}", table.count(&alice));
+            assert!(table.threads.len() <= 9, "round {round}: {}", table.threads.len());
+            if round % 50 == 49 {
+                for number in places.drain(..) {
+                    table.leave(number, &alice);
+                }
+            }
+        }
+        for number in places {
+            table.leave(number, &alice);
+        }
+        assert_eq!(table.sessions.len(), 1, "only bob has a session");
+        table.leave(of_bob, &bob);
+        let numbers: Vec<_> = table.threads.keys().copied().collect();
+        assert!(numbers.into_iter().all(|number| table.retire(number)));
+        assert!(table.threads.is_empty() && table.sessions.is_empty());
+    }
+
+    #[test]
     fn limits_follow_the_cores_and_the_capacity() {
         let (alice, bob) = (user("alice"), user("bob"));
         for (cores, capacity, alone, beside) in [
+            (0, 512, 64, 8),
             (1, 512, 64, 8),
             (2, 512, 64, 8),
             (8, 512, 256, 32),
             (64, 512, 256, 256),
+            (usize::MAX, 512, 512, 256),
             (64, 3, 3, 1),
             (2, 13, 8, 6),
             (1, 1, 1, 1),
