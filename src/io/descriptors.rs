@@ -160,6 +160,24 @@ mod tests {
         assert!(usual.connections() > 100_000 && usual.unauthenticated > 60_000);
     }
 
+    /// The threads of sessions never take more descriptors than their share. Where there are very few, no session has one.
+    #[test]
+    fn session_threads_fit_into_any_limit() {
+        for (all, threads) in [
+            (0, 0),
+            (64, 0),
+            (256, 3),
+            (1024, 13),
+            (4096, 61),
+            (65_536, 512),
+            (1 << 31, 512),
+        ] {
+            let shares = DescriptorShares::of(all);
+            assert_eq!(shares.session_threads(), threads, "{all} descriptors");
+            assert!(threads * PER_THREAD <= shares.threads);
+        }
+    }
+
     #[test]
     fn a_spare_makes_room_once_and_again() {
         let mut spare = SpareDescriptor::new();

@@ -5,10 +5,19 @@ use tokio::runtime::Runtime;
 use crate::io::descriptors;
 use base::error::{Error, Result};
 
-/// Returns how many threads of the event loop may be inside a file system at once: twice the cores, since one thread
-/// that the kernel has suspended must not force the others to the slower path.
+/// The most threads of the event loop that may be inside a file system at once. Beyond that, more threads would not be
+/// faster, and each takes memory.
+const MOST_SLOTS: usize = 256;
+
+/// Returns how many threads of the event loop may be inside a file system at once.
 pub(super) fn slots() -> usize {
-    2 * std::thread::available_parallelism().map_or(1, usize::from)
+    slots_for(std::thread::available_parallelism().map_or(1, usize::from))
+}
+
+/// Returns that number for a machine with so many cores: twice as many, since one thread that the kernel has suspended
+/// must not force the others to the slower path.
+fn slots_for(cores: usize) -> usize {
+    cores.max(1).saturating_mul(2).min(MOST_SLOTS)
 }
 
 /// The most threads for work that may block. Each file system that hangs may occupy about 200 of them (in calls,
@@ -28,4 +37,24 @@ pub fn runtime() -> Result<Runtime> {
         .enable_all()
         .build()
         .map_err(|error| Error::new("cannot start the event loop").because(error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_small_and_a_large_machine_get_threads_that_suit_them() {
+        for (cores, slots) in [
+            (0, 2),
+            (1, 2),
+            (2, 4),
+            (64, 128),
+            (128, 256),
+            (1024, 256),
+            (usize::MAX, 256),
+        ] {
+            assert_eq!(slots_for(cores), slots, "{cores} cores");
+        }
+    }
 }
