@@ -29,7 +29,7 @@ use tokio::time::{Instant, sleep_until};
 
 pub use self::address::Source;
 pub use self::denial::{Denial, DenialReason};
-pub use self::login::{Attempt, Login, Review};
+pub use self::login::{Attempt, Login, OfferedKey, Review};
 pub use self::proofs::{Credential, Proofs, Revocation};
 pub use self::settings::{AuthSettings, Method};
 pub use self::sign_ins::SignInHistory;
@@ -161,13 +161,19 @@ impl Authenticator {
     ///
     /// An unknown user, a user without keys and a user with many keys look alike: the queries to the store are the same
     /// and cost the same. The difference that remains, some microseconds, is hidden by [`PROBE`].
-    pub async fn offered(&self, user: &str, peer: IpAddr, key: &PublicKey) -> Result<(), DenialReason> {
+    pub async fn offered(
+        &self,
+        user: &str,
+        peer: IpAddr,
+        key: &PublicKey,
+    ) -> Result<OfferedKey, DenialReason> {
         let answer_at = Instant::now() + PROBE;
         let attempt = Attempt {
             user,
             peer,
             credential: Credential::VerifiedKey(key),
             passed: Proofs::default(),
+            offered: None,
         };
         // A probe only asks: it creates no login, and nothing is counted.
         let name = UserName::stored(user).ok();
@@ -175,7 +181,9 @@ impl Authenticator {
         if checked.is_err() {
             sleep_until(answer_at).await;
         }
-        checked.map(drop)
+        let user = checked?;
+        let (name, data) = name.zip(key_data(key)).ok_or(DenialReason::UnknownUser)?;
+        Ok(OfferedKey { name, data, user })
     }
 
     /// Counts one failure for the address of a connection that offered keys and ended without a sign-in by key.
@@ -241,12 +249,16 @@ impl Authenticator {
         key: &PublicKey,
     ) -> Result<User, DenialReason> {
         let data = key_data(key).ok_or(DenialReason::UnknownKey)?;
+        let offered = attempt.offered.as_ref();
         let found = match name {
-            Some(name) => self
-                .store
-                .user_with_key(name, &data)
-                .await
-                .map_err(DenialReason::Store)?,
+            Some(name) => match offered.and_then(|offered| offered.record(name, &data)) {
+                Some(user) => Some(user),
+                None => self
+                    .store
+                    .user_with_key(name, &data)
+                    .await
+                    .map_err(DenialReason::Store)?,
+            },
             None => None,
         };
         let user = found.ok_or(DenialReason::UnknownUser)?;

@@ -104,6 +104,25 @@ pub struct Attempt<'a> {
     pub credential: Credential<'a>,
     /// The earlier proofs of this connection for the same user name.
     pub passed: Proofs,
+    /// What was read when the key was offered, if no record has changed since.
+    pub offered: Option<OfferedKey>,
+}
+
+/// A key that was offered and would be accepted with a valid signature. With it, the attempt that follows needs no second
+/// query of the store; everything else is checked again.
+#[derive(Debug, Clone)]
+pub struct OfferedKey {
+    pub(super) name: UserName,
+    /// The key in base64.
+    pub(super) data: String,
+    pub(super) user: User,
+}
+
+impl OfferedKey {
+    /// Returns the user's record, if it was read for this name and key.
+    pub(super) fn record(&self, name: &UserName, data: &str) -> Option<User> {
+        (self.name == *name && self.data == data).then(|| self.user.clone())
+    }
 }
 
 /// The result of a review of a session against its user's current record.

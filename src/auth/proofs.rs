@@ -22,7 +22,15 @@ pub enum Credential<'a> {
     VerifiedKey(&'a PublicKey),
 }
 
-impl Credential<'_> {
+impl<'a> Credential<'a> {
+    /// Returns the key, if the credential is one.
+    pub fn key(&self) -> Option<&'a PublicKey> {
+        match self {
+            Credential::VerifiedKey(key) => Some(key),
+            Credential::Password(_) => None,
+        }
+    }
+
     /// Returns the factor that the credential passes if it is right.
     pub(super) fn factor(&self) -> Factor {
         match self {

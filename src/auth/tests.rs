@@ -119,6 +119,7 @@ impl SignInFixture {
             peer: peer.parse().unwrap(),
             credential,
             passed: passed.clone(),
+            offered: None,
         };
         let outcome = self.auth.login(attempt).await;
         if let Err(Denial::Failed { answer_at, .. }) = &outcome {

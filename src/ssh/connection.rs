@@ -10,7 +10,9 @@ use russh::keys::{Algorithm, PublicKey};
 use russh::server::Auth;
 use tokio_util::sync::CancellationToken;
 
-use crate::auth::{self, Attempt, Credential, Denial, DenialReason, Login, Method, Proofs, Review};
+use crate::auth::{
+    self, Attempt, Credential, Denial, DenialReason, Login, Method, OfferedKey, Proofs, Review,
+};
 use crate::domain::event::Event;
 use crate::exec;
 use crate::mount::Mounted;
@@ -41,6 +43,8 @@ pub struct Connection {
     /// The methods by which this name has passed factors, for the log.
     pub(super) methods: BTreeSet<Method>,
     pub(super) key_offers: u32,
+    /// The last key that was offered and would be accepted.
+    pub(super) offered: Option<OfferedRecord>,
     /// The keys that were refused. They become an event only if the connection ends without a sign-in, or continues
     /// with another name.
     pub(super) refused_keys: Option<RefusedKeys>,
@@ -73,6 +77,13 @@ pub(super) struct SignedIn {
     pub(super) home: Option<Mounted>,
     /// The budget of all channels of the connection.
     pub(super) budget: Arc<ConnectionBudget>,
+}
+
+/// A key that was offered and would be accepted.
+pub(super) struct OfferedRecord {
+    pub(super) key: OfferedKey,
+    /// The revision of users' records that the decision was based on, or an earlier one.
+    pub(super) revision: u64,
 }
 
 /// What a channel is used for.
@@ -108,6 +119,7 @@ impl Connection {
             },
             methods: BTreeSet::new(),
             key_offers: 0,
+            offered: None,
             refused_keys: None,
             channels: HashMap::new(),
             logged: 0,
@@ -142,20 +154,19 @@ impl Connection {
             // russh allows only one sign-in for each connection.
             Phase::SignedIn(_) | Phase::NotRegistered(_) => return self.refuse(),
         };
-        let shown = match &credential {
-            Credential::VerifiedKey(key) => format!("{}: ", key_name(key)),
-            Credential::Password(_) => String::new(),
-        };
+        let key = credential.key();
         // The reply may be delayed, so send the replies that are already queued first.
         self.socket_handle.push();
+        // This must precede reading the record.
+        let revision = self.service.sessions.revision();
+        let offered = self.offered.take().filter(|offered| offered.revision == revision);
         let attempt = Attempt {
             user,
             peer: self.peer.ip(),
             credential,
             passed,
+            offered: offered.map(|offered| offered.key),
         };
-        // This must precede reading the record.
-        let revision = self.service.sessions.revision();
         let outcome = tokio::select! {
             biased;
             () = self.gone.cancelled() => {
@@ -190,7 +201,8 @@ impl Connection {
                 }
             }
             Err(Denial::Failed { reason, answer_at }) => {
-                self.denied(user, method, format!("{shown}{reason}"));
+                let shown = key.map(|key| format!("{}: ", key_name(key)));
+                self.denied(user, method, format!("{}{reason}", shown.unwrap_or_default()));
                 tokio::select! {
                     () = tokio::time::sleep_until(answer_at) => {}
                     () = self.gone.cancelled() => {}

@@ -19,7 +19,7 @@ use base::visible::sample;
 
 use super::admission::Step;
 use super::channels::{self, NO_SHELL};
-use super::connection::{ChannelUse, Connection, Phase};
+use super::connection::{ChannelUse, Connection, OfferedRecord, Phase};
 use super::senders::SessionSender;
 
 /// The most keys that one connection may offer: an agent with more is misconfigured, and each key costs a query of the
@@ -89,13 +89,18 @@ impl Handler for Connection {
         }
         self.report_refused_keys(Some(user));
         let known: &PublicKey = offer.public_key;
+        // This must precede reading the record.
+        let revision = self.service.sessions.revision();
         let outcome = tokio::select! {
             biased;
             () = self.gone.cancelled() => return Ok(self.refuse()),
             outcome = self.service.auth.offered(user, self.peer.ip(), known) => outcome,
         };
         match outcome {
-            Ok(()) => Ok(Auth::Accept),
+            Ok(key) => {
+                self.offered = Some(OfferedRecord { key, revision });
+                Ok(Auth::Accept)
+            }
             Err(reason) => {
                 self.key_refused(user, algorithm, Some(known), &reason.to_string());
                 Ok(self.refuse())

@@ -3,6 +3,7 @@
 use std::process::Output;
 
 use testkit::server::{TestServer, password};
+use testkit::ssh::{FAILURE, Message, SUCCESS, Ssh};
 use testkit::stock::By;
 
 const PASSWORD: By = By::Password("password");
@@ -263,4 +264,25 @@ fn sign_ins_and_refusals_are_in_the_audit_log() {
     let audit = server.audit();
     assert!(!audit.contains("new\nline"), "{audit}");
     assert!(!audit.contains("secret of alice") && !server.log().contains("secret of alice"));
+}
+
+/// What an operator changes between a client's question about a key and its signature is in force.
+#[test]
+fn a_change_between_an_offer_and_its_signature_counts() {
+    let server = TestServer::start(&["alice"]);
+    let key = server.key("alice");
+    let offered = || {
+        let mut ssh = Ssh::connect(server.port());
+        ssh.send(&Message::new(5).string("ssh-userauth"));
+        ssh.offer_key("alice", &key);
+        ssh
+    };
+    let mut unchanged = offered();
+    unchanged.sign("alice", &key);
+    unchanged.wait_for(SUCCESS);
+    let mut before = offered();
+    server.admin_ok(&["user", "disable", "alice"], "");
+    before.sign("alice", &key);
+    before.wait_for(FAILURE);
+    server.wait_for_audit("the user is disabled");
 }

@@ -21,8 +21,12 @@ pub const IGNORE: u8 = 2;
 pub const KEXINIT: u8 = 20;
 /// SSH_MSG_NEWKEYS: the new keys are used from the next packet on.
 pub const NEWKEYS: u8 = 21;
+/// SSH_MSG_USERAUTH_FAILURE: the attempt is refused.
+pub const FAILURE: u8 = 51;
 /// SSH_MSG_USERAUTH_SUCCESS: the user is signed in.
 pub const SUCCESS: u8 = 52;
+/// SSH_MSG_USERAUTH_PK_OK: a signature by the offered key would be accepted (RFC 4252, section 7).
+pub const KEY_ACCEPTED: u8 = 60;
 /// SSH_MSG_GLOBAL_REQUEST: a request about the connection.
 pub const GLOBAL_REQUEST: u8 = 80;
 /// SSH_MSG_CHANNEL_OPEN: asks to open a channel.
@@ -98,6 +102,26 @@ impl Ssh {
     }
 
     fn authenticate(&mut self, user: &str, key: &Path) {
+        self.sign(user, key);
+        self.wait_for(SUCCESS);
+    }
+
+    /// Asks whether a signature by this key would be accepted, and waits until the server says so.
+    pub fn offer_key(&mut self, user: &str, key: &Path) {
+        let key = load_secret_key(key, None).unwrap();
+        let request = Message::new(50)
+            .string(user)
+            .string("ssh-connection")
+            .string("publickey")
+            .byte(0)
+            .string("ssh-ed25519")
+            .string(key.public_key().to_bytes().unwrap());
+        self.send(&request);
+        self.wait_for(KEY_ACCEPTED);
+    }
+
+    /// Sends the signature of a sign-in by this key.
+    pub fn sign(&mut self, user: &str, key: &Path) {
         let key = load_secret_key(key, None).unwrap();
         let seed = key.key_data().ed25519().unwrap().private.to_bytes();
         let public = key.public_key().to_bytes().unwrap();
@@ -112,7 +136,6 @@ impl Ssh {
         let pair = Ed25519KeyPair::from_seed_unchecked(&seed).unwrap();
         let signature = Message(string(b"ssh-ed25519")).string(pair.sign(&signed).as_ref());
         self.send(&request.string(signature.0));
-        self.wait_for(SUCCESS);
     }
 
     /// Returns the client's KEXINIT. Sent alone, it begins a key exchange that never ends.

@@ -202,3 +202,43 @@ async fn a_session_ends_with_whatever_it_has_and_its_user_has_not() {
         "a store that cannot answer"
     );
 }
+
+/// The attempt after an accepted offer asks the store for nothing, and is judged as any other.
+#[tokio::test]
+async fn a_key_that_was_offered_is_not_looked_up_again() {
+    let f = SignInFixture::new().await;
+    f.add("tom", |u| u.allowed_from = vec!["192.0.2.0/24".parse().unwrap()])
+        .await;
+    let here: IpAddr = HERE.parse().unwrap();
+    let offered = f.auth.offered("tom", here, &key(KEY)).await.unwrap();
+    f.store.close().await;
+    let attempt = async |user: &str, peer: &str, text: &str| {
+        let key = key(text);
+        let attempt = Attempt {
+            user,
+            peer: peer.parse().unwrap(),
+            credential: Credential::VerifiedKey(&key),
+            passed: Proofs::default(),
+            offered: Some(offered.clone()),
+        };
+        f.auth.login(attempt).await
+    };
+    let login = attempt("tom", HERE, KEY).await.unwrap();
+    assert_eq!(login.user().as_str(), "tom");
+    let elsewhere = reason(attempt("tom", ELSEWHERE, KEY).await);
+    assert!(elsewhere.contains("address"), "{elsewhere}");
+    // For another user or key the store is asked, which is closed.
+    for (user, text) in [("calvin", KEY), ("tom", OTHER_KEY)] {
+        let refused = attempt(user, HERE, text).await;
+        assert!(
+            matches!(
+                &refused,
+                Err(Denial::Failed {
+                    reason: DenialReason::Store(_),
+                    ..
+                })
+            ),
+            "{refused:?}"
+        );
+    }
+}

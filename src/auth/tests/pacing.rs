@@ -184,6 +184,7 @@ async fn who_was_there_before_gets_in_at_once_also_after_a_restart() {
                 peer: HERE.parse().unwrap(),
                 credential: Credential::Password(&secret),
                 passed: Proofs::default(),
+                offered: None,
             };
             let within = tokio::time::timeout(Duration::from_secs(20), auth.login(attempt)).await;
             assert_eq!(matches!(within, Ok(Ok(_))), gets_in, "{user}");

@@ -121,6 +121,7 @@ pub(in crate::serve) async fn passing_guest(
         peer: "127.0.0.1".parse().unwrap(),
         credential: Credential::Password(&password),
         passed: crate::auth::Proofs::default(),
+        offered: None,
     };
     let newcomer = crate::session::NewSession {
         login: server.service.auth.login(attempt).await.unwrap(),
