@@ -1,7 +1,7 @@
 //! Commands that clients run (RFC 4254, section 6.5): the few that scripts, rclone, Cyberduck and scp need, and no
 //! shell.
 //!
-//! A command is a task: it reads what the client sends from an [`InputReader`], writes to a [`CommandOutput`], and
+//! A command is a task of its connection: it reads what the client sends from an [`InputReader`], writes to a [`CommandOutput`], and
 //! accesses the home through a [`HomeSession`]. It ends when it is done, when the connection is lost, or when its
 //! channel is closed; dropping [`RunningCommand`] ends it at the next point where it waits. Its open files are then
 //! closed on a thread that may block.
@@ -32,6 +32,7 @@ use crate::session::stream::input::{CommandInput, InputReader};
 use crate::session::stream::output::CommandOutput;
 use crate::session::stream::peer_window::PeerWindow;
 use crate::session::stream::{Disconnected, QueuedSender};
+use crate::session::tasks::TaskStarter;
 
 use base::glob::literal;
 use home_session::HomeSession;
@@ -66,6 +67,8 @@ pub struct CommandChannel {
     pub budget: Arc<ConnectionBudget>,
     /// The share of the user's descriptors that the command takes.
     pub descriptor: Descriptor,
+    /// Starts the task of the command.
+    pub tasks: TaskStarter,
 }
 
 impl RunningCommand {
@@ -76,6 +79,7 @@ impl RunningCommand {
             queued_sender,
             budget,
             descriptor,
+            tasks,
         } = channel;
         let input = CommandInput::new(&budget);
         let cancelled = home.gone.clone();
@@ -86,7 +90,7 @@ impl RunningCommand {
         let gone = cancelled.clone();
         let more = input.begin();
         // `RunningCommand` owns the task: cancelling ends it.
-        tokio::spawn(async move {
+        tasks.start(async move {
             let _held = descriptor;
             tokio::select! {
                 () = gone.cancelled() => {}

@@ -1,6 +1,6 @@
 //! The sessions of the server: which sessions exist ([`registry`]), which resources they may hold ([`budget`],
-//! [`memory`]), what a channel knows of its session ([`context`]), where their events go ([`events`]), and the two
-//! directions of one SSH channel ([`stream`]).
+//! [`memory`]), what a channel knows of its session ([`context`]), where their events go ([`events`]), the two
+//! directions of one SSH channel ([`stream`]), and the tasks of a connection ([`tasks`]).
 //!
 //! This module depends on none of SFTP, commands and the SSH library; they use it.
 
@@ -10,6 +10,7 @@ pub mod events;
 pub mod memory;
 pub mod registry;
 pub mod stream;
+pub mod tasks;
 
 pub use context::{Activity, ActivityGuard, BusyGuard, FileRecord, SessionContext};
 pub use registry::{

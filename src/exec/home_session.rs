@@ -135,8 +135,8 @@ impl HomeSession {
     ) -> Result<T> {
         self.context.event_backpressure.wait().await;
         yield_if_due().await;
-        if let Some(_permit) = self.io.enter() {
-            match call(&*self.storage, Wait::Never) {
+        if let Some(permit) = self.io.enter() {
+            match call(&*self.storage, Wait::with(&permit)) {
                 Err(Error::WouldBlock) => {}
                 done => return done,
             }

@@ -202,13 +202,11 @@ impl<'a> InlineBatch<'a> {
 
     /// Returns whether the next request may wait here.
     fn wait(&self) -> Wait {
-        if let Some(permit) = &self.permit {
-            permit.next_call();
-        }
-        match &self.permit {
-            Some(permit) if permit.is_alone() => Wait::Briefly,
-            _ => Wait::Never,
-        }
+        let Some(permit) = &self.permit else {
+            return Wait::Never;
+        };
+        permit.next_call();
+        Wait::with(permit)
     }
 
     /// Answers the waiting requests, as far as that is possible in this callback.

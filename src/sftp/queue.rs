@@ -23,6 +23,7 @@ use crate::session::stream::connection_budget::ConnectionBudget;
 use crate::session::stream::peer_window::PeerWindow;
 use crate::session::stream::receive_window::{PacketRoom, ReceiveWindow};
 use crate::session::stream::{Disconnected, QueuedSender, Stream};
+use crate::session::tasks::TaskStarter;
 use crate::storage::Wait;
 
 use super::backlog::WaitingRequest;
@@ -52,6 +53,7 @@ pub(super) struct ChannelQueue {
     pub(super) queued_sender: Arc<dyn QueuedSender>,
     pub(super) io: HomeIo,
     pub(super) cancelled: CancellationToken,
+    tasks: TaskStarter,
     /// Slows the channel down when the audit log cannot keep up with the user's events.
     pub(super) event_backpressure: Arc<EventBackpressure>,
 }
@@ -77,6 +79,8 @@ pub struct ChannelSetup {
     pub cancelled: CancellationToken,
     /// The budget of the connection's channels.
     pub budget: Arc<ConnectionBudget>,
+    /// Starts the tasks of the channel.
+    pub tasks: TaskStarter,
 }
 
 impl ChannelQueue {
@@ -86,6 +90,7 @@ impl ChannelQueue {
             queued_sender,
             cancelled,
             budget,
+            tasks,
         } = setup;
         let io = sftp.storage.scheduler().clone();
         let event_backpressure = Arc::clone(&sftp.context.session.event_backpressure);
@@ -102,6 +107,7 @@ impl ChannelQueue {
             queued_sender,
             io,
             cancelled,
+            tasks,
         })
     }
 
@@ -113,7 +119,7 @@ impl ChannelQueue {
     pub(super) fn give_to_task(self: &Arc<Self>, state: &mut ChannelState) {
         if let SessionOwner::Channel(sftp) = std::mem::replace(&mut state.owner, SessionOwner::Task) {
             // The channel owns the task: cancelling ends it, and it holds nothing that outlives it.
-            tokio::spawn(Arc::clone(self).work(sftp));
+            self.tasks.start(Arc::clone(self).work(sftp));
         }
     }
 
@@ -287,7 +293,7 @@ impl ChannelQueue {
         };
         let cancelled = self.cancelled.clone();
         // The channel owns the task.
-        tokio::spawn(async move {
+        self.tasks.start(async move {
             tokio::select! {
                 () = cancelled.cancelled() => {}
                 () = waiting => {}
@@ -302,7 +308,7 @@ impl ChannelQueue {
     async fn run(&self, held: &mut DeferredClose, request: WaitingRequest) -> Result<Bytes, TaskEnd> {
         self.state().pending.unpaid += request.size();
         let quick = match (self.io.enter(), &mut held.sftp) {
-            (Some(_permit), Some(sftp)) => execute(sftp, &request.next(), Wait::Never),
+            (Some(permit), Some(sftp)) => execute(sftp, &request.next(), Wait::with(&permit)),
             _ => Outcome::AskAgain,
         };
         if let Outcome::Reply(reply) = quick {
@@ -331,7 +337,7 @@ impl ChannelQueue {
         match outcome {
             Outcome::Reply(reply) => Ok(reply),
             Outcome::HashFirst(request) => Ok(request.answer().await),
-            // This outcome occurs only with `Wait::Never`.
+            // This outcome occurs only where a request may not wait.
             Outcome::AskAgain => Ok(Bytes::new()),
         }
     }

@@ -167,6 +167,7 @@ pub(super) async fn start_sftp(
         queued_sender: start.queued_sender,
         cancelled,
         budget: start.budget,
+        tasks: connection.tasks.clone(),
     };
     let mut sftp = SftpChannel::new(Sftp::new(start.home.storage, context), setup);
     session.channel_success(id)?;
@@ -222,6 +223,7 @@ pub(super) async fn run_command(
         peer_window: start.peer_window,
         queued_sender: start.queued_sender,
         budget: start.budget,
+        tasks: connection.tasks.clone(),
     };
     connection.channels.insert(
         id,

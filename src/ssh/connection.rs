@@ -17,6 +17,7 @@ use crate::domain::event::Event;
 use crate::exec;
 use crate::mount::Mounted;
 use crate::session::stream::connection_budget::ConnectionBudget;
+use crate::session::tasks::TaskStarter;
 use crate::session::{
     Activity, EndReport, EndRequest, NewSession, NotRegistered, Registration, session_limit,
 };
@@ -49,6 +50,7 @@ pub struct Connection {
     /// with another name.
     pub(super) refused_keys: Option<RefusedKeys>,
     pub(super) channels: HashMap<ChannelId, ChannelUse>,
+    pub(super) tasks: TaskStarter,
     /// The number of log lines that the peer has caused.
     logged: u32,
 }
@@ -102,6 +104,7 @@ impl Connection {
         peer: SocketAddr,
         socket_handle: ConnectionHandle,
         signals: ConnectionSignals,
+        tasks: TaskStarter,
     ) -> Self {
         Self {
             service,
@@ -122,6 +125,7 @@ impl Connection {
             offered: None,
             refused_keys: None,
             channels: HashMap::new(),
+            tasks,
             logged: 0,
         }
     }

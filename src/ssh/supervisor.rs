@@ -21,6 +21,7 @@ use russh::server::{Handle, prepare_stream};
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
+use crate::session::tasks::ConnectionTasks;
 use crate::session::{Activity, EndRequest};
 
 use super::admission::{AdmissionPermit, Step};
@@ -194,11 +195,13 @@ impl Supervisor<'_> {
             }
             () = self.stop.cancelled() => return None,
         }
+        let tasks = ConnectionTasks::new();
         let handler = Connection::new(
             Arc::clone(self.service),
             self.peer,
             self.socket_handle.clone(),
             self.signals.clone(),
+            tasks.starter(),
         );
         let started = tokio::select! {
             // A peer that was refused is counted, even if the server stops at the same moment.
@@ -219,6 +222,7 @@ impl Supervisor<'_> {
                 permit.progress.reach(Step::Greeted);
                 Some(MovableSession::start(
                     session,
+                    tasks,
                     self.socket_handle.clone(),
                     Arc::clone(&self.signals.end_report),
                     &self.service.threads,

@@ -5,6 +5,7 @@ use std::time::Duration;
 use parking_lot::{Mutex, MutexGuard};
 
 use super::{Error, Result};
+use crate::io::InlinePermit;
 
 /// How to open a file: the flags of SSH_FXP_OPEN.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -51,6 +52,14 @@ pub enum Wait {
 const BRIEFLY: Duration = Duration::from_millis(20);
 
 impl Wait {
+    /// Returns whether a call that is made with this permit may wait.
+    pub fn with(permit: &InlinePermit<'_>) -> Self {
+        match permit.is_alone() {
+            true => Self::Briefly,
+            false => Self::Never,
+        }
+    }
+
     /// Locks a mutex that other calls hold during system calls.
     ///
     /// # Errors

@@ -5,7 +5,8 @@ use testkit::random::noise;
 use testkit::raw::{RawSftp, Received};
 use testkit::replies::Reply;
 use testkit::server::TestServer;
-use testkit::{PATIENCE, wait_for};
+use testkit::stock::{By, run};
+use testkit::{PATIENCE, inspectable, wait_for};
 
 /// The names of the server's session threads.
 fn session_threads(server: &TestServer) -> Vec<String> {
@@ -125,4 +126,60 @@ fn stock_clients_move_files_over_session_threads() {
     assert!(!session_threads(&server).is_empty(), "the thread lingers");
     server.sftp_ok("alice", &format!("get there {}.back\n", local.display()));
     assert!(std::fs::read(server.path().join("local.back")).unwrap() == content);
+}
+
+/// What the server's session threads have read from and written to files, in bytes, from `/proc/PID/task/TID/io`.
+fn bytes_moved_by_session_threads(server: &TestServer) -> FileBytes {
+    let mut moved = FileBytes { read: 0, written: 0 };
+    for task in std::fs::read_dir(format!("/proc/{}/task", server.pid())).unwrap() {
+        let task = task.unwrap().path();
+        // A thread may have ended since the directory was read.
+        let file = |name| std::fs::read_to_string(task.join(name)).unwrap_or_default();
+        if !file("comm").starts_with("session-") {
+            continue;
+        }
+        for line in file("io").lines() {
+            match line.split_once(": ") {
+                Some(("rchar", bytes)) => moved.read += bytes.parse::<u64>().unwrap(),
+                Some(("wchar", bytes)) => moved.written += bytes.parse::<u64>().unwrap(),
+                _ => {}
+            }
+        }
+    }
+    moved
+}
+
+struct FileBytes {
+    read: u64,
+    written: u64,
+}
+
+/// The files of a command are read and written by the thread of its connection, as those of SFTP are, and not by the event
+/// loop that all connections share.
+#[test]
+fn scp_moves_files_on_a_session_thread() {
+    const SIZE: usize = 64 << 20;
+    let server = TestServer::start_with(&[inspectable()], &["alice"]);
+    let content = noise(SIZE, 3);
+    std::fs::write(server.path().join("local"), &content).unwrap();
+    let scp = |from: &str, to: &str| {
+        let mut command = server.client("scp", "alice", By::Key);
+        command.args(["-O", from, to]);
+        let output = run(command, "");
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{errors}");
+    };
+    scp("local", "alice@127.0.0.1:there");
+    let written = bytes_moved_by_session_threads(&server).written;
+    assert!(std::fs::read(server.home("alice").join("there")).unwrap() == content);
+    scp("alice@127.0.0.1:there", "back");
+    let read = bytes_moved_by_session_threads(&server).read;
+    assert!(std::fs::read(server.path().join("back")).unwrap() == content);
+    // A transfer begins on the event loop, and a call that would wait takes a thread of the blocking pool.
+    for moved in [written, read] {
+        assert!(
+            moved > SIZE as u64 / 2,
+            "written {written}, read {read} of {SIZE}"
+        );
+    }
 }

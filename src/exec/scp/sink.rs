@@ -306,7 +306,7 @@ impl ScpSink<'_, '_> {
             .call(move |_storage, wait| {
                 let now = file.stat()?;
                 if now.size != size {
-                    if wait == Wait::Never {
+                    if wait != Wait::Allowed {
                         // Cutting a large file may take long.
                         return Err(Error::WouldBlock);
                     }

@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 
 use crate::io::own_thread;
 use crate::session::EndReport;
+use crate::session::tasks::ConnectionTasks;
 use base::socket::ConnectionHandle;
 
 use super::{SessionThreads, ThreadPlace, ThreadRegistry};
@@ -58,6 +59,8 @@ impl Future for RunningConnection {
 /// A connection that can change its thread between two polls.
 pub struct MovableSession {
     session: BoxedSession,
+    /// What the connection has started. It goes with the connection.
+    tasks: ConnectionTasks,
     socket: ConnectionHandle,
     /// Is set once the user has signed in.
     signed_in: Arc<OnceLock<Arc<EndReport>>>,
@@ -87,6 +90,7 @@ impl MovableSession {
     /// connection stays where it is.
     pub fn start(
         session: UnspawnedSession<Connection>,
+        tasks: ConnectionTasks,
         socket: ConnectionHandle,
         signed_in: Arc<OnceLock<Arc<EndReport>>>,
         threads: &SessionThreads,
@@ -95,6 +99,7 @@ impl MovableSession {
         let (sender, ended) = oneshot::channel();
         let movable = Self {
             session,
+            tasks,
             recent: RecentTraffic::of(&socket),
             no_thread_until: None,
             socket,
@@ -106,6 +111,12 @@ impl MovableSession {
         RunningConnection { handle, ended }
     }
 
+    /// Polls the connection and its tasks.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Ended> {
+        let session = self.session.as_mut();
+        self.tasks.poll_with(cx, |cx| session.poll(cx))
+    }
+
     fn go_to_event_loop(mut self) {
         self.recent = RecentTraffic::of(&self.socket);
         let event_loop = self.shared.event_loop.clone();
@@ -115,7 +126,7 @@ impl MovableSession {
     /// Runs on the server's event loop until the connection ends or becomes active.
     async fn on_event_loop(mut self) {
         loop {
-            let departure = std::future::poll_fn(|cx| match self.session.as_mut().poll(cx) {
+            let departure = std::future::poll_fn(|cx| match self.poll(cx) {
                 Poll::Ready(ended) => Poll::Ready(Departure::Ended(ended)),
                 Poll::Pending if self.is_active() => Poll::Ready(Departure::Review),
                 Poll::Pending => Poll::Pending,
@@ -188,7 +199,7 @@ impl MovableSession {
             if review.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(Departure::Review);
             }
-            self.session.as_mut().poll(cx).map(Departure::Ended)
+            self.poll(cx).map(Departure::Ended)
         })
     }
 
@@ -224,6 +235,7 @@ impl Drop for MovableSession {
         // What the connection holds may need the event loop to be dropped: files are closed by a task.
         let _context = self.shared.event_loop.enter();
         self.session = Box::pin(std::future::pending());
+        self.tasks.end();
     }
 }
 
