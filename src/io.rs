@@ -300,7 +300,7 @@ impl SchedulerState {
             slots: Slots::new(slots),
             thread_slots: Slots::new(session_threads),
             filesystems: Mutex::default(),
-            cpu_slots: CpuSlots::new(std::thread::available_parallelism().map_or(1, usize::from)),
+            cpu_slots: CpuSlots::new(cpu_slots::cores()),
             watchdog: Mutex::default(),
             asleep: AtomicBool::new(false),
         }

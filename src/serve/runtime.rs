@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tokio::runtime::Runtime;
 
+use crate::io::cpu_slots::cores;
 use crate::io::descriptors;
 use base::error::{Error, Result};
 
@@ -14,10 +15,6 @@ const MOST_SLOTS: usize = 256;
 /// Returns how many threads of the event loop may be inside a file system at once.
 pub(super) fn slots() -> usize {
     slots_for(cores())
-}
-
-fn cores() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 fn arenas_for(cores: usize) -> usize {
