@@ -35,9 +35,11 @@ use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::domain::user::UserName;
 use crate::io::ThreadSlots;
+use crate::io::cpu_slots::cores;
 use crate::io::own_thread::OwnSlot;
 
 pub use session::{MovableSession, RunningConnection};
@@ -78,6 +80,13 @@ struct SessionThread {
     deserted: Notify,
 }
 
+/// Forgets a session thread when it is dropped, however the thread has ended.
+struct ThreadEnd {
+    thread: Arc<SessionThread>,
+    shared: Arc<ThreadRegistry>,
+    _alive: TaskTrackerToken,
+}
+
 /// The place of a connection on a session thread. Dropping it gives the place back.
 struct ThreadPlace {
     thread: Arc<SessionThread>,
@@ -88,12 +97,11 @@ struct ThreadPlace {
 impl SessionThreads {
     /// Creates the threads of a server that runs on `event_loop`: as many as there are `slots`, when they are needed.
     pub fn new(slots: ThreadSlots, event_loop: Handle) -> Self {
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let quit = CancellationToken::new();
         Self {
             shared: Arc::new(ThreadRegistry {
                 event_loop,
-                table: Mutex::new(ThreadTable::new(slots.capacity(), cores)),
+                table: Mutex::new(ThreadTable::new(slots.capacity(), cores())),
                 slots,
                 ended: Notify::new(),
                 alive: TaskTracker::new(),
@@ -178,8 +186,11 @@ impl ThreadRegistry {
             sessions: AtomicUsize::new(0),
             deserted: Notify::new(),
         });
-        let (shared, own) = (Arc::clone(self), Arc::clone(&thread));
-        let alive = self.alive.token();
+        let end = ThreadEnd {
+            thread: Arc::clone(&thread),
+            shared: Arc::clone(self),
+            _alive: self.alive.token(),
+        };
         // Without a thread the runtime is left here, to be dropped where that may not wait.
         let runtime = Arc::new(Mutex::new(Some(runtime)));
         let handed_over = Arc::clone(&runtime);
@@ -187,12 +198,12 @@ impl ThreadRegistry {
             .name(format!("session-{number}"))
             .stack_size(STACK)
             .spawn(move || {
+                // The runtime ends before the thread is forgotten, and with it all connections that are left.
+                let end = end;
                 let runtime = handed_over.lock().take();
                 if let Some(runtime) = runtime {
-                    runtime.block_on(shared.serve(&own));
+                    runtime.block_on(end.shared.serve(&end.thread));
                 }
-                shared.ended.notify_one();
-                drop(alive);
             });
         if let Err(error) = started {
             if let Some(runtime) = runtime.lock().take() {
@@ -247,6 +258,14 @@ impl ThreadPlace {
             Improvement::OwnThread => place.is_alone(),
         };
         is_better.then_some(place)
+    }
+}
+
+impl Drop for ThreadEnd {
+    fn drop(&mut self) {
+        let is_it = |thread: &Arc<SessionThread>| Arc::ptr_eq(thread, &self.thread);
+        self.shared.table.lock().lost(self.thread.number, is_it);
+        self.shared.ended.notify_one();
     }
 }
 
