@@ -38,6 +38,49 @@ impl std::fmt::Debug for Curve25519Kex {
     }
 }
 
+/// The server's part of an agreement on a secret: its public key for this exchange, and the secret.
+pub(super) struct ServerAgreement {
+    pub(super) public: MontgomeryPoint,
+    pub(super) shared: MontgomeryPoint,
+}
+
+impl ServerAgreement {
+    /// Agrees with the owner of a public key. Fails if that is a low-order point, with which every secret is zero.
+    #[cfg(feature = "aws-lc-rs")]
+    pub(super) fn with(client_pubkey: &MontgomeryPoint) -> Result<Self, crate::Error> {
+        use aws_lc_rs::agreement::{agree, PrivateKey, UnparsedPublicKey, X25519};
+
+        let point = |bytes: &[u8]| {
+            let bytes = <[u8; 32]>::try_from(bytes).map_err(|_| crate::Error::Kex)?;
+            Ok(MontgomeryPoint(bytes))
+        };
+        let secret = rand::random::<[u8; 32]>();
+        let secret =
+            PrivateKey::from_private_key(&X25519, &secret).map_err(|_| crate::Error::Kex)?;
+        let public = secret.compute_public_key().map_err(|_| crate::Error::Kex)?;
+        let theirs = UnparsedPublicKey::new(&X25519, client_pubkey.0);
+        Ok(Self {
+            public: point(public.as_ref())?,
+            shared: agree(&secret, theirs, crate::Error::Kex, point)?,
+        })
+    }
+
+    /// Agrees with the owner of a public key. Fails if that is a low-order point, with which every secret is zero.
+    #[cfg(not(feature = "aws-lc-rs"))]
+    pub(super) fn with(client_pubkey: &MontgomeryPoint) -> Result<Self, crate::Error> {
+        let secret = rand::random::<[u8; 32]>();
+        let shared = client_pubkey.mul_clamped(secret);
+        if shared.0 == [0u8; 32] {
+            debug!("client sent a low-order curve25519 pubkey");
+            return Err(crate::Error::Kex);
+        }
+        Ok(Self {
+            public: MontgomeryPoint::mul_base_clamped(secret),
+            shared,
+        })
+    }
+}
+
 // We used to support curve "NIST P-256" here, but the security of
 // that curve is controversial, see
 // http://safecurves.cr.yp.to/rigid.html
@@ -72,21 +115,14 @@ impl KexAlgorithmImplementor for Curve25519Kex {
             pubkey
         };
 
-        let server_secret = rand::random::<[u8; 32]>();
-        let server_pubkey = MontgomeryPoint::mul_base_clamped(server_secret);
+        let agreed = ServerAgreement::with(&client_pubkey)?;
 
         // fill exchange.
         exchange.server_ephemeral.clear();
         exchange
             .server_ephemeral
-            .extend_from_slice(&server_pubkey.0);
-        let shared = client_pubkey.mul_clamped(server_secret);
-        if shared.0 == [0u8; 32] {
-            // Non-contributory: the client sent a low-order point.
-            debug!("client sent a low-order curve25519 pubkey");
-            return Err(crate::Error::Kex);
-        }
-        self.shared_secret = Some(shared);
+            .extend_from_slice(&agreed.public.0);
+        self.shared_secret = Some(agreed.shared);
         Ok(())
     }
 
@@ -228,7 +264,13 @@ mod tests {
             shared_secret: None,
         };
         let mut exchange = Exchange::new(b"client", b"server");
-        let peer = MontgomeryPoint::mul_base_clamped(rand::random::<[u8; 32]>());
+        let peer_secret = rand::random::<[u8; 32]>();
+        let peer = MontgomeryPoint::mul_base_clamped(peer_secret);
         kex.server_dh(&mut exchange, &kex_ecdh_init(peer.0)).unwrap();
+
+        let mut server = MontgomeryPoint([0; 32]);
+        server.0.copy_from_slice(&exchange.server_ephemeral);
+        let shared = server.mul_clamped(peer_secret);
+        assert_eq!(kex.shared_secret.unwrap().0, shared.0);
     }
 }

@@ -9,6 +9,7 @@ use ml_kem::{
 use sha2::Digest;
 use ssh_encoding::{Encode, Writer};
 
+use super::curve25519::ServerAgreement;
 use super::{compute_keys, KexAlgorithm, KexAlgorithmImplementor, KexType, SharedSecret};
 use crate::mac;
 use crate::session::Exchange;
@@ -91,23 +92,18 @@ impl KexAlgorithmImplementor for MlKem768X25519Kex {
 
         let (s_ct2, k_pq_shared_secret) = c_pk2.encapsulate_with_rng(&mut rand::rng());
 
-        let s_secret = rand::random::<[u8; 32]>();
-        let s_pk1 = MontgomeryPoint::mul_base_clamped(s_secret);
-
-        let k_cl = c_pk1.mul_clamped(s_secret);
-        if k_cl.0 == [0u8; 32] {
-            debug!("client sent a low-order curve25519 pubkey");
-            return Err(Error::Kex);
-        }
+        let agreed = ServerAgreement::with(&c_pk1)?;
 
         exchange.server_ephemeral.clear();
         exchange
             .server_ephemeral
             .extend_from_slice(s_ct2.as_slice());
-        exchange.server_ephemeral.extend_from_slice(&s_pk1.0);
+        exchange
+            .server_ephemeral
+            .extend_from_slice(&agreed.public.0);
 
         self.k_pq = Some(k_pq_shared_secret);
-        self.k_cl = Some(k_cl);
+        self.k_cl = Some(agreed.shared);
 
         Ok(())
     }
