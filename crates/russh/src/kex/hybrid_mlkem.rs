@@ -3,8 +3,8 @@ use curve25519_dalek::montgomery::MontgomeryPoint;
 use log::debug;
 use ml_kem::Kem;
 use ml_kem::{
-    kem::{Decapsulate, DecapsulationKey, Encapsulate, EncapsulationKey},
-    KeyExport, MlKem768, TryKeyInit,
+    kem::{Decapsulate, DecapsulationKey},
+    KeyExport, MlKem768,
 };
 use sha2::Digest;
 use ssh_encoding::{Encode, Writer};
@@ -19,7 +19,6 @@ const MLKEM768_PUBLIC_KEY_SIZE: usize = 1184;
 const MLKEM768_CIPHERTEXT_SIZE: usize = 1088;
 const X25519_PUBLIC_KEY_SIZE: usize = 32;
 
-type MlKem768PublicKey = EncapsulationKey<MlKem768>;
 type MlKem768PrivateKey = DecapsulationKey<MlKem768>;
 type MlKem768Ciphertext = ml_kem::Ciphertext<MlKem768>;
 
@@ -54,6 +53,42 @@ impl std::fmt::Debug for MlKem768X25519Kex {
     }
 }
 
+/// A secret, and what tells it to the owner of an ML-KEM-768 key.
+struct Encapsulated {
+    ciphertext: Vec<u8>,
+    secret: ml_kem::SharedKey,
+}
+
+impl Encapsulated {
+    /// Fails if the key is not a valid one (FIPS 203, section 7.2).
+    #[cfg(feature = "aws-lc-rs")]
+    fn for_key(public_key: &[u8]) -> Result<Self, Error> {
+        use aws_lc_rs::kem::{EncapsulationKey, ML_KEM_768};
+
+        let key = EncapsulationKey::new(&ML_KEM_768, public_key).map_err(|_| Error::Kex)?;
+        let (ciphertext, secret) = key.encapsulate().map_err(|_| Error::Kex)?;
+        Ok(Self {
+            ciphertext: ciphertext.as_ref().to_vec(),
+            secret: ml_kem::SharedKey::try_from(secret.as_ref()).map_err(|_| Error::Kex)?,
+        })
+    }
+
+    /// Fails if the key is not a valid one (FIPS 203, section 7.2).
+    #[cfg(not(feature = "aws-lc-rs"))]
+    fn for_key(public_key: &[u8]) -> Result<Self, Error> {
+        use ml_kem::kem::{Encapsulate, EncapsulationKey};
+        use ml_kem::TryKeyInit;
+
+        let key =
+            EncapsulationKey::<MlKem768>::new_from_slice(public_key).map_err(|_| Error::Kex)?;
+        let (ciphertext, secret) = key.encapsulate_with_rng(&mut rand::rng());
+        Ok(Self {
+            ciphertext: ciphertext.to_vec(),
+            secret,
+        })
+    }
+}
+
 impl KexAlgorithmImplementor for MlKem768X25519Kex {
     fn skip_exchange(&self) -> bool {
         false
@@ -85,24 +120,22 @@ impl KexAlgorithmImplementor for MlKem768X25519Kex {
         #[allow(clippy::indexing_slicing)]
         let c_pk1_bytes = &c_init[MLKEM768_PUBLIC_KEY_SIZE..];
 
-        let c_pk2 = MlKem768PublicKey::new_from_slice(c_pk2_bytes).map_err(|_| Error::Kex)?;
+        let encapsulated = Encapsulated::for_key(c_pk2_bytes)?;
 
         let mut c_pk1 = MontgomeryPoint([0; 32]);
         c_pk1.0.copy_from_slice(c_pk1_bytes);
-
-        let (s_ct2, k_pq_shared_secret) = c_pk2.encapsulate_with_rng(&mut rand::rng());
 
         let agreed = ServerAgreement::with(&c_pk1)?;
 
         exchange.server_ephemeral.clear();
         exchange
             .server_ephemeral
-            .extend_from_slice(s_ct2.as_slice());
+            .extend_from_slice(&encapsulated.ciphertext);
         exchange
             .server_ephemeral
             .extend_from_slice(&agreed.public.0);
 
-        self.k_pq = Some(k_pq_shared_secret);
+        self.k_pq = Some(encapsulated.secret);
         self.k_cl = Some(agreed.shared);
 
         Ok(())
@@ -407,6 +440,40 @@ mod tests {
         let result = server_kex.server_dh(&mut exchange, &invalid_init);
 
         assert!(result.is_err(), "Should reject invalid C_INIT length");
+    }
+
+    /// A coefficient of the key must be less than 3329, and a shared X25519 secret must not be zero.
+    #[test]
+    fn server_dh_refuses_keys_that_are_not_valid() {
+        let init = |change: &dyn Fn(&mut [u8])| {
+            let mut client_kex = MlKem768X25519Kex {
+                mlkem_secret: None,
+                x25519_secret: None,
+                k_pq: None,
+                k_cl: None,
+            };
+            let mut keys = Vec::new();
+            client_kex.client_dh(&mut keys, &mut Vec::new()).unwrap();
+            change(&mut keys);
+            let mut message = Vec::new();
+            msg::KEX_HYBRID_INIT.encode(&mut message).unwrap();
+            keys.encode(&mut message).unwrap();
+            message
+        };
+        let accepts = |message: &[u8]| {
+            let mut server_kex = MlKem768X25519Kex {
+                mlkem_secret: None,
+                x25519_secret: None,
+                k_pq: None,
+                k_cl: None,
+            };
+            server_kex
+                .server_dh(&mut Exchange::default(), message)
+                .is_ok()
+        };
+        assert!(accepts(&init(&|_| {})));
+        assert!(!accepts(&init(&|keys| keys[..3].fill(0xff))));
+        assert!(!accepts(&init(&|keys| keys[MLKEM768_PUBLIC_KEY_SIZE..].fill(0))));
     }
 
     #[test]
