@@ -11,6 +11,7 @@
 //! the [`progress_hub`].
 
 mod attempt;
+mod breaks;
 mod conflict_question;
 mod context;
 mod decide;
@@ -42,10 +43,12 @@ mod temporary_names;
 mod upload;
 mod write_pump;
 
+pub use breaks::{Breaks, ProgressAtBreak};
 pub use context::TransferContext;
 pub use engine::Engine;
 pub use job::{Direction, Job, SMALL_BYTES, endings};
 pub use outcome::{Outcome, Proof};
+pub use part_file::with_ending;
 pub use settings::{HashChoice, Settings, Verify};
 pub use summary::Summary;
-pub use temporary_names::TEMPORARY_ENDING;
+pub use temporary_names::{TEMPORARY_ENDING, temporary_name};

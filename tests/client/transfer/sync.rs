@@ -84,7 +84,6 @@ fn make_tree(top: &Path) {
 
 /// The connection breaks while directories are listed, files are transferred and names are deleted.
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "after breaks some files count as failed, and a second run completes them: not yet understood"]
 async fn a_sync_goes_on_after_each_break() {
     for direction in [Direction::Up, Direction::Down] {
         let (server, proxy, client) = behind_proxy(&[]).await;
@@ -96,7 +95,7 @@ async fn a_sync_goes_on_after_each_break() {
         make_tree(&source);
         std::fs::create_dir(&target).unwrap();
         std::fs::write(target.join("extra"), "x").unwrap();
-        let cuts = (1..15).map(|number| number * 1_000_000);
+        let cuts = (1..29).map(|number| number * 450_000);
         proxy
             .direction_state(direction)
             .cuts

@@ -3,9 +3,9 @@
 //! **Invariant:** on this machine, a link points to something in the directory that is fetched. Otherwise a server could
 //! send a link to `/home/alice/.ssh`, and with the next transfer a file that is written through it.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::io;
-use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,14 +15,14 @@ use tokio::task::JoinSet;
 
 use crate::link::{self, ConnectionLost, Link, RemoteError};
 use crate::plan::Policy;
-use crate::transfer::{Direction, Engine, Summary, TEMPORARY_ENDING, endings};
+use crate::transfer::{
+    Breaks, Direction, Engine, ProgressAtBreak, Summary, endings, temporary_name, with_ending,
+};
 use base::error::Clause;
 use base::visible::printable;
 
 /// How many links are copied at once: each costs some round trips, which they share.
 const AT_ONCE: usize = 64;
-/// How many connections may break while one link is copied.
-const ATTEMPTS: usize = 5;
 
 /// What is done with symbolic links.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -163,9 +163,9 @@ impl FoundLink {
     /// Copies the link, on as many connections as it takes.
     async fn copy(&self, engine: &Engine) -> Result<CopiedLink, LinkError> {
         let policy = engine.context.settings.conflicts;
-        let mut attempt = 0;
+        let hub = &engine.context.hub;
+        let mut breaks = Breaks::new(hub.done());
         loop {
-            attempt += 1;
             let link = engine.context.link().await;
             let link = link.map_err(|failed| LinkError::Remote("make the link", failed))?;
             let copied = match self.direction {
@@ -173,8 +173,19 @@ impl FoundLink {
                 Direction::Down => self.copy_down(&link, policy).await,
             };
             match copied {
-                Err(LinkError::ConnectionLost(_)) if attempt < ATTEMPTS => {}
-                copied => return copied,
+                Err(LinkError::ConnectionLost(lost)) => {
+                    let reached = ProgressAtBreak {
+                        run: hub.done(),
+                        file: 0,
+                    };
+                    if !breaks.allow_another(reached) {
+                        return Err(LinkError::ConnectionLost(lost));
+                    }
+                }
+                copied => {
+                    hub.operation_ended();
+                    return copied;
+                }
             }
         }
     }
@@ -246,7 +257,7 @@ impl FoundLink {
             Policy::Skip => Ok(CopiedLink::Skipped),
             Policy::Overwrite if there.is_dir() => Err(LinkError::Directory),
             Policy::Overwrite => {
-                let temporary = with_ending(path, TEMPORARY_ENDING);
+                let temporary = OsString::from_vec(temporary_name(path.as_os_str().as_bytes()));
                 // It may be there from an earlier run.
                 let _ = std::fs::remove_file(&temporary);
                 symlink(target, &temporary).map_err(&make)?;
@@ -267,19 +278,13 @@ impl FoundLink {
     }
 }
 
-fn with_ending(path: &Path, ending: &str) -> PathBuf {
-    let mut path = path.as_os_str().to_owned();
-    path.push(ending);
-    path.into()
-}
-
 /// Makes a link in the place of a file or another link.
 async fn replace_remote(link: &Link, target: &[u8], path: &[u8]) -> Result<(), RemoteError> {
     if !link.channel.offers(Extension::PosixRename) {
         link.remove(path).await?;
         return link::symlink(link, target, path).await;
     }
-    let temporary = [path, TEMPORARY_ENDING.as_bytes()].concat();
+    let temporary = temporary_name(path);
     // It may be there from an earlier run.
     if let Err(RemoteError::ConnectionLost(lost)) = link.remove(&temporary).await {
         return Err(lost.into());

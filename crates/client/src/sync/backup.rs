@@ -33,7 +33,7 @@ impl Backups {
         self.make(target, parent(&place)).await.map_err(failed)?;
         let mut free = place.clone();
         for number in 1..MAX_NAMES {
-            if !target.exists(&free).await {
+            if !target.exists(&free).await.map_err(failed)? {
                 return target.rename(path, &free).await.map_err(failed);
             }
             free = [&place, format!(".{number}").as_bytes()].concat();

@@ -11,7 +11,7 @@ use super::backup::Backups;
 use super::target::TargetTree;
 use crate::transfer::error::TransferError;
 use crate::transfer::progress_hub::{FileProgress, ProgressObserver};
-use crate::transfer::{Direction, Job, Outcome, TEMPORARY_ENDING};
+use crate::transfer::{Direction, Job, Outcome, temporary_name};
 
 /// How many files are finished at once.
 const AT_ONCE: usize = 64;
@@ -96,7 +96,7 @@ impl Finish {
     /// Finishes a file.
     async fn run(&self, target: &TargetTree, backups: Option<&Backups>) -> Result<(), String> {
         let arrived = match self.temporary {
-            true => [&self.path, TEMPORARY_ENDING.as_bytes()].concat(),
+            true => temporary_name(&self.path),
             false => self.path.clone(),
         };
         if self.attrs != Attributes::default() {

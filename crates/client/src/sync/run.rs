@@ -16,7 +16,7 @@ use super::report::{Step, SyncReport, reason_of};
 use super::target::TargetTree;
 use crate::names::{join, parent};
 use crate::plan::ExistingEntry;
-use crate::transfer::{Direction, Engine, Job, Summary, TEMPORARY_ENDING};
+use crate::transfer::{Direction, Engine, Job, Summary, temporary_name};
 use base::error::{Error, Result};
 
 /// The type of a regular file in a mode.
@@ -134,7 +134,13 @@ impl SyncRun<'_> {
         let Some(wanted) = first.modified.filter(|_| self.is_whole()) else {
             return Ok(());
         };
-        let found = self.finisher.target.modified(&first.path).await;
+        let found = match self.finisher.target.modified(&first.path).await {
+            Ok(found) => found,
+            Err(why) => {
+                self.fail(&first.path, &format!("cannot look at its times: {why}"));
+                return Ok(());
+            }
+        };
         let kept = self.options.rules.same_time(Some(wanted), found);
         self.keeps_times = Some(kept);
         match (kept, self.options.rules.update) {
@@ -189,22 +195,8 @@ impl SyncRun<'_> {
             }
         };
         let (summary, ()) = tokio::join!(running, finishing);
-        self.add(&summary);
+        self.summary.add(summary);
         self.finished().await;
-    }
-
-    fn add(&mut self, more: &Summary) {
-        let all = &mut self.summary;
-        all.sent += more.sent;
-        all.proven += more.proven;
-        all.sized += more.sized;
-        all.same += more.same;
-        all.skipped += more.skipped;
-        all.links += more.links;
-        all.left_out += more.left_out;
-        all.failed += more.failed;
-        all.differ += more.differ;
-        all.stopped |= more.stopped;
     }
 
     /// Waits until all files that have arrived are finished.
@@ -227,8 +219,10 @@ impl SyncRun<'_> {
         let existing = action.target.map(|target| target.kind);
         let backed_up = self.options.backup_dir.is_some() && existing.is_some();
         let temporary = backed_up || existing == Some(EntryKind::Link);
-        let ending = if temporary { TEMPORARY_ENDING } else { "" };
-        let arriving = [&source.path, ending.as_bytes()].concat();
+        let arriving = match temporary {
+            true => temporary_name(&source.path),
+            false => source.path.to_vec(),
+        };
         let (local, remote) = match self.trees.direction {
             Direction::Up => (&source.path[..], &arriving[..]),
             Direction::Down => (&arriving[..], &source.path[..]),

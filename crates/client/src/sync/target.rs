@@ -18,11 +18,9 @@ use super::entry::{EntryKind, TreeEntry};
 use super::list::below;
 use crate::link::{Link, RemoteError};
 use crate::names::join;
-use crate::transfer::Engine;
+use crate::transfer::{Breaks, Engine, ProgressAtBreak};
 use base::error::Clause;
 
-/// How many connections may break under one operation.
-const ATTEMPTS: usize = 5;
 /// How many operations are under way at once.
 const AT_ONCE: usize = 64;
 
@@ -42,11 +40,14 @@ enum RemoteWork<'a> {
     RemoveDirectory(&'a [u8]),
     Set(&'a [u8], &'a Attributes),
     Rename(&'a [u8], &'a [u8]),
+    Look(&'a [u8]),
 }
 
 impl RemoteWork<'_> {
-    async fn run(&self, link: &Link) -> Result<(), RemoteError> {
-        match self {
+    /// Does the work, and returns the attributes of a name that was looked at, if it is there. `again`: the connection
+    /// broke at an earlier attempt, which may have been carried out.
+    async fn run(&self, link: &Link, again: bool) -> Result<Option<Attributes>, RemoteError> {
+        let done = match self {
             Self::Make(path) => match link.mkdir(path).await {
                 Err(failed @ RemoteError::Refused { .. }) => match link.lstat(path).await {
                     Ok(attrs) if attrs.is_directory() == Some(true) => Ok(()),
@@ -57,8 +58,24 @@ impl RemoteWork<'_> {
             Self::Remove(path) => missing_is_done(link.remove(path).await),
             Self::RemoveDirectory(path) => missing_is_done(link.rmdir(path).await),
             Self::Set(path, attrs) => link.set(path, attrs).await,
-            Self::Rename(from, to) => link.rename(from, to).await,
-        }
+            Self::Rename(from, to) => match link.rename(from, to).await {
+                Err(failed @ RemoteError::Refused { .. }) if again => {
+                    let renamed = look(link, from).await?.is_none() && look(link, to).await?.is_some();
+                    if renamed { Ok(()) } else { Err(failed) }
+                }
+                renamed => renamed,
+            },
+            Self::Look(path) => return look(link, path).await,
+        };
+        done.map(|()| None)
+    }
+}
+
+/// The attributes of a name, which is not followed if it is a link. `None`: nothing has the name.
+async fn look(link: &Link, path: &[u8]) -> Result<Option<Attributes>, RemoteError> {
+    match link.lstat(path).await {
+        Err(failed) if failed.is_missing() => Ok(None),
+        looked => looked.map(Some),
     }
 }
 
@@ -69,16 +86,33 @@ fn missing_is_done(result: Result<(), RemoteError>) -> Result<(), RemoteError> {
     }
 }
 
-async fn on_server(engine: &Engine, work: RemoteWork<'_>) -> Result<(), String> {
-    let mut result = Ok(());
-    for _ in 0..ATTEMPTS {
-        let link = engine.context.link().await.map_err(|failed| failed.to_string())?;
-        result = work.run(&link).await;
+/// Does work on the server, on as many connections as it takes.
+async fn on_server(engine: &Engine, work: RemoteWork<'_>) -> Result<Option<Attributes>, RemoteError> {
+    let hub = &engine.context.hub;
+    let mut breaks = Breaks::new(hub.done());
+    let mut again = false;
+    loop {
+        let link = engine.context.link().await?;
+        let result = work.run(&link, again).await;
         if !matches!(result, Err(RemoteError::ConnectionLost(_))) {
-            break;
+            hub.operation_ended();
+            return result;
         }
+        let reached = ProgressAtBreak {
+            run: hub.done(),
+            file: 0,
+        };
+        if !breaks.allow_another(reached) {
+            return result;
+        }
+        again = true;
     }
-    result.map_err(|failed| failed.to_string())
+}
+
+/// Changes something on the server, on as many connections as it takes.
+async fn change(engine: &Engine, work: RemoteWork<'_>) -> Result<(), String> {
+    let changed = on_server(engine, work).await;
+    changed.map(|_| ()).map_err(|failed| failed.to_string())
 }
 
 fn words(result: io::Result<()>) -> Result<(), String> {
@@ -131,7 +165,7 @@ impl TargetTree {
                     made => made,
                 })
             }
-            Self::Remote(engine, top) => on_server(engine, RemoteWork::Make(&join(top, path))).await,
+            Self::Remote(engine, top) => change(engine, RemoteWork::Make(&join(top, path))).await,
         }
     }
 
@@ -156,7 +190,7 @@ impl TargetTree {
                     true => RemoteWork::RemoveDirectory(&path),
                     false => RemoteWork::Remove(&path),
                 };
-                on_server(engine, work).await
+                change(engine, work).await
             }
         }
     }
@@ -165,7 +199,7 @@ impl TargetTree {
     pub(super) async fn set(&self, path: &[u8], attrs: &Attributes) -> Result<(), String> {
         match self {
             Self::Local(top) => words(set_local(&below(top, path), attrs)),
-            Self::Remote(engine, top) => on_server(engine, RemoteWork::Set(&join(top, path), attrs)).await,
+            Self::Remote(engine, top) => change(engine, RemoteWork::Set(&join(top, path), attrs)).await,
         }
     }
 
@@ -175,34 +209,49 @@ impl TargetTree {
             Self::Local(top) => words(std::fs::rename(below(top, from), below(top, to))),
             Self::Remote(engine, top) => {
                 let (from, to) = (join(top, from), join(top, to));
-                on_server(engine, RemoteWork::Rename(&from, &to)).await
+                change(engine, RemoteWork::Rename(&from, &to)).await
             }
         }
     }
 
     /// Whether something has the name.
-    pub(super) async fn exists(&self, path: &[u8]) -> bool {
+    ///
+    /// # Errors
+    /// When that cannot be found out. Then the name must not be taken for free.
+    pub(super) async fn exists(&self, path: &[u8]) -> Result<bool, String> {
         match self {
-            Self::Local(top) => std::fs::symlink_metadata(below(top, path)).is_ok(),
-            Self::Remote(engine, top) => match engine.context.link().await {
-                Ok(link) => link.lstat(&join(top, path)).await.is_ok(),
-                Err(_) => false,
+            Self::Local(top) => match std::fs::symlink_metadata(below(top, path)) {
+                Ok(_) => Ok(true),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+                Err(error) => words(Err(error)).map(|()| false),
             },
+            Self::Remote(engine, top) => {
+                let there = on_server(engine, RemoteWork::Look(&join(top, path))).await;
+                let there = there.map_err(|failed| failed.to_string())?;
+                Ok(there.is_some())
+            }
         }
     }
 
-    /// The time of the last modification of a name.
-    pub(super) async fn modified(&self, path: &[u8]) -> Option<u32> {
+    /// The time of the last modification of a name. `None`: the target does not tell it.
+    ///
+    /// # Errors
+    /// When this machine cannot look at the name, or the server can no longer be asked.
+    pub(super) async fn modified(&self, path: &[u8]) -> Result<Option<u32>, String> {
         match self {
             Self::Local(top) => {
                 use std::os::unix::fs::MetadataExt as _;
-                let meta = std::fs::symlink_metadata(below(top, path)).ok()?;
-                u32::try_from(meta.mtime()).ok()
+                let meta = std::fs::symlink_metadata(below(top, path));
+                let meta = meta.map_err(|error| Clause(&error).to_string())?;
+                Ok(u32::try_from(meta.mtime()).ok())
             }
             Self::Remote(engine, top) => {
-                let link = engine.context.link().await.ok()?;
-                let attrs = link.lstat(&join(top, path)).await.ok()?;
-                Some(attrs.times?.modified)
+                match on_server(engine, RemoteWork::Look(&join(top, path))).await {
+                    Ok(there) => Ok(there.and_then(|attrs| attrs.times).map(|times| times.modified)),
+                    // A drop box may show nothing.
+                    Err(RemoteError::Refused { .. }) => Ok(None),
+                    Err(failed) => Err(failed.to_string()),
+                }
             }
         }
     }

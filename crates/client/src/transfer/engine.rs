@@ -7,6 +7,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::attempt::{Attempt, FileState};
+use super::breaks::{Breaks, ProgressAtBreak};
 use super::context::TransferContext;
 use super::download::Download;
 use super::error::TransferError;
@@ -23,8 +24,6 @@ use crate::remote::Remote;
 const LARGE: usize = 4;
 /// How many small files are transferred at once: each costs some round trips, which they share.
 const SMALL: usize = 64;
-/// How many connections may break in a row without a byte of progress.
-const FRUITLESS: usize = 5;
 
 /// Transfers files, some at once.
 pub struct Engine {
@@ -113,7 +112,8 @@ impl Engine {
     }
 
     async fn attempts(&self, job: Job, progress: &FileProgress) -> Result<Outcome, TransferError> {
-        let (mut fruitless, mut furthest) = (0, 0);
+        let hub = &self.context.hub;
+        let mut breaks = Breaks::new(hub.done());
         let mut file = FileState::new(job);
         loop {
             let attempt = async {
@@ -137,15 +137,12 @@ impl Engine {
             };
             match result {
                 Err(TransferError::ConnectionLost(lost)) => {
-                    // Bytes that were sent again are no progress. Bytes that arrived without a reply show at the next
-                    // attempt.
-                    fruitless = if progress.done() > furthest {
-                        0
-                    } else {
-                        fruitless + 1
+                    // Bytes that arrived without a reply show at the next attempt.
+                    let reached = ProgressAtBreak {
+                        run: hub.done(),
+                        file: progress.done(),
                     };
-                    furthest = furthest.max(progress.done());
-                    if fruitless >= FRUITLESS {
+                    if !breaks.allow_another(reached) {
                         return Err(TransferError::Disconnected(lost.into()));
                     }
                 }

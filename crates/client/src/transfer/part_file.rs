@@ -54,7 +54,7 @@ pub(super) fn followed(path: &Path) -> Option<PathBuf> {
 }
 
 /// The path with `ending` behind its name. A name that would become too long is cut, and a hash stands for the rest.
-pub(super) fn with_ending(path: &Path, ending: &str) -> PathBuf {
+pub fn with_ending(path: &Path, ending: &str) -> PathBuf {
     let name = path.file_name().unwrap_or_default().as_bytes();
     if name.len() + ending.len() <= MAX_NAME {
         let whole = [path.as_os_str().as_bytes(), ending.as_bytes()].concat();

@@ -57,6 +57,8 @@ pub struct Totals {
     pub files: AtomicU64,
     /// How many files have ended.
     pub ended: AtomicU64,
+    /// How many operations without bytes have ended, such as making a directory or copying a link.
+    pub operations: AtomicU64,
     /// The time in which nothing moved because the user was asked.
     pub idle: IdleClock,
 }
@@ -189,6 +191,24 @@ impl ProgressHub {
     pub fn expect(&self, files: u64, bytes: u64) {
         self.totals.files.fetch_add(files, Ordering::Relaxed);
         self.totals.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// The progress of the run, as one number that grows with each byte, file and operation that is done. It falls when a
+    /// file starts again.
+    pub fn done(&self) -> u64 {
+        let Totals {
+            done,
+            ended,
+            operations,
+            ..
+        } = &*self.totals;
+        let counters = [done, ended, operations].map(|counter| counter.load(Ordering::Relaxed));
+        counters.into_iter().fold(0, u64::saturating_add)
+    }
+
+    /// Counts an operation without bytes that has ended well.
+    pub fn operation_ended(&self) {
+        self.totals.operations.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Has the observer print that a name cannot be transferred, and why.

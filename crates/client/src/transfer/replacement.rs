@@ -13,8 +13,7 @@ use sftp_wire::{Attributes, Extension, FileType, Owner};
 
 use super::attempt::{Attempt, FileState};
 use super::error::TransferError;
-use super::part_file::with_ending;
-use super::temporary_names::{ClaimedRoom, TEMPORARY_ENDING, parent_or_here};
+use super::temporary_names::{ClaimedRoom, parent_or_here, temporary_name};
 use crate::link::{Link, RemoteError, Space};
 
 /// A temporary name for an upload that replaces a file.
@@ -43,11 +42,10 @@ impl<'a> TemporaryName<'a> {
             return Ok(None);
         }
         let job = &file.job;
-        let path = with_ending(Path::new(OsStr::from_bytes(&job.remote)), TEMPORARY_ENDING);
-        if context.is_claimed(&path) {
+        let path = temporary_name(&job.remote);
+        if context.is_claimed(Path::new(OsStr::from_bytes(&path))) {
             return Ok(None);
         }
-        let path = path.into_os_string().into_encoded_bytes();
         let looking = async {
             tokio::try_join!(
                 link.lstat(&job.remote),

@@ -40,6 +40,35 @@ impl Summary {
         }
     }
 
+    /// Adds the numbers of another part of the run.
+    pub fn add(&mut self, other: Self) {
+        // The pattern is exhaustive, so that no number can be forgotten.
+        let Self {
+            sent,
+            proven,
+            proven_by_sha256,
+            sized,
+            same,
+            skipped,
+            links,
+            left_out,
+            failed,
+            differ,
+            stopped,
+        } = other;
+        self.sent += sent;
+        self.proven += proven;
+        self.proven_by_sha256 += proven_by_sha256;
+        self.sized += sized;
+        self.same += same;
+        self.skipped += skipped;
+        self.links += links;
+        self.left_out += left_out;
+        self.failed += failed;
+        self.differ += differ;
+        self.stopped |= stopped;
+    }
+
     /// Counts the outcome of one file.
     pub fn count(&mut self, result: &Result<Outcome, TransferError>) {
         match result {
@@ -60,5 +89,29 @@ impl Summary {
                 self.stopped |= matches!(error, TransferError::Stopped);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_numbers_of_two_parts_are_added() {
+        let part = || Summary {
+            sent: 5,
+            proven: 4,
+            proven_by_sha256: 3,
+            sized: 1,
+            failed: 2,
+            ..Summary::default()
+        };
+        let mut all = part();
+        all.add(Summary {
+            stopped: true,
+            ..part()
+        });
+        assert_eq!((all.sent, all.proven, all.proven_by_sha256), (10, 8, 6));
+        assert_eq!((all.sized, all.failed, all.stopped), (2, 4, true));
     }
 }

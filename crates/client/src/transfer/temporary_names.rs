@@ -1,12 +1,16 @@
 //! Temporary names, under which uploads grow that replace a file: their ending, and what a run knows about them.
 
 use std::collections::{HashMap, VecDeque};
+use std::ffi::OsStr;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use sftp_wire::Owner;
 use tokio::sync::{Mutex, OnceCell};
 
+use super::part_file::with_ending;
 use crate::link::{Link, RemoteError};
 use crate::names::{last, parent};
 
@@ -19,6 +23,12 @@ const DIRECTORIES: usize = 8;
 
 /// The numbers of links of the files of a directory, by their names. `None`: the directory cannot be listed.
 type LinkCounts = Option<Arc<HashMap<Vec<u8>, u64>>>;
+
+/// The temporary name of a path, on the server or on this machine. A name that would be too long is shortened.
+pub fn temporary_name(path: &[u8]) -> Vec<u8> {
+    let path = with_ending(Path::new(OsStr::from_bytes(path)), TEMPORARY_ENDING);
+    path.into_os_string().into_vec()
+}
 
 /// What a run knows about temporary names on its server.
 #[derive(Default)]
@@ -138,6 +148,18 @@ mod tests {
         ] {
             assert_eq!(link_count(line.as_bytes()), links, "{line}");
         }
+    }
+
+    #[test]
+    fn a_temporary_name_is_never_too_long_and_keeps_its_ending() {
+        assert_eq!(temporary_name(b"d/f"), b"d/f.homeport.part");
+        assert_eq!(temporary_name(b"/f"), b"/f.homeport.part");
+        let long = [&b"d/"[..], &[b'x'; 255]].concat();
+        let name = temporary_name(&long);
+        assert!(name.starts_with(b"d/xxx") && name.ends_with(b".homeport.part"));
+        assert_eq!(name.len(), "d/".len() + 255);
+        let other = [&b"d/"[..], &[b'x'; 254], b"y"].concat();
+        assert_ne!(name, temporary_name(&other));
     }
 
     #[test]

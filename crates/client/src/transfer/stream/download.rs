@@ -14,6 +14,7 @@ use super::{StreamedBytes, check_provable, prove_received};
 use crate::link::DataSink;
 use crate::plan::ExistingEntry;
 use crate::transfer::attempt::Attempt;
+use crate::transfer::breaks::{Breaks, ProgressAtBreak};
 use crate::transfer::context::TransferContext;
 use crate::transfer::decide::existing_entry;
 use crate::transfer::digest::Digest;
@@ -26,8 +27,6 @@ use crate::transfer::settings::Verify;
 
 /// How far READs go ahead of what was written, in bytes: it bounds what is kept while the reader of the pipe is slow.
 const WINDOW: u64 = 16 << 20;
-/// How many connections may break in a row without a byte of progress.
-const FRUITLESS: u32 = 5;
 
 /// One file that goes to a stream.
 pub struct StreamDownload<'a> {
@@ -71,7 +70,8 @@ impl<'a> StreamDownload<'a> {
         };
         let hashes = context.settings.verify != Verify::Never;
         let writer = StreamWriter::start(output, hashes.then(|| first.new_digest()));
-        let (mut at, mut furthest, mut fruitless) = (0, 0, 0);
+        let mut at = 0;
+        let mut breaks = Breaks::new(context.hub.done());
         let mut before: Option<Attributes> = None;
         let attrs = loop {
             let link = context.link().await.map_err(TransferError::Disconnected)?;
@@ -90,10 +90,12 @@ impl<'a> StreamDownload<'a> {
             }
             match fetched {
                 Err(TransferError::ConnectionLost(lost)) => {
-                    fruitless = if at > furthest { 0 } else { fruitless + 1 };
-                    furthest = at;
                     progress.set_done(at);
-                    if fruitless >= FRUITLESS {
+                    let reached = ProgressAtBreak {
+                        run: context.hub.done(),
+                        file: at,
+                    };
+                    if !breaks.allow_another(reached) {
                         return Err(TransferError::BrokenStream(lost.to_string()));
                     }
                 }

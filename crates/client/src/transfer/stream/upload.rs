@@ -22,7 +22,7 @@ use crate::transfer::job::{Job, endings};
 use crate::transfer::outcome::{Outcome, Proof};
 use crate::transfer::progress_hub::{FileProgress, Stage};
 use crate::transfer::settings::Verify;
-use crate::transfer::temporary_names::TEMPORARY_ENDING;
+use crate::transfer::temporary_names::temporary_name;
 use crate::transfer::write_pump::{FirstRefusal, check_written};
 use base::visible::printable;
 
@@ -109,7 +109,7 @@ impl<'a> StreamUpload<'a> {
         let target = self.job.remote.clone();
         let temporary = replaces && link.channel.offers(Extension::PosixRename);
         let path = match temporary {
-            true => [&target, TEMPORARY_ENDING.as_bytes()].concat(),
+            true => temporary_name(&target),
             false => target.clone(),
         };
         let mode = there.and_then(|attrs| attrs.permissions).filter(|_| replaces);
