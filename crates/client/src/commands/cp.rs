@@ -56,10 +56,7 @@ async fn cp(session: &Arc<Session>, args: &CpArgs) -> Result<u8> {
     let Some((target, words)) = args.words.split_last() else {
         return Err(Error::new("cp needs a file and a name for its copy"));
     };
-    let mut sources = Vec::new();
-    for word in words {
-        sources.extend(session.matching(&link, word).await?);
-    }
+    let sources = session.matching_all(&link, words).await?;
     let target = session.path(target);
     let is_directory = is_directory(&link, &target).await;
     if !is_directory && (sources.len() > 1 || target.ends_with(b"/") && !args.recursive) {

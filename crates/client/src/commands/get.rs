@@ -98,14 +98,7 @@ pub async fn get(
 ) -> Result<u8> {
     let run = TransferRun::new(session, args);
     let link = session.link().await?;
-    let matching = async {
-        let mut sources = Vec::new();
-        for pattern in patterns {
-            sources.extend(session.matching(&link, pattern).await?);
-        }
-        Ok(sources)
-    };
-    let sources = session.stoppable(matching).await?;
+    let sources = session.stoppable(session.matching_all(&link, patterns)).await?;
     let is_directory = target.is_dir();
     let into = run.target_kind(is_directory, sources.len(), target.as_os_str().as_bytes())?;
     let goal = |source: RemotePath| {

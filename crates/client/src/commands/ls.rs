@@ -103,10 +103,9 @@ impl LsArgs {
 
 async fn ls(session: &Arc<Session>, args: &LsArgs) -> Result<u8> {
     let link = session.link().await?;
-    let mut paths = Vec::new();
-    for word in words_or_current_directory(&args.words) {
-        paths.extend(session.matching(&link, word).await?);
-    }
+    let paths = session
+        .matching_all(&link, words_or_current_directory(&args.words))
+        .await?;
     let (mut files, mut directories, mut code) = (Vec::new(), Vec::new(), 0);
     for found in paths {
         match named(&link, args, &found.path).await {

@@ -45,10 +45,7 @@ async fn mv(session: &Arc<Session>, args: &MvArgs) -> Result<u8> {
     let Some((target, words)) = args.words.split_last() else {
         return Err(Error::new("mv needs a name and a new one"));
     };
-    let mut sources = Vec::new();
-    for word in words {
-        sources.extend(session.matching(&link, word).await?);
-    }
+    let sources = session.matching_all(&link, words).await?;
     let target = session.path(target);
     let is_directory = link
         .stat(&target)

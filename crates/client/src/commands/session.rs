@@ -96,6 +96,22 @@ impl Session {
         Ok(found.into_iter().map(named).collect())
     }
 
+    /// The paths on the server that several words stand for, in the order of the words.
+    ///
+    /// # Errors
+    /// When a directory cannot be listed.
+    pub(super) async fn matching_all(
+        &self,
+        link: &Link,
+        words: impl IntoIterator<Item = impl AsRef<OsStr>>,
+    ) -> Result<Vec<RemotePath>> {
+        let mut found = Vec::new();
+        for word in words {
+            found.extend(self.matching(link, word.as_ref()).await?);
+        }
+        Ok(found)
+    }
+
     /// The one path that a word means, whether it exists or not.
     pub fn path(&self, word: &OsStr) -> Vec<u8> {
         match below_home(word.as_bytes()) {

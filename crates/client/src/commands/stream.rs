@@ -56,14 +56,7 @@ pub(super) async fn get_to_stdout(
 ) -> Result<u8> {
     let run = TransferRun::with_events(session, args, EventTarget::Stderr);
     let link = session.link().await?;
-    let matching = async {
-        let mut sources = Vec::new();
-        for pattern in patterns {
-            sources.extend(session.matching(&link, pattern).await?);
-        }
-        Ok(sources)
-    };
-    let sources = session.stoppable(matching).await?;
+    let sources = session.stoppable(session.matching_all(&link, patterns)).await?;
     let engine = run.engine();
     engine.context.hub.expect(sources.len() as u64, 0);
     let mut summary = Summary::default();

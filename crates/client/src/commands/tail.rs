@@ -66,10 +66,7 @@ impl Verb for TailArgs {
 
 async fn tail(session: &Arc<Session>, args: &TailArgs) -> Result<u8> {
     let link = session.link().await?;
-    let mut files = Vec::new();
-    for word in &args.words {
-        files.extend(session.matching(&link, word).await?);
-    }
+    let files = session.matching_all(&link, &args.words).await?;
     if args.follow && files.len() > 1 {
         return Err(Error::new("tail -f shows one file").hint("use a terminal for each"));
     }
