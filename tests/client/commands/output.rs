@@ -111,9 +111,11 @@ fn with_json_everything_is_an_object_that_is_documented() {
         seen.extend(out);
         seen.extend(err);
     }
-    assert!(seen.iter().any(
-        |object| object["event"] == "error" && object["path"] == "/nothing" || object["path"] == "nothing"
-    ));
+    let names_nothing = |path: &serde_json::Value| path == "/nothing" || path == "nothing";
+    assert!(
+        seen.iter()
+            .any(|object| object["event"] == "error" && names_nothing(&object["path"]))
+    );
     let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/json.md")).unwrap();
     let mut members = 0;
     for object in &seen {

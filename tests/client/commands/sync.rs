@@ -225,9 +225,13 @@ fn filters_choose_and_their_mistakes_have_a_place() {
     ] {
         run(&args).expect_code(2).expect_stderr(words);
     }
-    run(&["--files-from", "missing"])
-        .expect_code(4)
-        .expect_stderr(&[]);
+    let missing = run(&["--files-from", "missing"]).expect_code(4);
+    let errors = events(&missing, "error");
+    let [error] = &errors[..] else {
+        panic!("{}", missing.out);
+    };
+    assert_eq!(error["path"], "gone");
+    assert_eq!(error["message"], "the source does not have it");
 }
 
 #[test]

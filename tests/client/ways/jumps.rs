@@ -13,6 +13,11 @@ fn only_to(next: &Sshd) -> String {
     format!("AllowTcpForwarding yes\nPermitOpen 127.0.0.1:{}", next.port)
 }
 
+/// Whether a line of known_hosts is that of the server with this port.
+fn is_of(line: &str, port: u16) -> bool {
+    line.starts_with(&format!("[127.0.0.1]:{port} "))
+}
+
 #[test]
 fn one_and_two_hosts_in_the_middle() {
     let (last, key) = sshd_with_key(SFTP);
@@ -27,7 +32,7 @@ fn one_and_two_hosts_in_the_middle() {
         .expect_code(0);
     let known = std::fs::read_to_string(laptop.path(".ssh/known_hosts")).unwrap();
     for port in [last.port, second.port] {
-        assert!(known.contains(&format!("[127.0.0.1]:{port} ")), "{port}: {known}");
+        assert!(known.lines().any(|line| is_of(line, port)), "{port}: {known}");
     }
     // Two hosts, the second of which only the first reaches; by the configuration this time.
     laptop.configure(&format!(
@@ -79,10 +84,7 @@ fn each_host_key_is_checked() {
         .expect_code(0);
     let file = laptop.path(".ssh/known_hosts");
     let known = std::fs::read_to_string(&file).unwrap();
-    let of_middle = known
-        .lines()
-        .find(|line| line.contains(&middle.port.to_string()))
-        .unwrap();
+    let of_middle = known.lines().find(|line| is_of(line, middle.port)).unwrap();
     std::fs::write(&file, format!("{of_middle}\n")).unwrap();
     laptop
         .run(words)
@@ -93,9 +95,10 @@ fn each_host_key_is_checked() {
 #[test]
 fn a_host_in_the_middle_that_refuses_is_named() {
     let (last, key) = sshd_with_key(SFTP);
-    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    // The port is bound as long as the test runs, so that no other program gets it, but nothing listens on it.
+    let taken = tokio::net::TcpSocket::new_v4().unwrap();
+    taken.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let closed = taken.local_addr().unwrap().port();
-    drop(taken);
     let laptop = Laptop::new("");
     let (refusing, _) = sshd_with_key("AllowTcpForwarding no");
     let (other, _) = sshd_with_key("AllowTcpForwarding yes");
