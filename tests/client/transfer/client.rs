@@ -169,8 +169,8 @@ impl ProgressObserver for Recorder {
         assert!(before.is_none(), "a file that ended twice");
     }
 
-    fn fail(&self, name: &str, why: &str) {
-        self.warn(&format!("{name}: FAILED: {why}"));
+    fn fail(&self, name: &[u8], why: &str) {
+        self.warn(&format!("{}: FAILED: {why}", String::from_utf8_lossy(name)));
     }
 
     fn warn(&self, message: &str) {

@@ -120,14 +120,14 @@ fn count(engine: &Engine, summary: &mut Summary, link: &FoundLink, copied: Resul
         Ok(CopiedLink::Skipped) => summary.skipped += 1,
         Ok(CopiedLink::Outside(target)) => {
             summary.left_out += 1;
-            let (name, target) = (link.name(), printable(&target));
+            let (name, target) = (printable(link.path()), printable(&target));
             hub.warn(&format!(
                 "{name}: skipped: the link points out of the directory that is fetched, to {target}"
             ));
         }
         Err(error) => {
             summary.failed += 1;
-            hub.fail(&link.name(), &error.to_string());
+            hub.fail(link.path(), &error.to_string());
         }
     }
 }
@@ -153,10 +153,11 @@ impl FoundLink {
         }
     }
 
-    fn name(&self) -> String {
+    /// The path of the link that is copied.
+    fn path(&self) -> &[u8] {
         match self.direction {
-            Direction::Up => printable(self.local.as_os_str().as_bytes()),
-            Direction::Down => printable(&self.remote),
+            Direction::Up => self.local.as_os_str().as_bytes(),
+            Direction::Down => &self.remote,
         }
     }
 

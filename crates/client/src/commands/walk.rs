@@ -82,7 +82,7 @@ pub struct Walk<'a> {
 impl Walk<'_> {
     fn fail(&mut self, name: &[u8], why: &dyn std::fmt::Display) {
         self.found.failed += 1;
-        self.hub.fail(&printable(name), &why.to_string());
+        self.hub.fail(name, &why.to_string());
     }
 
     fn leave_out(&mut self, name: &[u8], why: &str) {

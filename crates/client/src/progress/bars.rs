@@ -109,7 +109,7 @@ impl ProgressObserver for Bars {
         self.display.ended(progress, text.as_deref());
     }
 
-    fn fail(&self, name: &str, why: &str) {
+    fn fail(&self, name: &[u8], why: &str) {
         let text = line::failed(name, why);
         self.display.state().say(&self.display.screen, &text);
     }

@@ -61,7 +61,8 @@ enum JsonEvent<'a> {
         seconds: f64,
     },
     Error {
-        path: &'a str,
+        #[serde(flatten)]
+        path: JsonPath,
         message: String,
     },
     Warning {
@@ -97,15 +98,36 @@ struct JobNames {
 
 impl JobNames {
     fn of(job: &Job) -> Self {
-        let hex = |bytes: &[u8]| std::str::from_utf8(bytes).is_err().then(|| hex(bytes));
         let local = job.local.as_os_str().as_bytes();
         Self {
             local: String::from_utf8_lossy(local).into_owned(),
-            local_hex: hex(local),
+            local_hex: hex_unless_text(local),
             remote: String::from_utf8_lossy(&job.remote).into_owned(),
-            remote_hex: hex(&job.remote),
+            remote_hex: hex_unless_text(&job.remote),
         }
     }
+}
+
+/// The path that an error is about, in the same form.
+#[derive(Serialize)]
+struct JsonPath {
+    path: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    path_hex: Option<String>,
+}
+
+impl JsonPath {
+    fn of(path: &[u8]) -> Self {
+        Self {
+            path: String::from_utf8_lossy(path).into_owned(),
+            path_hex: hex_unless_text(path),
+        }
+    }
+}
+
+/// The bytes of a name in hexadecimal digits, if it is not UTF-8.
+fn hex_unless_text(name: &[u8]) -> Option<String> {
+    std::str::from_utf8(name).is_err().then(|| hex(name))
 }
 
 fn way(direction: Direction) -> &'static str {
@@ -274,9 +296,9 @@ impl<W: Write + Send + 'static> ProgressObserver for JsonLines<W> {
         });
     }
 
-    fn fail(&self, name: &str, why: &str) {
-        let message = line::fit(why);
-        self.writer().write(&JsonEvent::Error { path: name, message });
+    fn fail(&self, name: &[u8], why: &str) {
+        let (path, message) = (JsonPath::of(name), line::fit(why));
+        self.writer().write(&JsonEvent::Error { path, message });
     }
 
     fn warn(&self, message: &str) {

@@ -33,8 +33,8 @@ pub(super) fn ended(
 }
 
 /// The line for a name that cannot be transferred at all.
-pub(super) fn failed(name: &str, why: &str) -> String {
-    fit(&format!("{name}: FAILED: {why}"))
+pub(super) fn failed(name: &[u8], why: &str) -> String {
+    fit(&format!("{}: FAILED: {why}", printable(name)))
 }
 
 /// The result of a transfer, without the file's name.

@@ -44,8 +44,8 @@ impl ProgressObserver for Logged {
         self.shown.ended(job, progress, result);
     }
 
-    fn fail(&self, name: &str, why: &str) {
-        self.log.record("failed", &format!("{name}: {why}"));
+    fn fail(&self, name: &[u8], why: &str) {
+        self.log.record("failed", &format!("{}: {why}", printable(name)));
         self.shown.fail(name, why);
     }
 

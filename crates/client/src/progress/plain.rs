@@ -39,7 +39,7 @@ impl<W: Write + Send> ProgressObserver for PlainLines<W> {
         }
     }
 
-    fn fail(&self, name: &str, why: &str) {
+    fn fail(&self, name: &[u8], why: &str) {
         self.say(&line::failed(name, why));
     }
 

@@ -33,7 +33,7 @@ impl<W: Write + Send> ProgressObserver for ErrorsOnly<W> {
         }
     }
 
-    fn fail(&self, name: &str, why: &str) {
+    fn fail(&self, name: &[u8], why: &str) {
         self.0.fail(name, why);
     }
 

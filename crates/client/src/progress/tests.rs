@@ -35,7 +35,7 @@ struct NoObserver;
 impl ProgressObserver for NoObserver {
     fn began(&self, _: &Job, _: &Arc<FileProgress>) {}
     fn ended(&self, _: &Job, _: &Arc<FileProgress>, _: &Result<Outcome, TransferError>) {}
-    fn fail(&self, _: &str, _: &str) {}
+    fn fail(&self, _: &[u8], _: &str) {}
     fn warn(&self, _: &str) {}
     fn pause(&self, ask: &mut dyn FnMut()) {
         ask();
@@ -147,7 +147,7 @@ fn report_three_files(watch: &dyn ProgressObserver) {
         watch.began(&job, &progress);
         watch.ended(&job, &progress, &result);
     }
-    watch.fail("d", "is a directory");
+    watch.fail(b"d", "is a directory");
 }
 
 #[test]
@@ -254,6 +254,24 @@ fn scripts_get_an_object_for_each_event() {
         event,
         serde_json::json!({"v": 1, "event": "summary", "sent": 1, "same": 0, "skipped": 0, "links": 0, "failed": 0, "differ": 0,
             "stopped": false, "moved": 0, "seconds": 1.5})
+    );
+}
+
+#[test]
+fn a_path_in_an_error_object_is_raw_and_has_its_bytes_if_it_is_not_text() {
+    let (pipe, read) = pipe(usize::MAX);
+    let watch = json::JsonLines::every(Duration::from_secs(3600), pipe);
+    watch.fail("a\n\u{200c}b".as_bytes(), "is a directory");
+    watch.fail(b"bad\xff", "is a directory");
+    let events = read();
+    assert_eq!(
+        events[0],
+        serde_json::json!({"v": 1, "event": "error", "path": "a\n\u{200c}b", "message": "is a directory"})
+    );
+    assert_eq!(
+        events[1],
+        serde_json::json!({"v": 1, "event": "error", "path": "bad\u{fffd}", "path_hex": "626164ff",
+            "message": "is a directory"})
     );
 }
 

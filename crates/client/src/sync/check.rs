@@ -79,7 +79,7 @@ pub async fn check(session: &SyncSession, trees: &Trees, filter: &Filter, rules:
     let mut incomplete = plan.skipped.len();
     for (path, why) in listings.failures() {
         incomplete += 1;
-        hub.fail(&printable(path), why);
+        hub.fail(path, why);
     }
     for entry in &plan.skipped {
         hub.warn(&format!(

@@ -60,7 +60,7 @@ impl ProgressObserver for ReportingObserver {
         });
     }
 
-    fn fail(&self, name: &str, why: &str) {
+    fn fail(&self, name: &[u8], why: &str) {
         self.shown.fail(name, why);
     }
 

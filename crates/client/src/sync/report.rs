@@ -100,7 +100,7 @@ impl SyncReport {
 
     /// Shows that something failed.
     pub(super) fn failed(&self, path: &[u8], why: &str) {
-        self.hub.fail(&printable(path), why);
+        self.hub.fail(path, why);
     }
 
     /// Shows and counts a change that was made, or would be made in a dry run.

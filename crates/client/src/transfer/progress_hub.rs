@@ -162,8 +162,8 @@ pub trait ProgressObserver: Send + Sync {
     /// A file's transfer has ended.
     fn ended(&self, job: &Job, progress: &Arc<FileProgress>, result: &Result<Outcome, TransferError>);
 
-    /// Prints that a name cannot be transferred, and why.
-    fn fail(&self, name: &str, why: &str);
+    /// Prints that a name cannot be transferred, and why. The name is the bytes of a path; observers escape it.
+    fn fail(&self, name: &[u8], why: &str);
 
     /// Prints a warning, which does not end a transfer.
     fn warn(&self, message: &str);
@@ -212,7 +212,7 @@ impl ProgressHub {
     }
 
     /// Has the observer print that a name cannot be transferred, and why.
-    pub fn fail(&self, name: &str, why: &str) {
+    pub fn fail(&self, name: &[u8], why: &str) {
         self.observer.fail(name, why);
     }
 
