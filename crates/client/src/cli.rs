@@ -119,16 +119,16 @@ pub fn words(typed: impl Iterator<Item = OsString>) -> Vec<OsString> {
 /// The options that all commands share: how to connect, and what is shown.
 #[derive(Debug, Default, Args)]
 pub struct CommonArgs {
-    /// The port of the server.
+    /// Connect to this port of the server.
     #[arg(short = 'P', long, global = true, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
     pub port: Option<u16>,
-    /// A private key to sign in with. It may be given several times.
+    /// Sign in with this private key. The option may be given several times.
     #[arg(short, long, global = true, value_name = "FILE")]
     pub identity: Vec<PathBuf>,
     /// Read this file instead of ~/.ssh/config. With `none`, read no file.
     #[arg(short = 'F', long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Set an option of ssh_config(5), which outweighs the configuration. It may be given several times.
+    /// Set an option of ssh_config(5), which outweighs the configuration. The option may be given several times.
     #[arg(short = 'o', long = "option", global = true, value_name = "KEY=VALUE")]
     pub option: Vec<String>,
     /// Connect through these hosts, each USER@HOST:PORT or a part of it, separated by commas. `none` connects directly.
@@ -196,7 +196,7 @@ pub enum ProgramCommand {
     /// Print a script that completes homeport's arguments in a shell
     #[command(after_help = "Example:\n  homeport completions bash > /etc/bash_completion.d/homeport")]
     Completions {
-        /// The shell: bash, elvish, fish, powershell or zsh
+        /// The shell for which the script is: bash, elvish, fish, powershell or zsh.
         shell: Shell,
     },
     /// Write the manual pages into a directory

@@ -69,8 +69,8 @@ pub fn print(text: &str) -> Result<()> {
 ///
 /// # Errors
 /// Those of [`print_bytes`].
-pub fn print_json(object: &Value) -> Result<()> {
-    print(&format!("{}\n", versioned(object.clone())))
+pub fn print_json(object: Value) -> Result<()> {
+    print(&format!("{}\n", versioned(object)))
 }
 
 /// The version of the JSON objects, in their member `v`. It changes when a member changes its meaning or goes away; new

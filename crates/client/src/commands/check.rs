@@ -26,16 +26,16 @@ pub struct CheckArgs {
     /// Compare sizes and times instead of contents.
     #[arg(long)]
     pub quick: bool,
-    /// Compare permissions, too.
+    /// Compare the permissions of files, too.
     #[arg(short, long)]
     pub preserve: bool,
     /// Take times for equal that are at most this many seconds apart.
     #[arg(long, value_name = "SECONDS", default_value_t = 1)]
     pub modify_window: u32,
-    /// Which names take part.
+    /// The options that say which names take part.
     #[command(flatten)]
     pub filter: FilterArgs,
-    /// The two directories.
+    /// The two directories that are compared.
     #[arg(required = true, value_name = "DIR")]
     pub words: Vec<OsString>,
 }

@@ -31,7 +31,7 @@ pub struct DfArgs {
     /// Show sizes in bytes, without units.
     #[arg(short, long)]
     pub bytes: bool,
-    /// Show sizes with units, which is what happens without this.
+    /// Show sizes with units. This is the default.
     #[arg(short = 'h', long, conflicts_with = "bytes")]
     pub human: bool,
     /// Show help.
@@ -70,7 +70,7 @@ async fn df(session: &Arc<Session>, args: &DfArgs) -> Result<u8> {
             return Err(Error::new("the server does not say how much room there is"));
         };
         match session.output.style {
-            Style::Json => print_json(&about(
+            Style::Json => print_json(about(
                 &path,
                 json!({ "total_bytes": space.total, "used_bytes": space.used(), "free_bytes": space.free }),
             ))?,

@@ -36,7 +36,7 @@ pub struct DuArgs {
     /// Show sizes with units, as in 1.2 MiB.
     #[arg(short = 'h', long)]
     pub human: bool,
-    /// Show sizes in bytes.
+    /// Show sizes in bytes, without units.
     #[arg(short, long, conflicts_with = "human")]
     pub bytes: bool,
     /// Show directories down to this many levels below each path; deeper ones are counted all the same.
@@ -45,7 +45,7 @@ pub struct DuArgs {
     /// Show help.
     #[arg(long, action = ArgAction::Help)]
     pub help: Option<bool>,
-    /// The files, directories or patterns. The default is the current directory.
+    /// The files, directories or patterns to count. The default is the current directory.
     #[arg(value_name = "PATH")]
     pub words: Vec<OsString>,
 }
@@ -237,7 +237,7 @@ impl Counting<'_> {
 
 fn show(session: &Session, args: &DuArgs, place: &RemotePath, total: Total) -> Result<()> {
     if session.output.style == Style::Json {
-        return print_json(&about(
+        return print_json(about(
             &place.path,
             json!({ "bytes": total.bytes, "files": total.files }),
         ));

@@ -34,19 +34,19 @@ use base::glob::{Pattern, parse};
     homeport find HOST:logs -mtime +30 -0     for xargs -0"
 )]
 pub struct FindArgs {
-    /// Names that match this pattern (*, ? and classes in brackets).
+    /// Find only names that match this pattern (*, ? and classes in brackets).
     #[arg(long, value_name = "PATTERN", allow_hyphen_values = true)]
     pub name: Option<OsString>,
-    /// The same, whatever the case of letters.
+    /// Find only names that match this pattern, whatever the case of letters.
     #[arg(long, value_name = "PATTERN", allow_hyphen_values = true)]
     pub iname: Option<OsString>,
-    /// Files (f), directories (d) or links (l); several with commas.
+    /// Find only files (f), directories (d) or links (l). Several letters are separated by commas.
     #[arg(long = "type", value_name = "TYPE", value_delimiter = ',')]
     pub types: Vec<EntryType>,
-    /// Files larger than +SIZE, smaller than -SIZE, or of SIZE bytes, as in +10M.
+    /// Find only files that are larger than +SIZE, smaller than -SIZE, or of SIZE bytes, as in +10M.
     #[arg(long, value_name = "SIZE", allow_hyphen_values = true)]
     pub size: Option<SizeTest>,
-    /// Changed more than +DAYS ago, less than -DAYS ago, or DAYS ago; 12h and 30m are hours and minutes.
+    /// Find only what was changed more than +DAYS ago, less than -DAYS ago, or DAYS ago. 12h and 30m are hours and minutes.
     #[arg(long, value_name = "DAYS", allow_hyphen_values = true)]
     pub mtime: Option<AgeTest>,
     /// Look no deeper than this many directories below each path.
@@ -55,7 +55,7 @@ pub struct FindArgs {
     /// End each name with a NUL byte instead of a line end.
     #[arg(short = '0', long = "print0")]
     pub null: bool,
-    /// Where to search. The default is the current directory.
+    /// The paths at which the search begins. The default is the current directory.
     #[arg(value_name = "PATH")]
     pub words: Vec<OsString>,
 }
@@ -192,7 +192,7 @@ async fn search(session: &Session, link: &Arc<Link>, tests: &Tests<'_>, top: Rem
 
 fn show(session: &Session, args: &FindArgs, found: &RemotePath, attrs: &Attributes) -> Result<()> {
     if session.output.style == Style::Json {
-        return print_json(&about(
+        return print_json(about(
             &found.path,
             json!({
                 "type": details::type_name(attrs),

@@ -15,7 +15,7 @@ use base::error::Result;
 #[derive(Debug, Clone, PartialEq, Eq, Default, Args)]
 #[command(after_help = "Example:\n  homeport rmdir HOST:old")]
 pub struct RmdirArgs {
-    /// The directories, which must be empty.
+    /// The directories to remove, which must be empty.
     #[arg(required = true, value_name = "PATH")]
     pub words: Vec<OsString>,
 }

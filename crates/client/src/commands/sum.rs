@@ -54,7 +54,7 @@ async fn sum(session: &Arc<Session>, args: &SumArgs) -> Result<u8> {
             };
             match hashing::hash(&link, &question).await {
                 Ok(HashAnswer::Value(hash, _)) if session.output.style == Style::Json => {
-                    print_json(&about(&path, json!({ "md5": hash.to_string() })))?;
+                    print_json(about(&path, json!({ "md5": hash.to_string() })))?;
                 }
                 Ok(HashAnswer::Value(hash, _)) => print_bytes(&line(&hash, &shown))?,
                 Ok(HashAnswer::CannotBeHad(NoHash::NoRoute)) => {

@@ -38,7 +38,7 @@ pub struct SyncArgs {
     /// Change nothing if more than this many names would be deleted. Up to as many are deleted without a question.
     #[arg(long, value_name = "N", requires = "delete")]
     pub max_delete: Option<u64>,
-    /// Delete without a question.
+    /// Delete names without a question.
     #[arg(short, long, requires = "delete")]
     pub yes: bool,
     /// Move what would be replaced or deleted to this directory of the second side, relative to the target or absolute.
@@ -53,13 +53,13 @@ pub struct SyncArgs {
     /// Take times for equal that are at most this many seconds apart.
     #[arg(long, value_name = "SECONDS", default_value_t = 1)]
     pub modify_window: u32,
-    /// Keep permissions, too. Times are always kept.
+    /// Keep the permissions of files, too. Times are always kept.
     #[arg(short, long)]
     pub preserve: bool,
-    /// Which names take part.
+    /// The options that say which names take part.
     #[command(flatten)]
     pub filter: FilterArgs,
-    /// Whether to compare the hashes of both files after a transfer.
+    /// Say whether the hashes of both files are compared after a transfer.
     #[arg(long, value_enum, value_name = "WHEN", default_value_t)]
     pub verify: Verify,
     /// The two directories: the source and the target.

@@ -26,7 +26,7 @@ const PIECE: u64 = 64 << 10;
     homeport tail -n 100 HOST:app.log | grep error\n  \
     homeport tail -f HOST:app.log        until Ctrl-C; goes on when the file is cut or replaced")]
 pub struct TailArgs {
-    /// How many lines are shown.
+    /// Show this many lines of each file.
     #[arg(short = 'n', long, value_name = "LINES", default_value_t = 10)]
     pub lines: u64,
     /// Go on with what is added to the file, until Ctrl-C.

@@ -20,10 +20,10 @@ use base::error::Result;
     homeport touch HOST:ready            make it, or set its time to now\n  \
     homeport touch -c HOST:'*.stamp'     only those that are there")]
 pub struct TouchArgs {
-    /// Do not make files.
+    /// Do not make files that do not exist.
     #[arg(short = 'c', long)]
     pub no_create: bool,
-    /// The files or patterns.
+    /// The files or patterns whose times are set.
     #[arg(required = true, value_name = "PATH")]
     pub words: Vec<OsString>,
 }

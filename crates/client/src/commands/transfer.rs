@@ -57,10 +57,10 @@ pub struct TransferArgs {
     /// Do not resume: a file that is only partly there counts as different.
     #[arg(long)]
     pub no_resume: bool,
-    /// Whether to compare the hashes of both files after a transfer.
+    /// Say whether the hashes of both files are compared after a transfer.
     #[arg(long, value_enum, value_name = "WHEN", default_value_t)]
     pub verify: Verify,
-    /// Which hash to compare: `fast` is SHA-256 where it is faster.
+    /// Choose the hash that is compared: `fast` is SHA-256 where it is faster.
     #[arg(long, value_enum, value_name = "KIND", default_value_t)]
     pub hash: HashChoice,
     /// Copy symbolic links as links. Without this, links to files are followed, and those to directories are left out.

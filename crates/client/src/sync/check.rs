@@ -99,7 +99,7 @@ pub async fn check(session: &SyncSession, trees: &Trees, filter: &Filter, rules:
         match session.output.style {
             Style::Json => {
                 let event = json!({ "event": "difference", "difference": difference.name() });
-                print_json(&about(path, event))?;
+                print_json(about(path, event))?;
             }
             Style::Words | Style::Quiet => {
                 let name = Stdout::of_this_process().name(path);
