@@ -66,8 +66,7 @@ pub async fn connect<H, F>(
     make_handler: F,
 ) -> Result<Handle<H>, ConnectError>
 where
-    H: Handler + Send + 'static,
-    H::Error: std::error::Error + Send + Sync + 'static,
+    H: Handler<Error = russh::Error> + Send + 'static,
     F: FnOnce(Callbacks) -> H,
 {
     let prompts = Arc::new(AsyncPrompts::new(prompts));
@@ -93,8 +92,7 @@ async fn sign_in<H>(
     prompts: &AsyncPrompts,
 ) -> Result<(), SignInError>
 where
-    H: Handler + Send + 'static,
-    H::Error: std::error::Error + Send + Sync + 'static,
+    H: Handler<Error = russh::Error> + Send + 'static,
 {
     let (host, rules) = (destination.given.as_str(), &destination.sign_in);
     verbose::say(verbose::STEPS, || {
@@ -108,15 +106,8 @@ where
         Err(SignInError::Closed(report)) => {
             // The connection knows whether it was the server that ended it.
             let ended = tokio::time::timeout(ENDED, handle).await;
-            let source = ended.ok().and_then(Result::err).and_then(|error| {
-                let error: Box<dyn std::error::Error + Send + Sync> = Box::new(error);
-                error.downcast::<russh::Error>().ok()
-            });
-            Err(match source {
-                Some(source) if !error::is_ending(&source) => SignInError::Broken {
-                    report,
-                    source: *source,
-                },
+            Err(match ended.ok().and_then(Result::err) {
+                Some(source) if !error::is_ending(&source) => SignInError::Broken { report, source },
                 _ => SignInError::Closed(report),
             })
         }

@@ -156,11 +156,7 @@ pub(super) fn silent(destination: &Destination, first: &FirstLine) -> ConnectErr
 }
 
 /// Returns the error for a failure before the sign-in. `first` is what the server has sent at first.
-pub(super) fn handshake(
-    destination: &Destination,
-    error: Box<dyn std::error::Error + Send + Sync>,
-    first: &FirstLine,
-) -> ConnectError {
+pub(super) fn handshake(destination: &Destination, error: russh::Error, first: &FirstLine) -> ConnectError {
     let place = place(destination);
     let broken = |what: String, hint: &str| ConnectError::Protocol(Error::new(what).hint(hint));
     let no_ssh = |line: &str| {
@@ -181,9 +177,9 @@ pub(super) fn handshake(
             "is that the port of an SSH server? It may also have too many connections, or refuse your address: try again later",
         ),
     };
-    match error.downcast_ref::<russh::Error>() {
-        Some(russh::Error::Version) => no_ssh(&first.shown().unwrap_or_default()),
-        Some(russh::Error::NoCommonAlgo { kind, ours, theirs }) => broken(
+    match &error {
+        russh::Error::Version => no_ssh(&first.shown().unwrap_or_default()),
+        russh::Error::NoCommonAlgo { kind, ours, theirs } => broken(
             format!(
                 "cannot agree with {place} on {}: it offers only {}, and this client {}",
                 kind_of(kind),
@@ -192,11 +188,11 @@ pub(super) fn handshake(
             ),
             mismatch_hint(theirs),
         ),
-        Some(russh::Error::PacketSize(size)) => broken(
+        russh::Error::PacketSize(size) => broken(
             format!("{place} sends a packet of {size} bytes, which no SSH server may"),
             "check the port; it may also be a fault of its software",
         ),
-        Some(error) if is_ending(error) => closed(),
+        error if is_ending(error) => closed(),
         _ => ConnectError::Protocol(Error::new(format!("the connection to {place} failed")).because(error)),
     }
 }

@@ -29,8 +29,7 @@ pub(super) async fn secure<H, S>(
     make_handler: impl FnOnce(Callbacks) -> H,
 ) -> Result<Handle<H>, ConnectError>
 where
-    H: Handler + Send + 'static,
-    H::Error: std::error::Error + Send + Sync + 'static,
+    H: Handler<Error = russh::Error> + Send + 'static,
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let rules = destination.host_key.clone();
@@ -59,7 +58,7 @@ where
     };
     let handle = shaken.map_err(|error| match refusal.take() {
         Some(refused) => ConnectError::HostKey(refused),
-        None => error::handshake(destination, Box::new(error), &first),
+        None => error::handshake(destination, error, &first),
     })?;
     refuse_sha1(&handle, destination)?;
     verbose::say(verbose::STEPS, || {
