@@ -186,7 +186,17 @@ fn addresses_are_as_configured() {
     list(&["-o", "AddressFamily=inet6"])
         .expect_code(1)
         .expect_stderr(&["no address of the wanted family"]);
-    list(&["-o", "BindAddress=192.0.2.1"]).expect_code(1);
+    for address in ["192.0.2.1", "::1"] {
+        list(&["-o", &format!("BindAddress={address}")])
+            .expect_code(1)
+            .expect_stderr(&[
+                &format!(
+                    "cannot connect to \"127.0.0.1\" port {} from \"{address}\": ",
+                    sshd.port
+                ),
+                "BindAddress is an address of this machine",
+            ]);
+    }
     list(&["-o", "AddressFamily=ipv6"])
         .expect_code(1)
         .expect_stderr(&[

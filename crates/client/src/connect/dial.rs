@@ -18,6 +18,21 @@ const STAGGER: Duration = Duration::from_millis(250);
 /// The most addresses of one host that are tried; real hosts have fewer.
 const MAX_ADDRESSES: usize = 16;
 
+/// Why there is no connection to an address.
+#[derive(Debug)]
+enum DialError {
+    /// This machine does not let the connection begin at its BindAddress.
+    Bind(io::Error),
+    /// The address does not answer, or refuses.
+    Connect(io::Error),
+}
+
+impl From<io::Error> for DialError {
+    fn from(error: io::Error) -> Self {
+        Self::Connect(error)
+    }
+}
+
 /// Connects to the destination.
 ///
 /// # Errors
@@ -47,7 +62,11 @@ pub(super) async fn dial(destination: &Destination) -> Result<TcpStream, Connect
     };
     let addresses = alternating(found.filter(wanted).take(MAX_ADDRESSES).collect());
     verbose::say(verbose::STEPS, || format!("connecting to {addresses:?}"));
-    let stream = race(addresses, &from, limit).await.map_err(failed)?;
+    let stream = race(addresses, &from, limit).await;
+    let stream = stream.map_err(|error| match (error, &destination.bind_address) {
+        (DialError::Bind(error), Some(address)) => cannot_bind(destination, address, error),
+        (DialError::Bind(error) | DialError::Connect(error), _) => failed(error),
+    })?;
     verbose::say(verbose::STEPS, || match stream.peer_addr() {
         Ok(peer) => format!("connected to {peer}"),
         Err(error) => format!("connected, and lost again: {error}"),
@@ -58,18 +77,19 @@ pub(super) async fn dial(destination: &Destination) -> Result<TcpStream, Connect
 }
 
 /// Connects to an address from one of ours of the same family, or from any if none is given.
-async fn connect_from(address: SocketAddr, from: &[SocketAddr]) -> io::Result<TcpStream> {
+async fn connect_from(address: SocketAddr, from: &[SocketAddr]) -> Result<TcpStream, DialError> {
     if from.is_empty() {
-        return TcpStream::connect(address).await;
+        return Ok(TcpStream::connect(address).await?);
     }
     let ours = from.iter().find(|ours| ours.is_ipv4() == address.is_ipv4());
-    let ours = ours.ok_or_else(|| io::Error::other("BindAddress is of the other family of addresses"))?;
+    let other_family = || DialError::Bind(io::Error::other("the server has no address of that family"));
+    let ours = ours.ok_or_else(other_family)?;
     let socket = match address {
         SocketAddr::V4(_) => TcpSocket::new_v4()?,
         SocketAddr::V6(_) => TcpSocket::new_v6()?,
     };
-    socket.bind(*ours)?;
-    socket.connect(address).await
+    socket.bind(*ours).map_err(DialError::Bind)?;
+    Ok(socket.connect(address).await?)
 }
 
 /// The addresses with IPv4 and IPv6 in turn, beginning with the system's first choice, so that a family that does not
@@ -93,7 +113,11 @@ fn alternating(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
 
 /// Connects to the address that answers first. If none does, the error is that of the first address, which the system
 /// prefers.
-async fn race(addresses: Vec<SocketAddr>, from: &[SocketAddr], limit: Duration) -> io::Result<TcpStream> {
+async fn race(
+    addresses: Vec<SocketAddr>,
+    from: &[SocketAddr],
+    limit: Duration,
+) -> Result<TcpStream, DialError> {
     let mut attempts = JoinSet::new();
     for (place, address) in addresses.into_iter().enumerate() {
         let delay = STAGGER.saturating_mul(u32::try_from(place).unwrap_or(u32::MAX));
@@ -103,11 +127,11 @@ async fn race(addresses: Vec<SocketAddr>, from: &[SocketAddr], limit: Duration) 
             let connected = tokio::time::timeout(limit, connect_from(address, &from)).await;
             (
                 place,
-                connected.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())),
+                connected.unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into())),
             )
         });
     }
-    let mut failed: Option<(usize, io::Error)> = None;
+    let mut failed: Option<(usize, DialError)> = None;
     while let Some(attempt) = attempts.join_next().await {
         match attempt {
             // Dropping the set ends the other attempts.
@@ -117,11 +141,11 @@ async fn race(addresses: Vec<SocketAddr>, from: &[SocketAddr], limit: Duration) 
                     failed = Some((place, error));
                 }
             }
-            Err(error) => failed = failed.or(Some((usize::MAX, io::Error::other(error)))),
+            Err(error) => failed = failed.or(Some((usize::MAX, io::Error::other(error).into()))),
         }
     }
     Err(failed.map_or_else(
-        || io::Error::other("the host has no address of the wanted family"),
+        || io::Error::other("the host has no address of the wanted family").into(),
         |(_, error)| error,
     ))
 }
@@ -154,6 +178,9 @@ mod tests {
         let stream = race(vec![refused, good], &[], limit).await.unwrap();
         assert_eq!(stream.peer_addr().unwrap(), good);
         let error = race(vec![refused], &[], limit).await.unwrap_err();
+        let DialError::Connect(error) = error else {
+            panic!("{error:?}");
+        };
         assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
         assert!(race(Vec::new(), &[], limit).await.is_err());
     }
