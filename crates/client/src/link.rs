@@ -152,7 +152,20 @@ impl Link {
     /// # Errors
     /// When the server refuses.
     pub async fn readlink(&self, path: &[u8]) -> Result<Vec<u8>, RemoteError> {
-        Ok(single_name(self.channel.ask(&Request::Readlink { path }).await?)?.to_vec())
+        self.begin_readlink(path).await
+    }
+
+    /// Asks for the path to which a link points, as [`Link::readlink`] does. The request is sent at once, and the answer
+    /// can be waited for later.
+    pub fn begin_readlink<'a>(
+        &'a self,
+        path: &[u8],
+    ) -> impl Future<Output = Result<Vec<u8>, RemoteError>> + use<'a> {
+        let answer = self.channel.begin(&Request::Readlink { path });
+        async move {
+            let answer = answer.await.map_err(|_| self.channel.lost())?;
+            Ok(single_name(answer)?.to_vec())
+        }
     }
 
     /// Opens an existing file for reading.

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sftp_wire::{Attributes, Reply, Request};
+use sftp_wire::Attributes;
 
 use super::cat::print_aside;
 use super::session::{RemotePath, Session};
@@ -137,22 +137,14 @@ async fn change(
     shown: u64,
 ) -> std::result::Result<FileChange, RemoteError> {
     let handle = file.handle();
-    // The server answers in this order.
-    let before = link.channel.begin(&Request::Fstat { handle });
-    let there = link.channel.begin(&Request::Stat { path });
-    let after = link.channel.begin(&Request::Fstat { handle });
-    let moment = |reply: Reply<bytes::Bytes>| match reply {
-        Reply::Attrs(attrs) => Ok(Moment::from(attrs)),
-        other => Err(RemoteError::from_reply(other, "attributes")),
-    };
-    let before = moment(before.await.map_err(|_| link.channel.lost())?)?;
-    let there = moment(there.await.map_err(|_| link.channel.lost())?);
-    let after = moment(after.await.map_err(|_| link.channel.lost())?)?;
-    match there {
-        Err(failed) if failed.is_missing() => Ok(FileChange::Gone),
-        Err(failed) => Err(failed),
-        Ok(there) => Ok(compare(before, there, after, shown)),
-    }
+    // The requests are sent in this order, and the server answers in it.
+    let (before, there, after) =
+        tokio::join!(biased; link.fstat(handle), link.look(path), link.fstat(handle));
+    let (before, after) = (Moment::from(before?), Moment::from(after?));
+    Ok(match there? {
+        None => FileChange::Gone,
+        Some(there) => compare(before, there.into(), after, shown),
+    })
 }
 
 fn compare(before: Moment, there: Moment, after: Moment, shown: u64) -> FileChange {

@@ -1,7 +1,7 @@
 //! What `ls` prints of entries: columns of names, a line for each with its details, or JSON.
 
 use serde_json::json;
-use sftp_wire::{Attributes, FileType, Reply, Request};
+use sftp_wire::{Attributes, FileType};
 
 use super::details;
 use super::session::Session;
@@ -177,20 +177,14 @@ async fn targets(link: &Link, directory: &[u8], entries: &[Name]) -> Vec<Option<
     let asked: Vec<_> = entries
         .iter()
         .map(|entry| {
-            let path = &join(directory, &entry.name)[..];
-            entry
-                .attrs
-                .is_symlink()
-                .then(|| link.channel.begin(&Request::Readlink { path }))
+            let is_link = entry.attrs.is_symlink();
+            is_link.then(|| link.begin_readlink(&join(directory, &entry.name)))
         })
         .collect();
     let mut targets = Vec::with_capacity(asked.len());
     for answer in asked {
         targets.push(match answer {
-            Some(answer) => match answer.await {
-                Ok(Reply::Names(names)) => names.first().map(|name| name.name.to_vec()),
-                _ => None,
-            },
+            Some(answer) => answer.await.ok(),
             None => None,
         });
     }

@@ -131,17 +131,19 @@ async fn race(
             )
         });
     }
-    let mut failed: Option<(usize, DialError)> = None;
+    let mut failed: Option<((bool, usize), DialError)> = None;
     while let Some(attempt) = attempts.join_next().await {
         match attempt {
             // Dropping the set ends the other attempts.
             Ok((_, Ok(stream))) => return Ok(stream),
             Ok((place, Err(error))) => {
-                if failed.as_ref().is_none_or(|(earlier, _)| place < *earlier) {
-                    failed = Some((place, error));
+                // Of two families, BindAddress can only be of one. What the server says to that one counts.
+                let rank = (matches!(error, DialError::Bind(_)), place);
+                if failed.as_ref().is_none_or(|(earlier, _)| rank < *earlier) {
+                    failed = Some((rank, error));
                 }
             }
-            Err(error) => failed = failed.or(Some((usize::MAX, io::Error::other(error).into()))),
+            Err(error) => failed = failed.or(Some(((true, usize::MAX), io::Error::other(error).into()))),
         }
     }
     Err(failed.map_or_else(
