@@ -1,11 +1,13 @@
 //! How results and messages are shown: as text for the user, for a script (`--json`, one object for each event or
 //! line), or only errors. Other modules say what is shown.
 
+mod batch;
 pub mod columns;
 mod stdout;
 
 use std::io::{self, Write as _};
 
+pub use batch::OutputBatch;
 pub use stdout::Stdout;
 
 use serde_json::Value;

@@ -16,7 +16,7 @@ use super::verb::Verb;
 use crate::connect::Target;
 use crate::link::Link;
 use crate::names::join;
-use crate::output::{Stdout, Style, about, print_bytes, print_json};
+use crate::output::{OutputBatch, Style, about};
 use base::error::Result;
 use base::size::Size;
 
@@ -71,6 +71,11 @@ impl Verb for DuArgs {
 
 async fn du(session: &Arc<Session>, args: &DuArgs) -> Result<u8> {
     let link = session.link().await?;
+    let mut totals = ShownTotals {
+        args,
+        style: session.output.style,
+        results: OutputBatch::of_this_process(),
+    };
     let mut code = 0;
     for word in words_or_current_directory(&args.words) {
         for top in session.matching(&link, word).await? {
@@ -83,13 +88,14 @@ async fn du(session: &Arc<Session>, args: &DuArgs) -> Result<u8> {
                 }
             };
             if attrs.is_directory() == Some(true) {
-                code = code.max(tree(session, args, &link, top).await?);
+                code = code.max(tree(session, &mut totals, &link, top).await?);
             } else {
                 let total = Total {
                     bytes: attrs.size.unwrap_or(0),
                     files: 1,
                 };
-                show(session, args, &top, total)?;
+                totals.add(&top, total);
+                totals.results.write()?;
             }
         }
     }
@@ -121,19 +127,24 @@ struct OpenDirectory {
 }
 
 /// The count of one tree. It keeps those directories that are not all counted: a path down, and what waits beside it.
-struct Counting<'a> {
+struct Counting<'a, 'b> {
     session: &'a Session,
-    args: &'a DuArgs,
+    totals: &'a mut ShownTotals<'b>,
     open: HashMap<u64, OpenDirectory>,
     next_id: u64,
     code: u8,
 }
 
 /// Adds up a tree, and shows its directories.
-async fn tree(session: &Session, args: &DuArgs, link: &Arc<Link>, top: RemotePath) -> Result<u8> {
+async fn tree(
+    session: &Session,
+    totals: &mut ShownTotals<'_>,
+    link: &Arc<Link>,
+    top: RemotePath,
+) -> Result<u8> {
     let mut counting = Counting {
         session,
-        args,
+        totals,
         open: HashMap::new(),
         next_id: 0,
         code: 0,
@@ -146,14 +157,15 @@ async fn tree(session: &Session, args: &DuArgs, link: &Arc<Link>, top: RemotePat
                 if let Some(failed) = failed {
                     counting.fail(directory.known, &failed);
                 }
-                counting.finish(directory.known)?;
+                counting.finish(directory.known);
             }
         }
+        counting.totals.results.write()?;
     }
     Ok(counting.code)
 }
 
-impl Counting<'_> {
+impl Counting<'_, '_> {
     /// Adds a directory that is to be counted, and returns its number.
     fn begin(&mut self, place: RemotePath, parent: Option<u64>, depth: usize) -> u64 {
         self.next_id += 1;
@@ -209,44 +221,53 @@ impl Counting<'_> {
 
     /// Notes that one part of a directory is counted. If it was the last one, the directory is shown, and counts as a
     /// part of the one above.
-    fn finish(&mut self, id: u64) -> Result<()> {
-        let deepest = match self.args.summarize {
+    fn finish(&mut self, id: u64) {
+        let args = self.totals.args;
+        let deepest = match args.summarize {
             true => 0,
-            false => self.args.depth.unwrap_or(usize::MAX),
+            false => args.depth.unwrap_or(usize::MAX),
         };
         let mut next = Some(id);
         let mut counted = Total::default();
         while let Some(id) = next {
             let Some(directory) = self.open.get_mut(&id) else {
-                return Ok(());
+                return;
             };
             directory.total.add(counted);
             directory.unfinished = directory.unfinished.saturating_sub(1);
             if directory.unfinished > 0 {
-                return Ok(());
+                return;
             }
             (next, counted) = (directory.parent, directory.total);
             if directory.depth <= deepest {
-                show(self.session, self.args, &directory.place, counted)?;
+                self.totals.add(&directory.place, counted);
             }
             self.open.remove(&id);
         }
-        Ok(())
     }
 }
 
-fn show(session: &Session, args: &DuArgs, place: &RemotePath, total: Total) -> Result<()> {
-    if session.output.style == Style::Json {
-        return print_json(about(
-            &place.path,
-            json!({ "bytes": total.bytes, "files": total.files }),
-        ));
+/// The totals that are shown.
+struct ShownTotals<'a> {
+    args: &'a DuArgs,
+    style: Style,
+    results: OutputBatch,
+}
+
+impl ShownTotals<'_> {
+    /// Adds the total of a path to the results.
+    fn add(&mut self, place: &RemotePath, total: Total) {
+        if self.style == Style::Json {
+            let object = json!({ "bytes": total.bytes, "files": total.files });
+            return self.results.add_json(about(&place.path, object));
+        }
+        let amount = match (self.args.human, self.args.bytes) {
+            (true, _) => Size(total.bytes).to_string(),
+            (_, true) => total.bytes.to_string(),
+            _ => total.bytes.div_ceil(1024).to_string(),
+        };
+        self.results.add(format!("{amount}\t").as_bytes());
+        self.results.add_name(&place.shown);
+        self.results.add(b"\n");
     }
-    let amount = match (args.human, args.bytes) {
-        (true, _) => Size(total.bytes).to_string(),
-        (_, true) => total.bytes.to_string(),
-        _ => total.bytes.div_ceil(1024).to_string(),
-    };
-    let name = Stdout::of_this_process().name(&place.shown);
-    print_bytes(&[amount.as_bytes(), b"\t", &name, b"\n"].concat())
 }

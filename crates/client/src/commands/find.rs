@@ -20,7 +20,7 @@ use super::verb::Verb;
 use crate::connect::Target;
 use crate::link::Link;
 use crate::names::{join, last};
-use crate::output::{Stdout, Style, about, print_bytes, print_json};
+use crate::output::{OutputBatch, Style, about};
 use base::error::Result;
 use base::glob::{Pattern, parse};
 
@@ -133,81 +133,100 @@ fn lower_case(name: &[u8]) -> Vec<u8> {
 
 async fn find(session: &Arc<Session>, args: &FindArgs) -> Result<u8> {
     let link = session.link().await?;
-    let tests = Tests::new(args);
-    let mut code = 0;
+    let mut search = Search {
+        session,
+        tests: Tests::new(args),
+        results: OutputBatch::of_this_process(),
+        code: 0,
+    };
     for word in words_or_current_directory(&args.words) {
         for top in session.matching(&link, word).await? {
-            code = code.max(search(session, &link, &tests, top).await?);
+            search.tree(&link, top).await?;
         }
     }
-    Ok(code)
+    Ok(search.code)
 }
 
-async fn search(session: &Session, link: &Arc<Link>, tests: &Tests<'_>, top: RemotePath) -> Result<u8> {
-    let deepest = tests.args.maxdepth.unwrap_or(usize::MAX);
-    let attrs = match link.lstat(&top.path).await {
-        Ok(attrs) => attrs,
-        Err(failed) => {
-            session.complain(&top.shown, &failed);
-            return Ok(1);
-        }
-    };
-    if tests.pass(last(&top.path), &attrs) {
-        show(session, tests.args, &top, &attrs)?;
+/// The run of one command.
+struct Search<'a> {
+    session: &'a Session,
+    tests: Tests<'a>,
+    results: OutputBatch,
+    code: u8,
+}
+
+impl Search<'_> {
+    fn fail(&mut self, shown: &[u8], why: &dyn std::fmt::Display) {
+        self.code = 1;
+        self.session.complain(shown, why);
     }
-    if attrs.is_directory() != Some(true) || deepest == 0 {
-        return Ok(0);
-    }
-    let mut code = 0;
-    let mut tree = TreeReader::new(link, top.path, top.shown);
-    while let Some(event) = tree.next().await {
-        let (path, shown, depth, entries) = match event {
-            TreeEvent::Entries(batch) => (batch.path, batch.known, batch.depth + 1, batch.entries),
-            TreeEvent::End(_, None) => continue,
-            TreeEvent::End(directory, Some(failed)) => {
-                code = 1;
-                session.complain(&directory.known, &failed);
-                continue;
+
+    /// Searches a path and what is below it.
+    async fn tree(&mut self, link: &Arc<Link>, top: RemotePath) -> Result<()> {
+        let deepest = self.tests.args.maxdepth.unwrap_or(usize::MAX);
+        let attrs = match link.lstat(&top.path).await {
+            Ok(attrs) => attrs,
+            Err(failed) => {
+                self.fail(&top.shown, &failed);
+                return Ok(());
             }
         };
-        for entry in entries {
-            let found = RemotePath {
-                path: join(&path, &entry.name),
-                shown: join(&shown, &entry.name),
-            };
-            if tests.pass(&entry.name, &entry.attrs) {
-                show(session, tests.args, &found, &entry.attrs)?;
-            }
-            if entry.attrs.is_directory() == Some(true)
-                && depth < deepest
-                && let Err(why) = tree.enter(&entry.name, found.shown.clone())
-            {
-                code = 1;
-                session.complain(&found.shown, &why);
-            }
+        if self.tests.pass(last(&top.path), &attrs) {
+            self.add(&top, &attrs);
         }
+        self.results.write()?;
+        if attrs.is_directory() != Some(true) || deepest == 0 {
+            return Ok(());
+        }
+        let mut tree = TreeReader::new(link, top.path, top.shown);
+        while let Some(event) = tree.next().await {
+            let (path, shown, depth, entries) = match event {
+                TreeEvent::Entries(batch) => (batch.path, batch.known, batch.depth + 1, batch.entries),
+                TreeEvent::End(_, None) => continue,
+                TreeEvent::End(directory, Some(failed)) => {
+                    self.fail(&directory.known, &failed);
+                    continue;
+                }
+            };
+            for entry in entries {
+                let found = RemotePath {
+                    path: join(&path, &entry.name),
+                    shown: join(&shown, &entry.name),
+                };
+                if self.tests.pass(&entry.name, &entry.attrs) {
+                    self.add(&found, &entry.attrs);
+                }
+                if entry.attrs.is_directory() == Some(true)
+                    && depth < deepest
+                    && let Err(why) = tree.enter(&entry.name, found.shown.clone())
+                {
+                    self.fail(&found.shown, &why);
+                }
+            }
+            self.results.write()?;
+        }
+        Ok(())
     }
-    Ok(code)
-}
 
-fn show(session: &Session, args: &FindArgs, found: &RemotePath, attrs: &Attributes) -> Result<()> {
-    if session.output.style == Style::Json {
-        return print_json(about(
-            &found.path,
-            json!({
+    /// Adds a name that was found to the results.
+    fn add(&mut self, found: &RemotePath, attrs: &Attributes) {
+        if self.session.output.style == Style::Json {
+            let object = json!({
                 "type": details::type_name(attrs),
                 "size": attrs.size,
                 "mode": details::octal(attrs),
                 "modified": attrs.times.map(|times| times.modified),
-            }),
-        ));
+            });
+            return self.results.add_json(about(&found.path, object));
+        }
+        match self.tests.args.null {
+            true => self.results.add(&[&found.shown[..], b"\0"].concat()),
+            false => {
+                self.results.add_name(&found.shown);
+                self.results.add(b"\n");
+            }
+        }
     }
-    let mut line = match args.null {
-        true => found.shown.clone(),
-        false => Stdout::of_this_process().name(&found.shown).into_owned(),
-    };
-    line.push(if args.null { 0 } else { b'\n' });
-    print_bytes(&line)
 }
 
 /// The options of find(1) that people type with one dash, with the two dashes that are read here. `words` stand behind
