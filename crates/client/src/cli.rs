@@ -168,7 +168,7 @@ pub struct CommonArgs {
     /// Print results as JSON, one object per line, for scripts.
     #[arg(long, global = true, conflicts_with = "quiet")]
     pub json: bool,
-    /// Print only results and errors: no progress, no summaries, no messages of the server.
+    /// Print only results, errors, and what -v asks for: no progress, no summaries, no messages of the server.
     #[arg(short, long, global = true)]
     pub quiet: bool,
     /// Append a line for each event to this file. It is created for its owner alone, and never contains passwords.

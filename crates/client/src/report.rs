@@ -77,6 +77,20 @@ pub fn message(text: &str) {
     }
 }
 
+/// Shows a detail that was asked for, whatever else is left out.
+pub fn detail(text: &str) {
+    record("message", text);
+    match reporter().style {
+        Style::Json => write(&message_object(text).to_string()),
+        Style::Words | Style::Quiet => write(text),
+    }
+}
+
+/// Whether only errors and results are shown.
+pub fn is_quiet() -> bool {
+    reporter().style == Style::Quiet
+}
+
 /// A message as an object for scripts.
 fn message_object(text: &str) -> Value {
     versioned(json!({ "event": "message", "message": text }))

@@ -28,7 +28,7 @@ pub fn is_on(level: u8) -> bool {
     LEVEL.load(Ordering::Relaxed) >= level
 }
 
-/// Makes lines appear by this function, for example above a progress display. Before, they are reported as messages.
+/// Makes lines appear by this function, for example above a progress display. Before, and with `--quiet`, they go to standard error.
 pub fn show_with(show: Show) {
     *SHOW.lock() = Some(show);
 }
@@ -41,7 +41,8 @@ pub fn say(level: u8, detail: impl FnOnce() -> String) {
     let line = format!("debug: {}", detail());
     let show = SHOW.lock().clone();
     match show {
-        Some(show) => show(&line),
-        None => report::message(&line),
+        Some(show) if !report::is_quiet() => show(&line),
+        // With --quiet, no display is in the way, and it would leave messages out.
+        _ => report::detail(&line),
     }
 }

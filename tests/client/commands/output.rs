@@ -58,6 +58,12 @@ fn quiet_prints_errors_alone() {
         (result.code, &result.err[..]),
         (Some(4), "d: FAILED: is a directory (hint: -r)\n")
     );
+    // What is left out makes the exit code 4, so the reason is said.
+    std::os::unix::fs::symlink(".", sandbox.local("d/loop")).unwrap();
+    let result = sandbox.run(["put", "-q", "-r", "d", &sandbox.remote("")]);
+    assert_eq!(result.code, Some(4), "{}", result.err);
+    assert!(result.err.starts_with("d/loop: skipped: "), "{}", result.err);
+    assert_eq!(result.err.lines().count(), 1, "{}", result.err);
     let result = sandbox.run(["ls", "-q", &sandbox.remote("nothing")]);
     assert!(result.err.starts_with("homeport: nothing: "), "{}", result.err);
 }

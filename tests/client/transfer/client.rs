@@ -173,6 +173,10 @@ impl ProgressObserver for Recorder {
         self.warn(&format!("{}: FAILED: {why}", String::from_utf8_lossy(name)));
     }
 
+    fn left_out(&self, message: &str) {
+        self.warn(message);
+    }
+
     fn warn(&self, message: &str) {
         self.0.warnings.lock().unwrap().push(message.to_owned());
     }

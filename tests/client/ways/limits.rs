@@ -217,4 +217,7 @@ fn what_is_not_obeyed_is_said_once() {
     );
     let quiet = laptop.list(&sshd, &["-i", &key, "-q"]).expect_code(0).err;
     assert!(!quiet.contains("obey"), "{quiet}");
+    let words = ["-i", &key, "-q", "-v"];
+    let asked_for = laptop.list(&sshd, &words).expect_code(0);
+    asked_for.expect_stderr(&["debug: connecting to", "debug: agreed on keys"]);
 }

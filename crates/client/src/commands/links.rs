@@ -121,7 +121,7 @@ fn count(engine: &Engine, summary: &mut Summary, link: &FoundLink, copied: Resul
         Ok(CopiedLink::Outside(target)) => {
             summary.left_out += 1;
             let (name, target) = (printable(link.path()), printable(&target));
-            hub.warn(&format!(
+            hub.left_out(&format!(
                 "{name}: skipped: the link points out of the directory that is fetched, to {target}"
             ));
         }

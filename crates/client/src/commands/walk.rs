@@ -87,7 +87,7 @@ impl Walk<'_> {
 
     fn leave_out(&mut self, name: &[u8], why: &str) {
         self.found.left_out += 1;
-        self.hub.warn(&format!("{}: skipped: {why}", printable(name)));
+        self.hub.left_out(&format!("{}: skipped: {why}", printable(name)));
     }
 
     /// Walks through a file or directory of this machine that goes to `remote`.

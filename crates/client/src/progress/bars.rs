@@ -114,6 +114,10 @@ impl ProgressObserver for Bars {
         self.display.state().say(&self.display.screen, &text);
     }
 
+    fn left_out(&self, message: &str) {
+        self.warn(message);
+    }
+
     fn warn(&self, message: &str) {
         self.display
             .state()

@@ -301,6 +301,10 @@ impl<W: Write + Send + 'static> ProgressObserver for JsonLines<W> {
         self.writer().write(&JsonEvent::Error { path, message });
     }
 
+    fn left_out(&self, message: &str) {
+        self.warn(message);
+    }
+
     fn warn(&self, message: &str) {
         let message = line::fit(message);
         self.writer().write(&JsonEvent::Warning { message });

@@ -49,6 +49,11 @@ impl ProgressObserver for Logged {
         self.shown.fail(name, why);
     }
 
+    fn left_out(&self, message: &str) {
+        self.log.record("warning", message);
+        self.shown.left_out(message);
+    }
+
     fn warn(&self, message: &str) {
         self.log.record("warning", message);
         self.shown.warn(message);

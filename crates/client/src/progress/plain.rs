@@ -43,6 +43,10 @@ impl<W: Write + Send> ProgressObserver for PlainLines<W> {
         self.say(&line::failed(name, why));
     }
 
+    fn left_out(&self, message: &str) {
+        self.warn(message);
+    }
+
     fn warn(&self, message: &str) {
         self.say(&line::fit(message));
     }

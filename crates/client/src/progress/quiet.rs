@@ -1,4 +1,4 @@
-//! Progress with `--quiet`: only failures.
+//! Progress with `--quiet`: only failures, and what is left out although nobody has decided that.
 
 use std::io::Write;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use crate::transfer::error::TransferError;
 use crate::transfer::progress_hub::{FileProgress, ProgressObserver};
 use crate::transfer::{Job, Outcome};
 
-/// Prints failures, and nothing else.
+/// Prints failures and what is left out, and nothing else.
 pub(super) struct ErrorsOnly<W>(PlainLines<W>);
 
 impl<W: Write + Send> ErrorsOnly<W> {
@@ -35,6 +35,10 @@ impl<W: Write + Send> ProgressObserver for ErrorsOnly<W> {
 
     fn fail(&self, name: &[u8], why: &str) {
         self.0.fail(name, why);
+    }
+
+    fn left_out(&self, message: &str) {
+        self.0.left_out(message);
     }
 
     fn warn(&self, _message: &str) {}

@@ -36,6 +36,7 @@ impl ProgressObserver for NoObserver {
     fn began(&self, _: &Job, _: &Arc<FileProgress>) {}
     fn ended(&self, _: &Job, _: &Arc<FileProgress>, _: &Result<Outcome, TransferError>) {}
     fn fail(&self, _: &[u8], _: &str) {}
+    fn left_out(&self, _: &str) {}
     fn warn(&self, _: &str) {}
     fn pause(&self, ask: &mut dyn FnMut()) {
         ask();
@@ -148,6 +149,17 @@ fn report_three_files(watch: &dyn ProgressObserver) {
         watch.ended(&job, &progress, &result);
     }
     watch.fail(b"d", "is a directory");
+}
+
+#[test]
+fn quiet_says_what_is_left_out_although_nobody_has_decided_that() {
+    let quiet = quiet::ErrorsOnly::new(Vec::new());
+    quiet.warn("a warning");
+    quiet.left_out("pipe: skipped: it is not a regular file");
+    assert_eq!(
+        String::from_utf8(quiet.into_inner()).unwrap(),
+        "pipe: skipped: it is not a regular file\n"
+    );
 }
 
 #[test]

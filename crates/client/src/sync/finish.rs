@@ -64,6 +64,10 @@ impl ProgressObserver for ReportingObserver {
         self.shown.fail(name, why);
     }
 
+    fn left_out(&self, message: &str) {
+        self.shown.left_out(message);
+    }
+
     fn warn(&self, message: &str) {
         self.shown.warn(message);
     }

@@ -159,7 +159,7 @@ impl SyncReport {
     fn skip(&self, ours: &TreeEntry) {
         let why = format!("a {} is not transferred", ours.kind.name());
         self.hub
-            .warn(&format!("{}: skipped: {why}", printable(&ours.path)));
+            .left_out(&format!("{}: skipped: {why}", printable(&ours.path)));
     }
 
     fn keep(&self, theirs: &TreeEntry, why: &str) {

@@ -165,6 +165,9 @@ pub trait ProgressObserver: Send + Sync {
     /// Prints that a name cannot be transferred, and why. The name is the bytes of a path; observers escape it.
     fn fail(&self, name: &[u8], why: &str);
 
+    /// Prints that a name is left out although nobody has decided that. The run does not count as a success then.
+    fn left_out(&self, message: &str);
+
     /// Prints a warning, which does not end a transfer.
     fn warn(&self, message: &str);
 
@@ -214,6 +217,11 @@ impl ProgressHub {
     /// Has the observer print that a name cannot be transferred, and why.
     pub fn fail(&self, name: &[u8], why: &str) {
         self.observer.fail(name, why);
+    }
+
+    /// Has the observer print that a name is left out.
+    pub fn left_out(&self, message: &str) {
+        self.observer.left_out(message);
     }
 
     /// Has the observer print a warning.
