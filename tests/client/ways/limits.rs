@@ -208,13 +208,17 @@ fn addresses_are_as_configured() {
 #[test]
 fn what_is_not_obeyed_is_said_once() {
     let (sshd, key) = sshd_with_key(SFTP);
-    let laptop = Laptop::new("Compression yes\nForwardAgent yes\n");
+    let laptop = Laptop::new("Compression yes\nForwardAgent yes\nRekeyLimit 1G\nControlMaster auto\n");
     let said = laptop.list(&sshd, &["-i", &key]).expect_code(0).err;
     assert_eq!(
-        said.matches("does not obey: compression (hint").count(),
+        said.matches("does not obey: rekeylimit (hint").count(),
         1,
         "{said}"
     );
+    // What only concerns speed or comfort is not worth a line each time.
+    let asked_for = laptop.list(&sshd, &["-i", &key, "-v"]).expect_code(0);
+    asked_for.expect_stderr(&["only concerns speed or comfort: compression, controlmaster"]);
+    assert!(!said.contains("compression"), "{said}");
     let quiet = laptop.list(&sshd, &["-i", &key, "-q"]).expect_code(0).err;
     assert!(!quiet.contains("obey"), "{quiet}");
     let words = ["-i", &key, "-q", "-v"];

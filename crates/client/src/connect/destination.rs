@@ -102,6 +102,8 @@ pub struct SshProgram {
     pub batch: bool,
     /// What of the configuration only ssh can obey. Empty if the user asked for ssh.
     pub reasons: Vec<String>,
+    /// Whether the configuration has ssh share connections (ControlMaster, ControlPath).
+    pub shares_by_configuration: bool,
 }
 
 /// A server, and how to sign in there.
@@ -132,8 +134,10 @@ pub struct Destination {
     pub bind_address: Option<String>,
     /// How often a silent server is asked whether it is there.
     pub keepalive: Keepalive,
-    /// What the configuration of ssh asks for and is not obeyed.
+    /// What the configuration of ssh asks for and is not obeyed, apart from `comfort`.
     pub not_obeyed: Vec<String>,
+    /// What the configuration of ssh asks for and is not obeyed, but would only change speed or comfort.
+    pub comfort: Vec<String>,
 }
 
 impl Destination {
@@ -197,6 +201,7 @@ impl Destination {
             bind_address: settings.bind_address.clone(),
             keepalive: keepalive(&settings),
             not_obeyed,
+            comfort: settings.comfort.clone(),
             port,
             host,
         };

@@ -107,7 +107,7 @@ pub(super) fn start(
         child: Mutex::new(None),
         words: StderrTail::default(),
         askpass,
-        shares: !program.reasons.iter().any(|reason| reason.starts_with("Control")),
+        shares: !program.shares_by_configuration,
         directory,
         prompts: Arc::clone(prompts),
     };

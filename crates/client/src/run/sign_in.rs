@@ -98,6 +98,12 @@ async fn sign_in(
     if !destination.not_obeyed.is_empty() {
         prompts.show(&not_obeyed(&destination));
     }
+    if !destination.comfort.is_empty() {
+        verbose::say(verbose::STEPS, || {
+            let names = printable(destination.comfort.join(", ").as_bytes());
+            format!("not obeyed, because it only concerns speed or comfort: {names}")
+        });
+    }
     let remote = Remote::connect(destination, Credentials::new(password), prompts).await;
     let remote = remote.map_err(|error| CommandFailure {
         code: error.exit_code(),

@@ -50,6 +50,7 @@ fn resolve_behind(
             host: target.host.clone(),
             batch: destination.batch,
             reasons,
+            shares_by_configuration: settings.comfort.iter().any(|name| name.starts_with("control")),
         })
     } else if jumps.is_empty() {
         Route::Direct

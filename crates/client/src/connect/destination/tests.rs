@@ -262,14 +262,27 @@ fn ssh_gets_the_options_of_the_command_line() {
     ] {
         assert!(words.contains(expected), "{expected}: {words}");
     }
+    assert!(!program.shares_by_configuration);
+    let machine = Machine::new("ControlMaster auto\nControlPath ~/.ssh/%C\n", "");
+    let options = Options {
+        ssh: Some("ssh".into()),
+        ..Options::default()
+    };
+    let Route::Ssh(program) = machine.resolve("h", &options).unwrap().route else {
+        panic!("not by ssh");
+    };
+    assert!(program.shares_by_configuration && program.reasons.is_empty());
 }
 
 #[test]
 fn what_is_not_obeyed_is_listed() {
     let machine = Machine::new(
-        "Compression yes\nCiphers aes128-ctr,3des-x\n",
+        "Compression yes\nRekeyLimit 1G\nCiphers aes128-ctr,3des-x\nControlMaster auto\n",
         "Another yes\nMACs umac-x,hmac-sha2-256\n",
     );
     let destination = machine.resolve("h", &Options::default()).unwrap();
-    assert_eq!(destination.not_obeyed, ["compression", "Ciphers 3des-x"]);
+    assert_eq!(destination.not_obeyed, ["rekeylimit", "Ciphers 3des-x"]);
+    assert_eq!(destination.comfort, ["compression", "controlmaster"]);
+    // Connections that ssh shares are no reason to let it connect.
+    assert_eq!(destination.route, Route::Direct);
 }

@@ -71,8 +71,6 @@ type ValueTest = fn(&str) -> bool;
 const ONLY_SSH: &[(&str, ValueTest)] = &[
     ("BindInterface", is_none),
     ("CanonicalizeHostname", is_no),
-    ("ControlMaster", is_no),
-    ("ControlPath", is_none),
     ("GSSAPIAuthentication", is_no),
     ("HostbasedAuthentication", is_no),
     ("KnownHostsCommand", is_none),
@@ -86,11 +84,18 @@ const ONLY_SSH: &[(&str, ValueTest)] = &[
 
 /// Keywords whose usual value changes nothing: their names, and whether a value is that one.
 const USUAL: &[(&str, ValueTest)] = &[
-    ("AddKeysToAgent", is_no),
-    ("Compression", is_no),
     ("NoHostAuthenticationForLocalhost", is_no),
     ("RekeyLimit", |value| value.eq_ignore_ascii_case("default")),
     ("RequiredRSASize", |value| value == "1024"),
+];
+
+/// Keywords that only change speed or comfort: their names, and whether a value asks for nothing. Connections that ssh
+/// shares (ControlMaster) save a sign-in, and this client keeps one connection itself.
+const COMFORT: &[(&str, ValueTest)] = &[
+    ("AddKeysToAgent", is_no),
+    ("Compression", is_no),
+    ("ControlMaster", is_no),
+    ("ControlPath", is_none),
 ];
 
 /// What a keyword means that is not obeyed.
@@ -100,7 +105,9 @@ pub(super) enum KeywordEffect {
     Irrelevant,
     /// Only ssh itself can obey it. Holds its name as in the manual.
     OnlySsh(&'static str),
-    /// It would change something, and is not obeyed.
+    /// It would only change speed or comfort, and is not obeyed. `-v` says so.
+    Comfort,
+    /// It would change something else, and is not obeyed. The user is told.
     NotObeyed,
 }
 
@@ -114,6 +121,12 @@ pub(super) fn effect_of(keyword: &str, value: &str) -> KeywordEffect {
         return match asks_for_nothing(value) {
             true => KeywordEffect::Irrelevant,
             false => KeywordEffect::OnlySsh(name),
+        };
+    }
+    if let Some((_, asks_for_nothing)) = COMFORT.iter().find(named) {
+        return match asks_for_nothing(value) {
+            true => KeywordEffect::Irrelevant,
+            false => KeywordEffect::Comfort,
         };
     }
     match USUAL.iter().find(named) {
@@ -141,16 +154,20 @@ mod tests {
 
     #[test]
     fn keywords_that_are_not_obeyed() {
-        use KeywordEffect::{Irrelevant, NotObeyed, OnlySsh};
+        use KeywordEffect::{Comfort, Irrelevant, NotObeyed, OnlySsh};
         for (keyword, value, expected) in [
             ("forwardx11", "yes", Irrelevant),
             ("proxycommand", "nc %h %p", OnlySsh("ProxyCommand")),
             ("proxycommand", "none", Irrelevant),
-            ("controlmaster", "auto", OnlySsh("ControlMaster")),
+            ("controlmaster", "auto", Comfort),
+            ("controlpath", "~/.ssh/%C", Comfort),
+            ("controlpath", "none", Irrelevant),
+            ("addkeystoagent", "yes", Comfort),
             ("controlmaster", "no", Irrelevant),
             ("securitykeyprovider", "internal", Irrelevant),
             ("compression", "no", Irrelevant),
-            ("compression", "yes", NotObeyed),
+            ("compression", "yes", Comfort),
+            ("rekeylimit", "1G", NotObeyed),
             ("somethingnew", "a", NotObeyed),
         ] {
             assert_eq!(effect_of(keyword, value), expected, "{keyword} {value}");

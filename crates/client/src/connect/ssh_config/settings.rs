@@ -104,8 +104,10 @@ pub struct SshSettings {
     pub tag: Option<String>,
     /// What only ssh itself can obey, by the names of the keywords.
     pub only_ssh: Vec<String>,
-    /// The keywords that are not obeyed, and would change something. Those of the system's files are left out.
+    /// The keywords that are not obeyed, and would change more than speed or comfort. Those of the system's files are left out.
     pub not_obeyed: Vec<String>,
+    /// The keywords that are not obeyed, and would only change speed or comfort.
+    pub comfort: Vec<String>,
     /// The keywords whose first value has been seen, of those that are not obeyed.
     pub seen: Vec<String>,
 }
@@ -230,7 +232,8 @@ impl SshSettings {
             // Distributions switch it on for everybody; few have tickets.
             KeywordEffect::OnlySsh("GSSAPIAuthentication") if origin == Origin::System => {}
             KeywordEffect::OnlySsh(name) => self.needs_ssh(name),
-            KeywordEffect::NotObeyed if origin == Origin::System => {}
+            KeywordEffect::Comfort | KeywordEffect::NotObeyed if origin == Origin::System => {}
+            KeywordEffect::Comfort => self.comfort.push(keyword.to_owned()),
             KeywordEffect::NotObeyed => self.not_obeyed.push(keyword.to_owned()),
         }
     }

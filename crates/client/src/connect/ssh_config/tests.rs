@@ -235,23 +235,19 @@ fn the_first_proxy_counts() {
 #[test]
 fn what_is_not_obeyed_is_noted_by_its_first_value() {
     let settings = ask(
-        "Compression yes\nCompression no\nForwardAgent yes\nNew x\nNew y\n",
+        "Compression yes\nCompression no\nForwardAgent yes\nNew x\nNew y\nControlMaster auto\nControlPath ~/c\n",
         "h",
     );
-    assert_eq!(settings.not_obeyed, ["compression", "new"]);
+    assert_eq!(settings.not_obeyed, ["new"]);
+    assert_eq!(settings.comfort, ["compression", "controlmaster", "controlpath"]);
+    assert!(settings.only_ssh.is_empty());
     let settings = ask(
         "Compression no\nCompression yes\nPKCS11Provider none\nPKCS11Provider x\n",
         "h",
     );
-    assert!(settings.not_obeyed.is_empty() && settings.only_ssh.is_empty());
-    let settings = ask(
-        "PKCS11Provider x\nGSSAPIAuthentication yes\nControlMaster auto\n",
-        "h",
-    );
-    assert_eq!(
-        settings.only_ssh,
-        ["PKCS11Provider", "GSSAPIAuthentication", "ControlMaster"]
-    );
+    assert!(settings.comfort.is_empty() && settings.only_ssh.is_empty());
+    let settings = ask("PKCS11Provider x\nGSSAPIAuthentication yes\n", "h");
+    assert_eq!(settings.only_ssh, ["PKCS11Provider", "GSSAPIAuthentication"]);
 }
 
 #[test]
