@@ -162,7 +162,8 @@ pub struct CommonArgs {
     /// Give up connecting when the server does not answer for this many seconds.
     #[arg(long, global = true, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub connect_timeout: Option<u64>,
-    /// When the connection breaks, try for this long to make it again: 10m, 1h30m. Without this, it is half a minute.
+    /// Try for this long to connect, also again when the connection breaks: 10m, 1h30m. Without this, the first attempt
+    /// counts, and a connection that breaks is made again for half a minute.
     #[arg(long, global = true, value_name = "TIME", value_parser = positive_time)]
     pub retry_for: Option<Duration>,
     /// Print results as JSON, one object per line, for scripts.

@@ -67,6 +67,16 @@ impl Attempts {
         };
         Some((pause, which))
     }
+
+    /// The same for the first connection, which is not tried for longer than was asked for.
+    fn next_at_first(&mut self, now: Instant) -> Option<(Duration, String)> {
+        let left = self.until.saturating_duration_since(now);
+        if left.is_zero() {
+            return None;
+        }
+        let (pause, which) = self.next(now)?;
+        Some((pause.min(left), which))
+    }
 }
 
 /// Why there is no connection.
@@ -103,6 +113,14 @@ impl ConnectFailure {
             ),
         }
     }
+
+    /// Whether another attempt may succeed although there was never a connection: the server may not be up yet.
+    fn may_pass_at_first(&self) -> bool {
+        match self {
+            Self::Connect(error) => error.may_pass_at_first(),
+            Self::Open(_) => self.may_pass(),
+        }
+    }
 }
 
 /// A server, with the connection on which the user is signed in.
@@ -117,7 +135,7 @@ pub struct Remote {
 }
 
 impl Remote {
-    /// Connects and signs in.
+    /// Connects and signs in, in one attempt.
     ///
     /// # Errors
     /// When a step fails; the error says which.
@@ -126,26 +144,47 @@ impl Remote {
         credentials: Credentials,
         prompts: Arc<dyn Prompts>,
     ) -> Result<Self, ConnectFailure> {
+        Self::connect_within(destination, credentials, prompts, Duration::ZERO).await
+    }
+
+    /// Connects and signs in, and tries that again for this long if the server does not answer. A lost connection is
+    /// made again for at least as long.
+    ///
+    /// # Errors
+    /// When a step fails at the last attempt, or in a way that does not pass; the error says which.
+    pub async fn connect_within(
+        destination: Destination,
+        credentials: Credentials,
+        prompts: Arc<dyn Prompts>,
+        retry_for: Duration,
+    ) -> Result<Self, ConnectFailure> {
         let screen_prompts = Arc::new(PromptsAboveProgress::new(prompts));
         let prompts = Arc::clone(&screen_prompts) as Arc<dyn Prompts>;
         let screen = Arc::clone(&prompts);
         verbose::show_with(Arc::new(move |line: &str| screen.show(line)));
         let credentials = Arc::new(credentials);
-        let link = dial(&destination, &credentials, &prompts).await?;
+        let mut attempts = Attempts::new(retry_for);
+        let link = loop {
+            let error = match dial(&destination, &credentials, &prompts).await {
+                Ok(link) => break link,
+                Err(error) => error,
+            };
+            let next = attempts.next_at_first(Instant::now());
+            let Some((pause, which)) = next.filter(|_| error.may_pass_at_first()) else {
+                return Err(error);
+            };
+            let wait = pause.as_secs_f32();
+            prompts.show(&format!("{error}; connecting again in {wait:.1} s ({which})"));
+            tokio::time::sleep(pause).await;
+        };
         Ok(Self {
             destination,
             credentials,
             prompts,
             screen_prompts,
             link: Mutex::new(Arc::new(link)),
-            retry_for: Duration::ZERO,
+            retry_for,
         })
-    }
-
-    /// Makes lost connections again for at least this long, instead of half a minute.
-    pub fn retrying_for(mut self, retry_for: Duration) -> Self {
-        self.retry_for = retry_for;
-        self
     }
 
     /// The connection; a new one if the last is lost, after five attempts or as many as the time allows.
@@ -304,6 +343,19 @@ mod tests {
             let now = attempts.until - Duration::from_secs(retry_for);
             attempts.next(now).unwrap().1
         };
+        let mut first = Attempts::new(Duration::from_secs(1));
+        let begin = first.until - Duration::from_secs(1);
+        let pauses = [0, 500, 999, 1000].map(|after| {
+            let next = first.next_at_first(begin + Duration::from_millis(after));
+            next.map(|(pause, _)| pause.as_millis())
+        });
+        // No pause is longer than what is left.
+        assert_eq!(pauses, [Some(500), Some(500), Some(1), None]);
+        assert!(
+            Attempts::new(Duration::ZERO)
+                .next_at_first(Instant::now())
+                .is_none()
+        );
         assert_eq!(which(0), "1 of 5");
         assert_eq!(which(600), "attempt 1, for 600 s more");
     }

@@ -205,6 +205,49 @@ fn addresses_are_as_configured() {
         ]);
 }
 
+/// A server that is not up yet is waited for, but only if that was asked for, and not for longer.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_connection_is_tried_for_as_long_as_asked() {
+    let (sshd, key) = sshd_with_key(SFTP);
+    // The port is bound, so that no other program gets it, but nothing listens on it yet.
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let port = socket.local_addr().unwrap().port();
+    let url = format!("sftp://{}@127.0.0.1:{port}/etc/hostname", sshd.user());
+    let laptop = Laptop::new("");
+    let list = move |more: &[&str]| {
+        let words = ["ls", &url, "-i", &key, "--accept-new", "--batch"];
+        laptop.run([&words[..], more].concat())
+    };
+    let trying = tokio::task::spawn_blocking(move || {
+        let once = list(&[]).expect_code(1);
+        assert!(!once.err.contains("again in"), "{}", once.err);
+        list(&["--retry-for", "1s"])
+            .expect_code(1)
+            .expect_stderr(&["connection refused", "connecting again in 0.5 s (attempt 1, for "]);
+        list
+    });
+    let list = trying.await.unwrap();
+    let waiting = tokio::task::spawn_blocking(move || list(&["--retry-for", "5m"]));
+    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    let listener = socket.listen(16).unwrap();
+    let serving = tokio::spawn(async move {
+        let (mut client, _) = listener.accept().await.unwrap();
+        let mut server = tokio::net::TcpStream::connect(("127.0.0.1", sshd.port))
+            .await
+            .unwrap();
+        // The client closes its side first, or the server does: both are an end.
+        let _ = tokio::io::copy_bidirectional(&mut client, &mut server).await;
+        sshd
+    });
+    waiting
+        .await
+        .unwrap()
+        .expect_code(0)
+        .expect_stderr(&["connecting again in"]);
+    serving.await.unwrap();
+}
+
 #[test]
 fn what_is_not_obeyed_is_said_once() {
     let (sshd, key) = sshd_with_key(SFTP);

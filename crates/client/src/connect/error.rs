@@ -47,6 +47,12 @@ impl ConnectError {
         }
     }
 
+    /// Whether a later attempt may succeed although there was never a connection: nothing answers, or the server gives up.
+    /// What answers in a wrong way is another service, or will not agree later, either.
+    pub fn may_pass_at_first(&self) -> bool {
+        !matches!(self, ConnectError::Protocol(_)) && self.may_pass()
+    }
+
     /// Whether a later attempt may succeed without a change by the user or the administrator.
     pub fn may_pass(&self) -> bool {
         match self {
@@ -167,9 +173,10 @@ pub(super) fn handshake(destination: &Destination, error: russh::Error, first: &
         broken(what, "check the port")
     };
     let closed = || match first.shown() {
-        Some(line) if REFUSALS.contains(&line.as_str()) => broken(
-            format!("{place} refuses the connection: it says \"{line}\""),
-            "it may have too many connections, or refuse your address for a while: try again later",
+        Some(line) if REFUSALS.contains(&line.as_str()) => ConnectError::Unreachable(
+            Error::new(format!("{place} refuses the connection: it says \"{line}\"")).hint(
+                "it may have too many connections, or refuse your address for a while: try again later",
+            ),
         ),
         Some(line) if !line.starts_with("SSH-2.") && !line.starts_with("SSH-1.99") => no_ssh(&line),
         _ => broken(

@@ -104,12 +104,12 @@ async fn sign_in(
             format!("not obeyed, because it only concerns speed or comfort: {names}")
         });
     }
-    let remote = Remote::connect(destination, Credentials::new(password), prompts).await;
+    let retry_for = common.retry_for.unwrap_or_default();
+    let remote = Remote::connect_within(destination, Credentials::new(password), prompts, retry_for).await;
     let remote = remote.map_err(|error| CommandFailure {
         code: error.exit_code(),
         error: Error::new(error.to_string()),
     })?;
-    let remote = remote.retrying_for(common.retry_for.unwrap_or_default());
     let link = remote
         .link()
         .await
