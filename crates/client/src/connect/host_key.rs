@@ -11,6 +11,7 @@ use russh::keys::{Certificate, PublicKey, PublicKeyOrCertificate};
 
 use super::host_certificate;
 use super::known_hosts::{self, HostKeyStatus, HostName, KnownHosts, ListedKey, fingerprint};
+use super::library::KnownTypes;
 use super::prompts::AsyncPrompts;
 use super::ssh_config::settings::UnknownKeys;
 use base::error::Error;
@@ -37,14 +38,6 @@ impl HostKeyRules {
             .chain(&self.global_files)
             .cloned()
             .collect()
-    }
-
-    /// Reads the files. It blocks: call it where blocking is allowed.
-    ///
-    /// # Errors
-    /// When a file exists and cannot be read.
-    pub fn known(&self) -> base::error::Result<KnownHosts> {
-        KnownHosts::read(&self.files())
     }
 }
 
@@ -73,9 +66,12 @@ pub enum HostKeyError {
     Files(#[from] Error),
 }
 
-/// Checks the host key of one connection. A [`russh::client::Handler`] has one, and calls it in `check_server_key`.
+/// Checks the host key of one connection. A [`russh::client::Handler`] has one, and calls it in `check_server_key`, which
+/// the library does once in a connection.
 pub struct HostKeyCheck {
     rules: HostKeyRules,
+    /// What the files said when the connection was begun.
+    known: KnownHosts,
     prompts: Arc<AsyncPrompts>,
     refusal: RefusalReason,
 }
@@ -95,14 +91,33 @@ impl RefusalReason {
 }
 
 impl HostKeyCheck {
-    pub(super) fn new(rules: HostKeyRules, prompts: Arc<AsyncPrompts>) -> (Self, RefusalReason) {
+    /// Reads the files, for a check by these rules.
+    ///
+    /// # Errors
+    /// When a file exists and cannot be read.
+    pub(super) async fn read(
+        rules: HostKeyRules,
+        prompts: Arc<AsyncPrompts>,
+    ) -> Result<(Self, RefusalReason), HostKeyError> {
+        let files = rules.files();
+        let known = tokio::task::spawn_blocking(move || KnownHosts::read(&files)).await;
+        let known = known.map_err(|error| Error::new("cannot read known_hosts").because(error))??;
         let refusal = RefusalReason::default();
         let check = Self {
             rules,
+            known,
             prompts,
             refusal: refusal.clone(),
         };
-        (check, refusal)
+        Ok((check, refusal))
+    }
+
+    /// What is known about the host before it presents a key.
+    pub(super) fn known_types(&self) -> KnownTypes {
+        KnownTypes {
+            keys: self.known.algorithms(&self.rules.name),
+            certificates: self.known.has_authority(&self.rules.name),
+        }
     }
 
     /// Whether the key is the server's. It asks the user if necessary. The reason of a refusal becomes the error of
@@ -125,16 +140,9 @@ impl HostKeyCheck {
         format!("\"{}\"", self.rules.name.as_str().escape_debug())
     }
 
-    async fn known(&self) -> Result<KnownHosts, HostKeyError> {
-        let rules = self.rules.clone();
-        let known = tokio::task::spawn_blocking(move || rules.known()).await;
-        Ok(known.map_err(|error| Error::new("cannot read known_hosts").because(error))??)
-    }
-
     /// Judges a certificate, and if it does not count, the key in it, as ssh does.
     async fn judge_certificate(&self, certificate: &Certificate) -> Result<(), HostKeyError> {
-        let known = self.known().await?;
-        let name = &self.rules.name;
+        let (known, name) = (&self.known, &self.rules.name);
         if let Some(listed) = known.revoked(name, certificate.signature_key()) {
             return Err(self.revoked(&listed.key, &listed));
         }
@@ -156,7 +164,7 @@ impl HostKeyCheck {
 
     /// Judges a key. `problem` says why the certificate that it came with does not count.
     async fn judge(&self, key: &PublicKey, problem: Option<&str>) -> Result<(), HostKeyError> {
-        match self.known().await?.check(&self.rules.name, key) {
+        match self.known.check(&self.rules.name, key) {
             HostKeyStatus::Known => Ok(()),
             HostKeyStatus::Unknown => self.unknown(key, problem).await,
             HostKeyStatus::Changed(listed) => {

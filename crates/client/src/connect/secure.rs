@@ -10,7 +10,7 @@ use super::callbacks::{Banner, Callbacks};
 use super::destination::Destination;
 use super::error::{self, ConnectError};
 use super::host_key::{HostKeyCheck, HostKeyError};
-use super::library::{self, KnownTypes};
+use super::library;
 use super::preamble::{FirstLine, Preamble};
 use super::prompts::AsyncPrompts;
 use crate::verbose;
@@ -32,20 +32,9 @@ where
     H: Handler<Error = russh::Error> + Send + 'static,
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let rules = destination.host_key.clone();
-    let read = tokio::task::spawn_blocking(move || {
-        let known = rules.known().map(|known| KnownTypes {
-            keys: known.algorithms(&rules.name),
-            certificates: known.has_authority(&rules.name),
-        });
-        (known, rules)
-    });
-    let (known, rules) = read
-        .await
-        .map_err(|error| base::error::Error::new("cannot read known_hosts").because(error))
-        .map_err(HostKeyError::Files)?;
-    let config = Arc::new(library::config(destination, &known.map_err(HostKeyError::Files)?));
-    let (host_key, refusal) = HostKeyCheck::new(rules, Arc::clone(prompts));
+    let reading = HostKeyCheck::read(destination.host_key.clone(), Arc::clone(prompts));
+    let (host_key, refusal) = reading.await?;
+    let config = Arc::new(library::config(destination, &host_key.known_types()));
     let banner = Banner::new(prompts);
     let handler = make_handler(Callbacks { host_key, banner });
     let first = FirstLine::default();

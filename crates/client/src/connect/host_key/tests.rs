@@ -60,7 +60,7 @@ async fn check(known: &str, unknown: UnknownKeys, answers: &[&str], presented: &
         hash: false,
     };
     let prompts = Arc::new(AsyncPrompts::new(Arc::clone(&person) as Arc<dyn Prompts>));
-    let (check, refusal) = HostKeyCheck::new(rules, prompts);
+    let (check, refusal) = HostKeyCheck::read(rules, prompts).await.unwrap();
     let key = PublicKeyOrCertificate::from(key(presented));
     let accepted = check.accepts(&key).await;
     let messages = person.messages.lock().clone();
