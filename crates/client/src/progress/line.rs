@@ -6,7 +6,7 @@ use crate::transfer::error::TransferError;
 use crate::transfer::progress_hub::FileProgress;
 use crate::transfer::{Direction, Job, Outcome, Proof, SMALL_BYTES};
 use base::size::Size;
-use base::visible::printable_lines;
+use base::visible::{printable, printable_lines};
 
 /// The longest message, in characters: a name of 4 KiB with every byte escaped, and a server's sentence.
 const LONGEST: usize = 20 << 10;

@@ -10,10 +10,10 @@ mod merge;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher as _, RandomState};
 
-use super::entry::{TreeEntry, is_below, order};
+use super::entry::{TreeEntry, from_outermost, is_below, order};
 use super::fold::folded;
 use changes::Extra;
 use merge::Merge;
@@ -38,21 +38,19 @@ pub fn compare<'a>(source: &'a [TreeEntry], target: &'a [TreeEntry], rules: &Rul
         }
     }
     // A directory that has to stay is in the way of the file of the source.
+    let kept: HashMap<&[u8], &TreeEntry> = plan.kept.iter().map(|(kept, _)| (&*kept.path, *kept)).collect();
     plan.after.retain(|action| {
-        let blocked = |(kept, _): &&(&TreeEntry, KeptReason)| {
-            kept.path == action.source.path || is_below(&action.source.path, &kept.path)
-        };
-        let Some((kept, _)) = plan.kept.iter().find(blocked) else {
+        let path = &*action.source.path;
+        let Some(kept) = from_outermost(path).find_map(|above| kept.get(above)) else {
             return true;
         };
-        if kept.path == action.source.path {
+        if &*kept.path == path {
             plan.conflicts.push((action.source, kept));
         }
         false
     });
-    let conflicts = &plan.conflicts;
-    plan.kept
-        .retain(|(kept, _)| conflicts.iter().all(|(_, target)| target.path != kept.path));
+    let conflicts: HashSet<&[u8]> = plan.conflicts.iter().map(|(_, target)| &*target.path).collect();
+    plan.kept.retain(|(kept, _)| !conflicts.contains(&*kept.path));
     plan.deletes.reverse();
     plan
 }
@@ -112,11 +110,6 @@ impl<'a> Protected<'a> {
 
     /// Whether the path, or a directory that holds it, is one of the trees that stay.
     fn is_in_tree(&self, path: &[u8]) -> bool {
-        let slashes = path.iter().enumerate().filter(|(_, byte)| **byte == b'/');
-        let mut ends = slashes.map(|(at, _)| at).chain([path.len()]);
-        ends.any(|end| {
-            let above = path.get(..end).unwrap_or_default();
-            self.trees.binary_search_by(|tree| order(tree, above)).is_ok()
-        })
+        from_outermost(path).any(|above| self.trees.binary_search_by(|tree| order(tree, above)).is_ok())
     }
 }

@@ -57,6 +57,13 @@ pub fn is_below(path: &[u8], directory: &[u8]) -> bool {
         .is_some_and(|rest| rest.first() == Some(&b'/'))
 }
 
+/// A path and the directories in which it lies, the outermost first.
+pub fn from_outermost(path: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let slashes = path.iter().enumerate().filter(|(_, byte)| **byte == b'/');
+    let ends = slashes.map(|(at, _)| at).chain([path.len()]);
+    ends.filter_map(|end| path.get(..end))
+}
+
 /// Sorts the entries of a tree. Of a name that was listed twice, one remains.
 pub fn sorted(mut entries: Vec<TreeEntry>) -> Vec<TreeEntry> {
     entries.sort_by(|left, right| order(&left.path, &right.path));
