@@ -116,7 +116,7 @@ fn ask_with_interruptions(proxy: &Proxy, directory: &Path, user: &str, key: &Pat
     let handle = sftp.handle(&open(&path, WRITE | CREAT));
     for n in 0..50u64 {
         proxy.interrupts.store(true, Ordering::SeqCst);
-        let reply = sftp.ask_about(&write(nth(0), n * 30_000, &vec![7; 30_000]), &handle);
+        let reply = sftp.ask_about(&write(nth(0), n * 30_000, vec![7; 30_000]), &handle);
         assert!(matches!(reply, Reply::Status { code: 0, .. }), "{reply:?}");
     }
     assert_eq!(sftp.finish(), Some(0));

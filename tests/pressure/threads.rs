@@ -115,6 +115,63 @@ fn connections_share_threads_where_there_are_few() {
     }
 }
 
+/// One user's connections, which ask for much and for little in turns, leave the threads to another user that are more than
+/// their part.
+#[test]
+fn alternating_between_storms_and_bulk_gains_no_threads() {
+    const CONNECTIONS: usize = 20;
+    let server = TestServer::start(&["alice", "bob"]);
+    let mut many: Vec<(RawSftp, Vec<u8>)> = (0..CONNECTIONS)
+        .map(|_| {
+            let mut sftp = server.raw("alice");
+            let handle = sftp.handle(&open("file", READ | WRITE | CREAT));
+            (sftp, handle)
+        })
+        .collect();
+    let content = noise(32_768, 4);
+    let (first, handle) = &mut many[0];
+    first.ask_about(&write(nth(0), 0, &content), handle);
+    let alternate = |many: &mut Vec<(RawSftp, Vec<u8>)>, round: usize| {
+        for (n, (sftp, handle)) in many.iter_mut().enumerate() {
+            if (round + n).is_multiple_of(2) {
+                for _ in 0..60 {
+                    assert!(matches!(sftp.ask(&stat("/")), Reply::Attrs(_)));
+                }
+            } else {
+                let reply = sftp.ask_about(&read(nth(0), 0, 32_768), handle);
+                assert!(matches!(reply, Reply::Data(data) if data == content));
+            }
+        }
+    };
+    let mut round = 0;
+    wait_for("threads of one user who is alone", || {
+        alternate(&mut many, round);
+        round += 1;
+        session_threads(&server).len() >= 8
+    });
+    let mut other = server.raw("bob");
+    // Four for each core, and at least eight.
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let part = (4 * cores).max(8);
+    let started = std::time::Instant::now();
+    wait_for(
+        "the threads of the first user to be no more than their part",
+        || {
+            alternate(&mut many, round);
+            round += 1;
+            for _ in 0..100 {
+                assert!(matches!(other.ask(&stat("/")), Reply::Attrs(_)));
+            }
+            // The other user's connection may still be on the event loop.
+            started.elapsed().as_secs() >= 3 && session_threads(&server).len() <= part + 1
+        },
+    );
+    for (sftp, _) in many {
+        assert_eq!(sftp.finish(), Some(0));
+    }
+    assert_eq!(other.finish(), Some(0));
+}
+
 /// A stock client moves files while its server gives it a thread.
 #[test]
 fn stock_clients_move_files_over_session_threads() {
