@@ -20,13 +20,13 @@ use testkit::sshd::Sshd;
 const URGENT: SendFlags = SendFlags::from_bits_retain(1);
 
 /// Passes one connection on to a server, and can send an urgent byte in between.
-struct Proxy {
+struct UrgentProxy {
     port: u16,
     /// Whether the next bytes of the client get an urgent byte in their middle.
     interrupts: Arc<AtomicBool>,
 }
 
-impl Proxy {
+impl UrgentProxy {
     fn start(server: u16) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -62,7 +62,7 @@ fn pass_on(mut client: TcpStream, mut server: TcpStream, interrupts: &AtomicBool
 }
 
 /// Asks through the proxy while urgent bytes arrive, and asserts that each request is answered.
-fn ask_with_interruptions(proxy: &Proxy, directory: &Path, user: &str, key: &Path) {
+fn ask_with_interruptions(proxy: &UrgentProxy, directory: &Path, user: &str, key: &Path) {
     let mut command = Command::new("ssh");
     command
         .args([
@@ -125,14 +125,14 @@ fn ask_with_interruptions(proxy: &Proxy, directory: &Path, user: &str, key: &Pat
 #[test]
 fn urgent_data_disturbs_no_session() {
     let server = TestServer::start(&["alice"]);
-    let proxy = Proxy::start(server.port());
+    let proxy = UrgentProxy::start(server.port());
     ask_with_interruptions(&proxy, server.path(), "alice", &server.key("alice"));
     let written = std::fs::read(server.home("alice").join("urgent-file")).unwrap();
     assert!(written == vec![7; 50 * 30_000]);
 
     let sshd = Sshd::start(&["ed25519"], "Subsystem sftp internal-sftp\n");
     let key = sshd.make_key("key", &["-t", "ed25519"]);
-    let proxy = Proxy::start(sshd.port);
+    let proxy = UrgentProxy::start(sshd.port);
     ask_with_interruptions(&proxy, &sshd.path("."), &sshd.user(), &key);
     assert!(std::fs::read(sshd.path("urgent-file")).unwrap() == written);
 }
