@@ -1,25 +1,58 @@
 """Servers of other projects: installed ones, and one that already runs on this machine."""
 
-import grp
 import os
-import pwd
 import shutil
 import socket
-import subprocess
 import sys
 import time
 from pathlib import Path
 
-from .. import servers
-from ..tools import free_port, listens, make_key, quiet
+from .. import other_servers, servers
+from ..tools import free_port, listens
 from .measured import ALL, CHACHA, GCM, MIXED, Measured
 
 
-class StartedPeer(Measured, servers.Server):
+class StartedPeer(Measured):
     """Another server that the benchmark starts itself, with the files of its user in a directory of its own."""
 
     peer = True
     user = "bench"
+
+
+class Rclone(StartedPeer, other_servers.Rclone):
+    """`rclone serve sftp`, if rclone is installed."""
+
+    slow = True
+    # With fresh directory listings, rclone takes minutes for thousands of small files.
+    rows = ("get", "put", "get-chacha", "put-chacha")
+    # This is the cheaper one of its two modes.
+    instead = {GCM: "aes128-gcm@openssh.com"}
+
+    def __init__(self, directory, key):
+        directory.mkdir()
+        super().__init__(directory, key, "rclone", self.user)
+
+
+class ProFtpd(StartedPeer, other_servers.ProFtpd):
+    """ProFTPD's mod_sftp, if it is installed. It has a process for each session."""
+
+    slow = True
+
+    def __init__(self, directory, key, program):
+        directory.mkdir()
+        super().__init__(directory, key, program, self.user)
+        self.ciphers = [cipher for cipher in (GCM, CHACHA) if self.takes(f"SFTPCiphers {cipher}")]
+        self.settings = (f"SFTPCiphers {' '.join(self.ciphers)}",)
+        # Version 1.3.8 has AES-GCM, but not chacha20.
+        self.rows = tuple(row for row in ALL if CHACHA in self.ciphers or not row.endswith("-chacha"))
+
+
+class SftpGo(StartedPeer, servers.Server):
+    """SFTPGo in its portable mode, which needs nothing but its program: one user, kept in memory, without a quota."""
+
+    name = "sftpgo"
+    prefix = "/"
+    rows = ("get", "put", "list", "signin", "mix", "memory")
 
     def __init__(self, directory, key, program):
         directory.mkdir()
@@ -27,107 +60,6 @@ class StartedPeer(Measured, servers.Server):
         self.program, self.key = program, key
         self.stored = directory / "files"
         self.stored.mkdir()
-
-
-class Rclone(StartedPeer):
-    """`rclone serve sftp`, if rclone is installed."""
-
-    name = "rclone"
-    slow = True
-    prefix = "/"
-    # With fresh directory listings, rclone takes minutes for thousands of small files.
-    rows = ("get", "put", "get-chacha", "put-chacha")
-    # This is the cheaper one of its two modes.
-    instead = {GCM: "aes128-gcm@openssh.com"}
-
-    def __init__(self, directory, key):
-        super().__init__(directory, key, "rclone")
-        self.host_key = make_key(directory / "host_key")
-
-    def __enter__(self):
-        self.port = free_port()
-        command = [self.program, "serve", "sftp", str(self.stored), "--addr", f"127.0.0.1:{self.port}"]
-        command += ["--authorized-keys", f"{self.key}.pub", "--key", str(self.host_key), "--vfs-cache-mode", "writes"]
-        # Otherwise rclone stores a file seconds after it was closed.
-        command += ["--vfs-write-back", "0s", "--dir-cache-time", "0s"]
-        command += ["--cache-dir", str(self.directory / "cache"), "--config", os.devnull]
-        self.start(command, lambda: listens(self.port))
-        return self
-
-
-class ProFtpd(StartedPeer):
-    """ProFTPD's mod_sftp, if it is installed. It has a process for each session."""
-
-    name = "proftpd"
-    slow = True
-
-    def __init__(self, directory, key, program):
-        super().__init__(directory, key, program)
-        self.prefix = f"{self.stored}/"
-        self.config = directory / "proftpd.conf"
-        # Both files have formats of ProFTPD.
-        quiet(["ssh-keygen", "-q", "-t", "ecdsa", "-m", "PEM", "-N", "", "-f", directory / "host_key"], "hint: none")
-        authorized = subprocess.check_output(["ssh-keygen", "-e", "-m", "RFC4716", "-f", f"{key}.pub"])
-        (directory / "authorized_keys").write_bytes(authorized)
-        users = directory / "users"
-        users.touch(mode=0o600)
-        users.write_text(f"{self.user}:*:{os.geteuid()}:{os.getegid()}::{self.stored}:/bin/sh\n")
-        self.ciphers = [cipher for cipher in (GCM, CHACHA) if self.takes(cipher)]
-        # Version 1.3.8 has AES-GCM, but not chacha20.
-        self.rows = tuple(row for row in ALL if CHACHA in self.ciphers or not row.endswith("-chacha"))
-
-    def configure(self, *ciphers):
-        self.port = free_port()
-        lines = [
-            "LoadModule mod_sftp.c",
-            "ServerType standalone",
-            "DefaultServer on",
-            "UseIPv6 off",
-            "DefaultAddress 127.0.0.1",
-            "SocketBindTight on",
-            f"Port {self.port}",
-            f"User {pwd.getpwuid(os.geteuid()).pw_name}",
-            f"Group {grp.getgrgid(os.getegid()).gr_name}",
-            "RootLogin on",
-            "RequireValidShell off",
-            "MaxInstances none",
-            f"PidFile {self.directory}/pid",
-            f"ScoreboardFile {self.directory}/scoreboard",
-            "DelayEngine off",
-            "WtmpLog off",
-            "TransferLog none",
-            f"SystemLog {self.directory}/system_log",
-            "SyslogLevel error",
-            "UseReverseDNS off",
-            "AuthOrder mod_auth_file.c",
-            f"AuthUserFile {self.directory}/users",
-            "AllowOverwrite on",
-            "SFTPEngine on",
-            f"SFTPHostKey {self.directory}/host_key",
-            "SFTPAuthMethods publickey",
-            f"SFTPAuthorizedUserKeys file:{self.directory}/authorized_keys",
-            f"SFTPCiphers {' '.join(ciphers)}",
-        ]
-        self.config.write_text("\n".join(lines) + "\n")
-
-    def takes(self, cipher):
-        """Whether mod_sftp is installed and has this cipher."""
-        self.configure(cipher)
-        test = [self.program, "-t", "-c", str(self.config)]
-        return subprocess.run(test, capture_output=True, check=False, timeout=20).returncode == 0
-
-    def __enter__(self):
-        self.configure(*self.ciphers)
-        self.start([self.program, "-n", "-c", str(self.config)], lambda: listens(self.port))
-        return self
-
-
-class SftpGo(StartedPeer):
-    """SFTPGo in its portable mode, which needs nothing but its program: one user, kept in memory, without a quota."""
-
-    name = "sftpgo"
-    prefix = "/"
-    rows = ("get", "put", "list", "signin", "mix", "memory")
 
     def __enter__(self):
         self.port = free_port()
