@@ -29,12 +29,15 @@ def stories_of(client):
 
     The second value maps the titles of the latter to the needs that the client does not meet.
     """
+    stories = [*SHARED] if client.shared_stories else []
+    for base in reversed(client.__mro__):
+        # A variant does not run the stories of the client of which it is one.
+        if getattr(base, "shared_stories", None) == client.shared_stories:
+            stories += base.__dict__.get("own_stories", ())
     supported, missing = [], {}
-    for story in SHARED if client.shared_stories else ():
+    for story in stories:
         if lacking := [need for need in story.needs if not client.offers(need)]:
             missing[story.title] = lacking
         else:
             supported.append(story)
-    for base in reversed(client.__mro__):
-        supported += base.__dict__.get("own_stories", ()) if client.shared_stories or base is client else ()
     return supported, missing

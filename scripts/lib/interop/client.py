@@ -131,6 +131,8 @@ class Client:
     only_ours = ""
     # False for a variant of another client, which runs only its own stories.
     shared_stories = True
+    # The server for its stories, a class like those in stage.py, if it is not homeportd.
+    stage = None
 
     # Facts about the client, which stories need. An empty one counts as not offered.
     # The odd names (see home.py) that the client accepts from its user; those that it transfers with their directory;
@@ -186,7 +188,7 @@ class Client:
     @classmethod
     def offers(cls, need):
         """Whether the client has a verb, or a fact that is not empty."""
-        own, base = getattr(cls, need), getattr(Client, need)
+        own, base = getattr(cls, need), getattr(Client, need, None)
         return own is not base if callable(base) else bool(own)
 
     def __init__(self, home, **settings):
