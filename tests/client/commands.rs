@@ -11,6 +11,7 @@ mod output;
 mod streams;
 mod sync;
 mod sync_deletes;
+mod sync_refused;
 mod transfers;
 mod trees;
 

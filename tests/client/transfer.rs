@@ -13,6 +13,7 @@ mod final_attributes;
 mod full;
 mod hashless;
 mod meanwhile;
+mod other_views;
 mod proof;
 mod proxy;
 mod ranges;

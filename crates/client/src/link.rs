@@ -7,6 +7,7 @@
 mod block;
 mod channel;
 mod command_hashing;
+mod command_view;
 mod copy;
 mod directory_reader;
 mod error;
@@ -28,6 +29,7 @@ mod watch;
 
 pub use block::Block;
 pub use channel::{ByteRange, InFlightPermit, Limits, SftpChannel};
+pub use command_view::{ClaimedHash, Credibility, credibility};
 pub use copy::copy;
 pub use directory_reader::DirectoryReader;
 pub use error::{ConnectionLost, OpenError, RemoteError, TransportError, done};
@@ -75,6 +77,8 @@ pub struct Link {
     /// What this connection has learned about the routes by which the server may hash.
     pub hash_routes: HashRoutes,
     commands: CommandHashing,
+    /// Held while it is found out whether commands see the files of the SFTP server.
+    comparing_views: tokio::sync::Mutex<()>,
 }
 
 impl Link {
@@ -90,6 +94,7 @@ impl Link {
             transport,
             hash_routes: HashRoutes::default(),
             commands: CommandHashing::default(),
+            comparing_views: tokio::sync::Mutex::default(),
         };
         let asking = async { tokio::join!(open::limits_of(&link.channel), link.realpath(b".")) };
         let asked = tokio::time::timeout(limits.answer, asking).await;

@@ -205,6 +205,30 @@ async fn a_part_has_no_holes_after_a_broken_connection() {
     assert_same(&read(&client.local("file")).unwrap(), &content, "after the break");
 }
 
+/// As rclone does. The beginning is not a hole afterwards.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_empties_what_is_completed_gets_all_of_it() {
+    for no_hashes in [false, true] {
+        let faulty = FaultyServer::start(Faults {
+            no_hashes,
+            empties_opened: true,
+            ..Faults::default()
+        })
+        .await;
+        let client = faulty.client().await;
+        for length in [LENGTH, 20_000] {
+            let content = bytes(1, length);
+            client.write("file", &content);
+            faulty.put("file", &content[..length / 2]);
+            let run = client.run(Settings::default(), vec![client.up("file")]).await;
+            assert_eq!(run.resumed_from(), 0);
+            assert_eq!((run.moved, run.summary.exit_code()), (length as u64, 0));
+            assert!(run.warnings.contains("the server empties files"), "{run:?}");
+            assert_same(&faulty.get("file").unwrap(), &content, "sent");
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refused_request_keeps_the_bytes_before_it() {
     for no_hashes in [false, true] {

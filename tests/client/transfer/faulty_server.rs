@@ -44,6 +44,8 @@ pub struct Faults {
     pub backwards: usize,
     /// The path that is a directory; all other paths are files.
     pub directory: Option<Vec<u8>>,
+    /// The server empties every file that is opened for writing, as rclone does.
+    pub empties_opened: bool,
     /// The path that cannot be opened.
     pub refuses_open: Option<Vec<u8>>,
     /// The server refuses to set times.

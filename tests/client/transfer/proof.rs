@@ -134,7 +134,7 @@ async fn sizes_are_compared_where_hashes_cannot_be() {
     assert_eq!(run.summary.exit_code(), 5);
 }
 
-fn with_shell(shell: Shell) -> Faults {
+pub fn with_shell(shell: Shell) -> Faults {
     Faults {
         no_hashes: true,
         shell: Some(shell),

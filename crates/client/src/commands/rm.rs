@@ -84,7 +84,9 @@ async fn remove(
         Err(failed) if failed.is_missing() && args.force => return Ok(Ok(())),
         Err(failed) => return Ok(Err(format!("cannot remove it: {failed}"))),
     };
-    if attrs.is_directory() != Some(true) {
+    // The LSTAT of some servers follows links, as that of ProFTPD does. What a link points to is not removed.
+    let is_directory = attrs.is_directory() == Some(true) && link.readlink(path).await.is_err();
+    if !is_directory {
         return Ok(link
             .remove(path)
             .await

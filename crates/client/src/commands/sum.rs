@@ -10,7 +10,10 @@ use serde_json::json;
 use super::candidates::Candidates;
 use super::session::{RemotePath, Session};
 use super::verb::Verb;
-use crate::link::{Extent, HashAnswer, HashKind, HashQuestion, HashValue, NoHash, hashing};
+use crate::link::{
+    ClaimedHash, ConnectionLost, Credibility, Extent, HashAnswer, HashKind, HashQuestion, HashValue, Link,
+    NoHash, credibility, hashing,
+};
 use crate::output::{Stdout, Style, about, print_bytes, print_json};
 use base::digest;
 use base::digest::Algorithm;
@@ -52,7 +55,7 @@ async fn sum(session: &Arc<Session>, args: &SumArgs) -> Result<u8> {
                 expected: None,
                 kind: HashKind::Md5,
             };
-            match hashing::hash(&link, &question).await {
+            match hash_of_the_file(&link, &question).await {
                 Ok(HashAnswer::Value(hash, _)) if session.output.style == Style::Json => {
                     print_json(about(&path, json!({ "md5": hash.to_string() })))?;
                 }
@@ -78,6 +81,26 @@ async fn sum(session: &Arc<Session>, args: &SumArgs) -> Result<u8> {
         }
     }
     Ok(code)
+}
+
+/// The hash of a file, unless the server's commands have hashed another one.
+async fn hash_of_the_file(
+    link: &Link,
+    question: &HashQuestion<'_>,
+) -> std::result::Result<HashAnswer, ConnectionLost> {
+    let answer = hashing::hash(link, question).await?;
+    let HashAnswer::Value(hash, route) = answer else {
+        return Ok(answer);
+    };
+    let claimed = ClaimedHash {
+        value: hash,
+        route,
+        here: None,
+    };
+    Ok(match credibility(link, question.path, claimed).await? {
+        Credibility::Nothing => HashAnswer::CannotBeHad(NoHash::OtherFile),
+        Credibility::OfTheFile | Credibility::Outdated => answer,
+    })
 }
 
 /// The line that md5sum prints for a hash.

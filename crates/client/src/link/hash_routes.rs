@@ -138,19 +138,21 @@ impl HashRoutes {
     }
 
     /// Records that a command sees the files of the SFTP server.
-    pub fn confirm_commands(&self) {
+    pub(super) fn confirm_commands(&self) {
         self.state().commands_confirmed = true;
     }
 
-    /// Whether what this route says about a file is about that file.
-    pub fn is_confirmed(&self, route: HashRoute) -> bool {
-        !route.is_command() || self.state().commands_confirmed
+    /// Whether commands are known to see the files of the SFTP server.
+    pub(super) fn are_commands_confirmed(&self) -> bool {
+        self.state().commands_confirmed
     }
 
     /// Records that commands see other files, so that none is asked again.
-    pub fn distrust_commands(&self) {
+    pub(super) fn distrust_commands(&self) {
+        let mut state = self.state();
+        state.commands_confirmed = false;
         for route in [HashRoute::Command, HashRoute::CommandHead] {
-            self.state().routes.entry(route).or_default().has_failed = true;
+            state.routes.entry(route).or_default().has_failed = true;
         }
     }
 }

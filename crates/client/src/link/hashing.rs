@@ -1,22 +1,14 @@
 //! Hashes of files on the server, by whatever route it has: the md5-hash extensions, else those of check-file, else the
 //! command `md5sum`, else none. Each is tried on a real file, and what fails is remembered for the connection.
 
-use parking_lot::Mutex;
-use std::sync::Arc;
-
 use sftp_wire::extension::{CheckFileFormat, CheckFileQuery, Md5HashReply, Md5Query};
 use sftp_wire::{ExtendedReply as _, ExtendedRequest, Reply, Request};
-use tokio::sync::mpsc;
 
 use super::Link;
-use super::channel::ByteRange;
+use super::command_view::{ClaimedHash, Credibility, credibility};
 use super::error::{ConnectionLost, RemoteError};
 use super::hash::{Extent, HashKind, HashQuestion, HashValue, NoHash};
 use super::hash_routes::{HashAnswer, HashRoute};
-use super::inbox::{Completion, DataSink};
-
-/// How many bytes of a file are read to find out whether a command sees the same file.
-const COMPARED_HEAD: u64 = 256 << 10;
 
 /// The hash of a file, by the best route that has it.
 ///
@@ -71,42 +63,6 @@ pub fn offers(link: &Link, kind: HashKind) -> bool {
     })
 }
 
-/// Finds out whether the server's commands see the file that its SFTP server has under this path, by its beginning.
-/// The result is remembered for the connection.
-///
-/// # Errors
-/// When the connection is lost.
-pub async fn commands_see_the_file(link: &Link, path: &[u8]) -> Result<bool, ConnectionLost> {
-    let head = read_head(link, path).await?;
-    let beginning = |head: &Vec<u8>| {
-        let mut hasher = HashKind::Md5.algorithm().hasher();
-        hasher.update(head);
-        HashValue::new(HashKind::Md5, &hasher.finalize())
-    };
-    let expected = head.as_ref().filter(|head| !head.is_empty()).and_then(beginning);
-    let length = head.map_or(0, |head| head.len() as u64);
-    // A server that has no head may still hash all of a small file.
-    let [by_head, by_all] = [Extent::First(length), Extent::AllOf(length)].map(|extent| HashQuestion {
-        path,
-        handle: None,
-        extent,
-        expected: Some(length),
-        kind: HashKind::Md5,
-    });
-    let mut seen = false;
-    for (route, question) in [(HashRoute::CommandHead, by_head), (HashRoute::Command, by_all)] {
-        seen = seen || (expected.is_some() && hash_by(link, route, &question).await.ok() == expected);
-    }
-    if link.channel.is_lost() {
-        return Err(link.channel.lost());
-    }
-    match seen {
-        true => link.hash_routes.confirm_commands(),
-        false => link.hash_routes.distrust_commands(),
-    }
-    Ok(seen)
-}
-
 /// What the hashes of both ends say.
 pub enum HashComparison {
     /// Both ends hold the same bytes.
@@ -117,8 +73,8 @@ pub enum HashComparison {
     Unknown(NoHash),
 }
 
-/// Compares the answer to a question with the hash of this machine's bytes. A hash by a command counts against a file
-/// only if the server's commands are known to see the files of its SFTP server.
+/// Compares the answer to a question with the hash of this machine's bytes. A hash by a command counts only if the
+/// server's commands are known to see the files of its SFTP server.
 ///
 /// # Errors
 /// When the connection is lost.
@@ -132,16 +88,16 @@ pub async fn judge(
         HashAnswer::CannotBeHad(reason) => return Ok(HashComparison::Unknown(reason)),
         HashAnswer::Value(there, route) => (there, route),
     };
-    if here == there {
-        if route.is_command() && !here.is_of_nothing() {
-            link.hash_routes.confirm_commands();
-        }
-        return Ok(HashComparison::Equal);
-    }
-    if link.hash_routes.is_confirmed(route) || commands_see_the_file(link, question.path).await? {
-        return Ok(HashComparison::Differs(there));
-    }
-    Ok(HashComparison::Unknown(NoHash::OtherFile))
+    let claimed = ClaimedHash {
+        value: there,
+        route,
+        here: Some(here),
+    };
+    Ok(match credibility(link, question.path, claimed).await? {
+        Credibility::Nothing => HashComparison::Unknown(NoHash::OtherFile),
+        Credibility::OfTheFile if here != there => HashComparison::Differs(there),
+        Credibility::OfTheFile | Credibility::Outdated => HashComparison::Equal,
+    })
 }
 
 /// Whether a server answers with the hash of an empty input for a file that has bytes.
@@ -149,7 +105,11 @@ fn is_of_nothing(value: &HashValue, question: &HashQuestion<'_>) -> bool {
     question.expected.is_some_and(|bytes| bytes > 0) && value.is_of_nothing()
 }
 
-async fn hash_by(link: &Link, route: HashRoute, question: &HashQuestion<'_>) -> Result<HashValue, NoHash> {
+pub(super) async fn hash_by(
+    link: &Link,
+    route: HashRoute,
+    question: &HashQuestion<'_>,
+) -> Result<HashValue, NoHash> {
     let HashQuestion { path, handle, .. } = *question;
     let handle = handle.unwrap_or_default();
     match route {
@@ -280,45 +240,6 @@ fn check_file_reply(reply: &[u8], kind: HashKind) -> Option<HashValue> {
         [hash] => HashValue::new(kind, hash),
         _ => None,
     }
-}
-
-/// Collects the bytes at the beginning of a file.
-#[derive(Default)]
-struct HeadSink(Mutex<Vec<u8>>);
-
-impl DataSink for HeadSink {
-    fn bytes(&self, _offset: u64, bytes: &[u8]) {
-        self.0.lock().extend_from_slice(bytes);
-    }
-}
-
-/// Reads the first bytes of a file. `None`: it cannot be read.
-async fn read_head(link: &Link, path: &[u8]) -> Result<Option<Vec<u8>>, ConnectionLost> {
-    let handle = match link.open_read(path).await {
-        Ok(handle) => handle,
-        Err(RemoteError::ConnectionLost(lost)) => return Err(lost),
-        Err(_) => return Ok(None),
-    };
-    let head = Arc::new(HeadSink::default());
-    let sink: Arc<dyn DataSink> = Arc::clone(&head) as _;
-    let (sender, mut completions) = mpsc::unbounded_channel();
-    loop {
-        let offset = head.0.lock().len() as u64;
-        let left = u32::try_from(COMPARED_HEAD.saturating_sub(offset)).unwrap_or(0);
-        let length = left.min(link.channel.limits.read);
-        if length == 0 {
-            break;
-        }
-        link.channel
-            .read(&handle, ByteRange { offset, length }, &sink, &sender);
-        match completions.recv().await.map(|completed| completed.ended) {
-            Some(Completion::Data(1..)) => {}
-            Some(Completion::Data(0) | Completion::Reply(_)) => break,
-            Some(Completion::ConnectionLost) | None => return Err(link.channel.lost()),
-        }
-    }
-    link.forget_handle(&handle);
-    Ok(Some(std::mem::take(&mut *head.0.lock())))
 }
 
 #[cfg(test)]

@@ -76,6 +76,11 @@ impl Transport for ProgramTransport {
         Ok(self.process.run(&command, max_output).await?)
     }
 
+    fn takes_link_names_first(&self) -> bool {
+        // Every server knows OpenSSH's client.
+        false
+    }
+
     async fn close(&self) {
         self.inbox.lose("it was closed");
     }

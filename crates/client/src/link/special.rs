@@ -8,15 +8,16 @@ use sftp_wire::{Attributes, ExtendedReply as _, ExtendedRequest, Extension, Repl
 use super::Link;
 use super::error::{RemoteError, done};
 
-/// Makes a symbolic link at `path` that points to `target`. The arguments are sent in the order of OpenSSH.
+/// Makes a symbolic link at `path` that points to `target`. The arguments are sent in the order that the server takes.
 ///
 /// # Errors
 /// When the server refuses, or the connection is lost; so it is below.
 pub async fn symlink(link: &Link, target: &[u8], path: &[u8]) -> Result<(), RemoteError> {
-    let request = Request::Symlink {
-        first: target,
-        second: path,
+    let (first, second) = match link.transport.takes_link_names_first() {
+        true => (path, target),
+        false => (target, path),
     };
+    let request = Request::Symlink { first, second };
     done(link.channel.ask(&request).await?)
 }
 

@@ -18,6 +18,8 @@ pub use handler::{SharedChannel, SshHandler};
 
 /// The most commands at once beside the SFTP session: OpenSSH allows ten sessions of a connection, other servers fewer.
 const COMMANDS: u32 = 4;
+/// The name of asyncssh in the identification of a server.
+const ASYNCSSH: &[u8] = b"AsyncSSH";
 
 /// A connection of the SSH library on which the user is signed in.
 pub struct SshTransport {
@@ -96,6 +98,12 @@ impl Transport for SshTransport {
             opened => opened?,
         };
         Ok(output_of(channel, command, max_output).await?)
+    }
+
+    fn takes_link_names_first(&self) -> bool {
+        // asyncssh takes OpenSSH's order only from clients that call themselves OpenSSH or paramiko.
+        let id = self.shared.server_id.get();
+        id.is_some_and(|id| id.windows(ASYNCSSH.len()).any(|part| part == ASYNCSSH))
     }
 
     async fn close(&self) {

@@ -273,6 +273,10 @@ impl Transport for MemoryTransport {
         Ok(Some([hash, &b"  "[..], name, b"\n"].concat()))
     }
 
+    fn takes_link_names_first(&self) -> bool {
+        false
+    }
+
     async fn close(&self) {
         self.inbox.lose("it was closed");
     }

@@ -30,6 +30,10 @@ pub trait Transport: Send + Sync {
     /// When the connection fails, or has no place for a command.
     async fn run(&self, command: Vec<u8>, max_output: usize) -> Result<Option<Vec<u8>>, TransportError>;
 
+    /// Whether the server takes the name of a symbolic link before its target, as the draft has it. OpenSSH's order is the
+    /// other one, and nearly all servers follow it.
+    fn takes_link_names_first(&self) -> bool;
+
     /// Says goodbye to the server, and closes the connection. The channel is lost from then on.
     async fn close(&self);
 }

@@ -8,7 +8,7 @@ use super::error::TransferError;
 use super::job::Job;
 use super::progress_hub::FileProgress;
 use super::settings::HashChoice;
-use crate::link::{HashKind, Link, hashing};
+use crate::link::{HashKind, Link, RemoteError, hashing};
 
 /// One attempt at one file, on one connection.
 #[derive(Clone, Copy)]
@@ -37,6 +37,24 @@ impl Attempt<'_> {
     /// The digest of nothing so far.
     pub(super) fn new_digest(&self) -> Digest {
         Digest::new(self.hash_kind())
+    }
+
+    /// Whether the server has emptied a file of `size` bytes when it was opened for writing, as rclone does, although
+    /// nobody asked for that. What was there must be sent again.
+    pub(super) async fn is_emptied(&self, handle: &[u8], size: u64) -> Result<bool, TransferError> {
+        let there = match self.link.fstat(handle).await {
+            Ok(attrs) => attrs.size,
+            Err(RemoteError::ConnectionLost(lost)) => return Err(TransferError::ConnectionLost(lost)),
+            Err(_) => None,
+        };
+        let is_emptied = there.is_some_and(|there| there < size);
+        if is_emptied {
+            self.context.warn_once("emptied files", || {
+                "the server empties files that are to be completed, so they are sent from the beginning"
+                    .to_owned()
+            });
+        }
+        Ok(is_emptied)
     }
 }
 

@@ -23,7 +23,7 @@ use super::progress_hub::Stage;
 use super::prover::{ExistingBytes, Prover, ReceivedBytes};
 use super::read_pump::pump_down;
 use super::settings::Settings;
-use crate::link::HashValue;
+use crate::link::HashAnswer;
 use crate::local_attributes::growing_mode;
 use crate::plan::{Conflict, ExistingEntry, Policy};
 use base::visible::printable;
@@ -43,7 +43,7 @@ struct FetchedBytes {
     /// Where the file ended, in bytes.
     end: u64,
     /// The hash that the server computed meanwhile, of as many bytes as the file had at the beginning.
-    early: Option<HashValue>,
+    early: Option<HashAnswer>,
 }
 
 /// The part of a download, with the beginning that is kept of it.

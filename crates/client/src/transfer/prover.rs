@@ -17,9 +17,7 @@ use super::outcome::Proof;
 use super::progress_hub::Stage;
 use super::settings::Verify;
 use crate::link::hashing::HashComparison;
-use crate::link::{
-    ConnectionLost, Extent, HashAnswer, HashQuestion, HashValue, NoHash, RemoteError, hashing,
-};
+use crate::link::{Extent, HashAnswer, HashQuestion, HashValue, NoHash, RemoteError, hashing};
 use crate::plan::Policy;
 
 /// The advice when the server has other bytes than those that were sent.
@@ -51,8 +49,8 @@ pub(super) struct ReceivedBytes<'a> {
     pub size: u64,
     /// The handle from which they were read, if it is still open.
     pub handle: Option<&'a [u8]>,
-    /// The hash that the server computed meanwhile, of as many bytes as the file had at the beginning.
-    pub early: Option<HashValue>,
+    /// What the server answered meanwhile about as many bytes as the file had at the beginning.
+    pub early: Option<HashAnswer>,
     /// The attributes of the server's file before.
     pub before: &'a Attributes,
 }
@@ -137,14 +135,11 @@ impl<'a> Prover<'a> {
         self.attempt.context.settings.verify == Verify::Always
     }
 
-    /// The hash of the server's file, computed while its bytes are under way. `None`: it cannot be had.
-    pub(super) async fn hash_meanwhile(&self, handle: &[u8], size: u64) -> Option<HashValue> {
+    /// The hash of the server's file, computed while its bytes are under way. `None`: the connection is lost.
+    pub(super) async fn hash_meanwhile(&self, handle: &[u8], size: u64) -> Option<HashAnswer> {
         let mut question = self.question(Extent::AllOf(size));
         question.handle = Some(handle);
-        match hashing::hash(self.attempt.link, &question).await {
-            Ok(HashAnswer::Value(value, _)) => Some(value),
-            Ok(HashAnswer::CannotBeHad(_)) | Err(ConnectionLost(_)) => None,
-        }
+        hashing::hash(self.attempt.link, &question).await.ok()
     }
 
     /// Compares the hash of the bytes that were sent with that of the server's whole file. `None`: no verification was
@@ -186,11 +181,15 @@ impl<'a> Prover<'a> {
     pub(super) async fn verify_received(&self, received: ReceivedBytes<'_>) -> Result<Proof, TransferError> {
         let here = received.hash;
         self.attempt.progress.enter(Stage::Verifying);
-        if received.early == Some(here) {
-            return Ok(Proof::by_hash(here.kind()));
-        }
         let mut question = self.question(Extent::AllOf(received.size));
         (question.handle, question.kind) = (received.handle, here.kind());
+        // Another hash may be that of other bytes, because the file has grown.
+        if let Some(early @ HashAnswer::Value(there, _)) = received.early
+            && there == here
+            && let HashComparison::Equal = self.judge(&question, here, early).await?
+        {
+            return Ok(Proof::by_hash(here.kind()));
+        }
         let there = match self.compare(&question, here).await? {
             HashComparison::Equal => return Ok(Proof::by_hash(here.kind())),
             HashComparison::Unknown(reason) => return self.sizes_only(reason),

@@ -78,7 +78,9 @@ impl<'a> Upload<'a> {
         match decide(self.attempt, self.file, ends).await? {
             // All bytes had arrived when the connection broke.
             TransferAction::Same(proof) if self.file.begun_by_this_run => {
-                self.finish_again(source).await?;
+                if !self.finish_again(source).await? {
+                    return self.send(source, 0, self.attempt.new_digest()).await;
+                }
                 let resumed_from = size;
                 Ok(Outcome::Sent { resumed_from, proof })
             }
@@ -200,6 +202,10 @@ impl<'a> Upload<'a> {
         let opened = self.open_target(source, from).await;
         let handle = opened.map_err(TransferError::remote("open the file"))?;
         self.file.begun_by_this_run = true;
+        let (from, head) = match from > 0 && self.attempt.is_emptied(&handle, from).await? {
+            true => (0, self.attempt.new_digest()),
+            false => (from, head),
+        };
         let target = self.with_final_attributes(handle, source).await?;
         self.attempt.progress.set_done(from);
         self.attempt.progress.enter(Stage::Sending);
@@ -284,17 +290,20 @@ impl<'a> Upload<'a> {
     }
 
     /// Ends an upload whose bytes had all arrived when the connection broke. The file is opened and closed again, so that
-    /// the server knows that it is whole.
-    async fn finish_again(&self, source: &SourceFile) -> Result<(), TransferError> {
+    /// the server knows that it is whole. Returns whether it still is.
+    async fn finish_again(&self, source: &SourceFile) -> Result<bool, TransferError> {
         match self.attempt.link.open_existing(&self.file.job.remote).await {
             Ok(handle) => {
+                let is_emptied = self.attempt.is_emptied(&handle, source.meta.len()).await?;
                 let target = self.with_final_attributes(handle, source).await?;
-                self.finish(&target).await
+                self.finish(&target).await?;
+                return Ok(!is_emptied);
             }
-            Err(RemoteError::ConnectionLost(lost)) => Err(TransferError::ConnectionLost(lost)),
+            Err(RemoteError::ConnectionLost(lost)) => return Err(TransferError::ConnectionLost(lost)),
             // Its final mode may have been set already.
-            Err(_) => self.final_attributes(source).set_path().await,
+            Err(_) => self.final_attributes(source).set_path().await?,
         }
+        Ok(true)
     }
 
     /// Cuts the server's file back after a refused WRITE, and returns the error. Later WRITEs may have succeeded; the

@@ -256,7 +256,8 @@ impl FaultyConnection {
             return no_such_file(id);
         }
         let file = files.entry(path.to_vec()).or_default();
-        if flags.contains(OpenFlags::TRUNC) {
+        let empties = self.faults.empties_opened && flags.contains(OpenFlags::WRITE);
+        if empties || flags.contains(OpenFlags::TRUNC) {
             file.clear();
         }
         drop(files);

@@ -17,6 +17,8 @@ pub struct SharedChannel {
     pub(super) inbox: Arc<Inbox>,
     /// The channel that speaks SFTP. Other channels are for commands, and are read elsewhere.
     pub(super) channel: Arc<OnceLock<ChannelId>>,
+    /// The identification string of the server, once keys are agreed on.
+    pub(super) server_id: Arc<OnceLock<Vec<u8>>>,
 }
 
 /// The callbacks of one connection.
@@ -65,8 +67,11 @@ impl Handler for SshHandler {
         &mut self,
         _secret: Option<&[u8]>,
         names: &russh::Names,
-        _session: &mut Session,
+        session: &mut Session,
     ) -> Result<(), Self::Error> {
+        self.wiring
+            .server_id
+            .get_or_init(|| session.remote_sshid().to_vec());
         verbose::say(verbose::STEPS, || {
             format!(
                 "agreed on keys: {}, {}, {}, host key {}",

@@ -1,0 +1,185 @@
+//! Whether the server's commands see the files of its SFTP server. Behind a chroot, or on a NAS, they may find another
+//! file under the same path, and its hash says nothing.
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use tokio::sync::mpsc;
+
+use super::Link;
+use super::channel::ByteRange;
+use super::error::{ConnectionLost, RemoteError};
+use super::hash::{Extent, HashKind, HashQuestion, HashValue};
+use super::hash_routes::HashRoute;
+use super::hashing::hash_by;
+use super::inbox::{Completion, DataSink};
+
+/// How many bytes of a file are read to find out whether a command sees the same file.
+const COMPARED_HEAD: u64 = 256 << 10;
+/// How large a file may be that is read back as a whole where commands cannot hash beginnings, in bytes. That happens
+/// only if a hash counts against it.
+const READ_BACK: u64 = 16 << 20;
+
+/// What the beginning of a file says about the server's commands.
+enum CommandView {
+    /// They see the file that the SFTP server has under this path. The hash is that of the whole file, if it is small.
+    SameFile(Option<HashValue>),
+    /// They see another file, or the SFTP server does not show its own.
+    OtherFile,
+    /// They cannot hash the beginning of a file.
+    Unknown,
+}
+
+/// Finds out whether the server's commands see the file that its SFTP server has under this path, by its beginning.
+async fn command_view(link: &Link, path: &[u8]) -> Result<CommandView, ConnectionLost> {
+    let head = read_head(link, path, COMPARED_HEAD).await?;
+    let Some(head) = head.filter(|head| !head.is_empty()) else {
+        return Ok(CommandView::OtherFile);
+    };
+    let expected = md5_of(&head);
+    let length = head.len() as u64;
+    // A server that has no head may still hash all of a small file.
+    let [by_head, by_all] = [Extent::First(length), Extent::AllOf(length)].map(|extent| HashQuestion {
+        path,
+        handle: None,
+        extent,
+        expected: Some(length),
+        kind: HashKind::Md5,
+    });
+    let by_head = hash_by(link, HashRoute::CommandHead, &by_head).await.ok();
+    // A longer file has another hash than its beginning, so that says nothing.
+    let by_all = match by_head {
+        None if length < COMPARED_HEAD => hash_by(link, HashRoute::Command, &by_all).await.ok(),
+        _ => None,
+    };
+    if link.channel.is_lost() {
+        return Err(link.channel.lost());
+    }
+    Ok(match by_head.or(by_all) {
+        None => CommandView::Unknown,
+        seen if seen == expected => CommandView::SameFile(expected.filter(|_| length < COMPARED_HEAD)),
+        Some(_) => CommandView::OtherFile,
+    })
+}
+
+fn md5_of(bytes: &[u8]) -> Option<HashValue> {
+    let mut hasher = HashKind::Md5.algorithm().hasher();
+    hasher.update(bytes);
+    HashValue::new(HashKind::Md5, &hasher.finalize())
+}
+
+/// What all bytes of a file say about a hash that counts against it. Nothing is known about a large file.
+async fn by_all_bytes(link: &Link, path: &[u8], claimed: ClaimedHash) -> Result<Credibility, ConnectionLost> {
+    let bytes = read_head(link, path, READ_BACK).await?;
+    let is_all = |bytes: &Vec<u8>| (bytes.len() as u64) < READ_BACK;
+    let now = bytes.filter(is_all).and_then(|bytes| md5_of(&bytes));
+    Ok(match now {
+        Some(_) if now == claimed.here => Credibility::Outdated,
+        Some(now) if now == claimed.value => Credibility::OfTheFile,
+        _ => Credibility::Nothing,
+    })
+}
+
+/// A hash that came by some route, and what it is compared with.
+#[derive(Debug, Clone, Copy)]
+pub struct ClaimedHash {
+    /// The hash.
+    pub value: HashValue,
+    /// The route.
+    pub route: HashRoute,
+    /// The hash of this machine's bytes, if they are compared.
+    pub here: Option<HashValue>,
+}
+
+/// What a hash says about the file of the SFTP server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Credibility {
+    /// It is the hash of that file.
+    OfTheFile,
+    /// It is not, and the file of the SFTP server has the hash with which it is compared: the command has hashed what was
+    /// there before, or another file.
+    Outdated,
+    /// It says nothing.
+    Nothing,
+}
+
+/// What a hash says about the file of the SFTP server under this path. Commands may see other files: they are trusted
+/// after a comparison of the beginning of one file, and a hash that counts against a file is checked by the beginning of
+/// that very file. Where there is no `head`, as with rclone, all bytes of the file are read for that: such a server may
+/// answer for what it has stored, while other bytes are still in its cache.
+///
+/// # Errors
+/// When the connection is lost.
+pub async fn credibility(
+    link: &Link,
+    path: &[u8],
+    claimed: ClaimedHash,
+) -> Result<Credibility, ConnectionLost> {
+    let ClaimedHash { value, route, here } = claimed;
+    let counts_against = here.is_some_and(|here| here != value);
+    // There is no beginning of an empty file to compare.
+    let is_empty = !counts_against && value.is_of_nothing();
+    if !route.is_command() || is_empty {
+        return Ok(Credibility::OfTheFile);
+    }
+    // One comparison at a time: the first one decides for most files.
+    let _turn = link.comparing_views.lock().await;
+    let routes = &link.hash_routes;
+    if !counts_against && routes.are_commands_confirmed() {
+        return Ok(Credibility::OfTheFile);
+    }
+    if !routes.is_usable(HashRoute::Command) {
+        return Ok(Credibility::Nothing);
+    }
+    Ok(match command_view(link, path).await? {
+        CommandView::OtherFile => {
+            routes.distrust_commands();
+            Credibility::Nothing
+        }
+        CommandView::Unknown if counts_against => by_all_bytes(link, path, claimed).await?,
+        CommandView::SameFile(now) if counts_against && now.is_some() && now == here => Credibility::Outdated,
+        CommandView::SameFile(_) | CommandView::Unknown => {
+            routes.confirm_commands();
+            Credibility::OfTheFile
+        }
+    })
+}
+
+/// Collects the bytes at the beginning of a file.
+#[derive(Default)]
+struct HeadSink(Mutex<Vec<u8>>);
+
+impl DataSink for HeadSink {
+    fn bytes(&self, _offset: u64, bytes: &[u8]) {
+        self.0.lock().extend_from_slice(bytes);
+    }
+}
+
+/// Reads the first bytes of a file, at most `most`. `None`: it cannot be read.
+async fn read_head(link: &Link, path: &[u8], most: u64) -> Result<Option<Vec<u8>>, ConnectionLost> {
+    let handle = match link.open_read(path).await {
+        Ok(handle) => handle,
+        Err(RemoteError::ConnectionLost(lost)) => return Err(lost),
+        Err(_) => return Ok(None),
+    };
+    let head = Arc::new(HeadSink::default());
+    let sink: Arc<dyn DataSink> = Arc::clone(&head) as _;
+    let (sender, mut completions) = mpsc::unbounded_channel();
+    loop {
+        let offset = head.0.lock().len() as u64;
+        let left = u32::try_from(most.saturating_sub(offset)).unwrap_or(0);
+        let length = left.min(link.channel.limits.read);
+        if length == 0 {
+            break;
+        }
+        link.channel
+            .read(&handle, ByteRange { offset, length }, &sink, &sender);
+        match completions.recv().await.map(|completed| completed.ended) {
+            Some(Completion::Data(1..)) => {}
+            Some(Completion::Data(0) | Completion::Reply(_)) => break,
+            Some(Completion::ConnectionLost) | None => return Err(link.channel.lost()),
+        }
+    }
+    link.forget_handle(&handle);
+    Ok(Some(std::mem::take(&mut *head.0.lock())))
+}
