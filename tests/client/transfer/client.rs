@@ -105,6 +105,7 @@ impl Client {
             ended,
             warnings,
             moved: totals.moved.load(Relaxed),
+            compared: std::mem::take(&mut *log.compared.lock().unwrap()),
         }
     }
 }
@@ -120,6 +121,8 @@ pub struct Run {
     pub ended: BTreeMap<String, End>,
     pub warnings: String,
     pub moved: u64,
+    /// The bytes that were shown as compared in the last stage of each file, by the names of the local files.
+    pub compared: BTreeMap<String, u64>,
 }
 
 impl Run {
@@ -152,6 +155,7 @@ impl Run {
 struct Log {
     ended: Mutex<BTreeMap<String, End>>,
     warnings: Mutex<Vec<String>>,
+    compared: Mutex<BTreeMap<String, u64>>,
 }
 
 struct Recorder(Arc<Log>);
@@ -159,12 +163,14 @@ struct Recorder(Arc<Log>);
 impl ProgressObserver for Recorder {
     fn began(&self, _job: &Job, _meter: &Arc<FileProgress>) {}
 
-    fn ended(&self, job: &Job, _meter: &Arc<FileProgress>, result: &Result<Outcome, TransferError>) {
+    fn ended(&self, job: &Job, progress: &Arc<FileProgress>, result: &Result<Outcome, TransferError>) {
         let name = job.local.file_name().unwrap().to_string_lossy().into_owned();
         let end = match result {
             Ok(outcome) => Ok(*outcome),
             Err(error) => Err(error.to_string()),
         };
+        let compared = progress.compared();
+        self.0.compared.lock().unwrap().insert(name.clone(), compared);
         let before = self.0.ended.lock().unwrap().insert(name, end);
         assert!(before.is_none(), "a file that ended twice");
     }

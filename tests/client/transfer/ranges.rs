@@ -30,6 +30,8 @@ async fn ranges_are_proven_while_later_ones_are_sent() {
             continue;
         }
         all_sent(&run, 1, Proof::Md5, 0);
+        // The display has counted the proven ranges up to the whole file.
+        assert_eq!(run.compared["file"], LENGTH as u64);
         // Each byte was hashed once.
         assert!(hashed.iter().all(|hashed| hashed.length > 0), "{hashed:?}");
         assert_eq!(

@@ -45,6 +45,8 @@ enum JsonEvent<'a> {
         stage: &'static str,
         done: u64,
         moved: u64,
+        /// `null` while it is not known.
+        compared: Option<u64>,
         size: u64,
     },
     End {
@@ -176,7 +178,25 @@ fn text(event: &JsonEvent<'_>) -> String {
 struct ReportedFile {
     names: JobNames,
     progress: Arc<FileProgress>,
-    reported: (u64, Stage),
+    reported: ReportedProgress,
+}
+
+/// What the last object about a file has said.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct ReportedProgress {
+    done: u64,
+    compared: u64,
+    stage: Stage,
+}
+
+impl ReportedProgress {
+    fn of(progress: &FileProgress) -> Self {
+        Self {
+            done: progress.done(),
+            compared: progress.compared(),
+            stage: progress.stage(),
+        }
+    }
 }
 
 /// What the ticker and the transfers share.
@@ -202,19 +222,20 @@ impl<W: Write> EventWriter<W> {
     fn write_progress(&mut self) {
         let mut files = std::mem::take(&mut self.files);
         for file in files.values_mut() {
-            let now = (file.progress.done(), file.progress.stage());
+            let now = ReportedProgress::of(&file.progress);
             if std::mem::replace(&mut file.reported, now) == now {
                 continue;
             }
             self.write(&JsonEvent::Progress {
                 names: &file.names,
-                stage: match file.progress.stage() {
+                stage: match now.stage {
                     Stage::Deciding => "checking",
                     Stage::Sending => "sending",
                     Stage::Verifying => "verifying",
                 },
-                done: now.0,
+                done: now.done,
                 moved: file.progress.moved(),
+                compared: Some(now.compared).filter(|bytes| *bytes > 0),
                 size: file.progress.total(),
             });
         }
@@ -264,7 +285,7 @@ impl<W: Write + Send + 'static> ProgressObserver for JsonLines<W> {
         if line::is_large(progress) {
             let progress = Arc::clone(progress);
             let address = Arc::as_ptr(&progress) as usize;
-            let reported = (progress.done(), progress.stage());
+            let reported = ReportedProgress::of(&progress);
             let file = ReportedFile {
                 names,
                 progress,

@@ -313,6 +313,21 @@ fn progress_is_reported_only_when_it_changes() {
         (&event["moved"], &event["stage"]),
         (&24.into(), &"sending".into())
     );
+    assert!(event["compared"].is_null(), "{event}");
+    progress.enter(Stage::Verifying);
+    let comparison = progress.comparison();
+    comparison.add(700);
+    let compared = || read().into_iter().rfind(|event| event["compared"] == 700);
+    while compared().is_none() {
+        assert!(Instant::now() < deadline);
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    assert_eq!(compared().unwrap()["stage"], "verifying");
+    // What an abandoned comparison goes on to count is not shown in the next stage.
+    progress.enter(Stage::Deciding);
+    comparison.add(1);
+    assert_eq!(progress.compared(), 0);
+    std::thread::sleep(Duration::from_millis(50));
     let count = read().len();
     std::thread::sleep(Duration::from_millis(50));
     assert_eq!(read().len(), count, "reported again without a change");

@@ -14,6 +14,7 @@ use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio_util::sync::CancellationToken;
 
+use super::progress_hub::ComparedBytes;
 use crate::link::{HashKind, HashValue};
 
 /// How many blocks may wait to be hashed. Beyond that the transfer waits for the hash.
@@ -53,21 +54,29 @@ impl Digest {
         }
     }
 
-    /// Goes on with the first `length` bytes of a file, or fewer if the file ends before.
+    /// Goes on with the first `length` bytes of a file, or fewer if the file ends before. `compared` counts them.
     pub async fn of_head(
         mut self,
         file: Arc<File>,
         length: u64,
+        compared: ComparedBytes,
         stop: CancellationToken,
     ) -> io::Result<Self> {
-        let hashing = spawn_blocking(move || self.take_from(&file, 0..length, &stop).map(|()| self));
+        let hashing = spawn_blocking(move || {
+            let taken = |count| {
+                compared.add(count);
+                !stop.is_cancelled()
+            };
+            self.take_from(&file, 0..length, taken).map(|()| self)
+        });
         hashing.await.map_err(io::Error::other)?
     }
 
-    fn take_from(&mut self, file: &File, range: Range<u64>, stop: &CancellationToken) -> io::Result<()> {
+    /// Goes on with a range of a file. `goes_on` is told of the bytes of each read, and says whether another follows.
+    fn take_from(&mut self, file: &File, range: Range<u64>, goes_on: impl Fn(u64) -> bool) -> io::Result<()> {
         let Range { start: mut at, end } = range;
         let mut chunk = vec![0; CHUNK];
-        while at < end && !stop.is_cancelled() {
+        while at < end {
             let wanted = usize::try_from(end - at).unwrap_or(CHUNK).min(CHUNK);
             let room = chunk.get_mut(..wanted).unwrap_or_default();
             let count = file.read_at(room, at)?;
@@ -76,6 +85,9 @@ impl Digest {
             }
             self.update(room.get(..count).unwrap_or_default());
             at = at.saturating_add(count as u64);
+            if !goes_on(count as u64) {
+                break;
+            }
         }
         Ok(())
     }
@@ -158,7 +170,7 @@ impl Follower {
                 if whole == at && ended {
                     return Ok(digest);
                 }
-                digest.take_from(&file, at..whole, &CancellationToken::new())?;
+                digest.take_from(&file, at..whole, |_| true)?;
                 at = whole;
             }
         });
@@ -186,5 +198,31 @@ impl Follower {
 impl Drop for Follower {
     fn drop(&mut self) {
         self.shared.update(|front| front.ended = true);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn hashing_the_beginning_of_a_file_counts_its_bytes_and_can_be_stopped() {
+        let mut file = tempfile::tempfile().unwrap();
+        let bytes = vec![7; 3 * CHUNK];
+        std::io::Write::write_all(&mut file, &bytes).unwrap();
+        let file = Arc::new(file);
+        let (length, stop) = (2 * CHUNK as u64 + 5, CancellationToken::new());
+        let compared = ComparedBytes::default();
+        let new = || Digest::new(HashKind::Md5);
+        let digest = new().of_head(Arc::clone(&file), length, compared.clone(), stop.clone());
+        let mut expected = new();
+        expected.update(bytes.get(..2 * CHUNK + 5).unwrap());
+        assert_eq!(digest.await.unwrap().value(), expected.value());
+        assert_eq!(compared.count(), length);
+        stop.cancel();
+        let compared = ComparedBytes::default();
+        let stopped = new().of_head(file, length, compared.clone(), stop);
+        stopped.await.unwrap();
+        assert_eq!(compared.count(), CHUNK as u64);
     }
 }

@@ -318,7 +318,8 @@ impl<'a> Download<'a> {
             None => {
                 let stop = self.attempt.context.stop.clone();
                 let digest = self.attempt.new_digest();
-                digest.of_head(Arc::clone(&part.file), end, stop).await
+                let compared = self.attempt.progress.comparison();
+                digest.of_head(Arc::clone(&part.file), end, compared, stop).await
             }
         };
         let digest = digest.map_err(TransferError::local("read the .part file"))?;

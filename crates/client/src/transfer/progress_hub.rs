@@ -6,6 +6,8 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
+
 use super::error::TransferError;
 use super::idle_clock::IdleClock;
 use super::job::Job;
@@ -21,6 +23,23 @@ pub enum Stage {
     Sending,
     /// The transfer compares the hashes of both files.
     Verifying,
+}
+
+/// Counts the bytes that have been compared in one stage of one file. What goes on to count after the stage has ended
+/// changes nothing that is shown.
+#[derive(Debug, Clone, Default)]
+pub struct ComparedBytes(Arc<AtomicU64>);
+
+impl ComparedBytes {
+    /// Counts more bytes.
+    pub fn add(&self, bytes: u64) {
+        self.0.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// The number of bytes that were counted.
+    pub fn count(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 /// The counters of one file.
@@ -39,7 +58,7 @@ pub struct FileProgress {
     /// The bytes that this run has transferred.
     moved: AtomicU64,
     /// The bytes that have been compared in this stage.
-    compared: AtomicU64,
+    compared: Mutex<ComparedBytes>,
     stage: AtomicU8,
     all: Arc<Totals>,
 }
@@ -81,7 +100,12 @@ impl FileProgress {
 
     /// The number of bytes that have been compared in this stage. 0: that is not known.
     pub fn compared(&self) -> u64 {
-        self.compared.load(Ordering::Relaxed)
+        self.compared.lock().count()
+    }
+
+    /// The counter of the bytes that are compared in this stage.
+    pub(crate) fn comparison(&self) -> ComparedBytes {
+        self.compared.lock().clone()
     }
 
     /// The time since the transfer began, without the time in which the user was asked.
@@ -114,13 +138,13 @@ impl FileProgress {
             self.sending
                 .get_or_init(|| (Instant::now(), self.all.idle.total()));
         }
-        self.compared.store(0, Ordering::Relaxed);
+        *self.compared.lock() = ComparedBytes::default();
         self.stage.store(stage as u8, Ordering::Relaxed);
     }
 
     /// Sets how many bytes have been compared in this stage.
     pub fn set_compared(&self, bytes: u64) {
-        self.compared.store(bytes, Ordering::Relaxed);
+        self.compared.lock().0.store(bytes, Ordering::Relaxed);
     }
 
     /// Sets the number of bytes that both files have: the beginning that was kept, or 0 for a new start.
@@ -238,7 +262,7 @@ impl ProgressHub {
             total: AtomicU64::new(job.size),
             done: AtomicU64::new(0),
             moved: AtomicU64::new(0),
-            compared: AtomicU64::new(0),
+            compared: Mutex::default(),
             stage: AtomicU8::new(0),
             all: Arc::clone(&self.totals),
         });

@@ -94,7 +94,9 @@ impl<'a> Prover<'a> {
         });
         let local_hash = async {
             let stop = self.attempt.context.stop.clone();
-            let hashing = self.attempt.new_digest().of_head(Arc::clone(local), length, stop);
+            let compared = self.attempt.progress.comparison();
+            let digest = self.attempt.new_digest();
+            let hashing = digest.of_head(Arc::clone(local), length, compared, stop);
             hashing.await.map_err(TransferError::local("read the file"))
         };
         let asking = async { self.ask(&question).await };
@@ -172,6 +174,7 @@ impl<'a> Prover<'a> {
     /// The proof of a file whose ranges are all proven: nothing may lie behind them.
     pub(super) async fn verify_ranges(&self, sent: HashValue, size: u64) -> Result<Proof, TransferError> {
         self.attempt.progress.enter(Stage::Verifying);
+        self.attempt.progress.set_compared(size);
         self.compare_sizes(size).await?;
         Ok(Proof::by_hash(sent.kind()))
     }

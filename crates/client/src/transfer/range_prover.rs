@@ -132,6 +132,7 @@ impl<'a> RangeProver<'a> {
             if !all_equal {
                 break;
             }
+            self.attempt.progress.set_compared(end);
         }
         // Nothing was written through the handle, so the reply does not matter.
         self.attempt.link.forget_handle(&self.handle);

@@ -18,6 +18,7 @@ use super::attempt::Attempt;
 use super::digest::{BlockHasher, Digest};
 use super::error::TransferError;
 use super::open_files::OpenFiles;
+use super::progress_hub::Stage;
 use super::range_prover::{AcknowledgedFront, RangeHasher, RangeProver};
 use crate::link::{Block, CompletedRequest, Completion, InFlightPermit, RemoteError, done};
 
@@ -251,7 +252,17 @@ pub(super) async fn pump_up(
         }
         Ok::<_, TransferError>(at)
     };
-    let receiving = receive(attempt, completions, &permits, &refused, front);
+    let is_proving = ranges.is_some();
+    let receiving = async {
+        let refusal = receive(attempt, completions, &permits, &refused, front).await;
+        if is_proving && !refusal.is_there() {
+            // Only the last ranges are still to be proven.
+            let compared = attempt.progress.compared();
+            attempt.progress.enter(Stage::Verifying);
+            attempt.progress.set_compared(compared);
+        }
+        refusal
+    };
     let proving = async {
         match (ranges, hashed_ranges) {
             (Some(ranges), Some(hashed)) => ranges.run(hashed, acknowledged).await,
