@@ -138,6 +138,50 @@ fn with_json_everything_is_an_object_that_is_documented() {
 }
 
 #[test]
+fn the_hash_of_a_file_is_said_where_it_is_asked_for() {
+    let sandbox = ClientSandbox::new(&[]);
+    let bytes = sandbox.create_file("f", 100_000, 1);
+    let expected: String = {
+        use md5::Digest as _;
+        let hash = md5::Md5::digest(&bytes);
+        hash.iter().map(|byte| format!("{byte:02x}")).collect()
+    };
+    let (here, there) = ("f", sandbox.remote("f"));
+    let end = |words: &[&str]| {
+        let result = sandbox.run([&["--json"], words].concat()).expect_code(0);
+        let ends: Vec<_> = objects(&result.out)
+            .into_iter()
+            .filter(|object| object["event"] == "end")
+            .collect();
+        assert_eq!(ends.len(), 1, "{}", result.out);
+        ends[0].clone()
+    };
+    // A new file, the same again, the other way, and by SHA-256.
+    for words in [
+        &["put", here, &there][..],
+        &["put", here, &there],
+        &["get", &there, "copy"],
+    ] {
+        let end = end(words);
+        assert_eq!(
+            (&end["md5"], &end["sha256"]),
+            (&expected[..].into(), &().into()),
+            "{end}"
+        );
+    }
+    let other = sandbox.remote("g");
+    let end = end(&["put", "--hash=sha256", here, &other]);
+    assert!(end["md5"].is_null(), "{end}");
+    assert_eq!(end["sha256"].as_str().unwrap().len(), 64, "{end}");
+    sandbox
+        .run(["-v", "put", here, &sandbox.remote("h")])
+        .expect_code(0)
+        .expect_stderr(&[&format!("f: MD5 {expected}")]);
+    let spoken = sandbox.run(["put", here, &sandbox.remote("i")]).expect_code(0);
+    assert!(!spoken.err.contains(&expected), "{}", spoken.err);
+}
+
+#[test]
 fn the_log_has_a_line_for_each_event() {
     let sandbox = ClientSandbox::new(&[]);
     sandbox.create_file("f", 100_000, 1);

@@ -13,6 +13,7 @@ use serde::Serialize;
 
 use super::line;
 use super::ticker::Ticker;
+use crate::link::HashKind;
 use crate::output::JSON_VERSION;
 use crate::transfer::error::TransferError;
 use crate::transfer::progress_hub::{FileProgress, ProgressObserver, Stage, Totals};
@@ -59,6 +60,9 @@ enum JsonEvent<'a> {
         resumed_from: Option<u64>,
         moved: u64,
         verified: &'static str,
+        /// The hash of this machine's file, if it is known and of this kind.
+        md5: Option<String>,
+        sha256: Option<String>,
         error: Option<String>,
         seconds: f64,
     },
@@ -302,6 +306,11 @@ impl<W: Write + Send + 'static> ProgressObserver for JsonLines<W> {
             Ok(Outcome::Skipped) => ("skipped", None, "no", None),
             Err(error) => ("failed", None, "no", Some(line::fit(&error.to_string()))),
         };
+        let hash = progress.hash().filter(|_| error.is_none());
+        let of_kind = |kind| {
+            hash.filter(|hash| hash.kind() == kind)
+                .map(|hash| hash.to_string())
+        };
         let mut writer = self.writer();
         writer.files.remove(&(Arc::as_ptr(progress) as usize));
         writer.write(&JsonEvent::End {
@@ -312,6 +321,8 @@ impl<W: Write + Send + 'static> ProgressObserver for JsonLines<W> {
             resumed_from,
             moved: progress.moved(),
             verified,
+            md5: of_kind(HashKind::Md5),
+            sha256: of_kind(HashKind::Sha256),
             error,
             seconds: seconds(progress.elapsed()),
         });

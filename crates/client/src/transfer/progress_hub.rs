@@ -12,7 +12,9 @@ use super::error::TransferError;
 use super::idle_clock::IdleClock;
 use super::job::Job;
 use super::outcome::Outcome;
+use crate::link::HashValue;
 use crate::remote::prompts_above_progress::PausableDisplay;
+use crate::verbose;
 
 /// What a transfer does at the moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,6 +61,8 @@ pub struct FileProgress {
     moved: AtomicU64,
     /// The bytes that have been compared in this stage.
     compared: Mutex<ComparedBytes>,
+    /// The hash of this machine's whole file, if it was computed.
+    hash: Mutex<Option<HashValue>>,
     stage: AtomicU8,
     all: Arc<Totals>,
 }
@@ -101,6 +105,16 @@ impl FileProgress {
     /// The number of bytes that have been compared in this stage. 0: that is not known.
     pub fn compared(&self) -> u64 {
         self.compared.lock().count()
+    }
+
+    /// The hash of this machine's whole file, if it was computed on the way.
+    pub fn hash(&self) -> Option<HashValue> {
+        *self.hash.lock()
+    }
+
+    /// Sets the hash of this machine's whole file.
+    pub(crate) fn set_hash(&self, hash: HashValue) {
+        *self.hash.lock() = Some(hash);
     }
 
     /// The counter of the bytes that are compared in this stage.
@@ -263,6 +277,7 @@ impl ProgressHub {
             done: AtomicU64::new(0),
             moved: AtomicU64::new(0),
             compared: Mutex::default(),
+            hash: Mutex::default(),
             stage: AtomicU8::new(0),
             all: Arc::clone(&self.totals),
         });
@@ -283,6 +298,10 @@ impl ProgressHub {
             Ok(Outcome::Skipped) | Err(_) => progress.leave(),
         }
         self.totals.ended.fetch_add(1, Ordering::Relaxed);
+        if let (Ok(_), Some(hash)) = (result, progress.hash()) {
+            let line = || format!("{}: {} {hash}", progress.name, hash.kind());
+            verbose::say(verbose::STEPS, line);
+        }
         self.observer.ended(job, progress, result);
     }
 }

@@ -101,6 +101,9 @@ impl<'a> Prover<'a> {
         };
         let asking = async { self.ask(&question).await };
         let (digest, answer) = tokio::try_join!(local_hash, asking)?;
+        if whole {
+            self.attempt.progress.set_hash(digest.clone().value());
+        }
         let reason = match self.judge(&question, digest.clone().value(), answer).await? {
             HashComparison::Equal => {
                 let proof = Proof::by_hash(question.kind);
@@ -154,6 +157,7 @@ impl<'a> Prover<'a> {
         let Some(here) = sent else {
             return Ok(Proof::NotAsked);
         };
+        self.attempt.progress.set_hash(here);
         self.attempt.progress.enter(Stage::Verifying);
         let mut question = self.question(Extent::Whole);
         (question.expected, question.kind) = (Some(size), here.kind());
@@ -175,6 +179,7 @@ impl<'a> Prover<'a> {
     pub(super) async fn verify_ranges(&self, sent: HashValue, size: u64) -> Result<Proof, TransferError> {
         self.attempt.progress.enter(Stage::Verifying);
         self.attempt.progress.set_compared(size);
+        self.attempt.progress.set_hash(sent);
         self.compare_sizes(size).await?;
         Ok(Proof::by_hash(sent.kind()))
     }
@@ -183,6 +188,7 @@ impl<'a> Prover<'a> {
     /// have grown since.
     pub(super) async fn verify_received(&self, received: ReceivedBytes<'_>) -> Result<Proof, TransferError> {
         let here = received.hash;
+        self.attempt.progress.set_hash(here);
         self.attempt.progress.enter(Stage::Verifying);
         let mut question = self.question(Extent::AllOf(received.size));
         (question.handle, question.kind) = (received.handle, here.kind());
