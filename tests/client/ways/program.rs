@@ -38,6 +38,36 @@ fn ssh_itself_makes_the_connection() {
     );
 }
 
+/// Where a server hashes by commands, many small files share one, and the lines are in the order of the names.
+#[test]
+fn sum_asks_for_many_files_with_few_commands() {
+    let (sshd, key) = sshd_with_key(SFTP);
+    let laptop = Laptop::new("");
+    std::fs::create_dir(laptop.path("many")).unwrap();
+    for number in 0..150 {
+        std::fs::write(laptop.path(&format!("many/{number:03}")), number.to_string()).unwrap();
+    }
+    std::fs::write(laptop.path("many/large"), vec![1; 5 << 20]).unwrap();
+    let (pattern, port) = (laptop.path("many/*"), sshd.port.to_string());
+    let word = format!("{}@127.0.0.1:{}", sshd.user(), pattern.display());
+    let words = ["sum", &word, "-P", &port, "-i", &key, "--accept-new", "--batch"];
+    let result = laptop.run(words).expect_code(0);
+    let names: Vec<&str> = result
+        .out
+        .lines()
+        .filter_map(|line| line.rsplit('/').next())
+        .collect();
+    assert_eq!(names.len(), 151, "{}", result.out);
+    assert!(names.is_sorted(), "{names:?}");
+    assert!(
+        result.out.starts_with("cfcd208495d565ef66e7dff9f98764da  "),
+        "{}",
+        result.out
+    );
+    let commands = sshd.log().matches("Starting session: command").count();
+    assert!((2..20).contains(&commands), "{commands}: {}", sshd.log());
+}
+
 #[test]
 fn why_ssh_does_not_connect_is_said() {
     let (sshd, key) = sshd_with_key("Subsystem sftp internal-sftp\nForceCommand sleep 60");

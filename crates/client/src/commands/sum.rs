@@ -1,11 +1,14 @@
 //! `sum`: prints MD5 hashes of files on the server, computed there, in the lines of md5sum.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use clap::Args;
 use serde_json::json;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
 
 use super::candidates::Candidates;
 use super::session::{RemotePath, Session};
@@ -18,6 +21,13 @@ use crate::output::{Stdout, Style, about, print_bytes, print_json};
 use base::digest;
 use base::digest::Algorithm;
 use base::error::{Error, Result};
+
+/// How many files are asked about at once. A server that hashes by a command gets as many names in one.
+const AT_ONCE: usize = 64;
+/// From this size on, in bytes, a file is hashed by a command of its own.
+const LARGE: u64 = 4 << 20;
+/// How many large files are hashed at once: each keeps a CPU of the server busy, and sshd runs ten commands at most.
+const LARGE_AT_ONCE: usize = 2;
 
 /// Show the MD5 hashes of files on the server, computed there
 #[derive(Debug, Clone, PartialEq, Eq, Default, Args)]
@@ -43,42 +53,34 @@ impl Verb for SumArgs {
     }
 }
 
+/// What became of the question for one hash.
+type Answer = std::result::Result<HashAnswer, ConnectionLost>;
+
 async fn sum(session: &Arc<Session>, args: &SumArgs) -> Result<u8> {
     let link = session.link().await?;
+    let found = session.matching_all(&link, &args.words).await?;
     let mut code = 0;
-    for word in &args.words {
-        for RemotePath { shown, path } in session.matching(&link, word).await? {
-            let question = HashQuestion {
-                path: &path,
-                handle: None,
-                extent: Extent::Whole,
-                expected: None,
-                kind: HashKind::Md5,
-            };
-            match hash_of_the_file(&link, &question).await {
-                Ok(HashAnswer::Value(hash, _)) if session.output.style == Style::Json => {
-                    print_json(about(&path, json!({ "md5": hash.to_string() })))?;
-                }
-                Ok(HashAnswer::Value(hash, _)) => print_bytes(&line(&hash, &shown))?,
-                Ok(HashAnswer::CannotBeHad(NoHash::NoRoute)) => {
-                    return Err(
-                        Error::new("this server cannot hash").hint("get the file, and use md5sum here")
-                    );
-                }
-                Ok(HashAnswer::CannotBeHad(NoHash::Refused(refused))) => {
-                    code = 1;
-                    session.complain(&shown, &refused);
-                }
-                Ok(HashAnswer::CannotBeHad(reason)) => {
-                    code = 1;
-                    session.complain(&shown, &reason);
-                }
-                Err(lost) => {
-                    code = 1;
-                    session.complain(&shown, &lost);
-                }
+    let (mut asked, large) = (JoinSet::new(), Arc::new(Semaphore::new(LARGE_AT_ONCE)));
+    // The answers that have overtaken those of earlier files.
+    let mut early: BTreeMap<usize, Answer> = BTreeMap::new();
+    let mut waiting = found.iter().enumerate();
+    for (number, file) in found.iter().enumerate() {
+        let answer = loop {
+            while asked.len() + early.len() < AT_ONCE
+                && let Some((number, RemotePath { path, .. })) = waiting.next()
+            {
+                let (link, path, large) = (Arc::clone(&link), path.clone(), Arc::clone(&large));
+                asked.spawn(async move { (number, hash_of(&link, &path, &large).await) });
             }
-        }
+            if let Some(answer) = early.remove(&number) {
+                break answer;
+            }
+            match asked.join_next().await {
+                Some(Ok((number, answer))) => drop(early.insert(number, answer)),
+                Some(Err(_)) | None => return Err(Error::new("the hashes cannot be asked for")),
+            }
+        };
+        code = code.max(show(session, file, answer)?);
     }
     Ok(code)
 }
@@ -101,6 +103,46 @@ async fn hash_of_the_file(
         Credibility::Nothing => HashAnswer::CannotBeHad(NoHash::OtherFile),
         Credibility::OfTheFile | Credibility::Outdated => answer,
     })
+}
+
+/// Asks for the hash of a file. Questions about small files that wait for the same command go into the next one together.
+async fn hash_of(link: &Link, path: &[u8], large: &Semaphore) -> Answer {
+    // The size says how long a command may take.
+    let expected = link.stat(path).await.ok().and_then(|attrs| attrs.size);
+    let _turn = match expected {
+        Some(..LARGE) => None,
+        _ => large.acquire().await.ok(),
+    };
+    let question = HashQuestion {
+        path,
+        handle: None,
+        extent: Extent::Whole,
+        expected,
+        kind: HashKind::Md5,
+    };
+    hash_of_the_file(link, &question).await
+}
+
+/// Prints the hash of a file, or why it cannot be had. Returns the exit code.
+fn show(session: &Session, file: &RemotePath, answer: Answer) -> Result<u8> {
+    let RemotePath { shown, path } = file;
+    let why: String = match answer {
+        Ok(HashAnswer::Value(hash, _)) => {
+            match session.output.style {
+                Style::Json => print_json(about(path, json!({ "md5": hash.to_string() })))?,
+                Style::Words | Style::Quiet => print_bytes(&line(&hash, shown))?,
+            }
+            return Ok(0);
+        }
+        Ok(HashAnswer::CannotBeHad(NoHash::NoRoute)) => {
+            return Err(Error::new("this server cannot hash").hint("get the file, and use md5sum here"));
+        }
+        Ok(HashAnswer::CannotBeHad(NoHash::Refused(refused))) => refused.to_string(),
+        Ok(HashAnswer::CannotBeHad(reason)) => reason.to_string(),
+        Err(lost) => lost.to_string(),
+    };
+    session.complain(shown, &why);
+    Ok(1)
 }
 
 /// The line that md5sum prints for a hash.
