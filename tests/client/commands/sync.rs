@@ -235,6 +235,25 @@ fn filters_choose_and_their_mistakes_have_a_place() {
 }
 
 #[test]
+fn the_rate_of_a_sync_is_limited() {
+    let sandbox = ClientSandbox::new(&[]);
+    std::fs::create_dir(sandbox.local("t")).unwrap();
+    let bytes = sandbox.create_file("t/f", 1 << 20, 1);
+    let began = std::time::Instant::now();
+    let remote = sandbox.remote("copy");
+    sandbox
+        .run(["sync", "--limit-rate", "512K", "t", &remote])
+        .expect_code(0);
+    // The first bytes may go at once.
+    assert!(began.elapsed() >= std::time::Duration::from_millis(1200));
+    assert!(std::fs::read(sandbox.stored("copy/f")).unwrap() == bytes);
+    sandbox
+        .run(["sync", "--limit-rate", "0", "t", &remote])
+        .expect_code(2)
+        .expect_stderr(&["a rate of 0"]);
+}
+
+#[test]
 fn backups_keep_what_is_replaced_or_deleted() {
     for up in [true, false] {
         let sandbox = ClientSandbox::new(&[]);

@@ -1,6 +1,7 @@
 //! `sync`: makes one directory like another, across the connection.
 
 use std::ffi::OsString;
+use std::num::NonZeroU64;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::sync::Arc;
 
@@ -11,6 +12,7 @@ use super::candidates::Candidates;
 use super::filter_args::FilterArgs;
 use super::server_words::UsageError;
 use super::session::Session;
+use super::transfer::rate;
 use super::two_trees;
 use super::verb::Verb;
 use crate::connect::Target;
@@ -62,6 +64,9 @@ pub struct SyncArgs {
     /// Say whether the hashes of both files are compared after a transfer.
     #[arg(long, value_enum, value_name = "WHEN", default_value_t)]
     pub verify: Verify,
+    /// Send or fetch at most this many bytes per second, all files together: 500K, 2MiB.
+    #[arg(long, value_name = "SIZE", value_parser = rate)]
+    pub limit_rate: Option<NonZeroU64>,
     /// The two directories: the source and the target.
     #[arg(required = true, value_name = "DIR")]
     pub words: Vec<OsString>,
@@ -124,6 +129,7 @@ impl SyncArgs {
             settings: Settings {
                 conflicts: Policy::Overwrite,
                 verify: self.verify,
+                limit_rate: self.limit_rate,
                 ..Settings::default()
             },
         })

@@ -103,7 +103,8 @@ impl TransferArgs {
     }
 }
 
-fn rate(text: &str) -> Result<NonZeroU64> {
+/// Reads a rate in bytes per second, for an option.
+pub(super) fn rate(text: &str) -> Result<NonZeroU64> {
     let Size(rate) = text.parse::<Size>()?;
     NonZeroU64::new(rate).ok_or_else(|| Error::new("nothing could be transferred with a rate of 0"))
 }
