@@ -8,7 +8,6 @@
 //! This layer asks the transfer engine and the connection; it prints results through [`output`](crate::output). It does
 //! not read command lines and does not sign in.
 
-mod branch;
 pub mod candidates;
 pub mod cat;
 pub mod check;

@@ -21,6 +21,7 @@
 // The documentation is for developers of the client, and so includes private items.
 #![allow(rustdoc::private_intra_doc_links)]
 
+mod branch;
 pub mod cli;
 pub mod commands;
 pub mod connect;
@@ -37,6 +38,7 @@ pub mod remote;
 pub mod report;
 pub mod run;
 pub mod shell;
+pub mod symlinks;
 pub mod sync;
 pub mod transfer;
 pub mod verbose;

@@ -17,6 +17,7 @@ mod finish;
 mod fold;
 mod list;
 mod lock;
+mod new_link;
 mod options;
 mod perform;
 mod report;

@@ -142,6 +142,56 @@ fn links_are_followed_until_they_lead_back() {
     }
 }
 
+#[test]
+fn a_sync_copies_or_follows_links_as_asked() {
+    for up in [true, false] {
+        let sandbox = ClientSandbox::new(&[]);
+        let (here, there) = (sandbox.local("t"), sandbox.stored("t"));
+        let remote = sandbox.remote("t");
+        let (source, copy, words) = match up {
+            true => (&here, &there, ["t", &remote]),
+            false => (&there, &here, [&remote, "t"]),
+        };
+        let sync = |args: &[&str]| sandbox.run([&["sync"], args, &words].concat());
+        linked_tree(source);
+        symlink("nowhere", source.join("dangling")).unwrap();
+        sync(&[]).expect_code(4).expect_stderr(&[
+            "to-directory: skipped: a link is not transferred (hint: --links",
+            "dangling: skipped: ",
+        ]);
+        assert!(copy.join("to-file").is_file() && !copy.join("to-file").is_symlink());
+        std::fs::remove_dir_all(copy).unwrap();
+
+        sync(&["--links"]).expect_code(0).expect_stderr(&["4 links made"]);
+        same_trees_and_links(source, copy);
+        let again = sync(&["--links", "--json"]).expect_code(0);
+        assert!(!again.out.contains("\"change\""), "{}", again.out);
+        // A link that points elsewhere now, and one in the place of a file.
+        for name in ["to-file", "file"] {
+            std::fs::remove_file(source.join(name)).unwrap();
+            symlink("sub/deep/inner", source.join(name)).unwrap();
+        }
+        let shown = sync(&["-n", "--links"]).expect_code(0);
+        assert_eq!(shown.out, "link       file\nlink       to-file\n");
+        sync(&["--links", "--backup-dir", "old"]).expect_code(0);
+        assert_eq!(target(&copy.join("to-file")), "sub/deep/inner");
+        assert_eq!(target(&copy.join("file")), "sub/deep/inner");
+        assert_eq!(target(&copy.join("old/to-file")), "file");
+        assert_eq!(std::fs::read(copy.join("old/file")).unwrap(), b"file");
+        std::fs::remove_dir_all(copy).unwrap();
+
+        symlink("..", source.join("sub/back")).unwrap();
+        sync(&["--follow"])
+            .expect_code(4)
+            .expect_stderr(&["sub/back: skipped: the link leads to nothing, or back to where it lies"]);
+        assert_eq!(
+            std::fs::read(copy.join("to-directory/deep/inner")).unwrap(),
+            b"inner"
+        );
+        assert!(!copy.join("to-directory").is_symlink() && !copy.join("to-directory/back").exists());
+    }
+}
+
 /// Otherwise the next transfer would write through the link.
 #[test]
 fn links_of_the_server_never_lead_out_of_the_directory() {
@@ -159,6 +209,10 @@ fn links_of_the_server_never_lead_out_of_the_directory() {
         .run(["get", "-r", "--links", &sandbox.remote("tree"), "."])
         .expect_code(4)
         .expect_stderr(&["points out of the directory that is fetched", "3 skipped"]);
+    sandbox
+        .run(["sync", "--links", &sandbox.remote("tree"), "tree"])
+        .expect_code(4)
+        .expect_stderr(&["out: skipped: the link points out of the directory that is fetched"]);
     for name in ["tree/out", "tree/a/around", "tree/root"] {
         assert!(!sandbox.local(name).is_symlink(), "{name}");
     }

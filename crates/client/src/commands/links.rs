@@ -15,6 +15,7 @@ use tokio::task::JoinSet;
 
 use crate::link::{self, ConnectionLost, Link, RemoteError};
 use crate::plan::Policy;
+use crate::symlinks::stays_within;
 use crate::transfer::{
     Breaks, Direction, Engine, ProgressAtBreak, Summary, endings, temporary_name, with_ending,
 };
@@ -23,18 +24,6 @@ use base::visible::printable;
 
 /// How many links are copied at once: each costs some round trips, which they share.
 const AT_ONCE: usize = 64;
-
-/// What is done with symbolic links.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum LinkRule {
-    /// Links to files are followed; those to directories are left out.
-    #[default]
-    Files,
-    /// All links are followed.
-    Follow,
-    /// Links are copied as links.
-    Copy,
-}
 
 /// A symbolic link that is copied as a link.
 #[derive(Debug, Clone)]
@@ -292,48 +281,4 @@ async fn replace_remote(link: &Link, target: &[u8], path: &[u8]) -> Result<(), R
     }
     link::symlink(link, target, &temporary).await?;
     link.rename(&temporary, path).await
-}
-
-/// Whether a link whose directory lies `depth` directories below the root of the transfer points to something below that
-/// root. After its first component that goes down, the path must not go up again: that component may be a link itself,
-/// and the path above it is then another one.
-fn stays_within(target: &[u8], depth: usize) -> bool {
-    let mut ups = 0;
-    let mut went_down = false;
-    for component in target.split(|byte| *byte == b'/') {
-        match component {
-            b"" | b"." => {}
-            b".." if went_down => return false,
-            b".." => ups += 1,
-            _ => went_down = true,
-        }
-    }
-    !target.is_empty() && !target.starts_with(b"/") && ups <= depth
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn links_that_lead_out_of_the_directory_are_found() {
-        for (target, depth, within) in [
-            ("file", 0, true),
-            ("./a//b/", 0, true),
-            ("..", 0, false),
-            ("..", 1, true),
-            ("../x", 0, false),
-            ("../../x", 2, true),
-            ("../../../x", 2, false),
-            ("/etc/passwd", 5, false),
-            ("/", 5, false),
-            // `a` may be a link to a directory that is less deep.
-            ("a/..", 3, false),
-            ("a/../b", 3, false),
-            ("", 3, false),
-            ("...", 0, true),
-        ] {
-            assert_eq!(stays_within(target.as_bytes(), depth), within, "{target} {depth}");
-        }
-    }
 }

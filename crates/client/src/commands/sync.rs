@@ -18,6 +18,7 @@ use super::verb::Verb;
 use crate::connect::Target;
 use crate::names::{is_single_name, join};
 use crate::plan::Policy;
+use crate::symlinks::LinkRule;
 use crate::sync::{Rules, SyncOptions, SyncSession, Trees};
 use crate::transfer::{Direction, Settings, Verify};
 use base::error::{Error, Result};
@@ -58,6 +59,12 @@ pub struct SyncArgs {
     /// Keep the permissions of files, too. Times are always kept.
     #[arg(short, long)]
     pub preserve: bool,
+    /// Copy symbolic links as links. Without this, links to files stand for the files, and others are left out.
+    #[arg(long)]
+    pub links: bool,
+    /// Follow symbolic links to directories of the source, too.
+    #[arg(long, conflicts_with = "links")]
+    pub follow: bool,
     /// The options that say which names take part.
     #[command(flatten)]
     pub filter: FilterArgs,
@@ -113,6 +120,7 @@ impl SyncArgs {
         filter.reserved = backup_dir
             .clone()
             .filter(|directory| !directory.starts_with(b"/"));
+        filter.links = LinkRule::of(self.links, self.follow);
         Ok(SyncOptions {
             rules: Rules {
                 delete: self.delete,

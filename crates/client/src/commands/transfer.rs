@@ -14,7 +14,7 @@ use std::time::{Duration, Instant, SystemTime};
 use clap::Args;
 use sftp_wire::{Attributes, Times};
 
-use super::links::{LinkRule, copy_links};
+use super::links::copy_links;
 use super::session::Session;
 use super::walk::{Walk, WalkResult};
 use crate::link::RemoteError;
@@ -22,6 +22,7 @@ use crate::output::{Style, print};
 use crate::plan::{ExistingEntry, Policy};
 use crate::progress::{self, EventTarget};
 use crate::report;
+use crate::symlinks::LinkRule;
 use crate::transfer::free_space::InsufficientSpace;
 use crate::transfer::progress_hub::{ProgressHub, Totals};
 use crate::transfer::{Engine, HashChoice, SMALL_BYTES, Settings, Summary, Verify};
@@ -95,11 +96,7 @@ impl TransferArgs {
 
     /// What these options mean for symbolic links.
     pub(super) fn link_rule(&self) -> LinkRule {
-        match (self.links, self.follow) {
-            (true, _) => LinkRule::Copy,
-            (_, true) => LinkRule::Follow,
-            _ => LinkRule::Files,
-        }
+        LinkRule::of(self.links, self.follow)
     }
 }
 

@@ -13,14 +13,15 @@ use std::sync::Arc;
 
 use sftp_wire::{Attributes, FileType};
 
-use super::branch::{Branch, FileId};
-use super::links::{FoundLink, LinkRule};
+use super::links::FoundLink;
 use super::prefetch::{Prefetch, Prefetched};
 use super::target_directory::{make_local, remote_directory};
+use crate::branch::{Branch, FileId};
 use crate::link::{Link, Name, RemoteError};
 use crate::local_attributes::local_attributes;
 use crate::names::{is_single_name, join};
 use crate::plan::ExistingEntry;
+use crate::symlinks::LinkRule;
 use crate::transfer::progress_hub::ProgressHub;
 use crate::transfer::{Direction, Job};
 use base::visible::printable;

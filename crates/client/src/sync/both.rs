@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use super::filter::Filter;
-use super::list::{self, Listing, Role};
+use super::list::{self, Listing, Role, Scope};
 use super::options::Trees;
 use crate::link::RemoteError;
 use crate::output::Output;
@@ -60,7 +60,13 @@ pub(super) async fn list_both(session: &SyncSession, trees: &Trees, filter: &Fil
             Err(error) => Err(Error::new(format!("cannot list {top:?}")).because(error)),
             Ok(meta) if !meta.is_dir() => Err(not_a_directory(top.as_os_str().as_encoded_bytes())),
             Ok(_) => {
-                let listing = tokio::task::spawn_blocking(move || list::local(&top, local_role, &filter));
+                let listing = tokio::task::spawn_blocking(move || {
+                    let scope = Scope {
+                        role: local_role,
+                        filter: &filter,
+                    };
+                    list::local::list(&top, scope)
+                });
                 let listing = listing.await;
                 listing
                     .map(Some)
@@ -131,6 +137,8 @@ async fn list_remote(
     match link.look(top).await? {
         None => Ok(RemoteTop::Missing),
         Some(attrs) if attrs.is_directory() == Some(false) => Ok(RemoteTop::Other),
-        Some(_) => Ok(RemoteTop::Listed(list::remote(&link, top, role, filter).await?)),
+        Some(_) => Ok(RemoteTop::Listed(
+            list::remote::list(&link, top, Scope { role, filter }).await?,
+        )),
     }
 }

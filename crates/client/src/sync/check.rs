@@ -153,7 +153,7 @@ fn differences<'a>(
             // Nothing is known about the contents, and the times differ.
             Change::Send(Reason::Time) | Change::Compare => Difference::Time,
             Change::Send(Reason::Content) => Difference::Content,
-            Change::Send(Reason::Kind) => Difference::Kind,
+            Change::Send(Reason::Kind) | Change::Link => Difference::Kind,
             Change::Attributes if modes && mode != action.source.mode => Difference::Mode,
             // The contents are equal; times alone do not count.
             Change::Attributes => continue,

@@ -72,6 +72,7 @@ mod tests {
             ..options.clone()
         };
         let entry = TreeEntry {
+            link: None,
             path: (*b"a").into(),
             kind: EntryKind::File(1),
             mode: None,

@@ -13,6 +13,8 @@ pub struct TreeEntry {
     pub mode: Option<u32>,
     /// The time of the last modification, in seconds since 1970. `None`: it is unknown, or SFTP cannot express it.
     pub modified: Option<u32>,
+    /// The path to which a link points that takes part as a link.
+    pub link: Option<Box<[u8]>>,
 }
 
 /// What has a name of a tree.

@@ -1,4 +1,4 @@
-//! Which names of a tree take part: rules of `--exclude` and `--include` in their order, and a list of names.
+//! Which names of a tree take part, and what its links stand for: rules of `--exclude` and `--include` in their order, and a list of names.
 //!
 //! The rules are those of rsync. The first rule that matches a name decides; a name that none matches takes part. What
 //! is in an excluded directory is not looked at.
@@ -11,6 +11,7 @@ pub use name_list::NameList;
 pub use pattern::{FilterPattern, PatternError};
 pub use rules::{FilterFileError, FilterRule, parse_rules};
 
+use crate::symlinks::LinkRule;
 use crate::transfer::TEMPORARY_ENDING;
 
 /// Which names of a tree take part.
@@ -22,6 +23,8 @@ pub struct Filter {
     pub only: Option<NameList>,
     /// A directory that never takes part, with all that is in it.
     pub reserved: Option<Vec<u8>>,
+    /// What the symbolic links of the source stand for.
+    pub links: LinkRule,
 }
 
 impl Filter {

@@ -51,7 +51,7 @@ pub async fn sync(session: &SyncSession, trees: &Trees, options: &SyncOptions) -
     let mut run = begin(session, trees, options, Arc::clone(&totals), observer);
     let plan = compare(&listings.source.entries, &listings.target.entries, &options.rules);
     run.summary.failed = report_failures(&run.report, &listings, options);
-    let left = run.report.left(&plan);
+    let left = run.report.left(&plan, options.filter.links);
     let unchanged = work(session, &mut run, &plan, &listings).await?;
     let (numbers, event) = (
         run.report.numbers(&plan, unchanged),

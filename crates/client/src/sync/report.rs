@@ -6,8 +6,9 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::compare::{Change, KeptReason, Plan, Reason};
-use super::entry::TreeEntry;
+use super::entry::{EntryKind, TreeEntry};
 use crate::output::{Stdout, Style, about, print_bytes, print_json};
+use crate::symlinks::LinkRule;
 use crate::transfer::progress_hub::ProgressHub;
 use base::visible::printable;
 
@@ -16,6 +17,8 @@ use base::visible::printable;
 pub(super) enum Step {
     /// A directory is made.
     Make,
+    /// A link is made.
+    Link,
     /// A file is sent.
     Send,
     /// Times or permissions are set.
@@ -28,6 +31,7 @@ impl Step {
     fn name(self) -> &'static str {
         match self {
             Self::Make => "make",
+            Self::Link => "link",
             Self::Send => "send",
             Self::Attributes => "attributes",
             Self::Delete => "delete",
@@ -38,6 +42,7 @@ impl Step {
     pub(super) fn of(change: Change) -> Self {
         match change {
             Change::Make => Self::Make,
+            Change::Link => Self::Link,
             Change::Send(_) | Change::Compare => Self::Send,
             Change::Attributes => Self::Attributes,
         }
@@ -58,7 +63,7 @@ fn reason(reason: Reason) -> &'static str {
 pub(super) fn reason_of(change: Change) -> Option<&'static str> {
     match change {
         Change::Send(why) => Some(reason(why)),
-        Change::Make | Change::Compare | Change::Attributes => None,
+        Change::Make | Change::Link | Change::Compare | Change::Attributes => None,
     }
 }
 
@@ -69,6 +74,7 @@ pub(super) struct SyncReport {
     dry_run: bool,
     warned: HashSet<String>,
     made: u64,
+    linked: u64,
     deleted: u64,
     attributes: u64,
 }
@@ -81,6 +87,7 @@ impl SyncReport {
             dry_run,
             warned: HashSet::new(),
             made: 0,
+            linked: 0,
             deleted: 0,
             attributes: 0,
         }
@@ -107,6 +114,7 @@ impl SyncReport {
     pub(super) fn done(&mut self, step: Step, path: &[u8], why: Option<&str>) {
         match step {
             Step::Make => self.made += 1,
+            Step::Link => self.linked += 1,
             Step::Attributes => self.attributes += 1,
             Step::Delete => self.deleted += 1,
             Step::Send => {}
@@ -132,8 +140,9 @@ impl SyncReport {
         };
     }
 
-    /// Shows what a plan leaves alone. Returns how many names that are of which the user has to take care.
-    pub(super) fn left(&self, plan: &Plan<'_>) -> u64 {
+    /// Shows what a plan leaves alone, where links of the source stand for what the rule says. Returns how many names that
+    /// are of which the user has to take care.
+    pub(super) fn left(&self, plan: &Plan<'_>, links: LinkRule) -> u64 {
         for (ours, theirs) in &plan.conflicts {
             let why = format!(
                 "the source has a {} there, and the target a {} (hint: --delete replaces it, unless it holds excluded names)",
@@ -143,7 +152,7 @@ impl SyncReport {
             self.failed(&ours.path, &why);
         }
         for ours in &plan.skipped {
-            self.skip(ours);
+            self.skip(ours, links);
         }
         for (theirs, why) in &plan.kept {
             let why = match why {
@@ -156,8 +165,15 @@ impl SyncReport {
         (plan.conflicts.len() + plan.skipped.len()) as u64
     }
 
-    fn skip(&self, ours: &TreeEntry) {
-        let why = format!("a {} is not transferred", ours.kind.name());
+    fn skip(&self, ours: &TreeEntry, links: LinkRule) {
+        let why = match (ours.kind, links) {
+            (EntryKind::Link, LinkRule::Files) => {
+                "a link is not transferred (hint: --links copies it, and --follow transfers the directory to which it points)"
+            }
+            (EntryKind::Link, LinkRule::Copy) => "the link points out of the directory that is fetched",
+            (EntryKind::Link, LinkRule::Follow) => "the link leads to nothing, or back to where it lies",
+            _ => "a special file is not transferred",
+        };
         self.hub
             .left_out(&format!("{}: skipped: {why}", printable(&ours.path)));
     }
@@ -181,6 +197,7 @@ impl SyncReport {
             (unchanged, "unchanged"),
             (plan.newer, "newer at the target"),
             (self.made, "directories made"),
+            (self.linked, "links made"),
             (self.attributes, "times or permissions set"),
             (self.deleted, "deleted"),
             (plan.kept.len() as u64, "kept"),
@@ -198,6 +215,7 @@ impl SyncReport {
             "unchanged": unchanged,
             "newer": plan.newer,
             "made": self.made,
+            "links": self.linked,
             "attributes": self.attributes,
             "deleted": self.deleted,
             "kept": plan.kept.len(),

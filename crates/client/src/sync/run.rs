@@ -11,6 +11,7 @@ use super::compare::{Action, Change, Reason};
 use super::entry::{EntryKind, TreeEntry};
 use super::finish::{EndedTransfer, Finish, Finisher, target_of};
 use super::list::below;
+use super::new_link::NewLink;
 use super::options::{SyncOptions, Trees};
 use super::report::{Step, SyncReport, reason_of};
 use super::target::TargetTree;
@@ -86,6 +87,7 @@ impl SyncRun<'_> {
             }
         }
         self.send(&sends).await;
+        self.link(actions).await;
         let attributes = |action: &&Action<'_>| action.change == Change::Attributes;
         let names = actions.iter().filter(attributes).map(|action| action.source);
         let mut names: Vec<&TreeEntry> = names.collect();
@@ -124,6 +126,35 @@ impl SyncRun<'_> {
                 }
             }
         }
+    }
+
+    /// Makes links.
+    async fn link(&mut self, actions: &[Action<'_>]) {
+        let links = actions.iter().filter(|action| action.change == Change::Link);
+        let links = links.filter_map(|action| {
+            Some(NewLink {
+                path: action.source.path.to_vec(),
+                points_to: action.source.link.as_deref()?.to_vec(),
+                replaces: action.target.is_some(),
+            })
+        });
+        let links: Vec<NewLink> = links.collect();
+        let (target, stop) = (self.finisher.target.clone(), self.engine.context.stop.clone());
+        let backups = self.finisher.backups.clone();
+        let make = |target: TargetTree, link: NewLink| {
+            let backups = backups.clone();
+            async move { link.make(&target, backups.as_deref()).await }
+        };
+        for (link, result) in target.each(links, &stop, make).await {
+            match result {
+                Ok(()) => {
+                    self.touch(&link.path);
+                    self.report.done(Step::Link, &link.path, None);
+                }
+                Err(why) => self.fail(&link.path, &format!("cannot make the link: {why}")),
+            }
+        }
+        self.summary.stopped |= stop.is_cancelled();
     }
 
     /// Looks whether the first file has got its time.

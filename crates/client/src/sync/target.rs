@@ -5,18 +5,19 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, utimensat};
-use sftp_wire::{Attributes, Times};
+use sftp_wire::{Attributes, Extension, Times};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::entry::{EntryKind, TreeEntry};
 use super::list::below;
-use crate::link::{Link, RemoteError};
+use crate::link::{self, Link, RemoteError};
 use crate::names::join;
 use crate::transfer::{Breaks, Engine, ProgressAtBreak};
 use base::error::Clause;
@@ -40,6 +41,8 @@ enum RemoteWork<'a> {
     RemoveDirectory(&'a [u8]),
     Set(&'a [u8], &'a Attributes),
     Rename(&'a [u8], &'a [u8]),
+    /// Makes a link with the second path, which points to the first.
+    Symlink(&'a [u8], &'a [u8]),
     Look(&'a [u8]),
 }
 
@@ -64,6 +67,13 @@ impl RemoteWork<'_> {
                     if renamed { Ok(()) } else { Err(failed) }
                 }
                 renamed => renamed,
+            },
+            Self::Symlink(target, path) => match link::symlink(link, target, path).await {
+                Err(failed @ RemoteError::Refused { .. }) if again => match link.readlink(path).await {
+                    Ok(there) if there == *target => Ok(()),
+                    _ => Err(failed),
+                },
+                made => made,
             },
             Self::Look(path) => return look(link, path).await,
         };
@@ -113,6 +123,14 @@ async fn on_server(engine: &Engine, work: RemoteWork<'_>) -> Result<Option<Attri
 async fn change(engine: &Engine, work: RemoteWork<'_>) -> Result<(), String> {
     let changed = on_server(engine, work).await;
     changed.map(|_| ()).map_err(|failed| failed.to_string())
+}
+
+/// The result of a removal. What is not there is removed.
+fn gone(removed: io::Result<()>) -> Result<(), String> {
+    words(match removed {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed,
+    })
 }
 
 fn words(result: io::Result<()>) -> Result<(), String> {
@@ -171,26 +189,42 @@ impl TargetTree {
 
     /// Removes a name. A directory must be empty.
     pub(super) async fn remove(&self, entry: &TreeEntry) -> Result<(), String> {
-        let is_directory = entry.kind == EntryKind::Directory;
         match self {
-            Self::Local(top) => {
-                let path = below(top, &entry.path);
-                let removed = match is_directory {
-                    true => std::fs::remove_dir(path),
-                    false => std::fs::remove_file(path),
-                };
-                words(match removed {
-                    Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-                    removed => removed,
-                })
-            }
+            _ if entry.kind != EntryKind::Directory => self.unlink(&entry.path).await,
+            Self::Local(top) => gone(std::fs::remove_dir(below(top, &entry.path))),
             Self::Remote(engine, top) => {
                 let path = join(top, &entry.path);
-                let work = match is_directory {
-                    true => RemoteWork::RemoveDirectory(&path),
-                    false => RemoteWork::Remove(&path),
-                };
-                change(engine, work).await
+                change(engine, RemoteWork::RemoveDirectory(&path)).await
+            }
+        }
+    }
+
+    /// Removes a name that is not a directory.
+    pub(super) async fn unlink(&self, path: &[u8]) -> Result<(), String> {
+        match self {
+            Self::Local(top) => gone(std::fs::remove_file(below(top, path))),
+            Self::Remote(engine, top) => change(engine, RemoteWork::Remove(&join(top, path))).await,
+        }
+    }
+
+    /// Makes a link to this target. Nothing may have the name.
+    pub(super) async fn symlink(&self, target: &[u8], path: &[u8]) -> Result<(), String> {
+        match self {
+            Self::Local(top) => {
+                let target = std::ffi::OsStr::from_bytes(target);
+                words(std::os::unix::fs::symlink(target, below(top, path)))
+            }
+            Self::Remote(engine, top) => change(engine, RemoteWork::Symlink(target, &join(top, path))).await,
+        }
+    }
+
+    /// Whether a rename replaces what has the new name.
+    pub(super) async fn replaces_by_rename(&self) -> Result<bool, String> {
+        match self {
+            Self::Local(_) => Ok(true),
+            Self::Remote(engine, _) => {
+                let link = engine.context.link().await.map_err(|failed| failed.to_string())?;
+                Ok(link.channel.offers(Extension::PosixRename))
             }
         }
     }

@@ -65,6 +65,8 @@ pub enum Reason {
 pub enum Change {
     /// The directory is made.
     Make,
+    /// The link is made.
+    Link,
     /// The file is sent.
     Send(Reason),
     /// The contents of the two files of equal size decide whether the file is sent.

@@ -79,6 +79,7 @@ impl<'a, 'r> Merge<'a, 'r> {
         let change = match ours.kind {
             EntryKind::File(_) => Change::Send(Reason::New),
             EntryKind::Directory => Change::Make,
+            EntryKind::Link if ours.link.is_some() => Change::Link,
             EntryKind::Link | EntryKind::Special => return self.plan.skipped.push(ours),
             EntryKind::Excluded => return,
         };
@@ -106,13 +107,18 @@ impl<'a, 'r> Merge<'a, 'r> {
     fn both(&mut self, ours: &'a TreeEntry, theirs: &'a TreeEntry) {
         let change = match (ours.kind, theirs.kind) {
             (EntryKind::Excluded, _) | (_, EntryKind::Excluded) => return self.untouched(theirs),
-            (EntryKind::Link | EntryKind::Special, _) => {
+            (EntryKind::Link | EntryKind::Special, _) if ours.link.is_none() => {
                 self.plan.skipped.push(ours);
                 return self.untouched(theirs);
             }
             (EntryKind::File(size), EntryKind::File(other)) => self.file(ours, theirs, size == other),
             (EntryKind::Directory, EntryKind::Directory) => self.attributes(ours, theirs),
             (EntryKind::File(_), EntryKind::Link) => Some(Change::Send(Reason::Kind)),
+            (EntryKind::Link, EntryKind::Link) if ours.link == theirs.link => {
+                self.plan.unchanged += 1;
+                None
+            }
+            (EntryKind::Link, EntryKind::Link | EntryKind::File(_)) => Some(Change::Link),
             _ if self.rules.delete => return self.replaced(ours, theirs),
             _ => {
                 self.plan.conflicts.push((ours, theirs));
@@ -141,6 +147,7 @@ impl<'a, 'r> Merge<'a, 'r> {
         });
         let change = match ours.kind {
             EntryKind::Directory => Change::Make,
+            EntryKind::Link => Change::Link,
             _ => Change::Send(Reason::Kind),
         };
         self.plan.after.push(Action {

@@ -19,6 +19,7 @@ fn entry(path: &str, kind: EntryKind, modified: u32) -> TreeEntry {
         kind,
         mode: Some(0o644),
         modified: Some(modified),
+        link: None,
     }
 }
 
@@ -26,6 +27,10 @@ fn tree(text: &str) -> Vec<TreeEntry> {
     let one = |word: &str| match word.split_once('=') {
         _ if word.ends_with('/') => entry(word.trim_end_matches('/'), EntryKind::Directory, 0),
         Some((path, "link")) => entry(path, EntryKind::Link, 0),
+        Some((path, link)) if link.starts_with("->") => TreeEntry {
+            link: link.get(2..).map(|link| link.as_bytes().into()),
+            ..entry(path, EntryKind::Link, 0)
+        },
         Some((path, "fifo")) => entry(path, EntryKind::Special, 0),
         Some((path, "out")) => entry(path, EntryKind::Excluded, 0),
         Some((path, file)) => {
@@ -115,6 +120,21 @@ fn each_kind_of_difference_has_its_change() {
         // What the source has, but cannot be transferred, is left alone.
         ("a=link", "a/ a/b", RULES, &["skip a"]),
         ("a=fifo", "a", RULES, &["skip a"]),
+        // Links that are copied as links.
+        ("l=->x", "", without, &["Link l"]),
+        ("l=->x", "l=->x", without, &[]),
+        ("l=->x", "l=->y", without, &["Link l"]),
+        ("l=->x", "l", without, &["Link l"]),
+        ("l", "l=->x", without, &["Send(Kind) l"]),
+        ("l=->x", "l/ l/a", without, &["conflict l"]),
+        (
+            "l=->x",
+            "l/ l/a",
+            RULES,
+            &["delete l/a", "delete l", "then Link l"],
+        ),
+        ("l=->x", "l=fifo", RULES, &["delete l", "then Link l"]),
+        ("", "l=->x", RULES, &["delete l"]),
         // Excluded names stay, and so do the directories that hold them.
         ("", "d/ d/a d/x=out", RULES, &["delete d/a", "keep d HoldsKept"]),
         ("d=out", "d/ d/a", RULES, &[]),
@@ -323,6 +343,7 @@ proptest! {
             kind,
             mode: Some(0o644),
             modified,
+            link: None,
         });
         let now = sorted(entries.collect());
         let again = compare(&source, &now, &RULES);

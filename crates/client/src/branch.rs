@@ -6,14 +6,14 @@ use std::sync::Arc;
 
 /// What identifies a file of this machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct FileId {
+pub(crate) struct FileId {
     device: u64,
     inode: u64,
 }
 
 impl FileId {
     /// The identity of a file with these attributes.
-    pub(super) fn of(meta: &Metadata) -> Self {
+    pub(crate) fn of(meta: &Metadata) -> Self {
         Self {
             device: meta.dev(),
             inode: meta.ino(),
@@ -22,7 +22,7 @@ impl FileId {
 }
 
 /// A directory on the way from the root of a walk, with those above it.
-pub(super) struct Branch<K> {
+pub(crate) struct Branch<K> {
     /// What identifies the directory, whatever path leads to it.
     key: K,
     /// The number of directories above it.
@@ -32,7 +32,7 @@ pub(super) struct Branch<K> {
 
 impl<K: PartialEq> Branch<K> {
     /// The root of a walk.
-    pub(super) fn root(key: K) -> Arc<Self> {
+    pub(crate) fn root(key: K) -> Arc<Self> {
         Arc::new(Self {
             key,
             depth: 0,
@@ -41,7 +41,7 @@ impl<K: PartialEq> Branch<K> {
     }
 
     /// A directory in this one.
-    pub(super) fn below(self: &Arc<Self>, key: K) -> Arc<Self> {
+    pub(crate) fn below(self: &Arc<Self>, key: K) -> Arc<Self> {
         Arc::new(Self {
             key,
             depth: self.depth + 1,
@@ -50,17 +50,17 @@ impl<K: PartialEq> Branch<K> {
     }
 
     /// The number of directories above this one.
-    pub(super) fn depth(&self) -> usize {
+    pub(crate) fn depth(&self) -> usize {
         self.depth
     }
 
     /// What identifies the directory.
-    pub(super) fn key(&self) -> &K {
+    pub(crate) fn key(&self) -> &K {
         &self.key
     }
 
     /// Whether this directory, or one above it, is the one with this key.
-    pub(super) fn contains(&self, key: &K) -> bool {
+    pub(crate) fn contains(&self, key: &K) -> bool {
         std::iter::successors(Some(self), |branch| branch.above.as_deref()).any(|branch| branch.key == *key)
     }
 }
