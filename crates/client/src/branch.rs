@@ -54,7 +54,7 @@ impl<K: PartialEq> Branch<K> {
         self.depth
     }
 
-    /// What identifies the directory.
+    /// What identifies the directory, whatever path leads to it.
     pub(crate) fn key(&self) -> &K {
         &self.key
     }

@@ -127,7 +127,7 @@ pub fn start_ssh(
     program::start(program, credentials, &Arc::new(AsyncPrompts::new(prompts)))
 }
 
-/// Connects from this machine.
+/// Connects to the destination from this machine.
 async fn direct(destination: &Destination) -> Result<ServerStream<Socket>, ConnectError> {
     let stream = dial::dial(destination).await?;
     let cut = CancellationToken::new();

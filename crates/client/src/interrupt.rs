@@ -78,7 +78,7 @@ pub enum SigintMeaning {
     Ignore,
 }
 
-/// What SIGINT means now.
+/// What SIGINT does to the program at the moment.
 static MEANING: Mutex<SigintMeaning> = Mutex::new(SigintMeaning::Stop);
 
 /// Gives SIGINT this meaning as long as the result lives.

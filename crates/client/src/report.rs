@@ -13,7 +13,7 @@ use crate::event_log::EventLog;
 use crate::output::{Style, about, versioned};
 use base::visible::printable;
 
-/// How this process reports.
+/// How this process reports errors and messages.
 #[derive(Debug, Default)]
 struct Reporter {
     style: Style,
@@ -44,7 +44,7 @@ pub fn record(event: &str, text: &str) {
     }
 }
 
-/// Reports an error.
+/// Reports an error on standard error, and in the log.
 pub fn error(message: &dyn Display) {
     let message = message.to_string();
     record("error", &message);

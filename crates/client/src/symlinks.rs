@@ -6,7 +6,7 @@ pub enum LinkRule {
     /// Links to files are followed; those to directories are left out.
     #[default]
     Files,
-    /// All links are followed.
+    /// All links are followed, also those to directories.
     Follow,
     /// Links are copied as links.
     Copy,

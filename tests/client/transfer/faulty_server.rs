@@ -59,7 +59,7 @@ pub struct Faults {
 /// What is wrong with a reply to md5-hash.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum HashFault {
-    /// The hash is right.
+    /// The server answers with the right hash.
     #[default]
     None,
     /// The hash is that of an empty input.

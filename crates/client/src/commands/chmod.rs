@@ -65,7 +65,7 @@ async fn chmod(session: &Arc<Session>, args: &ChmodArgs) -> Result<u8> {
     Ok(code)
 }
 
-/// Changes what was named.
+/// Changes the permissions of a path that was named, and returns the exit code.
 async fn change(session: &Session, args: &ChmodArgs, link: &Arc<Link>, found: RemotePath) -> u8 {
     let complain = |failed: &RemoteError| {
         session.complain(&found.shown, &format!("cannot set its permissions: {failed}"));

@@ -34,7 +34,7 @@ pub struct DfArgs {
     /// Show sizes with units. This is the default.
     #[arg(short = 'h', long, conflicts_with = "bytes")]
     pub human: bool,
-    /// Show help.
+    /// Show this help, and do nothing else.
     #[arg(long, action = ArgAction::Help)]
     pub help: Option<bool>,
     /// The path whose quota or file system is shown. The default is the current directory.

@@ -42,7 +42,7 @@ pub struct DuArgs {
     /// Show directories down to this many levels below each path; deeper ones are counted all the same.
     #[arg(short = 'd', long = "max-depth", value_name = "LEVELS")]
     pub depth: Option<usize>,
-    /// Show help.
+    /// Show this help, and do nothing else.
     #[arg(long, action = ArgAction::Help)]
     pub help: Option<bool>,
     /// The files, directories or patterns to count. The default is the current directory.

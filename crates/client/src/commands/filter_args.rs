@@ -81,7 +81,7 @@ impl FromArgMatches for FilterArgs {
         Ok(Self(Filter {
             rules: rules.into_iter().flat_map(|(_, rules)| rules).collect(),
             only,
-            reserved: None,
+            ..Filter::default()
         }))
     }
 

@@ -84,7 +84,7 @@ struct Tests<'a> {
     args: &'a FindArgs,
     name: Option<Pattern>,
     iname: Option<Pattern>,
-    /// Seconds since 1970.
+    /// The time of the search, in seconds since 1970.
     now: i64,
 }
 

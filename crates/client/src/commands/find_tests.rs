@@ -8,16 +8,16 @@ use sftp_wire::{Attributes, FileType};
 
 use base::size::Size;
 
-/// A type of entry.
+/// A type of entry that `-type` can ask for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum EntryType {
-    /// Regular files.
+    /// Only regular files are found.
     #[value(name = "f")]
     File,
-    /// Directories.
+    /// Only directories are found, and no files.
     #[value(name = "d")]
     Directory,
-    /// Symbolic links.
+    /// Only symbolic links are found, which are not followed.
     #[value(name = "l")]
     Link,
 }

@@ -62,7 +62,7 @@ pub struct LsArgs {
     /// Reverse the order of the list.
     #[arg(short = 'r', long)]
     pub reverse: bool,
-    /// Show help.
+    /// Show this help, and do nothing else.
     #[arg(long, action = ArgAction::Help)]
     pub help: Option<bool>,
     /// The files, directories or patterns to list. The default is the current directory.

@@ -21,7 +21,7 @@ const LINKS: usize = 64;
 pub(super) struct LsFormat {
     /// Whether there is a line for each, with its details.
     pub long: bool,
-    /// Whether sizes have units.
+    /// Whether sizes are shown with units.
     pub human: bool,
     /// Whether names have signs behind them.
     pub classify: bool,

@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 /// All bits that can be changed.
 const ALL: u32 = 0o7777;
-/// The execute bits.
+/// The bits that let anybody execute a file.
 const EXECUTE: u32 = 0o111;
 
 /// Permissions to set, or a change to those that a file has.

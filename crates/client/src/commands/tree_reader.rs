@@ -17,7 +17,7 @@ const MOST_WAITING: usize = 64 << 20;
 
 /// A directory of the tree.
 pub(super) struct TreeDirectory<T> {
-    /// The path for requests.
+    /// The path of the directory, as requests name it.
     pub path: Vec<u8>,
     /// How many directories are above it, below the one at which the tree begins.
     pub depth: usize,
@@ -26,7 +26,7 @@ pub(super) struct TreeDirectory<T> {
     batches: Option<mpsc::Receiver<Result<Vec<Name>, RemoteError>>>,
 }
 
-/// Entries of one directory.
+/// Some entries of one directory, as they arrived together.
 pub(super) struct TreeBatch<T> {
     /// The path of the directory for requests.
     pub path: Vec<u8>,
@@ -40,7 +40,7 @@ pub(super) struct TreeBatch<T> {
 
 /// A part of what was read.
 pub(super) enum TreeEvent<T> {
-    /// Entries of a directory.
+    /// Some entries of a directory have arrived.
     Entries(TreeBatch<T>),
     /// A directory has ended, or could not be read.
     End(TreeDirectory<T>, Option<RemoteError>),

@@ -85,20 +85,20 @@ pub enum Route {
     Direct,
     /// Through these hosts, the first of which is connected to from this machine.
     Jumps(Vec<Destination>),
-    /// By ssh itself.
+    /// The system's ssh connects and signs in.
     Ssh(SshProgram),
 }
 
 /// The program `ssh` with its arguments, which end with the host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SshProgram {
-    /// The program.
+    /// The program that is run, a name or a path.
     pub program: PathBuf,
-    /// Its options.
+    /// The options that stand before the host.
     pub options: Vec<OsString>,
     /// The host as it was given.
     pub host: String,
-    /// Whether prompts are forbidden.
+    /// Whether the program must not ask anything.
     pub batch: bool,
     /// What of the configuration only ssh can obey. Empty if the user asked for ssh.
     pub reasons: Vec<String>,

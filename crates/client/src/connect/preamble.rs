@@ -56,7 +56,7 @@ enum Phase {
     Before { line: Vec<u8>, lines: usize },
     /// These bytes have been read and not passed on yet, from the identification on.
     Identified { rest: Vec<u8>, passed: usize },
-    /// Everything is passed through.
+    /// Everything that arrives is passed through.
     Through,
 }
 

@@ -44,7 +44,7 @@ pub struct ConfigSource<'a> {
     pub path: &'a Path,
     /// The text of the file.
     pub text: &'a str,
-    /// Who has written it.
+    /// Whose file or option the line is from.
     pub origin: Origin,
 }
 
@@ -259,7 +259,7 @@ fn words(arguments: &[String]) -> impl Iterator<Item = &str> {
 /// The configuration files of this machine.
 #[derive(Debug, Clone, Copy)]
 pub struct LocalFiles<'a> {
-    /// The home directory, for `~`.
+    /// The home directory of the user, which `~` stands for.
     pub home: &'a Path,
     /// The directory of the system's configuration, `/etc/ssh`.
     pub system: &'a Path,

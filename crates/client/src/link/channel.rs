@@ -24,7 +24,7 @@ const MAX_IN_FLIGHT: usize = 24 << 20;
 /// Bytes that one permit of [`MAX_IN_FLIGHT`] stands for.
 const PERMIT: usize = 1 << 10;
 
-/// An open SFTP channel.
+/// An open SFTP channel, on which requests are sent and answered.
 pub struct SftpChannel {
     inbox: Arc<Inbox>,
     outbox: Outbox,

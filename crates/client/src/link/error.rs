@@ -115,7 +115,7 @@ pub enum OpenError {
     /// The connection was lost while the channel was opened.
     #[error(transparent)]
     ConnectionLost(#[from] ConnectionLost),
-    /// The connection itself failed.
+    /// The connection below the channel failed.
     #[error(transparent)]
     Transport(#[from] TransportError),
 }

@@ -39,9 +39,9 @@ impl fmt::Display for HashKind {
 /// A hash with its algorithm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HashValue {
-    /// An MD5.
+    /// The sixteen bytes of an MD5.
     Md5([u8; 16]),
-    /// A SHA-256.
+    /// The 32 bytes of a SHA-256.
     Sha256([u8; 32]),
 }
 
@@ -95,7 +95,7 @@ pub enum Extent {
     Part {
         /// The offset of its first byte.
         offset: u64,
-        /// Its size, in bytes.
+        /// The length of the part, in bytes.
         length: u64,
     },
 }
@@ -108,11 +108,11 @@ pub struct HashQuestion<'a> {
     /// A handle of the file that is open for reading, if there is one: it stays the same file when another gets its
     /// name.
     pub handle: Option<&'a [u8]>,
-    /// The bytes to hash.
+    /// The bytes of the file that are hashed.
     pub extent: Extent,
     /// How many bytes that is, if it is known. The hash of an empty input is no answer for a file that has bytes.
     pub expected: Option<u64>,
-    /// The algorithm.
+    /// The algorithm by which they are hashed.
     pub kind: HashKind,
 }
 

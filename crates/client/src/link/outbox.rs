@@ -19,7 +19,7 @@ pub struct OutgoingPackets {
 }
 
 impl OutgoingPackets {
-    /// Makes an empty queue.
+    /// Makes an empty queue, and returns both of its ends.
     pub fn queue() -> (Outbox, Self) {
         let (outbox, queue) = mpsc::unbounded_channel();
         (outbox, Self { queue, next: None })

@@ -44,7 +44,7 @@ pub async fn hardlink(link: &Link, from: &[u8], to: &[u8]) -> Result<(), RemoteE
 pub struct OwnerNames {
     /// The names of users. A user without a name is missing.
     pub users: BTreeMap<u32, Vec<u8>>,
-    /// The names of groups.
+    /// The names of groups, by their ids.
     pub groups: BTreeMap<u32, Vec<u8>>,
 }
 
@@ -100,9 +100,9 @@ impl OwnerNames {
 /// The ids of users and groups whose names are wanted, each once.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct OwnerIds {
-    /// The ids of users.
+    /// The ids of users whose names are wanted.
     pub users: BTreeSet<u32>,
-    /// The ids of groups.
+    /// The ids of groups whose names are wanted.
     pub groups: BTreeSet<u32>,
 }
 

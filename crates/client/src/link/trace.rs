@@ -5,7 +5,7 @@ use sftp_wire::{Reply, Request};
 use crate::verbose::{self, REQUESTS};
 use base::visible::printable;
 
-/// Prints a request.
+/// Prints a request that is sent, with `-vv`.
 pub(super) fn request(id: u32, request: &Request<'_>) {
     verbose::say(REQUESTS, || format!("request {id}: {}", described(request)));
 }
@@ -17,7 +17,7 @@ pub(super) fn range(id: u32, what: &str, offset: u64, length: u32) {
     });
 }
 
-/// Prints a reply.
+/// Prints a reply that has arrived, with `-vv`.
 pub(super) fn reply<B: AsRef<[u8]>>(id: u32, reply: &Reply<B>) {
     verbose::say(REQUESTS, || {
         let what = match reply {

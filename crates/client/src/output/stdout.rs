@@ -11,14 +11,14 @@ const WIDEST_HELP: usize = 100;
 const DIRECTORY: &str = "\x1b[1;34m";
 const END: &str = "\x1b[0m";
 
-/// What standard output is.
+/// What standard output is connected to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stdout {
     /// A pipe or a file: names are the bytes that they are.
     Raw,
     /// A terminal: what would control it is escaped.
     Terminal {
-        /// Its width, in columns.
+        /// The width of the terminal, in columns.
         columns: usize,
         /// Whether it shows colours, and the user wants them.
         colour: bool,
@@ -77,7 +77,7 @@ impl Stdout {
         }
     }
 
-    /// The columns for help.
+    /// The width for help texts, in columns.
     pub fn help_columns(&self) -> usize {
         self.columns()
             .map_or(WIDEST_HELP, |columns| columns.min(WIDEST_HELP))

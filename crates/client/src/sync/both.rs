@@ -19,9 +19,9 @@ const LISTINGS: usize = 5;
 
 /// A signed-in server, and how results are shown.
 pub struct SyncSession {
-    /// The server.
+    /// The server on which one of the directories is.
     pub remote: Arc<Remote>,
-    /// How results are shown.
+    /// How changes and results are shown.
     pub output: Output,
     /// Stops the sync, in a state from which another one goes on.
     pub stop: CancellationToken,
@@ -31,7 +31,7 @@ pub struct SyncSession {
 pub(super) struct Listings {
     pub(super) source: Listing,
     pub(super) target: Listing,
-    /// Whether the target exists.
+    /// Whether the target exists already.
     pub(super) target_exists: bool,
 }
 

@@ -25,9 +25,9 @@ const CHUNK: usize = 256 << 10;
 /// What is known about the contents of two files of equal size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Contents {
-    /// The hashes are equal.
+    /// The hashes of both files are equal.
     Same,
-    /// The hashes differ.
+    /// The hashes of the two files differ.
     Different,
     /// A hash cannot be had.
     Unknown,

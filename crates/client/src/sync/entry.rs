@@ -7,7 +7,7 @@ use std::cmp::Ordering;
 pub struct TreeEntry {
     /// The path below the top of the tree, without a slash at its beginning or its end.
     pub path: Box<[u8]>,
-    /// What has the name.
+    /// The kind of what has the name.
     pub kind: EntryKind,
     /// The permissions, without the type of the file.
     pub mode: Option<u32>,
@@ -22,7 +22,7 @@ pub struct TreeEntry {
 pub enum EntryKind {
     /// A regular file of this many bytes. In a source it may be one that a link points to.
     File(u64),
-    /// A directory.
+    /// A directory, which may have names below it.
     Directory,
     /// A symbolic link. In a source it is one that is not followed.
     Link,
@@ -34,7 +34,7 @@ pub enum EntryKind {
 }
 
 impl EntryKind {
-    /// The word for messages.
+    /// The word for this kind in messages.
     pub fn name(self) -> &'static str {
         match self {
             Self::File(_) => "file",

@@ -97,7 +97,7 @@ pub(super) struct Finish {
 }
 
 impl Finish {
-    /// Finishes a file.
+    /// Sets the attributes of a file that has arrived, and gives it its name.
     async fn run(&self, target: &TargetTree, backups: Option<&Backups>) -> Result<(), String> {
         let arrived = match self.temporary {
             true => temporary_name(&self.path),

@@ -25,7 +25,7 @@ const MAX_ENTRIES: usize = 20_000_000;
 pub enum Role {
     /// Links to files stand for the files.
     Source,
-    /// Links are links.
+    /// Links stand for nothing but themselves.
     Target,
 }
 
@@ -56,7 +56,7 @@ impl Scope<'_> {
 /// The names of a tree.
 #[derive(Debug, Default)]
 pub struct Listing {
-    /// The names, sorted.
+    /// The names of the tree, in their order.
     pub entries: Vec<TreeEntry>,
     /// Names that could not be listed, and why.
     pub failures: Vec<(Vec<u8>, String)>,

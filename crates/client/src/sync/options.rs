@@ -22,7 +22,7 @@ pub struct Trees {
 pub struct SyncOptions {
     /// What counts as different, and whether something may be deleted.
     pub rules: Rules,
-    /// Which names take part.
+    /// Which names take part, and what links stand for.
     pub filter: Filter,
     /// Whether the changes are only shown.
     pub dry_run: bool,

@@ -15,11 +15,11 @@ use base::visible::printable;
 /// A change of the target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Step {
-    /// A directory is made.
+    /// A directory is made at the target.
     Make,
-    /// A link is made.
+    /// A link is made at the target.
     Link,
-    /// A file is sent.
+    /// A file is sent to the target.
     Send,
     /// Times or permissions are set.
     Attributes,
@@ -93,7 +93,7 @@ impl SyncReport {
         }
     }
 
-    /// Shows a warning.
+    /// Shows a warning, which does not count as a failure.
     pub(super) fn warn(&self, message: &str) {
         self.hub.warn(message);
     }
@@ -105,7 +105,7 @@ impl SyncReport {
         }
     }
 
-    /// Shows that something failed.
+    /// Shows that something failed, and why.
     pub(super) fn failed(&self, path: &[u8], why: &str) {
         self.hub.fail(path, why);
     }

@@ -128,7 +128,7 @@ impl SyncRun<'_> {
         }
     }
 
-    /// Makes links.
+    /// Makes the links that the actions ask for.
     async fn link(&mut self, actions: &[Action<'_>]) {
         let links = actions.iter().filter(|action| action.change == Change::Link);
         let links = links.filter_map(|action| {

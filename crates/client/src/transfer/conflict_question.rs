@@ -11,7 +11,7 @@ use base::size::Size;
 /// The size and the date of one of the two files, as far as they are known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct FileFacts {
-    /// The size in bytes.
+    /// The size of the file, in bytes.
     pub size: Option<u64>,
     /// The time of the last change, in seconds since 1970.
     pub modified: Option<i64>,
@@ -22,7 +22,7 @@ pub(super) struct FileFacts {
 pub(super) struct ConflictFacts {
     /// The file that is to be transferred.
     pub source: FileFacts,
-    /// What is there.
+    /// The file that is there already.
     pub existing: FileFacts,
 }
 
@@ -64,7 +64,7 @@ pub(super) enum ConflictAnswer {
     Rename,
     /// Overwrite if the source is newer, else skip.
     OnlyNewer,
-    /// Stop the whole run.
+    /// Stop the whole run, as Ctrl-C does.
     Quit,
 }
 

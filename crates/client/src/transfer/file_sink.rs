@@ -103,7 +103,7 @@ pub(super) struct ContiguousFront {
 }
 
 impl ContiguousFront {
-    /// Adds a range.
+    /// Adds a range that has arrived.
     pub fn add(&mut self, begin: u64, end: u64) {
         if begin > self.whole {
             // The pieces of one reply become one island.

@@ -31,7 +31,7 @@ impl IdleClock {
         u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX)
     }
 
-    /// Records that bytes moved.
+    /// Records that bytes moved, so that the time does not count as idle.
     pub(super) fn moved(&self) {
         // Without a prompt nobody needs the time, and this is called for every block.
         if self.asking.load(Ordering::Relaxed) > 0 {
@@ -39,7 +39,7 @@ impl IdleClock {
         }
     }
 
-    /// Runs a prompt.
+    /// Runs a prompt, whose time counts as idle.
     pub(super) fn during(&self, ask: impl FnOnce()) {
         /// Ends the prompt, even if it panics.
         struct OpenQuestion<'a> {

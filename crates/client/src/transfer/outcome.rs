@@ -24,7 +24,7 @@ impl Proof {
         }
     }
 
-    /// Whether hashes were compared.
+    /// Whether the hashes of both files were compared.
     pub fn is_hash(self) -> bool {
         matches!(self, Self::Md5 | Self::Sha256)
     }

@@ -33,7 +33,7 @@ pub enum Stage {
 pub struct ComparedBytes(Arc<AtomicU64>);
 
 impl ComparedBytes {
-    /// Counts more bytes.
+    /// Counts more bytes that were compared.
     pub fn add(&self, bytes: u64) {
         self.0.fetch_add(bytes, Ordering::Relaxed);
     }

@@ -28,14 +28,14 @@ const RECEIVED: &str = "what arrived differs from the file on the server; run th
 
 /// What a comparison says about the bytes that both files have.
 pub(super) enum ExistingBytes {
-    /// They are the same.
+    /// Both files have the same bytes there.
     Same {
         /// The digest of this machine's bytes.
         digest: Digest,
         /// How far that is verified.
         proof: Proof,
     },
-    /// They differ.
+    /// The two files have different bytes there.
     Different,
     /// The server cannot hash them, and they may be replaced.
     Replaceable,
@@ -43,9 +43,9 @@ pub(super) enum ExistingBytes {
 
 /// The bytes of a download that have arrived.
 pub(super) struct ReceivedBytes<'a> {
-    /// Their hash.
+    /// The hash of the bytes that arrived.
     pub hash: HashValue,
-    /// Their number.
+    /// The number of bytes that arrived.
     pub size: u64,
     /// The handle from which they were read, if it is still open.
     pub handle: Option<&'a [u8]>,

@@ -85,7 +85,7 @@ impl AcknowledgedFront {
         (Self { front, report }, reports)
     }
 
-    /// Adds a range.
+    /// Adds a range that was acknowledged.
     pub fn add(&mut self, offset: u64, length: u32) {
         self.front.add(offset, offset.saturating_add(u64::from(length)));
         self.report.send_replace(self.front.whole);

@@ -16,7 +16,7 @@ pub enum Verify {
     Never,
 }
 
-/// Which hash is compared.
+/// Which hash is compared after a transfer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
 pub enum HashChoice {
     /// MD5, which is comparable with anybody's md5sum.
@@ -37,7 +37,7 @@ pub struct Settings {
     pub resume: bool,
     /// Whether and when hashes are compared.
     pub verify: Verify,
-    /// Which hash is compared.
+    /// Which hash is compared after a transfer.
     pub hash: HashChoice,
     /// Whether times and permissions are kept.
     pub preserve: bool,

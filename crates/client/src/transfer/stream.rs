@@ -25,7 +25,7 @@ const HINT: &str = "do not use what was transferred; run the same command again"
 /// The bytes that went through a stream.
 #[derive(Debug, Clone, Copy)]
 struct StreamedBytes {
-    /// Their number.
+    /// The number of bytes that were streamed.
     size: u64,
     /// Their hash. `None`: no verification was asked for.
     hash: Option<HashValue>,

@@ -48,7 +48,7 @@ impl TemporaryNames {
         self.refused.store(true, Ordering::Relaxed);
     }
 
-    /// Whether it has.
+    /// Whether the server has refused to rename one.
     pub(super) fn are_refused(&self) -> bool {
         self.refused.load(Ordering::Relaxed)
     }

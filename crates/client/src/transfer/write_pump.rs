@@ -100,7 +100,7 @@ pub(super) struct SentRange {
 pub(super) struct FailedWrite {
     /// The offset of the first WRITE that was refused. `None`: none was.
     pub refused_at: Option<u64>,
-    /// The reason.
+    /// The reason why the range was not sent.
     pub error: TransferError,
 }
 

@@ -35,7 +35,7 @@ pub(super) struct SharedCounters {
     /// The number of connections so far.
     connections: AtomicUsize,
     refused: AtomicUsize,
-    /// The requests for hashes.
+    /// The requests for hashes, in their order.
     pub hashed: Mutex<Vec<HashedBytes>>,
     /// The commands that were run.
     pub commands: Mutex<Vec<String>>,

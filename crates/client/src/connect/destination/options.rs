@@ -51,7 +51,7 @@ pub struct Options {
 /// The machine and the user that run the program.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LocalEnvironment {
-    /// The home directory, for `~`.
+    /// The home directory of the user, which `~` stands for.
     pub home: PathBuf,
     /// The name of the user who runs the program.
     pub local_user: String,

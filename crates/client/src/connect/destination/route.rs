@@ -77,7 +77,7 @@ fn jump_words(target: &Target, options: &Options, settings: &SshSettings) -> Vec
     }
 }
 
-/// Reads `[USER@]HOST[:PORT]` or `ssh://[USER@]HOST[:PORT]`.
+/// Reads a host to connect through: `[USER@]HOST[:PORT]` or `ssh://[USER@]HOST[:PORT]`.
 fn jump_target(word: &str) -> Result<Target> {
     let rest = word.strip_prefix("ssh://").unwrap_or(word);
     let wrong = |why: String| {

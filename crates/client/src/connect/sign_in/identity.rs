@@ -20,7 +20,7 @@ pub(super) type Agent = AgentClient<UnixStream>;
 pub(super) struct AgentKey {
     /// The key or certificate, as the agent lists it.
     pub(super) listed: AgentIdentity,
-    /// The name for messages.
+    /// The name of the key, for messages.
     pub(super) name: String,
 }
 
@@ -67,7 +67,7 @@ impl Signer for AgentSigner<'_> {
     }
 }
 
-/// Who signs.
+/// What holds the private key, and signs with it.
 pub(super) enum Holder {
     Agent(Box<AgentKey>),
     File(KeyFile),

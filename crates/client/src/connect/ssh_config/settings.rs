@@ -41,23 +41,23 @@ pub enum Method {
 /// Which addresses of a host are used (`AddressFamily`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum AddressFamily {
-    /// IPv4 and IPv6: `any`.
+    /// Addresses of both IPv4 and IPv6 are used: `any`.
     #[default]
     Any,
-    /// IPv4 alone: `inet`.
+    /// Only addresses of IPv4 are used: `inet`.
     V4,
-    /// IPv6 alone: `inet6`.
+    /// Only addresses of IPv6 are used: `inet6`.
     V6,
 }
 
 /// How a host is reached that is not connected to directly.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Proxy {
-    /// Directly: `none`.
+    /// The connection is made directly: `none`.
     Direct,
     /// Through these hosts: `ProxyJump`. The text is as written.
     Jump(String),
-    /// Through a command: `ProxyCommand`.
+    /// A command makes the connection: `ProxyCommand`.
     Command,
 }
 

@@ -19,7 +19,7 @@ pub(in crate::shell) struct LmkdirArgs {
     /// Also create missing parent directories. A directory that exists already is not an error.
     #[arg(short, long)]
     pub(in crate::shell) parents: bool,
-    /// The directories to create.
+    /// The directories to create on this machine.
     #[arg(required = true, value_name = "PATH")]
     pub(in crate::shell) words: Vec<OsString>,
 }

@@ -12,7 +12,7 @@ pub struct Rules {
     pub update: bool,
     /// Whether the content decides about files of the same size, whatever their times are.
     pub checksum: bool,
-    /// Whether permissions are compared.
+    /// Whether permissions are compared, and set where they differ.
     pub modes: bool,
     /// How far two times may be apart that count as equal, in seconds.
     pub window: u32,
@@ -50,11 +50,11 @@ impl Rules {
 pub enum Reason {
     /// The target does not have the name.
     New,
-    /// The sizes differ.
+    /// The two files have different sizes.
     Size,
     /// The times differ, and the contents may.
     Time,
-    /// The contents differ.
+    /// The two files have different contents.
     Content,
     /// The target has something of another kind.
     Kind,
@@ -63,11 +63,11 @@ pub enum Reason {
 /// What is done about one name of the source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Change {
-    /// The directory is made.
+    /// The target gets the directory, without its contents.
     Make,
-    /// The link is made.
+    /// The target gets the link, which is not followed.
     Link,
-    /// The file is sent.
+    /// The target gets the file, for this reason.
     Send(Reason),
     /// The contents of the two files of equal size decide whether the file is sent.
     Compare,
@@ -82,7 +82,7 @@ pub struct Action<'a> {
     pub source: &'a TreeEntry,
     /// What the target has there.
     pub target: Option<&'a TreeEntry>,
-    /// What is done.
+    /// What is done about the name.
     pub change: Change,
 }
 

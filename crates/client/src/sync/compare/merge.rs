@@ -8,7 +8,7 @@ use crate::sync::entry::{EntryKind, TreeEntry, is_below, order};
 /// What is done about everything in a directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Subtree {
-    /// Nothing.
+    /// Nothing in the directory is changed.
     Untouched,
     /// The target's names are deleted, and then the source's are transferred.
     Replaced,

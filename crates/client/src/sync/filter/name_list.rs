@@ -66,7 +66,7 @@ impl NameList {
         self.names.binary_search_by(|name| order(name, path)).is_ok()
     }
 
-    /// The names.
+    /// The names of the list, in its order.
     pub fn names(&self) -> &[Vec<u8>] {
         &self.names
     }

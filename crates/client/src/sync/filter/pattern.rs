@@ -14,7 +14,7 @@ const LONGEST: usize = 4096;
 pub struct PatternError {
     /// The number of the byte in the pattern. The first is 1.
     pub column: usize,
-    /// What is wrong there.
+    /// What is wrong at that place.
     pub what: &'static str,
 }
 
@@ -23,7 +23,7 @@ pub struct PatternError {
 pub struct FilterPattern {
     steps: Vec<PatternStep>,
     place: MatchPlace,
-    /// Whether only directories match.
+    /// Whether the pattern matches directories only.
     directories: bool,
     /// Whether all that is in a matching directory matches.
     contents: bool,
@@ -32,26 +32,26 @@ pub struct FilterPattern {
 /// The part of a path that a pattern is matched against.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum MatchPlace {
-    /// All of the path.
+    /// The pattern is about all of the path.
     Top,
     /// Any end of the path that begins at a name.
     AnyEnd,
-    /// The last name.
+    /// The pattern is about the last name of a path.
     Name,
 }
 
 /// One element of a pattern.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum PatternStep {
-    /// Any bytes but slashes.
+    /// Any number of bytes that are not slashes.
     Any,
-    /// Any bytes.
+    /// Any number of bytes, also slashes.
     AnyDeep,
     /// One byte that is not a slash.
     AnyByte,
-    /// This byte.
+    /// Exactly this byte, and no other.
     Byte(u8),
-    /// One of these bytes.
+    /// Any one of the bytes that are marked.
     OneOf(Box<[bool; 256]>),
 }
 

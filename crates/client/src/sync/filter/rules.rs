@@ -19,7 +19,7 @@ pub struct FilterFileError {
     pub line: usize,
     /// The number of the byte in the line. The first is 1.
     pub column: usize,
-    /// What is wrong there.
+    /// What is wrong at that place.
     pub what: &'static str,
 }
 
