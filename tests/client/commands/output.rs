@@ -165,7 +165,7 @@ fn the_hash_of_a_file_is_said_where_it_is_asked_for() {
         let end = end(words);
         assert_eq!(
             (&end["md5"], &end["sha256"]),
-            (&expected[..].into(), &().into()),
+            (&expected.as_str().into(), &().into()),
             "{end}"
         );
     }

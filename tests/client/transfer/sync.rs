@@ -38,6 +38,16 @@ fn options() -> SyncOptions {
 
 /// Runs a sync between two directories. Returns its exit code, or the message of its error.
 async fn run(client: &Client, direction: Direction, local: &str, remote: &str) -> Result<u8, String> {
+    run_with(client, direction, [local, remote], options()).await
+}
+
+/// Runs a sync with these options between a local and a remote directory.
+async fn run_with(
+    client: &Client,
+    direction: Direction,
+    [local, remote]: [&str; 2],
+    options: SyncOptions,
+) -> Result<u8, String> {
     let session = SyncSession {
         remote: Arc::clone(&client.remote),
         output: Output {
@@ -51,7 +61,6 @@ async fn run(client: &Client, direction: Direction, local: &str, remote: &str) -
         local: client.local(local),
         remote: remote.as_bytes().to_vec(),
     };
-    let options = options();
     let running = tokio::time::timeout(testkit::PATIENCE, sync(&session, &trees, &options));
     running
         .await
@@ -105,6 +114,46 @@ async fn a_sync_goes_on_after_each_break() {
         assert_eq!(run(&client, direction, "t", "/t").await, Ok(0));
         assert!(proxy.direction_state(direction).cuts.lock().unwrap().is_empty());
         assert_same_trees(&source, &target);
+    }
+}
+
+/// The connection breaks while it is looked whether names of backups are free.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_backup_is_overwritten_when_connections_break() {
+    let (server, proxy, client) = behind_proxy(&[]).await;
+    let (source, target) = (client.local("t"), server.home("alice").join("t"));
+    make_tree(&source);
+    let paths: Vec<String> = (0..40)
+        .map(|number| format!("d{}/{number}", number % 3))
+        .collect();
+    for path in &paths {
+        for (top, content) in [(target.clone(), "replaced"), (target.join("old"), "backup")] {
+            let place = top.join(path);
+            std::fs::create_dir_all(place.parent().unwrap()).unwrap();
+            std::fs::write(place, format!("{content} {path}")).unwrap();
+        }
+    }
+    let cuts = (1..25).map(|number| number * 500_000);
+    let state = proxy.direction_state(Direction::Up);
+    state
+        .cuts
+        .lock()
+        .unwrap()
+        .extend([5_000, 50_000].into_iter().chain(cuts));
+    let mut options = options();
+    options.backup_dir = Some(b"old".to_vec());
+    options.filter.reserved = options.backup_dir.clone();
+    assert_eq!(
+        run_with(&client, Direction::Up, ["t", "/t"], options).await,
+        Ok(0)
+    );
+    assert!(state.cuts.lock().unwrap().is_empty());
+    assert_same_trees(&source, &target);
+    let old = target.join("old");
+    for path in &paths {
+        let content = |name: &str| std::fs::read_to_string(old.join(name)).unwrap();
+        assert_eq!(content(path), format!("backup {path}"));
+        assert_eq!(content(&format!("{path}.1")), format!("replaced {path}"));
     }
 }
 

@@ -312,3 +312,31 @@ fn set_local(path: &std::path::Path, attrs: &Attributes) -> io::Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_cannot_be_looked_at_is_not_taken_for_missing() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("file"), "x").unwrap();
+        std::os::unix::fs::symlink("nowhere", dir.path().join("link")).unwrap();
+        let target = TargetTree::Local(dir.path().to_owned());
+        for (path, expected) in [
+            (&b"file"[..], Some(true)),
+            (b"link", Some(true)),
+            (b"missing", Some(false)),
+            // It is not known what lies below a file.
+            (b"file/below", None),
+        ] {
+            let name = String::from_utf8_lossy(path);
+            assert_eq!(target.exists(path).await.ok(), expected, "{name}");
+            assert_eq!(
+                target.modified(path).await.is_ok(),
+                expected == Some(true),
+                "{name}"
+            );
+        }
+    }
+}
