@@ -280,6 +280,14 @@ impl Link {
         done(self.channel.ask(&request).await?)
     }
 
+    /// Renames a file. Nothing that has the new name is replaced.
+    ///
+    /// # Errors
+    /// When the server refuses.
+    pub async fn rename_to_new(&self, from: &[u8], to: &[u8]) -> Result<(), RemoteError> {
+        done(self.channel.ask(&Request::Rename { from, to }).await?)
+    }
+
     /// Lists a directory without `.` and `..`, in the server's order. The names are the server's: see
     /// [`is_single_name`](crate::names::is_single_name) before one becomes part of a local path.
     ///

@@ -3,20 +3,23 @@
 //! A connection that is lost stays lost: each caller with pending work on it gets [`RemoteError::ConnectionLost`],
 //! calls [`Remote::link`] again and decides what is left to do. Only one caller dials; the others wait for the result.
 
+pub mod connections;
+mod dialer;
+mod failure;
 pub mod prompts_above_progress;
+
+pub use failure::ConnectFailure;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::Mutex;
 
-use crate::connect::{self, ConnectError, Credentials, Destination, Prompts, Route, SshProgram};
-use crate::link::{
-    ConnectionLost, Link, OpenError, OpenLimits, ProgramTransport, RemoteError, ReplyLimits, SharedChannel,
-    SshHandler, SshTransport,
-};
+use crate::connect::{Credentials, Destination, Prompts};
+use crate::link::{ConnectionLost, Link, RemoteError};
 use crate::verbose;
 use base::visible::printable_lines;
+use dialer::{ConnectionRole, Dialer};
 use prompts_above_progress::{PausableDisplay, PromptsAboveProgress};
 
 /// The pauses before each attempt to connect again after a connection was lost: half a minute in all.
@@ -27,11 +30,6 @@ const PAUSES: [Duration; 5] = [
     Duration::from_secs(8),
     Duration::from_secs(16),
 ];
-
-/// How much longer the system's ssh may take to sign in where somebody may have to confirm on a phone, or touch a key.
-const CONFIRMATION: Duration = Duration::from_secs(120);
-/// How long the system's ssh may take with all its prompts, which have no limit of their own.
-const WITH_PROMPTS: Duration = Duration::from_secs(24 * 3600);
 
 /// The attempts to connect, each with the pause before it: those of [`PAUSES`], and more with the last pause until
 /// `retry_for` has passed.
@@ -79,54 +77,9 @@ impl Attempts {
     }
 }
 
-/// Why there is no connection.
-#[derive(Debug, thiserror::Error)]
-pub enum ConnectFailure {
-    /// Connecting or signing in failed.
-    #[error(transparent)]
-    Connect(#[from] ConnectError),
-    /// The connection was made, but SFTP does not work on it.
-    #[error(transparent)]
-    Open(#[from] OpenError),
-}
-
-impl ConnectFailure {
-    /// The program's exit code for this error.
-    pub fn exit_code(&self) -> u8 {
-        match self {
-            Self::Connect(error) => error.exit_code(),
-            Self::Open(_) => 1,
-        }
-    }
-
-    /// Whether another attempt may succeed. It cannot if the user has to decide something.
-    fn may_pass(&self) -> bool {
-        match self {
-            Self::Connect(error) => error.may_pass(),
-            Self::Open(error) => matches!(
-                error,
-                OpenError::Transport(_)
-                    | OpenError::Silent(_)
-                    | OpenError::NoAnswer(..)
-                    | OpenError::NotBegun(..)
-                    | OpenError::ConnectionLost(_)
-            ),
-        }
-    }
-
-    /// Whether another attempt may succeed although there was never a connection: the server may not be up yet.
-    fn may_pass_at_first(&self) -> bool {
-        match self {
-            Self::Connect(error) => error.may_pass_at_first(),
-            Self::Open(_) => self.may_pass(),
-        }
-    }
-}
-
 /// A server, with the connection on which the user is signed in.
 pub struct Remote {
-    destination: Destination,
-    credentials: Arc<Credentials>,
+    dialer: Dialer,
     prompts: Arc<dyn Prompts>,
     screen_prompts: Arc<PromptsAboveProgress>,
     link: Mutex<Arc<Link>>,
@@ -162,10 +115,10 @@ impl Remote {
         let prompts = Arc::clone(&screen_prompts) as Arc<dyn Prompts>;
         let screen = Arc::clone(&prompts);
         verbose::show_with(Arc::new(move |line: &str| screen.show(line)));
-        let credentials = Arc::new(credentials);
+        let dialer = Dialer::new(destination, Arc::new(credentials), Arc::clone(&prompts));
         let mut attempts = Attempts::new(retry_for);
         let link = loop {
-            let error = match dial(&destination, &credentials, &prompts).await {
+            let error = match dialer.dial().await {
                 Ok(link) => break link,
                 Err(error) => error,
             };
@@ -178,12 +131,32 @@ impl Remote {
             tokio::time::sleep(pause).await;
         };
         Ok(Self {
-            destination,
-            credentials,
+            dialer,
             prompts,
             screen_prompts,
             link: Mutex::new(Arc::new(link)),
             retry_for,
+        })
+    }
+
+    /// Why there can be no connection beside this one. `None`: there can, unless the server refuses it.
+    pub fn why_alone(&self) -> Option<&'static str> {
+        self.dialer.why_alone()
+    }
+
+    /// Makes another connection beside this one, without asking the user anything. It is made again by the same rule.
+    ///
+    /// # Errors
+    /// When a step fails, or would need an answer of the user.
+    pub async fn connect_beside(&self) -> Result<Self, ConnectFailure> {
+        let dialer = self.dialer.beside();
+        let link = dialer.dial().await?;
+        Ok(Self {
+            dialer,
+            prompts: Arc::clone(&self.prompts),
+            screen_prompts: Arc::clone(&self.screen_prompts),
+            link: Mutex::new(Arc::new(link)),
+            retry_for: self.retry_for,
         })
     }
 
@@ -204,12 +177,16 @@ impl Remote {
         let mut attempts = Attempts::new(self.retry_for);
         while let Some((pause, which)) = attempts.next(Instant::now()) {
             let wait = pause.as_secs_f32();
-            self.show(&format!("{lost}; connecting again in {wait} s ({which})"));
+            let whose = match self.dialer.role {
+                ConnectionRole::First => "",
+                ConnectionRole::Beside => "one of several connections: ",
+            };
+            self.show(&format!("{whose}{lost}; connecting again in {wait} s ({which})"));
             self.wait(pause).await;
-            match dial(&self.destination, &self.credentials, &self.prompts).await {
+            match self.dialer.dial().await {
                 Ok(link) => {
                     *current = Arc::new(link);
-                    self.show("connected again");
+                    self.show(&format!("{whose}connected again"));
                     return Ok(Arc::clone(&current));
                 }
                 Err(error) => {
@@ -226,6 +203,11 @@ impl Remote {
 
     /// Waits before an attempt to connect, and has the display count down.
     async fn wait(&self, pause: Duration) {
+        if self.dialer.role == ConnectionRole::Beside {
+            // Others go on meanwhile.
+            tokio::time::sleep(pause).await;
+            return;
+        }
         self.screen_prompts.reconnecting(Some(Instant::now() + pause));
         tokio::time::sleep(pause).await;
         self.screen_prompts.reconnecting(None);
@@ -235,6 +217,11 @@ impl Remote {
     pub fn link_now(&self) -> Option<Arc<Link>> {
         let current = self.link.try_lock().ok()?;
         (!current.channel.is_lost()).then(|| Arc::clone(&current))
+    }
+
+    /// Whether the connection is known to be lost, and nobody makes it again at the moment.
+    pub fn is_lost(&self) -> bool {
+        self.link.try_lock().is_ok_and(|link| link.channel.is_lost())
     }
 
     /// Makes this display the one that draws on the screen, as long as it lives: messages and prompts go through it.
@@ -261,64 +248,17 @@ impl Remote {
 
     /// The name of the user on the server.
     pub fn user(&self) -> &str {
-        &self.destination.sign_in.user
+        &self.dialer.destination.sign_in.user
     }
 
     /// The host as it was given on the command line.
     pub fn name(&self) -> &str {
-        &self.destination.given
+        &self.dialer.destination.given
     }
 
     /// Sends a disconnect message, and closes the connection.
     pub async fn close(&self) {
         self.link.lock().await.close().await;
-    }
-}
-
-async fn dial(
-    destination: &Destination,
-    credentials: &Arc<Credentials>,
-    prompts: &Arc<dyn Prompts>,
-) -> Result<Link, ConnectFailure> {
-    let limits = OpenLimits {
-        answer: destination.connect_timeout,
-        replies: ReplyLimits::default(),
-    };
-    if let Route::Ssh(program) = &destination.route {
-        return dial_by_ssh(program, destination, credentials, Arc::clone(prompts)).await;
-    }
-    let wiring = SharedChannel::default();
-    let events = |callbacks| SshHandler::new(callbacks, wiring.clone());
-    let connection = connect::connect(destination, credentials, Arc::clone(prompts), events).await?;
-    Ok(Link::open(Box::new(SshTransport::new(connection, wiring)), limits).await?)
-}
-
-/// Lets the system's ssh connect and sign in. It has its own limits, and ours for the whole.
-async fn dial_by_ssh(
-    program: &SshProgram,
-    destination: &Destination,
-    credentials: &Arc<Credentials>,
-    prompts: Arc<dyn Prompts>,
-) -> Result<Link, ConnectFailure> {
-    let (process, stream) = connect::start_ssh(program, credentials, prompts)?;
-    let process = Arc::new(process);
-    let limit = match destination.batch {
-        true => destination.connect_timeout,
-        false => destination.connect_timeout + CONFIRMATION,
-    };
-    let limits = OpenLimits {
-        answer: WITH_PROMPTS,
-        replies: ReplyLimits::default(),
-    };
-    let transport = Box::new(ProgramTransport::new(Arc::clone(&process), stream));
-    match process.within(limit, Link::open(transport, limits)).await {
-        Some(Ok(link)) => {
-            process.signed_in();
-            Ok(link)
-        }
-        Some(Err(OpenError::Silent(_))) => Err(process.failure(destination, None).into()),
-        Some(Err(error)) => Err(error.into()),
-        None => Err(process.failure(destination, Some(limit)).into()),
     }
 }
 

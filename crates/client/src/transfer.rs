@@ -4,7 +4,8 @@
 //! A transfer's states: *deciding* (looking at the target, hashing what exists, perhaps prompting), *sending*,
 //! *verifying*, *ended*. When the connection breaks, it returns to *deciding* on the next one. Then the existing bytes
 //! are its own: if they are not the beginning of the file, it is sent again without a prompt. [`engine`] bounds how
-//! many run at once, and the link bounds the bytes under way.
+//! many run at once, and the link bounds the bytes under way. With several connections each attempt takes the one with
+//! the fewest jobs, and [`spread`] has others help with a large file.
 //!
 //! [`engine`] runs jobs; each [`attempt`] is an [`upload`] or a [`download`]. They decide by the table in
 //! [`plan`](crate::plan), and by what the [`prover`] says about existing bytes. Nothing here prints: displays observe
@@ -14,6 +15,7 @@ mod attempt;
 mod breaks;
 mod conflict_question;
 mod context;
+mod cut;
 mod decide;
 mod digest;
 mod download;
@@ -26,6 +28,7 @@ mod final_remote_attributes;
 pub mod free_space;
 pub mod idle_clock;
 mod job;
+mod kept_beginning;
 mod open_files;
 mod outcome;
 mod pace;
@@ -37,10 +40,12 @@ mod read_pump;
 mod replacement;
 mod settings;
 mod source_file;
+mod spread;
 pub mod stream;
 mod summary;
 mod temporary_names;
 mod upload;
+mod upload_at_once;
 mod write_pump;
 
 pub use breaks::{Breaks, ProgressAtBreak};

@@ -23,6 +23,7 @@ const OVERWRITE: Settings = Settings {
     preserve: false,
     temp: false,
     limit_rate: None,
+    parallel: 1,
 };
 
 fn inode(path: &Path) -> u64 {

@@ -12,7 +12,7 @@ use super::candidates::Candidates;
 use super::filter_args::FilterArgs;
 use super::server_words::UsageError;
 use super::session::Session;
-use super::transfer::rate;
+use super::transfer::{connections, rate};
 use super::two_trees;
 use super::verb::Verb;
 use crate::connect::Target;
@@ -74,6 +74,9 @@ pub struct SyncArgs {
     /// Send or fetch at most this many bytes per second, all files together: 500K, 2MiB.
     #[arg(long, value_name = "SIZE", value_parser = rate)]
     pub limit_rate: Option<NonZeroU64>,
+    /// Spread files over this many connections (1 to 16), and large files range by range.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=16))]
+    pub parallel: Option<u8>,
     /// The two directories: the source and the target.
     #[arg(required = true, value_name = "DIR")]
     pub words: Vec<OsString>,
@@ -138,6 +141,7 @@ impl SyncArgs {
                 conflicts: Policy::Overwrite,
                 verify: self.verify,
                 limit_rate: self.limit_rate,
+                parallel: connections(self.parallel),
                 ..Settings::default()
             },
         })

@@ -55,6 +55,10 @@ pub struct TransferArgs {
     /// Send or fetch at most this many bytes per second, all files together: 500K, 2MiB.
     #[arg(long, value_name = "SIZE", value_parser = rate)]
     pub limit_rate: Option<NonZeroU64>,
+    /// Spread files over this many connections (1 to 16), and large files (from 64 MiB) range by range: for far links,
+    /// where each connection is slow. Fewer are made if there is less to do, or if the server allows no more.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=16))]
+    pub parallel: Option<u8>,
     /// Do not resume: a file that is only partly there counts as different.
     #[arg(long)]
     pub no_resume: bool,
@@ -91,6 +95,7 @@ impl TransferArgs {
             preserve: self.preserve,
             temp: self.temp,
             limit_rate: self.limit_rate,
+            parallel: connections(self.parallel),
         }
     }
 
@@ -98,6 +103,11 @@ impl TransferArgs {
     pub(super) fn link_rule(&self) -> LinkRule {
         LinkRule::of(self.links, self.follow)
     }
+}
+
+/// The number of connections that `--parallel` asks for.
+pub(super) fn connections(parallel: Option<u8>) -> usize {
+    usize::from(parallel.unwrap_or(1))
 }
 
 /// Reads a rate in bytes per second, for an option.

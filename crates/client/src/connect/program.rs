@@ -44,9 +44,9 @@ pub struct SshProcess {
     child: Mutex<Option<Child>>,
     words: StderrTail,
     /// The directory of our sockets, which only this user can enter.
-    directory: TempDir,
+    directory: Arc<TempDir>,
     /// Answers what the program asks, as long as it runs.
-    askpass: AskpassServer,
+    askpass: Arc<AskpassServer>,
     /// Whether the program is to share its connection by a socket of ours.
     shares: bool,
     prompts: Arc<AsyncPrompts>,
@@ -86,17 +86,7 @@ pub(super) fn start(
     credentials: &Arc<Credentials>,
     prompts: &Arc<AsyncPrompts>,
 ) -> Result<(SshProcess, UnixStream), ConnectError> {
-    let cannot = |why: io::Error| {
-        let mut error = Error::new(format!("cannot run \"{}\"", program.program.display())).because(why);
-        error = match program.reasons.as_slice() {
-            [] => error.hint("--ssh=PROGRAM names the program"),
-            reasons => error.hint(format!(
-                "the configuration of ssh asks for {}, which only ssh itself can do; -F names another configuration",
-                reasons.join(", ")
-            )),
-        };
-        ConnectError::Unreachable(error)
-    };
+    let cannot = |why| cannot_run(program, why);
     let directory = tempfile::Builder::new()
         .prefix("homeport-")
         .tempdir()
@@ -106,13 +96,11 @@ pub(super) fn start(
         program: program.clone(),
         child: Mutex::new(None),
         words: StderrTail::default(),
-        askpass,
+        askpass: Arc::new(askpass),
         shares: !program.shares_by_configuration,
-        directory,
+        directory: Arc::new(directory),
         prompts: Arc::clone(prompts),
     };
-    let (ours, theirs) = std::os::unix::net::UnixStream::pair().map_err(cannot)?;
-    let input = theirs.try_clone().map_err(cannot)?;
     let mut command = process.command();
     if process.shares {
         command.args(["-o", "ControlMaster=yes", "-o", "ControlPersist=no"]);
@@ -127,28 +115,20 @@ pub(super) fn start(
         }
         false => {}
     }
-    command.args(["-s", "--"]).arg(&program.host).arg("sftp");
-    verbose::say(verbose::STEPS, || match program.reasons.as_slice() {
-        [] => format!("running {command:?}"),
-        reasons => format!("running {command:?}, because of {}", reasons.join(", ")),
-    });
-    let mut child = command
-        .stdin(Stdio::from(OwnedFd::from(input)))
-        .stdout(Stdio::from(OwnedFd::from(theirs)))
-        .stderr(Stdio::piped())
-        .spawn()
-        .map_err(cannot)?;
-    // The command holds the other ends of the stream.
-    drop(command);
-    if let Some(stderr) = child.stderr.take() {
-        let (words, prompts) = (process.words.clone(), Arc::clone(prompts));
-        // The thread ends with the program.
-        std::thread::spawn(move || listen(stderr, &words, &prompts));
-    }
-    *process.child.lock() = Some(child);
-    ours.set_nonblocking(true).map_err(cannot)?;
-    let stream = UnixStream::from_std(ours).map_err(cannot)?;
+    let stream = process.speak_sftp(command).map_err(cannot)?;
     Ok((process, stream))
+}
+
+fn cannot_run(program: &SshProgram, why: io::Error) -> ConnectError {
+    let mut error = Error::new(format!("cannot run \"{}\"", program.program.display())).because(why);
+    error = match program.reasons.as_slice() {
+        [] => error.hint("--ssh=PROGRAM names the program"),
+        reasons => error.hint(format!(
+            "the configuration of ssh asks for {}, which only ssh itself can do; -F names another configuration",
+            reasons.join(", ")
+        )),
+    };
+    ConnectError::Unreachable(error)
 }
 
 /// Shows what the program prints on standard error.
@@ -181,6 +161,60 @@ impl SshProcess {
         // Ctrl-C is for us: it must not end the connection.
         command.process_group(0);
         command
+    }
+
+    /// Starts the program with these options. The stream carries SFTP once it has signed in.
+    fn speak_sftp(&self, mut command: Command) -> io::Result<UnixStream> {
+        let program = &self.program;
+        let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
+        let input = theirs.try_clone()?;
+        command.args(["-s", "--"]).arg(&program.host).arg("sftp");
+        verbose::say(verbose::STEPS, || match program.reasons.as_slice() {
+            [] => format!("running {command:?}"),
+            reasons => format!("running {command:?}, because of {}", reasons.join(", ")),
+        });
+        let mut child = command
+            .stdin(Stdio::from(OwnedFd::from(input)))
+            .stdout(Stdio::from(OwnedFd::from(theirs)))
+            .stderr(Stdio::piped())
+            .spawn()?;
+        // The command holds the other ends of the stream.
+        drop(command);
+        if let Some(stderr) = child.stderr.take() {
+            let (words, prompts) = (self.words.clone(), Arc::clone(&self.prompts));
+            // The thread ends with the program.
+            std::thread::spawn(move || listen(stderr, &words, &prompts));
+        }
+        *self.child.lock() = Some(child);
+        ours.set_nonblocking(true)?;
+        UnixStream::from_std(ours)
+    }
+
+    /// Whether other sessions can be opened on the connection of this program: only if its socket is ours.
+    pub fn takes_sessions(&self) -> bool {
+        self.shares && self.shares_connection()
+    }
+
+    /// Starts another program, whose session shares the connection of this one, and which asks nothing.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn another_session(&self) -> Result<(Self, UnixStream), ConnectError> {
+        let another = Self {
+            program: self.program.clone(),
+            child: Mutex::new(None),
+            words: StderrTail::default(),
+            directory: Arc::clone(&self.directory),
+            askpass: Arc::clone(&self.askpass),
+            shares: self.shares,
+            prompts: Arc::clone(&self.prompts),
+        };
+        let mut command = another.command();
+        command.args(["-o", "ControlMaster=no", "-o", "BatchMode=yes"]);
+        let stream = another
+            .speak_sftp(command)
+            .map_err(|why| cannot_run(&self.program, why))?;
+        Ok((another, stream))
     }
 
     /// Whether commands can be run beside SFTP without signing in again.

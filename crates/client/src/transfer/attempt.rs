@@ -1,5 +1,7 @@
 //! What the parts of one attempt at a file share, and what is known about the file from one attempt to the next.
 
+use std::sync::Arc;
+
 use base::cpu::has_sha_instructions;
 
 use super::context::TransferContext;
@@ -8,6 +10,7 @@ use super::error::TransferError;
 use super::job::Job;
 use super::progress_hub::FileProgress;
 use super::settings::HashChoice;
+use super::spread::window::UncutFront;
 use crate::link::{HashKind, Link, RemoteError, hashing};
 
 /// One attempt at one file, on one connection.
@@ -69,8 +72,12 @@ pub(super) struct FileState {
     pub(super) created: bool,
     /// Whether this run has begun the upload under its temporary name.
     pub(super) temporary_begun: bool,
+    /// Whether this is an upload to a temporary name.
+    pub(super) is_temporary: bool,
     /// The mode of the file that is replaced, for an upload to a temporary name.
     pub(super) replaced_mode: Option<u32>,
+    /// Where the file with the temporary name has to be cut before it is resumed.
+    pub(super) uncut: Arc<UncutFront>,
     /// The temporary name with the whole file, if the server has refused to rename it.
     pub(super) leftover: Option<Vec<u8>>,
     /// Whether the user or an option decided to replace the file at the target.
@@ -85,14 +92,11 @@ impl FileState {
             begun_by_this_run: false,
             created: false,
             temporary_begun: false,
+            is_temporary: false,
             replaced_mode: None,
+            uncut: Arc::default(),
             leftover: None,
             overwrite_agreed: false,
         }
-    }
-
-    /// Whether this is an upload to a temporary name.
-    pub(super) fn is_temporary(&self) -> bool {
-        self.replaced_mode.is_some()
     }
 }

@@ -19,6 +19,7 @@ use super::temporary_names::TemporaryNames;
 use crate::link::{Link, NoHash, RemoteError};
 use crate::plan::{Conflict, Policy};
 use crate::remote::Remote;
+use crate::remote::connections::{ConnectionLease, Connections};
 use base::visible::printable;
 
 /// What all transfers of a run share.
@@ -39,6 +40,8 @@ pub struct TransferContext {
     hasher: RandomState,
     /// The limit of the bytes per second.
     pub(super) pace: Pace,
+    /// The connections of the run.
+    pub(super) connections: Arc<Connections>,
     /// What is known about temporary names on this server.
     pub(super) temporary_names: TemporaryNames,
     /// The kinds of warnings that were given, of those that are given once.
@@ -57,6 +60,7 @@ impl TransferContext {
     ) -> Self {
         Self {
             pace: Pace::new(settings.limit_rate),
+            connections: Connections::new(Arc::clone(&remote), settings.parallel),
             remote,
             settings,
             hub,
@@ -113,6 +117,18 @@ impl TransferContext {
         let link = self.remote.link().await;
         *gone = link.as_ref().err().cloned();
         link
+    }
+
+    /// The connection for a job: the one with the fewest jobs of those that are up. If none is, the first is made again.
+    ///
+    /// # Errors
+    /// When none can be made now, or none could be made before in this run.
+    pub(super) async fn lease(&self) -> Result<ConnectionLease, RemoteError> {
+        if let Some(lease) = self.connections.take().await {
+            return Ok(lease);
+        }
+        let link = self.link().await?;
+        Ok(self.connections.first(link))
     }
 
     /// Warns that a hash cannot be had, and what is done instead: once in the whole run, because it is usually the

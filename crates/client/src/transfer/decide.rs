@@ -10,8 +10,10 @@ use super::attempt::{Attempt, FileState};
 use super::digest::Digest;
 use super::error::TransferError;
 use super::job::Direction;
+use super::kept_beginning::{Holes, kept_beginning};
 use super::outcome::Proof;
 use super::prover::{ExistingBytes, Prover};
+use super::spread;
 use crate::plan::{Conflict, Decision, ExistingEntry, FirstStep, Policy, compared, first_step};
 
 /// What is done with one file.
@@ -63,7 +65,13 @@ pub(super) async fn decide(
         (FirstStep::Compare { .. }, None) => return Ok(TransferAction::anew(attempt)),
         (FirstStep::Compare { length, whole }, Some(local)) => {
             let prover = Prover::new(attempt, file);
-            let equal = match prover.compare_existing(local, length, whole).await? {
+            let kept = kept_beginning(prover, local, length, whole, possible_holes(file, ends.size)).await?;
+            let equal = match kept.bytes {
+                ExistingBytes::Same { digest: head, .. } if kept.length < length => {
+                    let from = kept.length;
+                    attempt.progress.set_done(from);
+                    return Ok(TransferAction::Transfer { from, head });
+                }
                 ExistingBytes::Same { digest, proof } => Some((digest, proof)),
                 ExistingBytes::Different => None,
                 ExistingBytes::Replaceable => return Ok(TransferAction::anew(attempt)),
@@ -84,9 +92,18 @@ pub(super) async fn decide(
     }
 }
 
+/// Whether the file at the target may have holes: if an earlier run may have sent it over several connections. This run
+/// has cut what it has begun.
+fn possible_holes(file: &FileState, size: u64) -> Holes {
+    match file.is_temporary && !file.begun_by_this_run && size >= spread::SMALLEST {
+        true => Holes::Possible,
+        false => Holes::None,
+    }
+}
+
 /// Whether the settings say that nothing that is there is touched. What this run has begun is its own.
 fn skips(attempt: Attempt<'_>, file: &FileState) -> bool {
-    let own = file.job.direction == Direction::Up && file.begun_by_this_run;
+    let own = file.job.direction == Direction::Up && (file.begun_by_this_run || file.is_temporary);
     attempt.context.settings.conflicts == Policy::Skip && !own
 }
 

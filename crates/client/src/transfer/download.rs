@@ -16,13 +16,15 @@ use super::error::TransferError;
 use super::final_local_attributes::FinalLocalAttributes;
 use super::job::Job;
 use super::job::{SMALL_BYTES, endings};
+use super::kept_beginning::{Holes, kept_beginning};
 use super::open_files::OpenFiles;
 use super::outcome::{Outcome, Proof};
 use super::part_file::{PartFile, followed, look, part_path};
 use super::progress_hub::Stage;
 use super::prover::{ExistingBytes, Prover, ReceivedBytes};
-use super::read_pump::pump_down;
 use super::settings::Settings;
+use super::spread;
+use super::spread::download::SpreadDownload;
 use crate::link::HashAnswer;
 use crate::local_attributes::growing_mode;
 use crate::plan::{Conflict, ExistingEntry, Policy};
@@ -176,9 +178,13 @@ impl<'a> Download<'a> {
         if have > size {
             return Ok(None);
         }
-        let prover = self.prover();
-        let existing = prover.compare_existing(&part.file, have, have == size);
-        let digest = match existing.await? {
+        // An earlier run may have fetched it over several connections. This one has cut what it has begun.
+        let holes = match size >= spread::SMALLEST && !self.file.begun_by_this_run {
+            true => Holes::Possible,
+            false => Holes::None,
+        };
+        let kept = kept_beginning(self.prover(), &part.file, have, have == size, holes).await?;
+        let digest = match kept.bytes {
             ExistingBytes::Same { digest, .. } => digest,
             ExistingBytes::Different | ExistingBytes::Replaceable => return Ok(None),
         };
@@ -186,7 +192,8 @@ impl<'a> Download<'a> {
             part.empty()?;
             return Ok(Some((0, self.attempt.new_digest())));
         }
-        Ok(Some((have, digest)))
+        part.cut(kept.length)?;
+        Ok(Some((kept.length, digest)))
     }
 
     /// Opens the part, and decides what is done with what is in it. `None`: the file is to be skipped.
@@ -269,7 +276,13 @@ impl<'a> Download<'a> {
     ) -> Result<FetchedBytes, TransferError> {
         let size = range.end;
         let fetching = async {
-            let end = pump_down(self.attempt, files, range, follower).await?;
+            let fetch = SpreadDownload {
+                attempt: self.attempt,
+                path: &self.file.job.remote,
+                files,
+                follower,
+            };
+            let end = fetch.run(range).await?;
             self.attempt.progress.set_total(end.max(size));
             if end < size {
                 return Err(TransferError::Changed(format!(

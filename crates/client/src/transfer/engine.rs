@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::attempt::{Attempt, FileState};
 use super::breaks::{Breaks, ProgressAtBreak};
 use super::context::TransferContext;
+use super::cut::cut_after_stop;
 use super::download::Download;
 use super::error::TransferError;
 use super::job::{Direction, Job, SMALL_BYTES, endings};
@@ -20,7 +21,7 @@ use super::upload::Upload;
 use crate::plan::Policy;
 use crate::remote::Remote;
 
-/// How many large files are transferred at once: more only makes the disks seek.
+/// How many large files are transferred at once, unless there are more connections: more only makes the disks seek.
 const LARGE: usize = 4;
 /// How many small files are transferred at once: each costs some round trips, which they share.
 const SMALL: usize = 64;
@@ -44,8 +45,8 @@ impl Engine {
         let display: std::sync::Weak<ProgressHub> = Arc::downgrade(&hub);
         remote.set_display(display);
         Arc::new(Self {
+            large: Arc::new(Semaphore::new(LARGE.max(settings.parallel))),
             context: TransferContext::new(remote, settings, hub, stop),
-            large: Arc::new(Semaphore::new(LARGE)),
             small: Arc::new(Semaphore::new(SMALL)),
         })
     }
@@ -117,10 +118,10 @@ impl Engine {
         let mut file = FileState::new(job);
         loop {
             let attempt = async {
-                let link = self.context.link().await.map_err(TransferError::Disconnected)?;
+                let lease = self.context.lease().await.map_err(TransferError::Disconnected)?;
                 let attempt = Attempt {
                     context: &self.context,
-                    link: &link,
+                    link: &lease.link,
                     progress,
                 };
                 match file.job.direction {
@@ -146,7 +147,12 @@ impl Engine {
                         return Err(TransferError::Disconnected(lost.into()));
                     }
                 }
-                result => return result,
+                result => {
+                    if matches!(result, Err(TransferError::Stopped)) {
+                        cut_after_stop(&self.context, &file).await;
+                    }
+                    return result;
+                }
             }
         }
     }

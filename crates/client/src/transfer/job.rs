@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use sftp_wire::Attributes;
 
 use super::part_file;
+use super::temporary_names::temporary_name;
 use crate::plan::ExistingEntry;
 use base::visible::printable;
 
@@ -73,6 +74,11 @@ impl Job {
             destination: None,
             ..self.clone()
         }
+    }
+
+    /// The path on the server under which an upload grows that goes to a temporary name.
+    pub(super) fn temporary_path(&self) -> Vec<u8> {
+        temporary_name(&self.remote)
     }
 
     /// The name for messages, which is that of the source.

@@ -158,6 +158,17 @@ impl PartFile {
             .len())
     }
 
+    /// Cuts the file to a beginning that is whole.
+    pub fn cut(&self, length: u64) -> Result<(), TransferError> {
+        match self.len()? > length {
+            true => self
+                .file
+                .set_len(length)
+                .map_err(TransferError::local("cut the .part file")),
+            false => Ok(()),
+        }
+    }
+
     /// Truncates the file, to start again.
     pub fn empty(&self) -> Result<(), TransferError> {
         self.file

@@ -14,6 +14,7 @@ use super::digest::Follower;
 use super::error::TransferError;
 use super::file_sink::{FileSink, TruncateOnDrop};
 use super::open_files::OpenFiles;
+use super::spread::window::SharedRanges;
 use crate::link::{ByteRange, CompletedRequest, Completion, DataSink, InFlightPermit, RemoteError};
 
 /// How many replies are taken from behind the size that the server said. A file may be longer than that, but one that
@@ -30,42 +31,97 @@ pub(super) async fn pump_down(
     let sink = Arc::new(FileSink::new(Arc::clone(files.local), range.start));
     // This also closes the sink if the future is dropped before its end.
     let closing = TruncateOnDrop(Arc::clone(&sink));
-    let (sender, mut completions) = mpsc::unbounded_channel();
-    let pace = &attempt.context.pace;
-    let mut schedule = ReadSchedule::new(range, pace.block(attempt.link.channel.limits.read));
-    let sink_for_link: Arc<dyn DataSink> = Arc::clone(&sink) as _;
-    loop {
-        let wanted = schedule.next();
-        if wanted.is_none() && schedule.under_way.is_empty() {
-            break;
-        }
-        let completed = tokio::select! {
-            biased;
-            Some(completed) = completions.recv() => Some(completed),
-            Some(permit) = reserve_next(attempt, wanted), if wanted.is_some() => {
-                if let Some(wanted) = wanted {
-                    pace.take(u64::from(wanted.length));
-                    schedule.asked(wanted, permit);
-                    attempt.link.channel.read(files.handle, wanted, &sink_for_link, &sender);
-                }
-                None
-            }
-        };
-        if let Some(completed) = completed {
-            let count = schedule.received(completed, attempt)?;
-            attempt.progress.add(count);
-            if let Some(follower) = follower {
-                follower.reach(sink.whole());
-            }
-        }
-        if sink.has_failed() {
-            break;
-        }
-    }
+    let fetch = RangeFetch {
+        attempt,
+        handle: files.handle,
+        sink: &sink,
+        follower,
+    };
+    let schedule = ReadSchedule::new(range, fetch.block());
+    fetch.run(schedule, None).await?;
     drop(closing);
     sink.outcome()
         .map_err(TransferError::local("write to the file"))?;
     Ok(sink.whole())
+}
+
+/// One connection that fetches ranges of a file.
+#[derive(Clone, Copy)]
+pub(super) struct RangeFetch<'a> {
+    pub attempt: Attempt<'a>,
+    /// The handle of the file on the server.
+    pub handle: &'a [u8],
+    /// Takes the bytes.
+    pub sink: &'a Arc<FileSink>,
+    /// Hashes the file, as far as it is contiguous.
+    pub follower: Option<&'a Follower>,
+}
+
+impl RangeFetch<'_> {
+    /// The size of a READ, in bytes.
+    pub fn block(&self) -> u32 {
+        let largest = self.attempt.link.channel.limits.read;
+        self.attempt.context.pace.block(largest)
+    }
+
+    /// Fetches what the schedule says, and then the ranges that are shared with other connections. If this machine's
+    /// disk fails, it stops, and the sink knows why.
+    pub async fn run(
+        &self,
+        mut schedule: ReadSchedule,
+        shared: Option<&SharedRanges>,
+    ) -> Result<(), TransferError> {
+        let attempt = self.attempt;
+        let pace = &attempt.context.pace;
+        let (sender, mut completions) = mpsc::unbounded_channel();
+        let sink: Arc<dyn DataSink> = Arc::clone(self.sink) as _;
+        let mut more = shared.is_some();
+        while !self.sink.has_failed() {
+            if shared.is_some_and(SharedRanges::is_stopped) {
+                schedule.stop();
+            }
+            let wanted = schedule.next();
+            if wanted.is_none() && !more && schedule.is_idle() {
+                break;
+            }
+            let completed = tokio::select! {
+                biased;
+                Some(completed) = completions.recv() => completed,
+                range = next_shared(shared), if wanted.is_none() && more => {
+                    match range {
+                        Some(range) => schedule.extend(range),
+                        None => more = false,
+                    }
+                    continue;
+                }
+                Some(permit) = reserve_next(attempt, wanted), if wanted.is_some() => {
+                    if let Some(wanted) = wanted {
+                        pace.take(u64::from(wanted.length));
+                        schedule.asked(wanted, permit);
+                        attempt.link.channel.read(self.handle, wanted, &sink, &sender);
+                    }
+                    continue;
+                }
+            };
+            let offset = completed.offset;
+            let count = schedule.received(completed, attempt)?;
+            attempt.progress.add(u64::from(count));
+            if let Some(follower) = self.follower {
+                follower.reach(self.sink.whole());
+            }
+            match shared {
+                // The file has become shorter.
+                Some(shared) if count == 0 => shared.stop(),
+                Some(shared) => shared.arrived(offset, count),
+                None => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+async fn next_shared(shared: Option<&SharedRanges>) -> Option<Range<u64>> {
+    shared?.next().await
 }
 
 pub(super) async fn reserve_next(attempt: Attempt<'_>, wanted: Option<ByteRange>) -> Option<InFlightPermit> {
@@ -101,6 +157,25 @@ impl ReadSchedule {
             probed: false,
             end: None,
         }
+    }
+
+    /// A schedule without a range, for ranges that follow. What lies behind the last of them is not asked for.
+    pub fn empty(block: u32) -> Self {
+        Self {
+            probed: true,
+            ..Self::new(0..0, block)
+        }
+    }
+
+    /// Adds the next range, which lies behind all others, once nothing is left to be sent.
+    pub fn extend(&mut self, range: Range<u64>) {
+        (self.next, self.size) = (range.start, range.end);
+    }
+
+    /// Sends nothing more.
+    pub fn stop(&mut self) {
+        self.again.clear();
+        (self.next, self.probed) = (self.size, true);
     }
 
     /// Whether no READ is under way.
@@ -144,7 +219,7 @@ impl ReadSchedule {
         &mut self,
         completed: CompletedRequest,
         attempt: Attempt<'_>,
-    ) -> Result<u64, TransferError> {
+    ) -> Result<u32, TransferError> {
         self.under_way.remove(&completed.offset);
         let count = match completed.ended {
             Completion::ConnectionLost => return Err(attempt.lost()),
@@ -174,6 +249,6 @@ impl ReadSchedule {
                 length: completed.length - count,
             });
         }
-        Ok(u64::from(count))
+        Ok(count)
     }
 }

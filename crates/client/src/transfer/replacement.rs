@@ -1,22 +1,29 @@
-//! Whether an upload that replaces a file goes to a temporary name first, and under which name.
+//! Whether an upload goes to a temporary name first, and under which name.
 //!
 //! Under a temporary name the old file stays as it is until the new one is whole and proven, and nobody sees half a file.
 //! But a rename replaces more than the content: other names of the file and links to it would keep the old content, and
 //! the file would belong to this user. So, if nobody has asked for it, a temporary name is used only where none of that
 //! makes a difference.
+//!
+//! A large file that goes over several connections has a temporary name in any case, because it may have holes until it
+//! is whole.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
+use std::sync::Arc;
 
 use sftp_wire::{Attributes, Extension, FileType, Owner};
 
 use super::attempt::{Attempt, FileState};
+use super::cut::cut_or_remove;
 use super::error::TransferError;
-use super::temporary_names::{ClaimedRoom, parent_or_here, temporary_name};
+use super::spread;
+use super::spread::upload::is_spread;
+use super::temporary_names::{ClaimedRoom, parent_or_here};
 use crate::link::{Link, RemoteError, Space};
 
-/// A temporary name for an upload that replaces a file.
+/// A temporary name for an upload.
 pub(super) struct TemporaryName<'a> {
     /// The upload to that name.
     pub(super) file: FileState,
@@ -42,7 +49,7 @@ impl<'a> TemporaryName<'a> {
             return Ok(None);
         }
         let job = &file.job;
-        let path = temporary_name(&job.remote);
+        let path = job.temporary_path();
         if context.is_claimed(Path::new(OsStr::from_bytes(&path))) {
             return Ok(None);
         }
@@ -76,10 +83,64 @@ impl<'a> TemporaryName<'a> {
                 Some(room)
             }
         };
-        let mut file = FileState::new(job.with_remote(path));
-        file.overwrite_agreed = true;
+        let mut file = Self::file_of(file, path);
         file.replaced_mode = old.permissions.map(|mode| mode & 0o777);
         Ok(Some(Self { file, there, room }))
+    }
+
+    /// Finds the temporary name for a file of `size` bytes whose name is free. `None`: it does not go over several
+    /// connections, and no earlier run has begun that.
+    pub(super) async fn for_new(
+        attempt: Attempt<'a>,
+        file: &FileState,
+        size: u64,
+    ) -> Result<Option<Self>, TransferError> {
+        let context = attempt.context;
+        let path = file.job.temporary_path();
+        let is_claimed = context.is_claimed(Path::new(OsStr::from_bytes(&path)));
+        if size < spread::SMALLEST || context.temporary_names.are_refused() || is_claimed {
+            return Ok(None);
+        }
+        let there = match missing_is_none(attempt.link.lstat(&path)).await {
+            Ok(there) => there,
+            Err(RemoteError::ConnectionLost(lost)) => return Err(TransferError::ConnectionLost(lost)),
+            Err(_) => return Ok(None),
+        };
+        let usable = match &there {
+            Some(attrs) => attrs.file_type() == Some(FileType::Regular),
+            None => is_spread(&context.settings, size),
+        };
+        let file = Self::file_of(file, path);
+        let room = None;
+        Ok(usable.then_some(Self { file, there, room }))
+    }
+
+    /// The upload of a file to its temporary path.
+    fn file_of(file: &FileState, path: Vec<u8>) -> FileState {
+        let mut temporary = FileState::new(file.job.with_remote(path));
+        temporary.overwrite_agreed = true;
+        temporary.is_temporary = true;
+        temporary.uncut = Arc::clone(&file.uncut);
+        temporary
+    }
+
+    /// Cuts what an attempt of this run has left, if it may have holes.
+    pub(super) async fn cut_to_front(&mut self, attempt: Attempt<'_>) -> Result<(), TransferError> {
+        let Some(front) = self.file.uncut.take() else {
+            return Ok(());
+        };
+        let Some(there) = self.there.filter(|there| there.size > Some(front)) else {
+            return Ok(());
+        };
+        let cut = cut_or_remove(attempt.link, &self.file.job.remote, front).await;
+        if cut.is_err() {
+            self.file.uncut.set(front);
+        }
+        self.there = cut?.map(|size| Attributes {
+            size: Some(size),
+            ..there
+        });
+        Ok(())
     }
 }
 

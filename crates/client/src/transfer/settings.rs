@@ -46,6 +46,8 @@ pub struct Settings {
     pub temp: bool,
     /// The most bytes per second of all files together.
     pub limit_rate: Option<NonZeroU64>,
+    /// How many connections files, and ranges of large files, are spread over.
+    pub parallel: usize,
 }
 
 impl Default for Settings {
@@ -58,6 +60,7 @@ impl Default for Settings {
             preserve: false,
             temp: false,
             limit_rate: None,
+            parallel: 1,
         }
     }
 }

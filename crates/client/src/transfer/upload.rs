@@ -3,9 +3,10 @@
 
 use std::os::unix::fs::MetadataExt as _;
 
-use sftp_wire::{Attributes, Request};
+use sftp_wire::Attributes;
 
 use super::attempt::{Attempt, FileState};
+use super::cut::{cut_back, cut_or_remove};
 use super::decide::{ComparedFiles, TransferAction, decide, existing_entry};
 use super::digest::Digest;
 use super::error::TransferError;
@@ -18,18 +19,13 @@ use super::prover::Prover;
 use super::range_prover::RangeProver;
 use super::replacement::TemporaryName;
 use super::source_file::SourceFile;
-use super::write_pump::{FailedWrite, FirstRefusal, check_written, pump_up, read_full};
-use crate::link::{Block, Handle, HashValue, RemoteError, done};
+use super::spread::upload::{SpreadUpload, is_spread};
+use super::upload_at_once::{HashedHead, OpenTarget, send_at_once};
+use super::write_pump::pump_up;
+use crate::link::{Handle, RemoteError};
 use crate::local_attributes::growing_mode;
 use crate::plan::{ExistingEntry, Policy};
 use base::visible::printable;
-
-/// The open target of an upload.
-struct OpenTarget<'a> {
-    handle: Handle,
-    /// The attributes that it gets at the end.
-    last: FinalRemoteAttributes<'a>,
-}
 
 /// One attempt at an upload.
 pub(super) struct Upload<'a> {
@@ -92,9 +88,17 @@ impl<'a> Upload<'a> {
             }
             TransferAction::Skip => Ok(Outcome::Skipped),
             TransferAction::Transfer { from, head } => {
-                let replaces = from == 0 && matches!(destination, ExistingEntry::File(1..));
-                if replaces && let Some(outcome) = self.replace(source).await? {
+                if from == 0
+                    && let Some(outcome) = self.send_aside(source, destination).await?
+                {
                     return Ok(outcome);
+                }
+                if from > 0 && matches!(destination, ExistingEntry::File(size) if size > from) {
+                    // Its end may have holes.
+                    let cut = cut_or_remove(self.attempt.link, &self.file.job.remote, from).await?;
+                    if cut.is_none() {
+                        return self.send(source, 0, self.attempt.new_digest()).await;
+                    }
                 }
                 if !self.file.begun_by_this_run {
                     // A beginning that is completed was left by an earlier run, or another client.
@@ -104,22 +108,35 @@ impl<'a> Upload<'a> {
             }
             TransferAction::Rename => {
                 self.rename_remote().await?;
+                if let Some(outcome) = self.send_aside(source, ExistingEntry::Nothing).await? {
+                    return Ok(outcome);
+                }
                 self.file.created = true;
                 self.send(source, 0, self.attempt.new_digest()).await
             }
         }
     }
 
-    /// Sends the file to a temporary name, which then takes the place of the old file. `None`: it is to be written in
-    /// place.
-    async fn replace(&mut self, source: &SourceFile) -> Result<Option<Outcome>, TransferError> {
-        if self.file.is_temporary() || self.file.begun_by_this_run {
+    /// Sends the file to a temporary name, which then takes the place of the old file, if there is one. `None`: it is to
+    /// be written in place.
+    async fn send_aside(
+        &mut self,
+        source: &SourceFile,
+        old: ExistingEntry,
+    ) -> Result<Option<Outcome>, TransferError> {
+        if self.file.is_temporary || self.file.begun_by_this_run {
             return Ok(None);
         }
-        let found = TemporaryName::find(self.attempt, self.file, source.meta.len()).await?;
+        let size = source.meta.len();
+        let found = match old {
+            ExistingEntry::File(1..) => TemporaryName::find(self.attempt, self.file, size).await?,
+            ExistingEntry::Nothing => TemporaryName::for_new(self.attempt, self.file, size).await?,
+            ExistingEntry::File(0) | ExistingEntry::Directory | ExistingEntry::Other => None,
+        };
         let Some(mut temporary) = found else {
             return Ok(None);
         };
+        temporary.cut_to_front(self.attempt).await?;
         temporary.file.begun_by_this_run = self.file.temporary_begun;
         let mut upload = Upload::new(self.attempt, &mut temporary.file);
         let sent = Box::pin(upload.store(source, existing_entry(temporary.there))).await;
@@ -142,9 +159,20 @@ impl<'a> Upload<'a> {
                 return Err(error);
             }
         };
-        match self.attempt.link.rename(&path, &self.file.job.remote).await {
+        let (link, target) = (self.attempt.link, &self.file.job.remote);
+        let renamed = match old {
+            // What has got the name meanwhile is not replaced.
+            ExistingEntry::Nothing => link.rename_to_new(&path, target).await,
+            _ => link.rename(&path, target).await,
+        };
+        match renamed {
             Ok(()) => Ok(Some(Outcome::Sent { resumed_from, proof })),
             Err(RemoteError::ConnectionLost(lost)) => Err(TransferError::ConnectionLost(lost)),
+            Err(refusal) if old == ExistingEntry::Nothing => {
+                let kept = format!("all of it is kept as {}", printable(&path));
+                context.hub.warn(&format!("{}: {kept}", self.file.job.name()));
+                Err(TransferError::Remote("rename the file", refusal))
+            }
             Err(refusal) => {
                 context.temporary_names.refuse();
                 context.warn_in_place(&path, &TransferError::Remote("rename the file", refusal));
@@ -212,7 +240,9 @@ impl<'a> Upload<'a> {
         let size = source.meta.len();
         let small = size - from.min(size) < SMALL_BYTES;
         let digest = if small {
-            self.send_at_once(source, &target, from, head).await?
+            let head = HashedHead { from, head };
+            let sent = send_at_once(self.attempt, &self.file.job, source, &target, head).await?;
+            self.prover().is_wanted().then(|| sent.value())
         } else {
             let digest = self.prover().is_wanted().then_some(head);
             let files = OpenFiles {
@@ -224,10 +254,23 @@ impl<'a> Upload<'a> {
                 Some(_) if from == 0 => RangeProver::begin(self.attempt, &self.file.job.remote, size).await,
                 _ => None,
             };
-            let sent = match pump_up(self.attempt, files, from..size, digest, ranges).await {
+            let settings = &self.attempt.context.settings;
+            let sent = match self.file.is_temporary && is_spread(settings, size.saturating_sub(from)) {
+                true => {
+                    let upload = SpreadUpload {
+                        attempt: self.attempt,
+                        path: &self.file.job.remote,
+                        files,
+                        uncut: &self.file.uncut,
+                    };
+                    upload.run(from..size, digest, ranges).await
+                }
+                false => pump_up(self.attempt, files, from..size, digest, ranges).await,
+            };
+            let sent = match sent {
                 Ok(sent) => sent,
                 Err(failed) => {
-                    let error = self.cut_back(failed).await;
+                    let error = cut_back(self.attempt, &self.file.job, failed).await;
                     // The bytes that have arrived are kept, and the reply does not matter.
                     self.attempt.link.forget_handle(&target.handle);
                     return Err(error);
@@ -278,7 +321,7 @@ impl<'a> Upload<'a> {
         source: &SourceFile,
     ) -> Result<OpenTarget<'_>, TransferError> {
         let last = self.final_attributes(source);
-        let last = match self.file.created || self.file.is_temporary() {
+        let last = match self.file.created || self.file.is_temporary {
             true => last.of_created(&handle).await?,
             false => last,
         };
@@ -306,24 +349,6 @@ impl<'a> Upload<'a> {
         Ok(true)
     }
 
-    /// Cuts the server's file back after a refused WRITE, and returns the error. Later WRITEs may have succeeded; the
-    /// rest must be a beginning of the file, without a hole that the next run would take for the file's own bytes.
-    async fn cut_back(&self, failed: FailedWrite) -> TransferError {
-        let attrs = Attributes {
-            size: failed.refused_at,
-            ..Attributes::default()
-        };
-        if failed.refused_at.is_some()
-            && matches!(failed.error, TransferError::Remote(..))
-            && let Err(uncut) = self.attempt.link.set(&self.file.job.remote, &attrs).await
-        {
-            let job = self.file.job.name();
-            let warning = format!("{job}: the part that has arrived may have holes: {uncut}");
-            self.attempt.context.hub.warn(&warning);
-        }
-        failed.error
-    }
-
     async fn finish(&self, target: &OpenTarget<'_>) -> Result<(), TransferError> {
         target.last.set_handle(&target.handle).await?;
         self.attempt
@@ -331,63 +356,5 @@ impl<'a> Upload<'a> {
             .close_handle(&target.handle)
             .await
             .map_err(TransferError::remote("close the file"))
-    }
-
-    /// Sends a small file with all its requests together, so that it does not cost a round trip for each of them.
-    async fn send_at_once(
-        &self,
-        source: &SourceFile,
-        OpenTarget { handle, last }: &OpenTarget<'_>,
-        from: u64,
-        mut head: Digest,
-    ) -> Result<Option<HashValue>, TransferError> {
-        let size = source.meta.len();
-        let mut blocks = Vec::new();
-        let mut at = from;
-        while at < size {
-            let room = u32::try_from(size - at)
-                .unwrap_or(u32::MAX)
-                .min(self.attempt.link.channel.limits.write);
-            let mut block = Block::new(handle, at, room);
-            let count =
-                read_full(&source.file, block.data(), at).map_err(TransferError::local("read the file"))?;
-            block.cut(count);
-            head.update(block.data());
-            if count == 0 {
-                break;
-            }
-            at = at.saturating_add(u64::from(count));
-            blocks.push(block);
-        }
-        let pace = &self.attempt.context.pace;
-        pace.ready().await;
-        pace.take(at.saturating_sub(from));
-        let (sender, mut completions) = tokio::sync::mpsc::unbounded_channel();
-        for block in blocks {
-            self.attempt.link.channel.write(block, &sender);
-        }
-        drop(sender);
-        let set = last.attributes().map(|attrs| {
-            self.attempt
-                .link
-                .channel
-                .begin(&Request::Fsetstat { handle, attrs })
-        });
-        let closed = self.attempt.link.channel.begin(&Request::Close { handle });
-        let mut refusal = FirstRefusal::default();
-        while let Some(written) = completions.recv().await {
-            let offset = written.offset;
-            refusal.take(offset, check_written(self.attempt, written));
-        }
-        if let Err(failed) = refusal.into_result() {
-            return Err(self.cut_back(failed).await);
-        }
-        let lost = |_| self.attempt.lost();
-        if let Some(set) = set {
-            last.check(done(set.await.map_err(lost)?)).await?;
-        }
-        done(closed.await.map_err(lost)?).map_err(TransferError::remote("close the file"))?;
-        source.check(at)?;
-        Ok(self.prover().is_wanted().then(|| head.value()))
     }
 }

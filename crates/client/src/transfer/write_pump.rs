@@ -11,6 +11,7 @@ use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -20,6 +21,7 @@ use super::error::TransferError;
 use super::open_files::OpenFiles;
 use super::progress_hub::Stage;
 use super::range_prover::{AcknowledgedFront, RangeHasher, RangeProver};
+use super::spread::window::Ranges;
 use crate::link::{Block, CompletedRequest, Completion, InFlightPermit, RemoteError, done};
 
 /// How many blocks are read before the sender is woken: waking it costs as much as reading one.
@@ -160,14 +162,14 @@ pub(super) fn check_written(attempt: Attempt<'_>, written: CompletedRequest) -> 
     }
 }
 
-/// Takes the replies to WRITEs. `front` ends with the last of them, so that nobody waits for a range that will not be
-/// acknowledged.
+/// Takes the replies to WRITEs. `arrived` gets what was acknowledged, and ends with the last of them, so that nobody
+/// waits for a range that will not be.
 async fn receive(
     attempt: Attempt<'_>,
     mut completions: mpsc::UnboundedReceiver<CompletedRequest>,
     permits: &Mutex<HashMap<u64, InFlightPermit>>,
     refused: &CancellationToken,
-    mut front: AcknowledgedFront,
+    mut arrived: impl FnMut(u64, u32),
 ) -> FirstRefusal {
     let mut refusal = FirstRefusal::default();
     while let Some(written) = completions.recv().await {
@@ -175,7 +177,7 @@ async fn receive(
         permits.lock().remove(&offset);
         let result = check_written(attempt, written);
         if result.is_ok() {
-            front.add(offset, length);
+            arrived(offset, length);
         }
         refusal.take(offset, result);
         if refusal.is_there() {
@@ -203,7 +205,106 @@ fn read_ahead(
     blocks
 }
 
-/// Sends the range, with many WRITEs under way.
+/// The hashes that are computed of the blocks that are sent.
+#[derive(Default)]
+pub(super) struct BlockHashers {
+    /// The hash of the whole file.
+    pub whole: Option<BlockHasher>,
+    /// The hashes of its ranges.
+    pub ranges: Option<RangeHasher>,
+}
+
+impl BlockHashers {
+    /// Passes a block on, once the hashes are not too far behind.
+    pub async fn feed(&self, block: Bytes) {
+        if let Some(ranges) = &self.ranges {
+            ranges.feed(block.clone()).await;
+        }
+        if let Some(whole) = &self.whole {
+            whole.feed(block).await;
+        }
+    }
+
+    /// Ends the hashes of ranges, and returns the digest of the whole.
+    pub async fn finish(self) -> Result<Option<Digest>, TransferError> {
+        let Self { whole, ranges } = self;
+        drop(ranges);
+        match whole {
+            Some(whole) => whole
+                .finish()
+                .await
+                .map(Some)
+                .map_err(TransferError::local("hash the file")),
+            None => Ok(None),
+        }
+    }
+}
+
+/// Blocks that have arrived at the server.
+pub(super) struct SentBlocks {
+    /// The offset where the last of them ended.
+    pub end: u64,
+    /// The digest of the file up to there, if it was asked for.
+    pub digest: Option<Digest>,
+}
+
+/// Sends ranges of the file, with many WRITEs under way. `arrived` gets what the server has acknowledged, and is dropped
+/// at the end.
+pub(super) async fn send_blocks(
+    attempt: Attempt<'_>,
+    files: OpenFiles<'_>,
+    mut ranges: Ranges<'_>,
+    hashers: BlockHashers,
+    arrived: impl FnMut(u64, u32),
+) -> Result<SentBlocks, FailedWrite> {
+    let pace = &attempt.context.pace;
+    let (sender, completions) = mpsc::unbounded_channel();
+    let permits = Mutex::new(HashMap::<u64, InFlightPermit>::new());
+    let refused = CancellationToken::new();
+    let sending = async {
+        // Dropping the sender ends `completions` when the last reply has arrived.
+        let (sender, hashers) = (sender, hashers);
+        let mut at = 0;
+        'ranges: while let Some(range) = ranges.next().await {
+            at = range.start;
+            let mut blocks = read_ahead(attempt, files, &range);
+            while let Some(some) = blocks.recv().await {
+                for block in some {
+                    let block = block.map_err(TransferError::local("read the file"))?;
+                    if ranges.are_stopped() {
+                        break 'ranges;
+                    }
+                    at = block.offset.saturating_add(u64::from(block.length));
+                    let allowed = async {
+                        pace.ready().await;
+                        attempt.link.channel.reserve(block.length).await
+                    };
+                    let permit = tokio::select! {
+                        permit = allowed => permit,
+                        () = refused.cancelled() => break 'ranges,
+                    };
+                    pace.take(u64::from(block.length));
+                    permits.lock().extend(permit.map(|permit| (block.offset, permit)));
+                    let data = attempt.link.channel.write(block, &sender);
+                    hashers.feed(data).await;
+                }
+            }
+            if at < range.end {
+                // The file has become shorter.
+                ranges.stop();
+            }
+        }
+        // The hashes of the ranges end here, and not with the last reply.
+        Ok::<_, TransferError>((at, hashers.finish().await?))
+    };
+    let receiving = receive(attempt, completions, &permits, &refused, arrived);
+    let (sent, refusal) = tokio::join!(sending, receiving);
+    refusal.into_result()?;
+    let (end, digest) = sent?;
+    Ok(SentBlocks { end, digest })
+}
+
+/// Sends the range by one connection, and proves its ranges meanwhile.
 pub(super) async fn pump_up(
     attempt: Attempt<'_>,
     files: OpenFiles<'_>,
@@ -211,57 +312,26 @@ pub(super) async fn pump_up(
     digest: Option<Digest>,
     ranges: Option<RangeProver<'_>>,
 ) -> Result<SentRange, FailedWrite> {
-    let pace = &attempt.context.pace;
-    let mut blocks = read_ahead(attempt, files, &range);
-    let hasher = digest.map(BlockHasher::start);
     let (range_hasher, hashed_ranges) = ranges
         .as_ref()
         .map(|ranges| RangeHasher::start(ranges.kind))
         .unzip();
-    let (front, acknowledged) = AcknowledgedFront::new(range.start);
-    let (sender, completions) = mpsc::unbounded_channel();
-    let permits = Mutex::new(HashMap::<u64, InFlightPermit>::new());
-    let refused = CancellationToken::new();
-
-    let sending = async {
-        // Dropping the sender ends `completions` when the last reply has arrived.
-        let (sender, range_hasher) = (sender, range_hasher);
-        let mut at = range.start;
-        while let Some(some) = blocks.recv().await {
-            for block in some {
-                let block = block.map_err(TransferError::local("read the file"))?;
-                at = block.offset.saturating_add(u64::from(block.length));
-                let allowed = async {
-                    pace.ready().await;
-                    attempt.link.channel.reserve(block.length).await
-                };
-                let permit = tokio::select! {
-                    permit = allowed => permit,
-                    () = refused.cancelled() => return Ok(at),
-                };
-                pace.take(u64::from(block.length));
-                permits.lock().extend(permit.map(|permit| (block.offset, permit)));
-                let data = attempt.link.channel.write(block, &sender);
-                if let Some(range_hasher) = &range_hasher {
-                    range_hasher.feed(data.clone()).await;
-                }
-                if let Some(hasher) = &hasher {
-                    hasher.feed(data).await;
-                }
-            }
-        }
-        Ok::<_, TransferError>(at)
+    let hashers = BlockHashers {
+        whole: digest.map(BlockHasher::start),
+        ranges: range_hasher,
     };
     let is_proving = ranges.is_some();
-    let receiving = async {
-        let refusal = receive(attempt, completions, &permits, &refused, front).await;
-        if is_proving && !refusal.is_there() {
+    let (mut front, acknowledged) = AcknowledgedFront::new(range.start);
+    let arrived = move |offset, length| front.add(offset, length);
+    let sending = async {
+        let sent = send_blocks(attempt, files, Ranges::Own(Some(range)), hashers, arrived).await;
+        if is_proving && sent.is_ok() {
             // Only the last ranges are still to be proven.
             let compared = attempt.progress.compared();
             attempt.progress.enter(Stage::Verifying);
             attempt.progress.set_compared(compared);
         }
-        refusal
+        sent
     };
     let proving = async {
         match (ranges, hashed_ranges) {
@@ -269,17 +339,10 @@ pub(super) async fn pump_up(
             _ => false,
         }
     };
-    let (sent, refusal, is_proven) = tokio::join!(sending, receiving, proving);
-    refusal.into_result()?;
-    let digest = match hasher {
-        Some(hasher) => Some(hasher.finish().await),
-        None => None,
-    };
-    let digest = digest
-        .transpose()
-        .map_err(TransferError::local("hash the file"))?;
+    let (sent, is_proven) = tokio::join!(sending, proving);
+    let SentBlocks { end, digest } = sent?;
     Ok(SentRange {
-        end: sent?,
+        end,
         digest,
         is_proven,
     })

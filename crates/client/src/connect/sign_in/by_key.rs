@@ -302,6 +302,13 @@ fn key_step<H: Handler>(
     if let (SignInStep::Refused(_), Some(certificate)) = (&step, &key.certificate) {
         session.note(refused(certificate, &session.rules.user, host_certificate::now()));
     }
+    let on_security_key = matches!(
+        key.key.algorithm(),
+        Algorithm::SkEd25519 | Algorithm::SkEcdsaSha2NistP256
+    );
+    if on_security_key && matches!(step, SignInStep::Done | SignInStep::Part(_)) {
+        session.credentials.keep_confirmed();
+    }
     Ok(step)
 }
 

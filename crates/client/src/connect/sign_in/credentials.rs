@@ -23,6 +23,8 @@ struct StoredSecrets {
     keys: Vec<Arc<PrivateKey>>,
     /// What ssh has asked, and how it was answered.
     ssh: Vec<Answer>,
+    /// Whether a key has signed that the user has to touch or confirm each time.
+    confirmed: bool,
 }
 
 /// A question of the server, and how it was answered.
@@ -80,6 +82,26 @@ impl Credentials {
         ssh.push(Answer { prompt, answer });
     }
 
+    /// Why another sign-in would need the user again. `None`: what is kept is enough, also for the hosts in the middle.
+    pub fn why_once(&self) -> Option<&'static str> {
+        let own = {
+            let kept = self.kept();
+            let is_password = |answer: &Answer| answer.prompt.to_lowercase().contains("password");
+            match &kept.answers[..] {
+                _ if kept.confirmed => Some("its key is confirmed for each sign-in"),
+                [] => None,
+                [answer] if is_password(answer) => None,
+                _ => Some("the server asks for more than a password"),
+            }
+        };
+        own.or_else(|| self.jumps.lock().iter().find_map(|jump| jump.why_once()))
+    }
+
+    /// Remembers that a key has signed that the user has to touch or confirm each time.
+    pub(super) fn keep_confirmed(&self) {
+        self.kept().confirmed = true;
+    }
+
     fn kept(&self) -> MutexGuard<'_, StoredSecrets> {
         self.kept.lock()
     }
@@ -126,5 +148,41 @@ impl Credentials {
 impl std::fmt::Debug for Credentials {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Credentials(***)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_password_is_answered_again() {
+        let answer = |prompt: &str| Answer {
+            prompt: prompt.to_owned(),
+            answer: Secret::new("x".to_owned()),
+        };
+        for (prompts, again) in [
+            (&[][..], true),
+            (&["Password: "], true),
+            (&["(alice@host) password for alice:"], true),
+            (&["Verification code: "], false),
+            (&["Password: ", "Verification code: "], false),
+        ] {
+            let credentials = Credentials::default();
+            credentials.keep_answers(prompts.iter().map(|prompt| answer(prompt)).collect());
+            assert_eq!(credentials.why_once().is_none(), again, "{prompts:?}");
+            let outer = Credentials::default();
+            outer
+                .of_jump(0)
+                .keep_answers(prompts.iter().map(|prompt| answer(prompt)).collect());
+            assert_eq!(
+                outer.why_once().is_none(),
+                again,
+                "through a jump host: {prompts:?}"
+            );
+        }
+        let credentials = Credentials::default();
+        credentials.keep_confirmed();
+        assert!(credentials.why_once().is_some());
     }
 }

@@ -188,7 +188,7 @@ async fn pump(
             biased;
             Some(completed) = completions.recv() => {
                 let count = schedule.received(completed, attempt)?;
-                attempt.progress.add(count);
+                attempt.progress.add(u64::from(count));
             }
             changed = written.changed() => {
                 if changed.is_err() {

@@ -1,0 +1,182 @@
+//! Makes connections to one server, each signed in and with SFTP.
+//!
+//! The first one may ask the user. Those beside it may not: they use what was answered for the first, and what would need
+//! another answer is an error.
+
+use std::io;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::net::UnixStream;
+
+use super::failure::ConnectFailure;
+use crate::connect::{self, Credentials, Destination, Prompts, Route, SshProcess, SshProgram};
+use crate::link::{
+    Link, OpenError, OpenLimits, ProgramTransport, ReplyLimits, SharedChannel, SshHandler, SshTransport,
+};
+use base::secret::Secret;
+
+/// How much longer the system's ssh may take to sign in where somebody may have to confirm on a phone, or touch a key.
+const CONFIRMATION: Duration = Duration::from_secs(120);
+/// How long the system's ssh may take with all its prompts, which have no limit of their own.
+const WITH_PROMPTS: Duration = Duration::from_secs(24 * 3600);
+
+/// Which connection of a run this is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ConnectionRole {
+    /// The first, for which the user is asked.
+    First,
+    /// One beside it.
+    Beside,
+}
+
+/// Makes connections to one server.
+pub(super) struct Dialer {
+    pub(super) destination: Destination,
+    pub(super) role: ConnectionRole,
+    credentials: Arc<Credentials>,
+    prompts: Arc<dyn Prompts>,
+    /// The system's ssh that makes the first connection, if it does: those beside it share it.
+    ssh: Arc<Mutex<Weak<SshProcess>>>,
+}
+
+impl Dialer {
+    /// Makes the dialer of the first connection.
+    pub(super) fn new(
+        destination: Destination,
+        credentials: Arc<Credentials>,
+        prompts: Arc<dyn Prompts>,
+    ) -> Self {
+        Self {
+            destination,
+            role: ConnectionRole::First,
+            credentials,
+            prompts,
+            ssh: Arc::default(),
+        }
+    }
+
+    /// A dialer for connections beside this one.
+    pub(super) fn beside(&self) -> Self {
+        Self {
+            destination: self.destination.clone(),
+            role: ConnectionRole::Beside,
+            credentials: Arc::clone(&self.credentials),
+            prompts: Arc::new(NoFurtherPrompts),
+            ssh: Arc::clone(&self.ssh),
+        }
+    }
+
+    /// Why there can be no connection beside the first. `None`: there can.
+    pub(super) fn why_alone(&self) -> Option<&'static str> {
+        match &self.destination.route {
+            Route::Ssh(_) => {
+                let process = self.ssh.lock().upgrade();
+                let shares = process.is_some_and(|process| process.takes_sessions());
+                (!shares).then_some("ssh does not share its connection")
+            }
+            Route::Direct | Route::Jumps(_) => self.credentials.why_once(),
+        }
+    }
+
+    /// Connects and signs in.
+    ///
+    /// # Errors
+    /// When a step fails; the error says which.
+    pub(super) async fn dial(&self) -> Result<Link, ConnectFailure> {
+        let Self {
+            destination,
+            credentials,
+            ..
+        } = self;
+        match (&destination.route, self.role) {
+            (Route::Ssh(program), ConnectionRole::First) => self.dial_by_ssh(program).await,
+            (Route::Ssh(_), ConnectionRole::Beside) => self.share_ssh().await,
+            (Route::Direct | Route::Jumps(_), _) => {
+                let limits = OpenLimits {
+                    answer: destination.connect_timeout,
+                    replies: ReplyLimits::default(),
+                };
+                let wiring = SharedChannel::default();
+                let events = |callbacks| SshHandler::new(callbacks, wiring.clone());
+                let prompts = Arc::clone(&self.prompts);
+                let connection = connect::connect(destination, credentials, prompts, events).await?;
+                Ok(Link::open(Box::new(SshTransport::new(connection, wiring)), limits).await?)
+            }
+        }
+    }
+
+    /// Lets the system's ssh connect and sign in. It has its own limits, and ours for the whole.
+    async fn dial_by_ssh(&self, program: &SshProgram) -> Result<Link, ConnectFailure> {
+        let (process, stream) = connect::start_ssh(program, &self.credentials, Arc::clone(&self.prompts))?;
+        let process = Arc::new(process);
+        let limit = match self.destination.batch {
+            true => self.destination.connect_timeout,
+            false => self.destination.connect_timeout + CONFIRMATION,
+        };
+        let link = self.open_by_ssh(&process, stream, limit).await?;
+        process.signed_in();
+        *self.ssh.lock() = Arc::downgrade(&process);
+        Ok(link)
+    }
+
+    /// Opens another session on the connection of the first ssh.
+    async fn share_ssh(&self) -> Result<Link, ConnectFailure> {
+        let first = self.ssh.lock().upgrade();
+        let (process, stream) = match first {
+            Some(first) => first.another_session()?,
+            None => {
+                let ended = "the connection of ssh that was shared has ended";
+                return Err(connect::ConnectError::Unreachable(base::error::Error::new(ended)).into());
+            }
+        };
+        self.open_by_ssh(&Arc::new(process), stream, self.destination.connect_timeout)
+            .await
+    }
+
+    async fn open_by_ssh(
+        &self,
+        process: &Arc<SshProcess>,
+        stream: UnixStream,
+        limit: Duration,
+    ) -> Result<Link, ConnectFailure> {
+        let limits = OpenLimits {
+            answer: WITH_PROMPTS,
+            replies: ReplyLimits::default(),
+        };
+        let transport = Box::new(ProgramTransport::new(Arc::clone(process), stream));
+        match process.within(limit, Link::open(transport, limits)).await {
+            Some(Ok(link)) => Ok(link),
+            Some(Err(OpenError::Silent(_))) => Err(process.failure(&self.destination, None).into()),
+            Some(Err(error)) => Err(error.into()),
+            None => Err(process.failure(&self.destination, Some(limit)).into()),
+        }
+    }
+}
+
+/// The prompts of a connection beside the first, which nobody answers. What the server says while signing in was shown
+/// for the first one.
+struct NoFurtherPrompts;
+
+impl NoFurtherPrompts {
+    fn refusal() -> io::Error {
+        io::Error::other("the user is not asked again for a further connection")
+    }
+}
+
+impl Prompts for NoFurtherPrompts {
+    fn secret(&self, _label: &str) -> io::Result<Secret> {
+        Err(Self::refusal())
+    }
+
+    fn line(&self, _label: &str) -> io::Result<String> {
+        Err(Self::refusal())
+    }
+
+    fn show(&self, _message: &str) {}
+
+    fn are_answered(&self) -> bool {
+        false
+    }
+}

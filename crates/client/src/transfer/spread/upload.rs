@@ -1,0 +1,238 @@
+//! Sends one large file over several connections, under its temporary name. Its hashes are computed in the order of the
+//! file, as far as the server has acknowledged it.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::task::spawn_blocking;
+use tokio_util::sync::CancellationToken;
+
+use super::window::{Ranges, SharedRanges, UncutFront};
+use super::{HelperCount, HelperFailure, SMALLEST, join_all, worst};
+use crate::link::RemoteError;
+use crate::transfer::attempt::Attempt;
+use crate::transfer::cut::with_size;
+use crate::transfer::digest::{BlockHasher, Digest};
+use crate::transfer::error::TransferError;
+use crate::transfer::open_files::OpenFiles;
+use crate::transfer::range_prover::{RangeHasher, RangeProver};
+use crate::transfer::settings::Settings;
+use crate::transfer::write_pump::{BlockHashers, FailedWrite, SentRange, read_full, send_blocks};
+
+/// The size of one read of this machine's file for its hashes, in bytes.
+const HASHED: usize = 256 << 10;
+
+/// Whether an upload of so many bytes is spread.
+pub(in crate::transfer) fn is_spread(settings: &Settings, bytes: u64) -> bool {
+    bytes >= SMALLEST && HelperCount::of(settings.parallel).for_bytes(bytes) > 0
+}
+
+/// The upload of one file by one attempt, with helpers.
+pub(in crate::transfer) struct SpreadUpload<'a> {
+    pub attempt: Attempt<'a>,
+    /// The path of the file on the server.
+    pub path: &'a [u8],
+    pub files: OpenFiles<'a>,
+    /// Gets the front, unless everything arrives.
+    pub uncut: &'a UncutFront,
+}
+
+/// Remembers the front when it is dropped, unless everything has arrived: the upload may be stopped at any time.
+struct FrontOnDrop<'a> {
+    ranges: &'a SharedRanges,
+    uncut: &'a UncutFront,
+    is_whole: bool,
+}
+
+impl Drop for FrontOnDrop<'_> {
+    fn drop(&mut self) {
+        if !self.is_whole {
+            self.uncut.set(self.ranges.front());
+        }
+    }
+}
+
+impl SpreadUpload<'_> {
+    /// Sends the range, and proves its ranges meanwhile.
+    pub async fn run(
+        &self,
+        range: Range<u64>,
+        digest: Option<Digest>,
+        prover: Option<RangeProver<'_>>,
+    ) -> Result<SentRange, FailedWrite> {
+        let shared = SharedRanges::new(range.clone());
+        let mut front = FrontOnDrop {
+            ranges: &shared,
+            uncut: self.uncut,
+            is_whole: false,
+        };
+        let (range_hasher, hashed_ranges) = prover
+            .as_ref()
+            .map(|prover| RangeHasher::start(prover.kind))
+            .unzip();
+        let hashers = BlockHashers {
+            whole: digest.map(BlockHasher::start),
+            ranges: range_hasher,
+        };
+        let ended = CancellationToken::new();
+        let sending = async {
+            let sent = self.rounds(&shared, range.end).await;
+            ended.cancel();
+            sent
+        };
+        let hashing = self.hash(range.start, &shared, hashers, &ended);
+        let acknowledged = shared.fronts();
+        let proving = async {
+            match (prover, hashed_ranges) {
+                (Some(prover), Some(hashed)) => prover.run(hashed, acknowledged).await,
+                _ => false,
+            }
+        };
+        let (sent, digest, is_proven) = tokio::join!(sending, hashing, proving);
+        let end = sent?;
+        front.is_whole = end == range.end;
+        let digest = digest?;
+        Ok(SentRange {
+            end,
+            digest,
+            is_proven,
+        })
+    }
+
+    /// Sends round after round, until everything has arrived. Returns where the file ended.
+    async fn rounds(&self, shared: &SharedRanges, end: u64) -> Result<u64, FailedWrite> {
+        let mut helpers = HelperCount::of(self.attempt.context.settings.parallel);
+        loop {
+            let begin = shared.front();
+            let count = helpers.for_bytes(end.saturating_sub(begin));
+            let own = self.share(self.attempt, self.files, shared);
+            let helping = join_all((0..count).map(|_| self.help(shared)).collect());
+            let (own, failures) = tokio::join!(own, helping);
+            let front = shared.front();
+            if let Err(failed) = own {
+                return Err(FailedWrite {
+                    // Whatever was refused, the file is whole up to the front.
+                    refused_at: failed.refused_at.map(|_| front),
+                    error: failed.error,
+                });
+            }
+            let Some(failure) = worst(failures) else {
+                return Ok(front);
+            };
+            helpers.broke(failure, front > begin);
+            self.cut(front).await?;
+            self.attempt.progress.set_done(front);
+            shared.restart();
+        }
+    }
+
+    /// Cuts the file to its front, so that its size says no more than its bytes.
+    async fn cut(&self, front: u64) -> Result<(), TransferError> {
+        match self
+            .attempt
+            .link
+            .set_handle(self.files.handle, &with_size(front))
+            .await
+        {
+            Err(RemoteError::ConnectionLost(lost)) => Err(TransferError::ConnectionLost(lost)),
+            // A server that does not do this gets the bytes beyond once more, and its file is whole in the end.
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
+    /// Sends ranges by one connection, until nothing is left or a connection has failed.
+    async fn share(
+        &self,
+        attempt: Attempt<'_>,
+        files: OpenFiles<'_>,
+        shared: &SharedRanges,
+    ) -> Result<(), FailedWrite> {
+        let (ranges, hashers) = (Ranges::Shared(shared), BlockHashers::default());
+        let arrived = |offset, length| shared.arrived(offset, length);
+        let sent = send_blocks(attempt, files, ranges, hashers, arrived).await;
+        if sent.is_err() {
+            shared.stop();
+        }
+        sent.map(|_| ())
+    }
+
+    /// Helps with another connection, once there is one. Returns how it has failed, if it has.
+    async fn help(&self, shared: &SharedRanges) -> Option<HelperFailure> {
+        let lease = tokio::select! {
+            lease = self.attempt.context.connections.take_spare() => lease?,
+            () = shared.exhausted() => return None,
+        };
+        let attempt = Attempt {
+            link: &lease.link,
+            ..self.attempt
+        };
+        // A helper that cannot open the file has sent nothing, so nothing has to be done again.
+        let handle = lease.link.open_existing(self.path).await.ok()?;
+        let files = OpenFiles {
+            handle: &handle,
+            ..self.files
+        };
+        let helped = self.share(attempt, files, shared).await;
+        let closed = lease.link.close_handle(&handle).await;
+        let failed = match (helped, closed) {
+            (Ok(()), Ok(())) => return None,
+            (Err(FailedWrite { error, .. }), _) => matches!(error, TransferError::ConnectionLost(_)),
+            (Ok(()), Err(failed)) => matches!(failed, RemoteError::ConnectionLost(_)),
+        };
+        shared.stop();
+        Some(match failed {
+            true => HelperFailure::Lost,
+            false => HelperFailure::Refused,
+        })
+    }
+
+    /// Hashes this machine's file up to the front, until sending has ended.
+    async fn hash(
+        &self,
+        from: u64,
+        shared: &SharedRanges,
+        hashers: BlockHashers,
+        ended: &CancellationToken,
+    ) -> Result<Option<Digest>, TransferError> {
+        let is_wanted = hashers.whole.is_some() || hashers.ranges.is_some();
+        let mut fronts = shared.fronts();
+        let mut at = from;
+        while is_wanted {
+            let has_ended = ended.is_cancelled();
+            let front = *fronts.borrow_and_update();
+            if at < front {
+                let wanted = usize::try_from(front - at).unwrap_or(HASHED).min(HASHED);
+                let block = read_block(Arc::clone(self.files.local), at, wanted).await?;
+                if block.is_empty() {
+                    // The file has become shorter, which is noticed at the end.
+                    break;
+                }
+                at = at.saturating_add(block.len() as u64);
+                hashers.feed(block).await;
+            } else if has_ended {
+                break;
+            } else {
+                tokio::select! {
+                    _ = fronts.changed() => {}
+                    () = ended.cancelled() => {}
+                }
+            }
+        }
+        hashers.finish().await
+    }
+}
+
+/// Reads bytes of this machine's file, which were read a moment ago to be sent.
+async fn read_block(file: Arc<std::fs::File>, at: u64, length: usize) -> Result<Bytes, TransferError> {
+    let reading = spawn_blocking(move || {
+        let mut block = vec![0; length];
+        let count = read_full(&file, &mut block, at)?;
+        block.truncate(count as usize);
+        Ok(Bytes::from(block))
+    });
+    let read = reading
+        .await
+        .unwrap_or_else(|error| Err(std::io::Error::other(error)));
+    read.map_err(TransferError::local("read the file"))
+}
