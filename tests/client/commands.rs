@@ -8,6 +8,7 @@ mod files;
 mod links;
 mod looking;
 mod output;
+mod parallel;
 mod streams;
 mod sync;
 mod sync_deletes;

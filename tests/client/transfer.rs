@@ -14,6 +14,7 @@ mod full;
 mod hashless;
 mod meanwhile;
 mod other_views;
+mod parallel;
 mod proof;
 mod proxy;
 mod ranges;

@@ -4,14 +4,14 @@ use super::*;
 use testkit::wait_for;
 
 /// A file that is large enough to be interrupted in the middle on any machine.
-const SIZE: usize = 200 << 20;
+pub(super) const SIZE: usize = 200 << 20;
 
 fn size_of(path: &std::path::Path) -> u64 {
     std::fs::metadata(path).map_or(0, |meta| meta.len())
 }
 
 /// Starts a command, and sends it a signal once 1 MiB of the growing file exists.
-fn interrupt(
+pub(super) fn interrupt(
     sandbox: &ClientSandbox,
     words: &[&str],
     grows: &std::path::Path,

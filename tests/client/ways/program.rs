@@ -68,6 +68,38 @@ fn sum_asks_for_many_files_with_few_commands() {
     assert!((2..20).contains(&commands), "{commands}: {}", sshd.log());
 }
 
+/// Several connections are sessions of one ssh, which signs in once.
+#[test]
+fn several_connections_share_one_ssh() {
+    let (sshd, key) = sshd_with_key(SFTP);
+    let laptop = Laptop::new("");
+    let bytes: Vec<u8> = (0..70_000_000_u32).map(|n| (n % 251) as u8).collect();
+    std::fs::write(laptop.path("file"), &bytes).unwrap();
+    let there = laptop.path("there").display().to_string();
+    let url = format!("sftp://{}@127.0.0.1:{}{there}", sshd.user(), sshd.port);
+    let common = [
+        "-i",
+        &key,
+        "--known-hosts",
+        "kh",
+        "--accept-new",
+        "--batch",
+        "--ssh",
+        "-v",
+    ];
+    let words = ["put", "--parallel", "3", "file", &url];
+    let result = laptop.run([&words[..], &common].concat()).expect_code(0);
+    assert!(std::fs::read(&there).unwrap() == bytes);
+    let log = sshd.log();
+    assert_eq!(log.matches("Accepted publickey").count(), 1, "{log}");
+    assert_eq!(
+        result.err.matches("\"ControlMaster=no\"").count(),
+        2,
+        "{}",
+        result.err
+    );
+}
+
 #[test]
 fn why_ssh_does_not_connect_is_said() {
     let (sshd, key) = sshd_with_key("Subsystem sftp internal-sftp\nForceCommand sleep 60");
