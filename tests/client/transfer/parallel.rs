@@ -211,7 +211,7 @@ async fn a_name_that_is_taken_meanwhile_stays() {
     let (run, ()) = tokio::join!(client.run(FOUR(), vec![client.up("big")]), meanwhile);
     run.failed_with(&["cannot rename the file on the server"]);
     assert!(
-        run.warnings.contains("all of it is kept as big.homeport.part"),
+        run.warnings.contains("all of it is kept as /big.homeport.part"),
         "{}",
         run.warnings
     );

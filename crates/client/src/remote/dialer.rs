@@ -11,10 +11,11 @@ use parking_lot::Mutex;
 use tokio::net::UnixStream;
 
 use super::failure::ConnectFailure;
-use crate::connect::{self, Credentials, Destination, Prompts, Route, SshProcess, SshProgram};
+use crate::connect::{self, ConnectError, Credentials, Destination, Prompts, Route, SshProcess, SshProgram};
 use crate::link::{
     Link, OpenError, OpenLimits, ProgramTransport, ReplyLimits, SharedChannel, SshHandler, SshTransport,
 };
+use base::error::Error;
 use base::secret::Secret;
 
 /// How much longer the system's ssh may take to sign in where somebody may have to confirm on a phone, or touch a key.
@@ -128,7 +129,7 @@ impl Dialer {
             Some(first) => first.another_session()?,
             None => {
                 let ended = "the connection of ssh that was shared has ended";
-                return Err(connect::ConnectError::Unreachable(base::error::Error::new(ended)).into());
+                return Err(ConnectError::Unreachable(Error::new(ended)).into());
             }
         };
         self.open_by_ssh(&Arc::new(process), stream, self.destination.connect_timeout)

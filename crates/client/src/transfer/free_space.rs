@@ -6,6 +6,7 @@ use super::context::TransferContext;
 use super::decide::existing_entry;
 use super::job::Job;
 use super::part_file::already_here;
+use super::spread;
 use crate::link::{RemoteError, Space};
 use crate::plan::{ExistingEntry, Policy};
 
@@ -76,6 +77,13 @@ pub async fn missing_space(
         let have = match existing_entry(link.look(&job.remote).await.unwrap_or_default()) {
             ExistingEntry::File(_) if skips => job.size,
             ExistingEntry::File(size) => size,
+            // It may have grown under its temporary name.
+            ExistingEntry::Nothing if job.size >= spread::SMALLEST => {
+                match existing_entry(link.look(&job.temporary_path()).await.unwrap_or_default()) {
+                    ExistingEntry::File(size) => size,
+                    _ => 0,
+                }
+            }
             ExistingEntry::Nothing | ExistingEntry::Directory | ExistingEntry::Other => 0,
         };
         needed = needed.saturating_add(job.size.saturating_sub(have));

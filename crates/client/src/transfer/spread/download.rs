@@ -95,6 +95,10 @@ impl SpreadDownload<'_> {
             .sink
             .outcome()
             .map_err(TransferError::local("write to the file"))?;
+        if own.is_err() {
+            // What lies beyond was cut off.
+            self.attempt.progress.set_done(round.sink.whole());
+        }
         own?;
         Ok(worst(failures))
     }

@@ -90,6 +90,10 @@ impl SpreadUpload<'_> {
             }
         };
         let (sent, digest, is_proven) = tokio::join!(sending, hashing, proving);
+        if sent.is_err() {
+            // What lies beyond will be cut off.
+            self.attempt.progress.set_done(shared.front());
+        }
         let end = sent?;
         front.is_whole = end == range.end;
         let digest = digest?;
@@ -175,13 +179,13 @@ impl SpreadUpload<'_> {
         };
         let helped = self.share(attempt, files, shared).await;
         let closed = lease.link.close_handle(&handle).await;
-        let failed = match (helped, closed) {
+        let is_lost = match (helped, closed) {
             (Ok(()), Ok(())) => return None,
             (Err(FailedWrite { error, .. }), _) => matches!(error, TransferError::ConnectionLost(_)),
             (Ok(()), Err(failed)) => matches!(failed, RemoteError::ConnectionLost(_)),
         };
         shared.stop();
-        Some(match failed {
+        Some(match is_lost {
             true => HelperFailure::Lost,
             false => HelperFailure::Refused,
         })
@@ -229,7 +233,7 @@ async fn read_block(file: Arc<std::fs::File>, at: u64, length: usize) -> Result<
         let mut block = vec![0; length];
         let count = read_full(&file, &mut block, at)?;
         block.truncate(count as usize);
-        Ok(Bytes::from(block))
+        Ok::<_, std::io::Error>(Bytes::from(block))
     });
     let read = reading
         .await

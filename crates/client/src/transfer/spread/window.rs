@@ -146,8 +146,11 @@ impl SharedRanges {
             state.window.arrived(offset, length);
             state.window.front.whole
         };
-        self.report
-            .send_if_modified(|reported| std::mem::replace(reported, front.max(*reported)) < front);
+        self.report.send_if_modified(|reported| {
+            let moves = front > *reported;
+            *reported = front.max(*reported);
+            moves
+        });
     }
 
     /// Hands out nothing more: what is under way ends, and then the connections stop.
