@@ -190,6 +190,26 @@ async fn holes_that_a_killed_run_has_left_are_filled() {
     }
 }
 
+/// A file of somebody else that only begins like the source is not cut.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_part_without_holes_that_differs_is_a_conflict() {
+    let server = TestServer::start(&["alice"]);
+    let client = Client::connect("alice", server.port(), &server.key("alice"), b"").await;
+    let content = bytes(6, 80 * MIB);
+    std::fs::write(server.home("alice").join("big"), &content).unwrap();
+    let mut other = content[..70 * MIB].to_vec();
+    other[MIB..].fill(7);
+    client.write("big.part", &other);
+    let run = client.run(FOUR(), vec![client.down("big", content.len())]).await;
+    run.failed_with(&["its .part file exists, and is not a beginning"]);
+    assert_same(
+        &read(&client.local("big.part")).unwrap(),
+        &other,
+        "the other file",
+    );
+    assert!(!client.local("big").exists());
+}
+
 /// A file that gets the name while the new one is sent under its temporary name is not replaced.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_name_that_is_taken_meanwhile_stays() {

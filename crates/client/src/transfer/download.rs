@@ -180,7 +180,8 @@ impl<'a> Download<'a> {
         }
         // An earlier run may have fetched it over several connections. This one has cut what it has begun.
         let holes = match size >= spread::SMALLEST && !self.file.begun_by_this_run {
-            true => Holes::Possible,
+            true if part.has_holes(have) => Holes::Possible,
+            true => Holes::Unseen,
             false => Holes::None,
         };
         let kept = kept_beginning(self.prover(), &part.file, have, have == size, holes).await?;

@@ -2,7 +2,8 @@
 //!
 //! Ranges of a large file may have come over several connections. If that run was killed, the file may have holes in its
 //! last [`WINDOW`] bytes, which its size does not show. So only a hash of all of it says that it is whole; without one,
-//! the last [`WINDOW`] bytes are transferred again.
+//! the last [`WINDOW`] bytes are transferred again. If the hashes differ, they are transferred again as well, but only if
+//! nobody else can have made the file: it has a name of ours, or holes are seen in it.
 
 use std::fs::File;
 use std::sync::Arc;
@@ -17,7 +18,9 @@ use super::spread::window::WINDOW;
 pub(super) enum Holes {
     /// It grew in order, or was cut to its front.
     None,
-    /// It may have some in its last [`WINDOW`] bytes.
+    /// None are seen in it, but there may be small ones in its last [`WINDOW`] bytes. It may be somebody else's file.
+    Unseen,
+    /// It is ours, and may have some in its last [`WINDOW`] bytes.
     Possible,
 }
 
@@ -43,7 +46,7 @@ pub(super) async fn kept_beginning(
     let is_settled = match &bytes {
         _ if holes == Holes::None => true,
         ExistingBytes::Same { proof, .. } => proof.is_hash() || is_all(length),
-        ExistingBytes::Different => false,
+        ExistingBytes::Different => holes == Holes::Unseen,
         ExistingBytes::Replaceable => true,
     };
     if is_settled {

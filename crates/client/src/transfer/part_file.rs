@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use md5::digest::Digest as _;
-use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::fs::{CWD, RenameFlags, SeekFrom, renameat_with};
 
 use super::error::TransferError;
 use crate::local_attributes::growing_mode;
@@ -156,6 +156,11 @@ impl PartFile {
         Ok(meta
             .map_err(TransferError::local("look at the .part file"))?
             .len())
+    }
+
+    /// Whether the file system shows holes in the first `length` bytes. One that knows no holes shows none.
+    pub fn has_holes(&self, length: u64) -> bool {
+        rustix::fs::seek(&self.file, SeekFrom::Hole(0)).is_ok_and(|hole| hole < length)
     }
 
     /// Cuts the file to a beginning that is whole.
