@@ -8,6 +8,7 @@ mod bytes_client;
 mod crowd;
 mod order;
 mod probes;
+mod proxy;
 mod refusals;
 mod sign_in;
 mod transfers;

@@ -48,6 +48,14 @@ fn ssh_config() {
     smoke("ssh_config", homeport::connect::ssh_config::fuzz::fuzz_ssh_config);
 }
 
+#[test]
+fn proxy_header() {
+    smoke(
+        "proxy_header",
+        homeportd::ssh::proxy_header::fuzz::fuzz_proxy_header,
+    );
+}
+
 /// Each target of cargo-fuzz is one of those above, with the same body and with seeds.
 #[test]
 fn every_target_runs_here() {
@@ -60,7 +68,7 @@ fn every_target_runs_here() {
         names
     };
     let targets = names("fuzz/fuzz_targets");
-    assert_eq!(targets.len(), 8);
+    assert_eq!(targets.len(), 9);
     assert_eq!(targets, names("fuzz/seeds"));
     let words: Vec<&str> = include_str!("fuzz.rs").split_whitespace().collect();
     let here = words.concat();

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
+use crate::ssh::proxies::ProxyNetwork;
+
 /// The settings of `[server]`, with their defaults.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -19,6 +21,8 @@ pub struct ServerSettings {
     pub host_keys: PathBuf,
     /// The system user that a server started as root becomes.
     pub user: Option<String>,
+    /// The proxies whose connections begin with a PROXY header.
+    pub proxy_from: Vec<ProxyNetwork>,
     /// The seconds that transfers may continue after SIGTERM.
     pub drain_secs: u64,
 }
@@ -32,6 +36,7 @@ impl Default for ServerSettings {
             banner: None,
             host_keys: "hostkeys".into(),
             user: None,
+            proxy_from: Vec::new(),
             // The default is below the 90 s after which systemd kills the process.
             drain_secs: 30,
         }

@@ -162,6 +162,7 @@ impl Config {
             listen: _,
             banner: _,
             user: _,
+            proxy_from: _,
             drain_secs: _,
         } = server;
         let AuthSettings {

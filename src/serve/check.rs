@@ -125,6 +125,13 @@ fn process(config: &Config, report: &mut Report) {
             Err(error) => report.warn(format!("the server would run without its sandbox: {error}")),
         }
     }
+    if !config.server.proxy_from.is_empty() {
+        let networks: Vec<String> = config.server.proxy_from.iter().map(ToString::to_string).collect();
+        report.plan(format!(
+            "require a PROXY header of each connection from {}",
+            networks.join(", ")
+        ));
+    }
     // The server does the same; its service manager may set another limit than this shell has.
     let _ = descriptors::raise_limit();
     if let (_, Some(cut)) = config.limits.fitted(&DescriptorShares::of_process()) {

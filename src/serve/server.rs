@@ -36,6 +36,7 @@ use crate::ops::{data_dir, homes};
 use crate::session::events::Events;
 use crate::ssh::accept;
 use crate::ssh::hostkeys;
+use crate::ssh::proxies::Proxies;
 use crate::ssh::service::{Service, ServiceSetup};
 use crate::ssh::threads::SessionThreads;
 use crate::storage::local::backend::LocalDisks;
@@ -121,6 +122,7 @@ impl Server {
                 check: homes::checker(&installation, &id),
             },
             banner: config.server.banner.as_deref().map(whole_lines),
+            proxies: Proxies::new(config.server.proxy_from.clone()),
             current,
         });
         service.auth.history().recall().await;

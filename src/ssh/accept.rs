@@ -1,4 +1,5 @@
-//! The accept loop: accepts the connections that [`super::admission`] admits, and refuses the others.
+//! The accept loop: accepts the connections that [`super::admission`] admits, and refuses the others. A connection from
+//! a proxy is admitted by the address of its client, once its header was read ([`super::proxies`]).
 //!
 //! What happens to a connection afterwards is up to [`super::supervisor`].
 
@@ -14,6 +15,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::io::descriptors::{self, SpareDescriptor};
 
+use super::proxies::{self, ProxiedArrival};
 use super::refusals;
 use super::service::Service;
 use super::supervisor::{refused, serve};
@@ -35,19 +37,28 @@ pub async fn accept(
     let mut failures = AcceptFailures::default();
     let mut flush_tick = tokio::time::interval(refusals::INTERVAL);
     let mut spare = SpareDescriptor::new();
+    let acceptor = Acceptor {
+        service,
+        stop,
+        tracker,
+    };
+    let refusals = &acceptor.service.refusals;
     loop {
         let accepted = tokio::select! {
-            () = stop.cancelled() => return service.refusals.flush_all(),
+            () = acceptor.stop.cancelled() => return refusals.flush_all(),
             accepted = listener.accept() => accepted,
             _ = flush_tick.tick() => {
-                service.refusals.flush(Instant::now());
+                refusals.flush(Instant::now());
                 continue;
             }
         };
         match accepted {
             Ok((stream, peer)) => {
                 let peer = Service::canonical(peer);
-                admit(stream, peer, &service, &stop, &tracker);
+                match acceptor.service.proxies.include(peer.ip()) {
+                    true => acceptor.receive_header(stream, peer),
+                    false => acceptor.admit(stream, peer),
+                }
             }
             Err(error) if is_the_peers(&error) => {}
             Err(error) => {
@@ -109,28 +120,65 @@ fn is_the_peers(error: &io::Error) -> bool {
     )
 }
 
-fn admit(
-    stream: TcpStream,
-    peer: SocketAddr,
-    service: &Arc<Service>,
-    stop: &CancellationToken,
-    tracker: &TaskTracker,
-) {
-    match service
-        .admission
-        .enter(peer.ip(), &service.limits(), Instant::now())
-    {
-        Ok(permit) => {
-            let (service, stop) = (Arc::clone(service), stop.clone());
-            tracker.spawn(async move {
-                serve(stream, peer, &service, stop, permit).await;
-                service.left.notify_one();
-            });
+/// Starts the tasks of accepted connections.
+#[derive(Clone)]
+struct Acceptor {
+    service: Arc<Service>,
+    stop: CancellationToken,
+    tracker: TaskTracker,
+}
+
+impl Acceptor {
+    /// Serves a connection if the limits allow it.
+    fn admit(&self, stream: TcpStream, peer: SocketAddr) {
+        let Self {
+            service,
+            stop,
+            tracker,
+        } = self.clone();
+        match service
+            .admission
+            .enter(peer.ip(), &service.limits(), Instant::now())
+        {
+            Ok(permit) => {
+                tracker.spawn(async move {
+                    serve(stream, peer, &service, stop, permit).await;
+                    service.left.notify_one();
+                });
+            }
+            Err(reason) => {
+                // This sends as much as fits into the socket's buffer now; the server does not wait for such a peer.
+                let _ = stream.try_write(REFUSAL);
+                refused(&service, peer, &reason.to_string());
+            }
         }
-        Err(reason) => {
-            // This sends as much as fits into the socket's buffer now; the server does not wait for such a peer.
-            let _ = stream.try_write(REFUSAL);
-            refused(service, peer, &reason.to_string());
-        }
+    }
+
+    /// Reads the header of a connection from a proxy, then admits its client.
+    fn receive_header(&self, mut stream: TcpStream, proxy: SocketAddr) {
+        let Some(place) = self.service.proxies.enter() else {
+            return refused(
+                &self.service,
+                proxy,
+                "too many connections from proxies whose PROXY header has not arrived",
+            );
+        };
+        let acceptor = self.clone();
+        self.tracker.spawn(async move {
+            let arrival = tokio::select! {
+                arrival = proxies::receive(&mut stream) => arrival,
+                () = acceptor.stop.cancelled() => return,
+            };
+            drop(place);
+            match arrival {
+                ProxiedArrival::Client(peer) => {
+                    let peer = Service::canonical(peer);
+                    tracing::debug!(%peer, %proxy, "a proxy connects for a client");
+                    acceptor.admit(stream, peer);
+                }
+                ProxiedArrival::HealthCheck => acceptor.service.count_silent(proxy),
+                ProxiedArrival::Broken(reason) => refused(&acceptor.service, proxy, &reason),
+            }
+        });
     }
 }

@@ -3,7 +3,7 @@
 use parking_lot::RwLock;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -20,6 +20,7 @@ use base::error::Error;
 use super::admission::Admission;
 use super::limits::Limits;
 use super::mount_slots::MountSlots;
+use super::proxies::Proxies;
 use super::refusals::Refusals;
 use super::threads::SessionThreads;
 
@@ -34,6 +35,8 @@ pub struct Service {
     pub sessions: Arc<Sessions>,
     /// Limits how many peers may connect, and delays or refuses the others.
     pub admission: Arc<Admission>,
+    /// The proxies whose connections name their clients.
+    pub proxies: Proxies,
     /// Counts and reports the connections that were refused.
     pub refusals: Refusals,
     /// The emitter of all events.
@@ -51,7 +54,7 @@ pub struct Service {
     /// Notified whenever a connection has ended.
     pub left: Notify,
     /// The number of connections that ended without having sent a byte, which are mostly health checks.
-    pub silent: AtomicU64,
+    silent: AtomicU64,
     /// The threads that serve the connections with much traffic.
     pub threads: SessionThreads,
     /// Limits how many expensive key exchanges are computed at once, fairly among addresses.
@@ -81,6 +84,8 @@ pub struct ServiceSetup {
     pub threads: SessionThreads,
     /// The text that clients are shown before the sign-in.
     pub banner: Option<String>,
+    /// The proxies whose connections name their clients.
+    pub proxies: Proxies,
     /// The settings that a reload replaces.
     pub current: Current,
 }
@@ -95,12 +100,14 @@ impl Service {
             mount_context,
             threads,
             banner,
+            proxies,
             current,
         } = setup;
         Arc::new(Self {
             auth,
             sessions: Arc::default(),
             admission: Admission::new(),
+            proxies,
             refusals: Refusals::new(events.clone()),
             events,
             accounts,
@@ -132,6 +139,13 @@ impl Service {
     /// Replaces the settings for the connections that follow.
     pub fn replace(&self, current: Current) {
         *self.current.write() = Arc::new(current);
+    }
+
+    /// Counts a connection that ended without having sent a byte of its own: a health check of a load balancer or
+    /// monitor. It is logged at debug level only.
+    pub(super) fn count_silent(&self, peer: SocketAddr) {
+        let so_far = self.silent.fetch_add(1, Ordering::Relaxed) + 1;
+        tracing::debug!(%peer, so_far, "a connection ended without having sent anything");
     }
 
     /// Opens the home of a session, on a thread of the blocking pool.

@@ -13,7 +13,6 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use russh::Disconnect;
@@ -273,15 +272,13 @@ pub(super) fn refused(service: &Service, peer: SocketAddr, reason: &str) {
     service.refusals.note(peer, reason, Instant::now());
 }
 
-/// Handles a connection that ended before its peer sent an SSH identification string. A connection that sent nothing is
-/// a health check of a load balancer or monitor: it is counted, and logged at debug level only.
+/// Handles a connection that ended before its peer sent an SSH identification string.
 fn report_no_banner(service: &Service, peer: SocketAddr, socket_handle: &ConnectionHandle, reason: &str) {
     let (received, _) = socket_handle.traffic();
     if received > 0 {
         return refused(service, peer, reason);
     }
-    let so_far = service.silent.fetch_add(1, Ordering::Relaxed) + 1;
-    tracing::debug!(%peer, so_far, "a connection ended without having sent anything");
+    service.count_silent(peer);
 }
 
 /// Handles a connection that ended before the sign-in. Monitors cause such connections all day, so they are logged at

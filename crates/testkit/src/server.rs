@@ -272,9 +272,14 @@ impl TestServer {
 
     /// Returns a client's command with all options except the user's name. The machine's own configuration is ignored.
     pub fn client(&self, program: &str, user: &str, by: By) -> Command {
+        self.client_at(self.port(), program, user, by)
+    }
+
+    /// Returns the same command for another port, behind which is something that forwards to the server.
+    pub fn client_at(&self, port: u16, program: &str, user: &str, by: By) -> Command {
         let client = StockClient {
             directory: self.path(),
-            port: self.port(),
+            port,
             key: self.key(user),
         };
         client.command(program, by)

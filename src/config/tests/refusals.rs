@@ -67,6 +67,18 @@ pub(super) const REFUSALS: &[(&str, &str)] = &[
         "homeportd.toml:2:14: \"drain_secs\" in [server] must be a whole number, 0 or more, not the string \"30s\"\n 2 | drain_secs = \"30s\"\n   |              ^^^^^",
     ),
     (
+        "[server]\nproxy_from = [\"10.0.0.5\", \"haproxy\"]",
+        "homeportd.toml:2:27: \"proxy_from\" in [server]: \"haproxy\" is neither an address nor a network (hint: for example \"10.0.0.5\" or \"10.0.0.0/28\")\n 2 | proxy_from = [\"10.0.0.5\", \"haproxy\"]\n   |                           ^^^^^^^^^",
+    ),
+    (
+        "[server]\nproxy_from = [\"::/0\"]",
+        "homeportd.toml:2:15: \"proxy_from\" in [server]: \"::/0\" is every address, so that anyone could claim to be anyone (hint: name the proxies alone)\n 2 | proxy_from = [\"::/0\"]\n   |               ^^^^^^",
+    ),
+    (
+        "[server]\nproxy_from = \"10.0.0.5\"",
+        "homeportd.toml:2:14: \"proxy_from\" in [server] must be a list, not the string \"10.0.0.5\"\n 2 | proxy_from = \"10.0.0.5\"\n   |              ^^^^^^^^^^",
+    ),
+    (
         "[server]\nuser = \"\"",
         "homeportd.toml:2:8: \"user\" in [server] is empty (hint: leave the setting out, or name a user of the system)\n 2 | user = \"\"\n   |        ^^",
     ),
