@@ -38,7 +38,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode> {
     match cli.command {
         Command::Serve => crate::serve::process::serve(load()?)?,
         Command::Demo(args) => serve::demo(&args.dir, args.listen)?,
-        Command::Init(args) => output::print(&init::run(&args)?)?,
+        Command::Init(args) => output::print(&init::run(&args, load)?)?,
         Command::Check(args) => return check::run(&args, &load()?),
         Command::User(command) => users::run(command, load)?,
         Command::Quota(command) => quota::run(command, &load()?)?,

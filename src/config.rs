@@ -4,6 +4,7 @@
 //! express. It reads only the file: the code that uses a directory checks whether it exists.
 
 mod checks;
+mod environment;
 mod explain;
 #[doc(hidden)]
 pub mod fuzz;

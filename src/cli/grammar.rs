@@ -33,7 +33,14 @@ pub const MANUAL: ManualSections = ManualSections {
         ("3", "There is no such user or session."),
         ("4", "It exists already."),
     ],
-    environment: &[("HOMEPORT_CONFIG", "The configuration file, unless -c names one.")],
+    environment: &[
+        ("HOMEPORT_CONFIG", "The configuration file, unless -c names one."),
+        (
+            "HOMEPORT_SECTION_NAME",
+            "A setting, in place of that in the file: HOMEPORT_SERVER_LISTEN is \"listen\" in [server]. A list is separated by \
+             commas.",
+        ),
+    ],
     files: &[
         (
             "homeportd.toml, /etc/homeport/homeportd.toml",
@@ -82,11 +89,13 @@ pub enum Command {
     Demo(DemoArgs),
     /// Create a new server's directory: configuration, host keys, data
     ///
-    /// Existing files are never overwritten.
-    #[command(after_help = "Example:
+    /// Existing files are never overwritten. Without DIR, the command creates what the configuration (-c) names and what is
+    /// still missing: the store and the host keys. It may be repeated.
+    #[command(after_help = "Examples:
   homeportd init /srv/homeport --listen 0.0.0.0:2222
   homeportd -c /srv/homeport/homeportd.toml user add calvin
-  homeportd -c /srv/homeport/homeportd.toml serve")]
+  homeportd -c /srv/homeport/homeportd.toml serve
+  homeportd -c /etc/homeport/homeportd.toml init")]
     Init(InitArgs),
     /// Run the server in the foreground
     ///
@@ -165,10 +174,10 @@ pub struct CheckArgs {
 /// The command-line arguments of `homeportd init`.
 #[derive(Debug, Args)]
 pub struct InitArgs {
-    /// The directory of the new server
-    pub dir: PathBuf,
+    /// The directory of the new server [default: what the configuration names]
+    pub dir: Option<PathBuf>,
     /// The address and port to write into the configuration [default: 127.0.0.1:2222]
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", requires = "dir")]
     pub listen: Option<SocketAddr>,
 }
 

@@ -6,21 +6,41 @@ use std::path::{Path, PathBuf};
 use super::grammar::InitArgs;
 use super::work::{IfMissing, with_store};
 use crate::config::{self, Config, FILE_NAME, sample};
+use crate::ops::host_keys;
 use crate::ops::init::make_directory;
 use crate::ops::installation::Installation;
 use base::error::Result;
 
-/// Creates a new server's directory and its store; returns the text to print.
+/// Creates a new server's directory and its store, or what an existing configuration names; returns the text to print.
 ///
 /// # Errors
-/// Returns an error if a configuration exists already, or if something cannot be written.
-pub fn run(args: &InitArgs) -> Result<String> {
-    let file = directory(&args.dir, args.listen)?;
+/// Returns an error if the directory has a configuration already, or if something cannot be written.
+pub fn run(args: &InitArgs, load: impl Fn() -> Result<Config>) -> Result<String> {
+    let Some(dir) = &args.dir else {
+        return complete(&load()?);
+    };
+    let file = directory(dir, args.listen)?;
     with_store(&config::load(&file)?, IfMissing::Make, async |_| Ok(()))?;
     let file = file.display();
     Ok(format!(
         "made \"{file}\"\nnow: homeportd -c {file} user add NAME\n     homeportd -c {file} serve\n"
     ))
+}
+
+/// Creates the store and the host keys that this configuration names, unless they exist.
+///
+/// # Errors
+/// Returns an error if one cannot be created, or if an existing one cannot be used.
+fn complete(config: &Config) -> Result<String> {
+    let installation = config.installation();
+    let keys = with_store(config, IfMissing::Make, async |context| {
+        host_keys::ensure(&installation, context).await
+    })?;
+    let mut text = format!("the store \"{}\" is ready\n", config.store.path.display());
+    for key in keys {
+        text.push_str(&format!("host key {} {}\n", key.algorithm, key.fingerprint));
+    }
+    Ok(text)
 }
 
 /// Creates a new server's directory with its contents, except for the store; returns the path of the configuration.
@@ -70,6 +90,34 @@ mod tests {
         let error = directory(&root, None).unwrap_err().to_string();
         assert!(error.contains("exists already"), "{error}");
         assert_eq!(std::fs::read(&file).unwrap(), b"# mine\n");
+    }
+
+    #[test]
+    fn what_a_configuration_names_is_made_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("c.toml");
+        std::fs::write(
+            &file,
+            "[store]\npath = \"var/homeport.db\"\n[server]\nhost_keys = \"keys\"\n",
+        )
+        .unwrap();
+        let args = InitArgs {
+            dir: None,
+            listen: None,
+        };
+        let load = || config::load(&file);
+        let first = run(&args, load).unwrap();
+        assert!(first.contains("homeport.db\" is ready"), "{first}");
+        let keys = first.matches("host key ssh-ed25519 SHA256:").count();
+        assert_eq!(keys, 1, "{first}");
+        assert!(dir.path().join("var/homeport.db").is_file());
+        // It says the same again, and changes nothing.
+        let written = std::fs::read(dir.path().join("keys/ssh_host_ed25519_key")).unwrap();
+        assert_eq!(run(&args, load).unwrap(), first);
+        assert_eq!(
+            std::fs::read(dir.path().join("keys/ssh_host_ed25519_key")).unwrap(),
+            written
+        );
     }
 
     #[test]

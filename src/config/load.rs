@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize as _;
 use toml::de::DeTable;
 
+use super::environment::Environment;
 use super::report::{self, Problem};
 use super::settings::Config;
 use super::{checks, explain, source};
@@ -41,7 +42,7 @@ pub fn find(explicit: Option<&Path>) -> Result<PathBuf> {
     })
 }
 
-/// Reads a file, strictly.
+/// Reads a file, strictly, and the settings in the environment, which take precedence.
 ///
 /// # Errors
 /// Returns an error if it cannot be read, or one with everything that is wrong and its position.
@@ -53,7 +54,10 @@ pub fn load(file: &Path) -> Result<Config> {
         let line = line.filter(|&&b| b == b'\n').count() + 1;
         Error::new(format!("{}:{line}: this line is not UTF-8", file.display()))
     })?;
-    let mut config = parse(&text).map_err(|problems| report::all(&problems, file, &text))?;
+    let config = parse(&text).map_err(|problems| report::all(&problems, file, &text))?;
+    let environment = Environment::read(std::env::vars_os())?;
+    let mut config = environment.apply(&text, config)?;
+    config.unknown_variables = environment.unknown;
 
     let file = std::path::absolute(file).map_err(|e| cannot().because(e))?;
     let directory = file.parent().unwrap_or(Path::new("/"));

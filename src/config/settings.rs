@@ -25,6 +25,9 @@ pub struct Config {
     /// The path of the file that they were read from.
     #[serde(skip)]
     pub file: PathBuf,
+    /// The variables of the environment that look like settings, but are none.
+    #[serde(skip)]
+    pub unknown_variables: Vec<String>,
     /// The addresses, the host keys, the user and the end of the server: `[server]`.
     pub server: ServerSettings,
     /// How users may sign in: `[auth]`.
@@ -67,6 +70,7 @@ impl Config {
     pub fn waiting_for_restart(&self, fresh: &Self) -> Vec<&'static str> {
         let Self {
             file: _,
+            unknown_variables: _,
             server,
             auth,
             ssh,
@@ -146,6 +150,7 @@ impl Config {
     pub(super) fn path_settings(&mut self) -> Vec<PathSetting<'_>> {
         let Self {
             file: _,
+            unknown_variables: _,
             server,
             auth,
             // They have numbers and names of algorithms.

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::context::OpsContext;
+use super::data_dir;
 use super::installation::Installation;
 use crate::ssh::hostkeys::{self, Kind};
 use base::error::Result;
@@ -45,6 +46,16 @@ pub async fn generate(kind: Kind, context: &OpsContext<'_>) -> Result<GeneratedH
         .record_host_key(&key.algorithm, &key.fingerprint)
         .await?;
     Ok(GeneratedHostKey { key, is_new })
+}
+
+/// Creates the keys of a new server if it has none, and returns all that it has, which are then recorded.
+///
+/// # Errors
+/// Returns an error if a key cannot be created or used, or if one that was recorded is gone or has become another.
+pub async fn ensure(installation: &Installation, context: &OpsContext<'_>) -> Result<Vec<HostKeyView>> {
+    data_dir::make_key_dir(installation)?;
+    hostkeys::ensure(&installation.host_keys, context.store).await?;
+    list(installation)
 }
 
 /// Returns the keys that exist, most preferred first.

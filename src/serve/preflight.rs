@@ -27,6 +27,12 @@ pub fn machine(config: &Config, report: &mut Report) {
     {
         report.error(format!("{}{error}", config.place_of("server", "user")));
     }
+    if !config.unknown_variables.is_empty() {
+        report.warn(format!(
+            "variables of the environment that are no settings have no effect: {}",
+            config.unknown_variables.join(", ")
+        ));
+    }
     // Nothing is created if [store] path is wrong: `init` and `user add` create a store.
     let found = config.store.path.symlink_metadata();
     if found.is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound)
