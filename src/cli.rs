@@ -11,6 +11,7 @@ mod key_files;
 mod output;
 mod passwords;
 mod quota;
+mod reload;
 mod serve;
 mod sessions;
 mod users;
@@ -39,6 +40,11 @@ fn dispatch(cli: Cli) -> Result<ExitCode> {
         Command::Serve => crate::serve::process::serve(load()?)?,
         Command::Demo(args) => serve::demo(&args.dir, args.listen)?,
         Command::Init(args) => output::print(&init::run(&args, load)?)?,
+        Command::Reload { json } => {
+            let config = load()?;
+            let server = Client::new(config.control_socket());
+            output::print(&work::wait(reload::run(&config, &server, json))??)?;
+        }
         Command::Check(args) => return check::run(&args, &load()?),
         Command::User(command) => users::run(command, load)?,
         Command::Quota(command) => quota::run(command, &load()?)?,

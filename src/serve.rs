@@ -8,6 +8,7 @@ mod drain;
 mod kernel;
 pub mod listen;
 mod live;
+pub mod manager;
 mod memory;
 pub mod preflight;
 mod privileges;

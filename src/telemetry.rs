@@ -7,6 +7,7 @@
 pub mod audit;
 mod escape;
 pub mod event_queue;
+mod journal;
 mod log_queue;
 mod record;
 
@@ -25,6 +26,7 @@ use tracing_subscriber::{Layer, Registry, reload};
 
 use audit::{AuditFile, AuditLog};
 use base::error::{Error, Result};
+use journal::Prioritised;
 pub use log_queue::Flush;
 use log_queue::LogQueue;
 
@@ -73,7 +75,7 @@ static PROCESS_LOG: OnceLock<ProcessLog> = OnceLock::new();
 struct ProcessLog {
     filter: reload::Handle<Targets, Registry>,
     output: reload::Handle<LogLayer, Filtered>,
-    queue: LogQueue,
+    queue: Prioritised<LogQueue>,
 }
 
 /// Starts the process's log. The binary calls this once; a server in a test does not. Dropping the returned value waits
@@ -83,6 +85,8 @@ struct ProcessLog {
 /// Returns an error if the log was already started.
 pub fn init(settings: &LogSettings) -> Result<Flush> {
     let queue = LogQueue::start(io::stderr()).map_err(|e| Error::new("cannot start the log").because(e))?;
+    let flush = Flush(queue.clone());
+    let queue = Prioritised::new(queue, journal::reads_standard_error());
     let (filter, filter_handle) = reload::Layer::new(filter(settings));
     let (output, output_handle) = reload::Layer::new(output(settings.format, queue.clone()));
     let subscriber = Registry::default().with(filter).with(output);
@@ -91,9 +95,9 @@ pub fn init(settings: &LogSettings) -> Result<Flush> {
     let _ = PROCESS_LOG.set(ProcessLog {
         filter: filter_handle,
         output: output_handle,
-        queue: queue.clone(),
+        queue,
     });
-    Ok(Flush(queue))
+    Ok(flush)
 }
 
 /// Opens the audit log. The second returned value changes it and the process's log when the configuration is reloaded.

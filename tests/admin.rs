@@ -11,3 +11,4 @@ mod quota_commands;
 mod sandbox;
 mod secrets;
 mod sessions;
+mod systemd;

@@ -100,9 +100,22 @@ pub enum Command {
     /// Run the server in the foreground
     ///
     /// SIGTERM and SIGINT stop the server; transfers may continue for [server] drain_secs, or until a second signal.
-    /// SIGHUP makes it read the configuration again; if that is invalid, nothing changes, and the log says why.
+    /// SIGHUP makes it read the configuration again, as `reload` does; if that is invalid, nothing changes, and the log
+    /// says why.
     #[command(after_help = "Example:\n  homeportd -c /srv/homeport/homeportd.toml serve")]
     Serve,
+    /// Make the running server read its configuration again, and say what has changed
+    ///
+    /// The server applies changes in [ssh], [limits], [log] and the host keys to new connections, and opens its log files
+    /// again. The command waits until that is done, and prints which sections have changed, and which changes need a
+    /// restart. If the configuration is invalid, the server keeps the former one, and the command prints what is wrong;
+    /// the exit code is then 1. With --json: applied, waiting_for_restart.
+    #[command(after_help = "Example:\n  homeportd -c /srv/homeport/homeportd.toml reload")]
+    Reload {
+        /// Print a JSON object with stable names
+        #[arg(long)]
+        json: bool,
+    },
     /// Check everything, change nothing, and report every problem
     ///
     /// Checks the configuration, the kernel, the sockets, the store, the host keys and all homes in the same way as a

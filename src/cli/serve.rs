@@ -9,6 +9,7 @@ use super::work::{IfMissing, wait, with_store};
 use crate::ops::demo::add_users;
 use crate::ops::store;
 use crate::serve::listen::listen_on;
+use crate::serve::manager::ServiceManager;
 use crate::serve::process;
 use crate::store::Store as _;
 use crate::telemetry;
@@ -36,7 +37,7 @@ pub fn demo(dir: &Path, listen: Option<SocketAddr>) -> Result<()> {
         add_users(context.installation, context.store).await
     })?;
     let shown = config.clone();
-    process::run(config, move |addresses| {
+    process::run(config, ServiceManager::default(), move |addresses| {
         let fingerprints = wait(async {
             let store = store::open_read_only(&installation).await?;
             store.host_keys().await

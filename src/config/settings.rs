@@ -119,6 +119,21 @@ impl Config {
         changed.map(|(section, _)| section).collect()
     }
 
+    /// Returns what differs in `fresh` of that which a reload of a server with this configuration applies.
+    pub fn applied_by_reload(&self, fresh: &Self) -> Vec<&'static str> {
+        let changed = [
+            (
+                "[server] host_keys",
+                self.server.host_keys != fresh.server.host_keys,
+            ),
+            ("[ssh]", self.ssh != fresh.ssh),
+            ("[limits]", self.limits != fresh.limits),
+            ("[log]", self.log != fresh.log),
+        ];
+        let changed = changed.into_iter().filter(|(_, changed)| *changed);
+        changed.map(|(section, _)| section).collect()
+    }
+
     /// Returns where everything of the server lies, and the quota of new users.
     pub fn installation(&self) -> Installation {
         Installation {

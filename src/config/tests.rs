@@ -231,6 +231,20 @@ fn what_a_reload_does_not_apply_is_named() {
 }
 
 #[test]
+fn what_a_reload_applies_is_named() {
+    let before = parse("").unwrap();
+    let check = |text: &str, expected: &[&str]| {
+        let fresh = parse(text).unwrap();
+        assert_eq!(before.applied_by_reload(&fresh), expected, "{text}");
+    };
+    check("[server]\ndrain_secs = 1\n[auth]\nmax_attempts = 1", &[]);
+    check(
+        "[log]\nlevel = \"debug\"\n[limits]\nhandles = 1\n[ssh]\npolicy = \"fips\"\n[server]\nhost_keys = \"elsewhere\"",
+        &["[server] host_keys", "[ssh]", "[limits]", "[log]"],
+    );
+}
+
+#[test]
 fn a_home_may_hold_none_of_the_configured_paths() {
     let mut config = parse(&every_setting()).unwrap();
     config.storage.roots = vec!["/srv/one".into(), "/srv/other".into()];

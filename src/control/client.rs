@@ -9,7 +9,9 @@ use std::time::{Duration, Instant};
 use super::protocol::{ControlAnswer, ControlRequest, Kick};
 use super::sockets;
 use crate::domain::user::UserName;
-use crate::ops::running::{DisconnectTarget, Effect, RunningServer, ServerResult, SessionView, Unanswered};
+use crate::ops::running::{
+    DisconnectTarget, Effect, ReloadView, RunningServer, ServerResult, SessionView, Unanswered,
+};
 use crate::ops::usage::{HomeUsage, Remeasurement};
 use base::error::{Error, Result};
 
@@ -89,6 +91,13 @@ impl RunningServer for Client {
         let user = user.to_string();
         match self.ask(&ControlRequest::Scan { user })? {
             ControlAnswer::Scanned(measurement) => Ok((*measurement).try_into()?),
+            _ => Err(unexpected().into()),
+        }
+    }
+
+    async fn reload(&self) -> ServerResult<ReloadView> {
+        match self.ask(&ControlRequest::Reload)? {
+            ControlAnswer::Reloaded(reloaded) => Ok(reloaded.into()),
             _ => Err(unexpected().into()),
         }
     }

@@ -10,9 +10,36 @@ use serde::{Deserialize, Serialize};
 use crate::accounts::account::UsageAccuracy;
 use crate::accounts::measure::Unreadable;
 use crate::domain::user::{Quota, UserName};
-use crate::ops::running::{Effect, SessionView};
+use crate::ops::running::{Effect, ReloadView, SessionView};
 use crate::ops::usage::{HomeUsage, Remeasurement};
 use base::error::{Error, Result};
+
+/// What a reload has changed, as `reload --json` prints it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReloadJson {
+    /// The sections whose changes apply to new connections from now on.
+    applied: Vec<String>,
+    /// The sections with changes that apply only after a restart.
+    waiting_for_restart: Vec<String>,
+}
+
+impl From<ReloadView> for ReloadJson {
+    fn from(view: ReloadView) -> Self {
+        Self {
+            applied: view.applied,
+            waiting_for_restart: view.waiting_for_restart,
+        }
+    }
+}
+
+impl From<ReloadJson> for ReloadView {
+    fn from(json: ReloadJson) -> Self {
+        Self {
+            applied: json.applied,
+            waiting_for_restart: json.waiting_for_restart,
+        }
+    }
+}
 
 /// A signed-in session, as `sessions list --json` prints it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

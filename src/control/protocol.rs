@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
-use super::json::{EffectJson, HomeUsageJson, MeasurementJson, SessionJson};
+use super::json::{EffectJson, HomeUsageJson, MeasurementJson, ReloadJson, SessionJson};
 
 /// A request of a command, as one line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,11 +31,13 @@ pub(super) enum ControlRequest {
         /// The names of the changed users; for a renamed user, both names.
         users: Vec<String>,
     },
+    /// Asks to read the configuration again.
+    Reload,
 }
 
 impl ControlRequest {
-    /// Returns whether the answer may take long. Measuring a large home takes minutes; meanwhile the server reports
-    /// that it is working.
+    /// Returns whether the answer may take long. Measuring a large home takes minutes, and a reload may read from a slow
+    /// disk; meanwhile the server reports that it is working.
     pub fn takes_long(&self) -> bool {
         match self {
             ControlRequest::Sessions
@@ -43,7 +45,7 @@ impl ControlRequest {
             | ControlRequest::Kick(_)
             | ControlRequest::Usage { .. }
             | ControlRequest::Changed { .. } => false,
-            ControlRequest::Scan { .. } => true,
+            ControlRequest::Scan { .. } | ControlRequest::Reload => true,
         }
     }
 }
@@ -74,6 +76,8 @@ pub(super) enum ControlAnswer {
     Scanned(Box<MeasurementJson>),
     /// The answer to [`ControlRequest::Changed`]: the changes are in force.
     Applied(EffectJson),
+    /// The answer to [`ControlRequest::Reload`]: what has changed.
+    Reloaded(ReloadJson),
     /// The answer is not ready yet; another line follows.
     Working,
     /// The request was understood, but could not be carried out, for this reason.

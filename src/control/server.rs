@@ -175,6 +175,10 @@ async fn answer(request: ControlRequest, running: &dyn RunningServer) -> Control
             let effect = running.apply_changes(users.collect()).await;
             effect.map(|effect| ControlAnswer::Applied(effect.into()))
         }
+        ControlRequest::Reload => running
+            .reload()
+            .await
+            .map(|reloaded| ControlAnswer::Reloaded(reloaded.into())),
     };
     answered.unwrap_or_else(|unanswered| ControlAnswer::Failed(Error::from(unanswered).to_string()))
 }

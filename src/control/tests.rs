@@ -16,7 +16,7 @@ use super::server::{MAX_CONNECTIONS, bind, serve};
 use super::sockets::{self, SocketDir};
 use crate::accounts::measure::Sum;
 use crate::domain::user::UserName;
-use crate::ops::running::{DisconnectTarget, Effect, RunningServer, ServerResult, SessionView};
+use crate::ops::running::{DisconnectTarget, Effect, ReloadView, RunningServer, ServerResult, SessionView};
 use crate::ops::usage::{HomeUsage, Remeasurement};
 use crate::ops::users::change::{StoredChange, UserChange};
 use base::error::{Error, Result};
@@ -84,6 +84,12 @@ impl RunningServer for TwoSessions {
         self.turn.notified().await;
         let (before, after) = (usage(user.as_str(), 7), usage(user.as_str(), 9));
         Ok(Remeasurement { before, after })
+    }
+    async fn reload(&self) -> ServerResult<ReloadView> {
+        Ok(ReloadView {
+            applied: vec!["[limits]".to_owned()],
+            waiting_for_restart: vec!["[server]".to_owned(), "[quota]".to_owned()],
+        })
     }
 }
 

@@ -24,6 +24,8 @@ pub trait RunningServer: Send + Sync {
     async fn usage(&self, user: Option<UserName>) -> ServerResult<Vec<HomeUsage>>;
     /// Measures a user's home again. For a large home this takes minutes.
     async fn measure(&self, user: UserName) -> ServerResult<Remeasurement>;
+    /// Reads the configuration again, and returns what has come of it. If it is invalid, nothing changes.
+    async fn reload(&self) -> ServerResult<ReloadView>;
 }
 
 /// The answer of the running server, or why there is none.
@@ -71,6 +73,15 @@ pub enum DisconnectTarget {
     Session(u64),
     /// All sessions of this user.
     User(UserName),
+}
+
+/// What a server that has read its configuration again does with the changes.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ReloadView {
+    /// The sections whose changes apply to new connections from now on.
+    pub applied: Vec<String>,
+    /// The sections with changes that apply only after a restart.
+    pub waiting_for_restart: Vec<String>,
 }
 
 /// The effect of a change of users' records on the running server.

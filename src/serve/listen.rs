@@ -53,7 +53,7 @@ impl From<ListenError> for Error {
     }
 }
 
-/// Opens all of these sockets except those that the running server holds. The second list says which cannot be opened.
+/// Opens all of these sockets except those that the running server or its service manager holds. The second list says which cannot be opened.
 pub fn listen_on(addresses: &[SocketAddr], held: &[SocketAddr]) -> (Vec<TcpListener>, Vec<ListenError>) {
     let mut listeners = Vec::new();
     let mut refused = Vec::new();
@@ -61,7 +61,7 @@ pub fn listen_on(addresses: &[SocketAddr], held: &[SocketAddr]) -> (Vec<TcpListe
         let earlier = addresses.get(..at).unwrap_or_default();
         let cause = match overlapping(earlier, *address) {
             Some(other) => ListenFailure::Overlaps(other),
-            None if held.contains(&plain(*address)) => continue,
+            None if held.iter().any(|held| covers(*held, *address)) => continue,
             None => match open(plain(*address)) {
                 Ok(listener) => {
                     listeners.push(listener);
@@ -95,6 +95,13 @@ fn open(address: SocketAddr) -> io::Result<TcpListener> {
     bind(&socket, &address)?;
     listen(&socket, BACKLOG)?;
     Ok(socket.into())
+}
+
+/// Returns whether a socket with the address `held` accepts the connections to `address`.
+fn covers(held: SocketAddr, address: SocketAddr) -> bool {
+    let address = plain(address);
+    let is_part = held.ip().is_unspecified() && held.is_ipv4() == address.is_ipv4();
+    held.port() == address.port() && (held.ip() == address.ip() || is_part)
 }
 
 /// Returns the address; IPv4 in IPv6's form becomes IPv4.
@@ -188,6 +195,25 @@ mod tests {
         assert!(texts[1].contains("this machine does not have that address"));
         // The running server may hold it.
         assert_eq!(listen_on(&list[1..2], &list[1..2]).1.len(), 0);
+    }
+
+    #[test]
+    fn a_socket_for_all_addresses_covers_each() {
+        let check = |held: &str, wanted: &str, expected: bool| {
+            assert_eq!(
+                covers(address(held), address(wanted)),
+                expected,
+                "{held} {wanted}"
+            );
+        };
+        check("0.0.0.0:22", "0.0.0.0:22", true);
+        check("0.0.0.0:22", "127.0.0.1:22", true);
+        check("0.0.0.0:22", "[::ffff:127.0.0.1]:22", true);
+        check("0.0.0.0:22", "127.0.0.1:2222", false);
+        check("0.0.0.0:22", "[::1]:22", false);
+        check("127.0.0.1:22", "0.0.0.0:22", false);
+        check("[::]:22", "[::1]:22", true);
+        check("[::]:22", "0.0.0.0:22", false);
     }
 
     #[test]

@@ -7,12 +7,13 @@ use std::sync::atomic::Ordering;
 use tokio::sync::Semaphore;
 
 use super::changes::RecordChanges;
+use super::reload::Reloading;
 use crate::accounts::account::Usage;
 use crate::accounts::id::AccountSpec;
 use crate::domain::user::{User, UserName};
 use crate::ops::context::find_user;
 use crate::ops::quota::must_exist;
-use crate::ops::running::{DisconnectTarget, Effect, RunningServer, ServerResult, SessionView};
+use crate::ops::running::{DisconnectTarget, Effect, ReloadView, RunningServer, ServerResult, SessionView};
 use crate::ops::usage::{HomeUsage, Remeasurement};
 use crate::session::Session;
 use crate::ssh::service::Service;
@@ -35,18 +36,24 @@ pub struct LiveServer {
     store: Arc<dyn Store>,
     listening: Vec<SocketAddr>,
     changes: Arc<RecordChanges>,
+    reloading: Arc<Reloading>,
     places: Semaphore,
     turns: Semaphore,
 }
 
 impl LiveServer {
     /// Creates the view of the server that listens on these addresses.
-    pub fn new(changes: Arc<RecordChanges>, listening: Vec<SocketAddr>) -> Self {
+    pub(super) fn new(
+        changes: Arc<RecordChanges>,
+        reloading: Arc<Reloading>,
+        listening: Vec<SocketAddr>,
+    ) -> Self {
         Self {
             service: Arc::clone(changes.service()),
             store: Arc::clone(changes.store()),
             listening,
             changes,
+            reloading,
             places: Semaphore::new(MOST_MEASURES),
             turns: Semaphore::new(MEASURES_AT_ONCE),
         }
@@ -144,5 +151,9 @@ impl RunningServer for LiveServer {
     async fn measure(&self, user: UserName) -> ServerResult<Remeasurement> {
         let user = find_user(&*self.store, &user).await?;
         Ok(self.measure_home(&user).await?)
+    }
+
+    async fn reload(&self) -> ServerResult<ReloadView> {
+        Ok(self.reloading.run().await?)
     }
 }

@@ -42,7 +42,7 @@ pub fn machine(config: &Config, report: &mut Report) {
     }
 }
 
-/// Opens every socket of `[server] listen` except those that the running server holds; each that cannot be opened is an
+/// Opens every socket of `[server] listen` except those that the running server or its service manager holds; each that cannot be opened is an
 /// error.
 pub fn sockets(config: &Config, held: &[SocketAddr], report: &mut Report) -> Vec<TcpListener> {
     let (listeners, refused) = listen::listen_on(&config.server.listen, held);

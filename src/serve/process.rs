@@ -8,6 +8,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use super::manager::ServiceManager;
 use super::runtime::runtime;
 use super::sandbox;
 use super::server::{Server, ServerSignals};
@@ -23,8 +24,9 @@ const THREADS_TIMEOUT: Duration = Duration::from_secs(3);
 /// # Errors
 /// Returns an error if it cannot start.
 pub fn serve(config: Config) -> Result<()> {
+    let manager = ServiceManager::from_environment()?;
     let _flush = telemetry::init(&config.log)?;
-    run(config, |_| Ok(()))
+    run(config, manager, |_| Ok(()))
 }
 
 /// Runs the server; the log must have been started. `ready` is called with the addresses once they are bound, on a
@@ -32,7 +34,11 @@ pub fn serve(config: Config) -> Result<()> {
 ///
 /// # Errors
 /// Returns an error if the server cannot start, or if `ready` fails.
-pub fn run(config: Config, ready: impl FnOnce(Vec<SocketAddr>) -> Result<()> + Send + 'static) -> Result<()> {
+pub fn run(
+    config: Config,
+    manager: ServiceManager,
+    ready: impl FnOnce(Vec<SocketAddr>) -> Result<()> + Send + 'static,
+) -> Result<()> {
     // Code that must run other programs (hooks, for example) must be started here, before there are threads and before
     // the sandbox: as a helper process that receives requests, and runs as the server's user.
     let sandboxed = config.server.sandbox;
@@ -43,7 +49,8 @@ pub fn run(config: Config, ready: impl FnOnce(Vec<SocketAddr>) -> Result<()> + S
         let end_now = CancellationToken::new();
         let signals = signals(end_now.clone())?;
         // The server can be stopped even if a start reads from a disk that hangs.
-        let binding = tokio::task::spawn_blocking(|| Handle::current().block_on(Server::bind(config)));
+        let binding =
+            tokio::task::spawn_blocking(|| Handle::current().block_on(Server::bind_under(manager, config)));
         let bound = tokio::select! {
             bound = binding => bound.map_err(|e| Error::new("cannot start the server").because(e))?,
             () = signals.shutdown.cancelled() => {

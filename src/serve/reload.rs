@@ -5,10 +5,13 @@ use std::time::Duration;
 
 use russh::keys::PrivateKey;
 use tokio::runtime::Handle;
+use tokio::sync::Mutex;
 
+use super::manager::notifier::{Notice, Notifier};
 use crate::auth::AuthSettings;
 use crate::config::{self, Config};
 use crate::io::descriptors::DescriptorShares;
+use crate::ops::running::ReloadView;
 use crate::ssh::algorithms;
 use crate::ssh::hostkeys;
 use crate::ssh::service::{Current, Service};
@@ -23,38 +26,89 @@ const RELOAD: Duration = Duration::from_secs(30);
 /// The parts of the server that a reload reads and changes.
 pub(super) struct Reloading {
     /// The configuration of the start, which applies to everything that a reload does not change.
-    pub config: Config,
+    config: Config,
+    /// The configuration of the last reload, or of the start. A reload holds the lock, so that one ends before the next
+    /// begins.
+    in_force: Mutex<Config>,
     /// The state that the connections share.
     pub service: Arc<Service>,
     /// The store, which records the host keys that clients were shown.
     pub store: Arc<SqlStore>,
     /// The log, which a reload opens again.
-    pub log: telemetry::Reload,
+    log: telemetry::Reload,
+    /// Tells the service manager of reloads.
+    notifier: Notifier,
 }
 
 impl Reloading {
-    /// Reads the configuration again. If it is invalid, nothing changes.
-    pub async fn run(&self) {
+    /// Prepares reloads of a server with this configuration.
+    pub fn new(
+        config: Config,
+        service: Arc<Service>,
+        store: Arc<SqlStore>,
+        log: telemetry::Reload,
+        notifier: Notifier,
+    ) -> Self {
+        Self {
+            in_force: Mutex::new(config.clone()),
+            config,
+            service,
+            store,
+            log,
+            notifier,
+        }
+    }
+
+    /// Returns the configuration of the start.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Reads the configuration again, and logs what has come of it. If it is invalid, nothing changes.
+    ///
+    /// # Errors
+    /// Returns everything that is wrong with the configuration, or why it could not be read.
+    pub async fn run(&self) -> Result<ReloadView> {
+        let mut in_force = self.in_force.lock().await;
+        self.notifier.send(&Notice::Reloading);
+        let view = self.run_within_limit(&mut in_force).await;
+        self.notifier.send(&Notice::Ready);
+        view
+    }
+
+    async fn run_within_limit(&self, in_force: &mut Config) -> Result<ReloadView> {
         let read = tokio::time::timeout(RELOAD, self.try_run());
         let read = read.await.unwrap_or_else(|_| {
             Err(Error::new("cannot read the configuration and what it names")
                 .because(format!("it took longer than {} s", RELOAD.as_secs()))
                 .hint("is the disk that they lie on hanging?"))
         });
-        match read {
-            Ok(waiting) if waiting.is_empty() => {
-                tracing::info!("the configuration was read again; new connections use it");
+        let fresh = match read {
+            Ok(fresh) => fresh,
+            Err(error) => {
+                tracing::error!("the configuration was not changed: {error}");
+                return Err(error);
             }
-            Ok(waiting) => tracing::warn!(
+        };
+        let names = |sections: Vec<&str>| sections.into_iter().map(str::to_owned).collect();
+        let view = ReloadView {
+            applied: names(in_force.applied_by_reload(&fresh)),
+            waiting_for_restart: names(self.config.waiting_for_restart(&fresh)),
+        };
+        *in_force = fresh;
+        if view.waiting_for_restart.is_empty() {
+            tracing::info!("the configuration was read again; new connections use it");
+        } else {
+            tracing::warn!(
                 "the configuration was read again; new connections use it, but changes in {} need a restart",
-                waiting.join(", ")
-            ),
-            Err(error) => tracing::error!("the configuration was not changed: {error}"),
+                view.waiting_for_restart.join(", ")
+            );
         }
+        Ok(view)
     }
 
-    /// Reads the configuration again, and returns the sections whose changes need a restart.
-    pub async fn try_run(&self) -> Result<Vec<&'static str>> {
+    /// Reads the configuration again, applies and returns it.
+    async fn try_run(&self) -> Result<Config> {
         let file = self.config.file.clone();
         let fresh = run_blocking(move || config::load(&file)).await?;
         let recorded = self.store.host_keys().await?;
@@ -70,7 +124,7 @@ impl Reloading {
         let (log, settings) = (self.log.clone(), fresh.log.clone());
         run_blocking(move || log.apply(&settings)).await?;
         self.service.replace(current);
-        Ok(self.config.waiting_for_restart(&fresh))
+        Ok(fresh)
     }
 }
 

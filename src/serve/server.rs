@@ -18,6 +18,9 @@ use tokio_util::task::TaskTracker;
 use super::changes::{self, RecordChanges};
 use super::drain::{STOP_TIMEOUT, drain, within};
 use super::live::LiveServer;
+use super::manager::notifier::Notifier;
+use super::manager::sockets::HeldSocket;
+use super::manager::{Reporter, ServiceManager};
 use super::reload::{Reloading, current};
 use super::runtime::slots;
 use super::{disk, memory, preflight, privileges};
@@ -53,6 +56,8 @@ const RECORD_USAGE_TIMEOUT: Duration = Duration::from_secs(30);
 pub struct Server {
     pub(super) config: Config,
     listeners: Listeners,
+    pub(super) notifier: Notifier,
+    watchdog: Option<Duration>,
     pub(super) store: Arc<SqlStore>,
     pub(super) service: Arc<Service>,
     pub(super) changes: Arc<RecordChanges>,
@@ -78,14 +83,28 @@ pub struct ServerSignals {
 }
 
 impl Server {
-    /// Binds the sockets, gives up privileges, locks the data directory, and opens the store and the host keys.
+    /// Creates a server without a service manager: see [`Server::bind_under`].
     ///
     /// # Errors
     /// Returns an error that says what keeps the server from running, and what to do about it.
     pub async fn bind(config: Config) -> Result<Self> {
+        Self::bind_under(ServiceManager::default(), config).await
+    }
+
+    /// Binds the sockets that the service manager does not hold, gives up privileges, locks the data directory, and
+    /// opens the store and the host keys.
+    ///
+    /// # Errors
+    /// Returns an error that says what keeps the server from running, and what to do about it.
+    pub async fn bind_under(manager: ServiceManager, config: Config) -> Result<Self> {
         let installation = config.installation();
         let mut report = Report::default();
-        let tcp = bind_sockets(&config, &installation, &mut report)?;
+        let ServiceManager {
+            notifier,
+            sockets,
+            watchdog,
+        } = manager;
+        let tcp = bind_sockets(&config, &installation, sockets, &mut report)?;
         preflight::places(&config, &mut report);
         report.proceed()?;
         let lock = DataLock::take(installation.data_dir())?;
@@ -130,6 +149,8 @@ impl Server {
         Ok(Self {
             config,
             listeners: Listeners { tcp, control },
+            notifier,
+            watchdog,
             store,
             service,
             changes,
@@ -165,27 +186,32 @@ impl Server {
         for address in &listening {
             tracing::info!("listening on {address}");
         }
-        let live = LiveServer::new(Arc::clone(&self.changes), listening);
+        let reloading = Arc::new(Reloading::new(
+            self.config,
+            Arc::clone(&self.service),
+            Arc::clone(&self.store),
+            self.reload,
+            self.notifier.clone(),
+        ));
+        let config = reloading.config();
+        let live = LiveServer::new(Arc::clone(&self.changes), Arc::clone(&reloading), listening);
         let tasks = Tasks::start(self.listeners, live, &self.changes);
-        tasks.watch_disk(&self.config.store.path, self.disk);
-        let reloading = Reloading {
-            config: self.config,
-            service: Arc::clone(&self.service),
-            store: Arc::clone(&self.store),
-            log: self.reload,
-        };
+        tasks.watch_disk(&config.store.path, self.disk);
+        let reporter = Reporter::start(self.notifier, self.watchdog, Arc::clone(&self.service));
         loop {
             tokio::select! {
                 () = signals.shutdown.cancelled() => break,
                 Some(()) = signals.reload.recv() => tokio::select! {
                     // The server can be stopped even if a reload reads from a disk that hangs.
                     () = signals.shutdown.cancelled() => break,
-                    () = reloading.run() => {}
+                    // The outcome is in the log.
+                    _ = reloading.run() => {}
                 },
             }
         }
+        reporter.stopping();
         tasks.stop_accepting();
-        let timeout = Duration::from_secs(reloading.config.server.drain_secs);
+        let timeout = Duration::from_secs(config.server.drain_secs);
         drain(&self.service, &tasks.connections, timeout, self.end_now).await;
         within(
             STOP_TIMEOUT,
@@ -194,13 +220,14 @@ impl Server {
         )
         .await;
         tasks.end_helpers().await;
-        control::server::unbind(&reloading.config.control_socket());
+        control::server::unbind(&config.control_socket());
         // This comes last, when nothing changes any more: the exact use of every account is recorded.
         self.accounts_quit.cancel();
         // An account that cannot be recorded keeps its ceiling, and is measured after the next start.
         let written = self.service.accounts.stopped();
         within(RECORD_USAGE_TIMEOUT, "recording the use of homes", written).await;
         within(STOP_TIMEOUT, "closing the store", self.store.close()).await;
+        reporter.end().await;
         tracing::info!("stopped");
         Ok(())
     }
@@ -266,17 +293,28 @@ impl Tasks {
     }
 }
 
-/// Opens the listening sockets, then gives up privileges.
+/// Opens the listening sockets that the service manager does not hold, then gives up privileges. Returns all sockets.
 fn bind_sockets(
     config: &Config,
     installation: &Installation,
+    held: Vec<HeldSocket>,
     report: &mut Report,
 ) -> Result<Vec<TcpListener>> {
     preflight::machine(config, report);
     preflight::ownership(config, report);
-    let listeners = preflight::sockets(config, &[], report);
+    let covered: Vec<SocketAddr> = held.iter().flat_map(HeldSocket::covers).collect();
+    let own = preflight::sockets(config, &covered, report);
     report.proceed()?;
-    let listeners: std::io::Result<_> = listeners.into_iter().map(TcpListener::from_std).collect();
+    for address in held.iter().map(|socket| socket.address) {
+        if !config.server.listen.contains(&address) {
+            tracing::warn!(
+                "the service manager holds a socket for {address}, which [server] listen does not name (hint: the ports of \
+                 homeport.socket and of the configuration should be the same)"
+            );
+        }
+    }
+    let held = held.into_iter().map(|socket| socket.listener);
+    let listeners: std::io::Result<_> = held.chain(own).map(TcpListener::from_std).collect();
     let listeners =
         listeners.map_err(|error| Error::new("cannot watch the listening sockets").because(error))?;
     data_dir::make_key_dir(installation)?;

@@ -3,6 +3,7 @@
 
 use std::io::{self, Write};
 
+use tracing::Metadata;
 use tracing_subscriber::fmt::MakeWriter;
 
 use base::visible::{for_terminal, in_json};
@@ -35,6 +36,13 @@ impl<'w, W: MakeWriter<'w>> MakeWriter<'w> for Escaping<W> {
     fn make_writer(&'w self) -> Self::Writer {
         Escaping {
             inner: self.inner.make_writer(),
+            escape: self.escape,
+        }
+    }
+
+    fn make_writer_for(&'w self, meta: &Metadata<'_>) -> Self::Writer {
+        Escaping {
+            inner: self.inner.make_writer_for(meta),
             escape: self.escape,
         }
     }

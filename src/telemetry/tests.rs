@@ -63,6 +63,38 @@ fn control_characters_from_peers_are_escaped_in_every_line() {
 }
 
 #[test]
+fn lines_for_the_journal_have_the_priority_of_their_level() {
+    for (to_journal, expected) in [(true, ["<3>", "<4>", "<6>", "<7>"]), (false, [""; 4])] {
+        for format in [LogFormat::Text, LogFormat::Json] {
+            let captured = Captured::default();
+            let writer = captured.clone();
+            let writer = Prioritised::new(move || writer.clone(), to_journal);
+            let output = output(format, writer);
+            let (filter, _filter) = reload::Layer::new(filter(&LogSettings {
+                level: LogLevel::Debug,
+                ..LogSettings::default()
+            }));
+            tracing::subscriber::with_default(Registry::default().with(filter).with(output), || {
+                tracing::error!(target: "homeport::t", "a");
+                tracing::warn!(target: "homeport::t", "b");
+                tracing::info!(target: "homeport::t", "c\n<0>d");
+                tracing::debug!(target: "homeport::t", "e");
+            });
+            let text = String::from_utf8(captured.0.lock().clone()).unwrap();
+            let lines: Vec<&str> = text.lines().collect();
+            assert_eq!(lines.len(), 4, "{text}");
+            for (line, expected) in lines.iter().zip(expected) {
+                let rest = line.strip_prefix(expected).unwrap();
+                assert!(
+                    rest.starts_with(if format == LogFormat::Json { "{" } else { "2" }),
+                    "{line}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
 fn a_peer_cannot_make_fields_of_its_own() {
     let check = |value: &str, expected: &str| {
         let lines = logged(&LogSettings::default(), || {

@@ -121,6 +121,58 @@ fn sighup_with_a_broken_file_keeps_the_old_one() {
 }
 
 #[test]
+fn reload_waits_for_the_server_and_says_what_has_changed() {
+    let server = TestServer::start(&["alice"]);
+    let good = fs::read_to_string(server.config()).unwrap();
+    let said = server.admin_ok(&["reload"], "");
+    assert!(said.contains("no setting has changed"), "{said}");
+
+    let more = format!("{good}\n[limits]\nhandles = 3\n[quota]\ndefault_bytes = \"1GiB\"\n");
+    fs::write(server.config(), &more).unwrap();
+    let said = server.admin_ok(&["reload"], "");
+    assert!(
+        said.contains("new connections use changes in [limits]\n"),
+        "{said}"
+    );
+    assert!(said.contains("changes in [quota] need a restart\n"), "{said}");
+    // It is in force when the command returns.
+    let mut session = server.raw("alice");
+    let opened = (0..4).filter(|_| matches!(session.ask(&open("f", WRITE | CREAT)), Reply::Handle(_)));
+    assert_eq!(opened.count(), 3);
+    // What was applied is not named again; what waits still waits.
+    let said = server.admin_ok(&["reload", "--json"], "");
+    let said: serde_json::Value = serde_json::from_str(&said).unwrap();
+    assert_eq!(said["applied"], serde_json::json!([]));
+    assert_eq!(said["waiting_for_restart"], serde_json::json!(["[quota]"]));
+
+    // A broken file changes nothing, and neither does one that only the server can refuse.
+    let check = |text: &str, expected: &str| {
+        fs::write(server.config(), text).unwrap();
+        let output = server.admin(&["reload"], "");
+        assert_eq!(output.status.code(), Some(1));
+        let message = String::from_utf8_lossy(&output.stderr);
+        assert!(message.contains(expected), "{message}");
+        assert!(server.sign_in("alice", By::Key, "").status.success());
+    };
+    check(
+        &more.replace("handles = 3", "handles = \"many\""),
+        "\"handles\" in [limits]",
+    );
+    check(&good.replace("audit.log", "none/audit.log"), "none/audit.log");
+    fs::write(server.config(), &good).unwrap();
+    server.admin_ok(&["reload"], "");
+}
+
+#[test]
+fn reload_without_a_server_fails() {
+    let server = TestServer::new(&[]);
+    let output = server.admin(&["reload"], "");
+    assert_eq!(output.status.code(), Some(1));
+    let message = String::from_utf8_lossy(&output.stderr);
+    assert!(message.contains("no server is running"), "{message}");
+}
+
+#[test]
 fn a_start_that_fails_says_why() {
     let server = TestServer::start(&["alice"]);
     let second = server.admin(&["serve"], "");

@@ -18,12 +18,13 @@ pub(in crate::serve) async fn server(dir: &Path) -> Server {
 }
 
 fn reloading(server: Server) -> Reloading {
-    Reloading {
-        config: server.config,
-        service: server.service,
-        store: server.store,
-        log: server.reload,
-    }
+    Reloading::new(
+        server.config,
+        server.service,
+        server.store,
+        server.reload,
+        server.notifier,
+    )
 }
 
 #[tokio::test]
@@ -32,45 +33,45 @@ async fn a_reload_shows_no_other_identity() {
     // A server from before there were two keys at once.
     hostkeys::generate(&dir.path().join("hostkeys"), hostkeys::Kind::Ed25519).unwrap();
     let reloading = reloading(server(dir.path()).await);
-    let directory = reloading.config.server.host_keys.clone();
+    let directory = reloading.config().server.host_keys.clone();
     let shown = |reloading: &Reloading| reloading.service.current().russh.keys.clone();
     let before = shown(&reloading);
 
     // A key of another algorithm is new, and recorded from now on; a policy shows it.
     hostkeys::generate(&directory, hostkeys::Kind::Ecdsa).unwrap();
-    let text = std::fs::read_to_string(&reloading.config.file).unwrap();
+    let text = std::fs::read_to_string(&reloading.config().file).unwrap();
     std::fs::write(
-        &reloading.config.file,
+        &reloading.config().file,
         format!("{text}[ssh]\npolicy = \"compatible\"\n"),
     )
     .unwrap();
-    reloading.try_run().await.unwrap();
+    reloading.run().await.unwrap();
     assert_eq!(shown(&reloading).len(), 2);
     assert_eq!(reloading.store.host_keys().await.unwrap().len(), 2);
 
     // One that has become another is refused, and so is one that is gone.
     let file = hostkeys::Kind::Ed25519.file(&directory);
     std::fs::remove_file(&file).unwrap();
-    let gone = reloading.try_run().await.unwrap_err().to_string();
+    let gone = reloading.run().await.unwrap_err().to_string();
     assert!(gone.contains("is gone"), "{gone}");
     hostkeys::generate(&directory, hostkeys::Kind::Ed25519).unwrap();
-    let other = reloading.try_run().await.unwrap_err().to_string();
+    let other = reloading.run().await.unwrap_err().to_string();
     assert!(other.contains("has become"), "{other}");
     let fingerprints = |keys: &[PrivateKey]| keys.iter().map(hostkeys::fingerprint).collect::<Vec<_>>();
     assert_eq!(fingerprints(&shown(&reloading))[0], fingerprints(&before)[0]);
 }
 
 /// Replaces the configuration file, and reads it again.
-async fn reload_with(reloading: &Reloading, text: &str) -> Result<Vec<&'static str>> {
-    std::fs::write(&reloading.config.file, text).unwrap();
-    reloading.try_run().await
+async fn reload_with(reloading: &Reloading, text: &str) -> Result<Vec<String>> {
+    std::fs::write(&reloading.config().file, text).unwrap();
+    Ok(reloading.run().await?.waiting_for_restart)
 }
 
 #[tokio::test]
 async fn a_reload_leaves_the_whole_of_auth_to_a_restart() {
     let dir = tempfile::tempdir().unwrap();
     let reloading = reloading(server(dir.path()).await);
-    let text = std::fs::read_to_string(&reloading.config.file).unwrap();
+    let text = std::fs::read_to_string(&reloading.config().file).unwrap();
     let before = reloading.service.current();
     let fresh = format!("{text}[auth]\nmethods = [\"password\"]\nmax_attempts = 1\n[limits]\nhandles = 3\n");
     assert_eq!(reload_with(&reloading, &fresh).await.unwrap(), ["[auth]"]);

@@ -1,0 +1,184 @@
+//! Notifications to the service manager: datagrams of lines to the socket in `$NOTIFY_SOCKET` (sd_notify(3)).
+
+use std::ffi::OsStr;
+use std::os::linux::net::SocketAddrExt as _;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::sync::Arc;
+use std::time::Duration;
+
+use nix::time::{ClockId, clock_gettime};
+
+use base::error::{Error, Result};
+
+/// The most time that a notification may wait for a manager that does not read.
+const SEND_TIMEOUT: Duration = Duration::from_millis(200);
+
+/// Sends notifications; without a manager it sends nothing.
+#[derive(Debug, Clone, Default)]
+pub struct Notifier(Option<Arc<UnixDatagram>>);
+
+/// A notification, which says what the server does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Notice {
+    /// The server listens, at its start or after a reload.
+    Ready,
+    /// The server serves this many sessions.
+    Serving {
+        /// The number of sessions that have signed in.
+        sessions: usize,
+    },
+    /// The server reads its configuration again, until the next [`Notice::Ready`].
+    Reloading,
+    /// The server accepts no more connections.
+    Stopping,
+    /// The server waits for transfers, and needs time for it.
+    Draining {
+        /// The number of sessions that are left.
+        sessions: usize,
+        /// The time, counted from now, that the manager should wait at least.
+        more_time: Duration,
+    },
+    /// The server lives, for the watchdog.
+    Alive,
+}
+
+impl Notifier {
+    /// Connects to the manager at this path, or at this name in the abstract name space if it begins with `@`.
+    ///
+    /// # Errors
+    /// Returns an error if it cannot be reached.
+    pub fn connect(address: Option<&OsStr>) -> Result<Self> {
+        let Some(address) = address else {
+            return Ok(Self::default());
+        };
+        let connect = || {
+            let target = match address.as_bytes().strip_prefix(b"@") {
+                Some(name) => SocketAddr::from_abstract_name(name)?,
+                None => SocketAddr::from_pathname(address)?,
+            };
+            let socket = UnixDatagram::unbound()?;
+            socket.connect_addr(&target)?;
+            socket.set_write_timeout(Some(SEND_TIMEOUT))?;
+            Ok(Self(Some(Arc::new(socket))))
+        };
+        connect().map_err(|error: std::io::Error| {
+            Error::new(format!(
+                "cannot reach the service manager at {address:?} ($NOTIFY_SOCKET)"
+            ))
+            .because(error)
+            .hint("a server that is not started by systemd must not inherit that variable")
+        })
+    }
+
+    /// Returns whether there is a manager.
+    pub fn is_connected(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// Sends a notification. If the manager does not read it in time, it is lost, with a line in the log.
+    pub fn send(&self, notice: &Notice) {
+        if let Some(socket) = &self.0
+            && let Err(error) = socket.send(notice.text().as_bytes())
+        {
+            tracing::warn!(%error, ?notice, "cannot notify the service manager");
+        }
+    }
+}
+
+impl Notice {
+    /// Returns the lines of the datagram.
+    fn text(&self) -> String {
+        match self {
+            Notice::Ready => "READY=1".to_owned(),
+            Notice::Serving { sessions } => format!("STATUS=serving {}", counted(*sessions)),
+            Notice::Reloading => format!("RELOADING=1\nMONOTONIC_USEC={}", monotonic_usec()),
+            Notice::Stopping => "STOPPING=1".to_owned(),
+            Notice::Draining { sessions, more_time } => format!(
+                "EXTEND_TIMEOUT_USEC={}\nSTATUS=stopping; {} may finish transfers",
+                more_time.as_micros(),
+                counted(*sessions)
+            ),
+            Notice::Alive => "WATCHDOG=1".to_owned(),
+        }
+    }
+}
+
+fn counted(sessions: usize) -> String {
+    match sessions {
+        1 => "1 session".to_owned(),
+        n => format!("{n} sessions"),
+    }
+}
+
+/// Returns the time of CLOCK_MONOTONIC, by which the manager knows reloads apart; 0 if there is no such clock.
+fn monotonic_usec() -> u128 {
+    clock_gettime(ClockId::CLOCK_MONOTONIC).map_or(0, |now| Duration::from(now).as_micros())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn notices_arrive_as_the_manager_knows_them() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("notify");
+        let manager = UnixDatagram::bind(&path).unwrap();
+        let notifier = Notifier::connect(Some(path.as_os_str())).unwrap();
+        let check = |notice: Notice, expected: &str| {
+            notifier.send(&notice);
+            let mut buffer = [0; 256];
+            let length = manager.recv(&mut buffer).unwrap();
+            let text = String::from_utf8_lossy(&buffer[..length]).into_owned();
+            assert!(text.starts_with(expected), "{text}");
+            assert!(!text.ends_with('\n') && !text.contains("\n\n"), "{text:?}");
+            text
+        };
+        check(Notice::Ready, "READY=1");
+        check(Notice::Serving { sessions: 1 }, "STATUS=serving 1 session");
+        check(Notice::Serving { sessions: 7 }, "STATUS=serving 7 sessions");
+        check(Notice::Stopping, "STOPPING=1");
+        check(Notice::Alive, "WATCHDOG=1");
+        let more_time = Duration::from_secs(20);
+        check(
+            Notice::Draining {
+                sessions: 2,
+                more_time,
+            },
+            "EXTEND_TIMEOUT_USEC=20000000\nSTATUS=stopping; 2 sessions",
+        );
+        let usec = |text: String| -> u128 { text.rsplit_once('=').unwrap().1.parse().unwrap() };
+        let first = usec(check(Notice::Reloading, "RELOADING=1\nMONOTONIC_USEC="));
+        let second = usec(check(Notice::Reloading, "RELOADING=1\nMONOTONIC_USEC="));
+        assert!(0 < first && first <= second);
+    }
+
+    #[test]
+    fn abstract_names_work_and_a_missing_manager_is_an_error() {
+        let name = format!("homeport-test-{}", std::process::id());
+        let manager = UnixDatagram::bind_addr(&SocketAddr::from_abstract_name(&name).unwrap()).unwrap();
+        let notifier = Notifier::connect(Some(OsStr::new(&format!("@{name}")))).unwrap();
+        notifier.send(&Notice::Ready);
+        assert_eq!(manager.recv(&mut [0; 64]).unwrap(), 7);
+        let error = Notifier::connect(Some(OsStr::new("/nowhere/notify"))).unwrap_err();
+        assert!(error.to_string().contains("\"/nowhere/notify\""), "{error}");
+        let none = Notifier::connect(None).unwrap();
+        assert!(!none.is_connected());
+        none.send(&Notice::Ready);
+    }
+
+    #[test]
+    fn a_manager_that_does_not_read_delays_nothing_for_long() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("notify");
+        let _manager = UnixDatagram::bind(&path).unwrap();
+        let notifier = Notifier::connect(Some(path.as_os_str())).unwrap();
+        let full = (0..100_000).any(|_| {
+            let began = std::time::Instant::now();
+            notifier.send(&Notice::Alive);
+            began.elapsed() >= SEND_TIMEOUT
+        });
+        assert!(full, "the queue of the socket never fills");
+    }
+}
