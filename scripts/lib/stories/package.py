@@ -1,0 +1,282 @@
+"""The life of the Debian package on a machine, from its installation to its purge.
+
+Each function is a part of one story, in the order of PARTS; each leaves a server that works.
+"""
+
+import json
+import time
+
+from ..tools import wait_for
+from .machine import Failed
+
+CONFIG = "/etc/homeport/homeportd.toml"
+AUDIT = "/var/log/homeport/audit.log"
+DROP_IN = "/etc/systemd/system/homeport.service.d/story.conf"
+
+# Opens connections one after the other until standard input is closed. Each must get the identification line, except for
+# one that the old server has accepted just when it was told to stop, and cuts as it does all that have not signed in. A
+# refused connection ends it with an error; otherwise it prints how many there were.
+KNOCK = """
+import select, socket, sys
+count = cut = 0
+while not select.select([sys.stdin], [], [], 0)[0]:
+    with socket.create_connection(("127.0.0.1", 2222), timeout=60) as stream:
+        line = stream.recv(64)
+    cut += line == b""
+    assert cut <= 1 and (not line or line.startswith(b"SSH-2.0-")), line
+    count += 1
+print(count)
+"""
+
+# Holds the port, as another program would.
+HOLD = 'import socket, sys; s = socket.create_server(("0.0.0.0", 2222)); print("held", flush=True); sys.stdin.read()'
+
+
+def expect(condition, what):
+    if not condition:
+        raise Failed(what)
+
+
+def show(machine, name, unit="homeport.service"):
+    """Returns a property of a unit."""
+    return machine.run("systemctl", "show", unit, "-p", name, "--value").strip()
+
+
+def is_active(machine):
+    return machine.try_run("systemctl", "is-active", "homeport.service").stdout.strip() == "active"
+
+
+def sftp(machine, batch, user="alice", port=2222, bind="127.0.0.1"):
+    """Runs a batch of OpenSSH's sftp from this local address."""
+    options = ["StrictHostKeyChecking=accept-new", f"BindAddress={bind}", f"Port={port}", "IdentityFile=/root/key"]
+    words = [word for option in options for word in ("-o", option)]
+    return machine.try_run("sftp", "-q", "-b", "-", *words, f"{user}@127.0.0.1", text=batch)
+
+
+def transfer(machine, **options):
+    """Uploads a file and fetches it again."""
+    machine.run("rm", "-f", "/root/back")
+    done = sftp(machine, "put /root/file file\nget file /root/back\n", **options)
+    expect(done.returncode == 0, f"sftp: {done.stdout}{done.stderr}\n{machine.journal('-n', '20')}")
+    machine.run("cmp", "/root/file", "/root/back")
+
+
+def install(machine, packages):
+    machine.run("dpkg", "-i", packages["first"])
+    expect(is_active(machine), machine.try_run("systemctl", "status", "homeport.service").stdout)
+    for unit in ("homeport.service", "homeport.socket"):
+        expect(machine.run("systemctl", "is-enabled", unit).strip() == "enabled", f"{unit} is not enabled")
+    keys = machine.run("homeportd", "hostkey", "list")
+    expect("ssh-ed25519 SHA256:" in keys, keys)
+    checked = machine.run("homeportd", "check")
+    expect(": 0 errors, 0 warnings" in checked, checked)
+    log = machine.journal()
+    expect("the sandbox is in force" in log and "WARN" not in log, log)
+    for page in ("homeportd", "homeport", "homeportd-reload"):
+        machine.run("test", "-s", f"/usr/share/man/man1/{page}.1.gz")
+    machine.run("bash", "-n", "/usr/share/bash-completion/completions/homeportd")
+
+
+def judge_the_unit(machine, _):
+    said = machine.try_run("systemd-analyze", "verify", "/lib/systemd/system/homeport.service").stderr
+    expect("homeport" not in said, said)
+    # The threshold is in tenths: an exposure of at most 2.0.
+    machine.run("systemd-analyze", "security", "--no-pager", "--threshold=20", "homeport.service")
+
+
+def serve_a_user(machine, _):
+    machine.run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", "/root/key")
+    machine.run("dd", "if=/dev/urandom", "of=/root/file", "bs=1M", "count=8", "status=none")
+    machine.run("homeportd", "user", "add", "alice", "--quota", "100MiB", "--key", "/root/key.pub")
+    transfer(machine)
+    shown = json.loads(machine.run("homeportd", "user", "show", "alice", "--json"))
+    expect(shown["home"] == "/srv/homeport/alice", shown)
+    wait_for("the status", lambda: "serving 0 sessions" in show(machine, "StatusText"))
+
+
+def write_to_the_journal(machine, _):
+    lines = machine.run("journalctl", "-u", "homeport.service", "-o", "json", "--no-pager", "_COMM=homeportd")
+    records = [json.loads(line) for line in lines.splitlines()]
+    listening = [record for record in records if "listening on" in str(record["MESSAGE"])]
+    expect(len(listening) >= 2, f"{records}")
+    expect(all(record["PRIORITY"] == "6" for record in listening), f"{listening}")
+    expect(not any(str(record["MESSAGE"]).startswith("<") for record in records), f"{records}")
+
+
+def rotate_the_logs(machine, _):
+    before = machine.read(AUDIT)
+    expect('"event":"signed_in"' in before, before)
+    machine.run("logrotate", "-f", "/etc/logrotate.d/homeport")
+    expect(machine.read(f"{AUDIT}.1") == before, "the rotated log is another")
+    transfer(machine)
+    wait_for("events in the new log", lambda: '"event":"signed_in"' in machine.read(AUDIT))
+    mode = machine.run("stat", "-c", "%a %U", AUDIT).strip()
+    expect(mode == "600 homeport", mode)
+
+
+def reload(machine, _):
+    good = machine.read(CONFIG)
+    pid = show(machine, "MainPID")
+    machine.write(CONFIG, good.replace("\nhandles = 1024", "\nhandles = 512"))
+    said = machine.run("homeportd", "reload")
+    expect("new connections use changes in [limits]" in said, said)
+    machine.write(CONFIG, good.replace("\ndrain_secs = 30", "\ndrain_secs = 20"))
+    machine.run("systemctl", "reload", "homeport.service")
+    expect("changes in [server] need a restart" in machine.journal("-n", "20"), machine.journal("-n", "20"))
+    # A broken file keeps the server and its settings as they were, and systemd says that the reload has failed.
+    machine.write(CONFIG, good.replace("\nhandles = 1024", '\nhandles = "many"'))
+    machine.fails("systemctl", "reload", "homeport.service")
+    expect('"handles" in [limits]' in machine.journal("-n", "20"), machine.journal("-n", "20"))
+    expect(is_active(machine) and show(machine, "MainPID") == pid, "the server is another one")
+    transfer(machine)
+    machine.write(CONFIG, good)
+    machine.run("systemctl", "reload", "homeport.service")
+    expect(is_active(machine), "a reload is not over")
+
+
+def knocking(machine, what, during):
+    """Opens connections all the time while `during` runs; none may be refused."""
+    knocker = machine.start("python3", "-c", KNOCK)
+    try:
+        time.sleep(0.5)
+        during()
+        time.sleep(0.5)
+        output, errors = knocker.communicate(input="", timeout=120)
+    finally:
+        knocker.kill()
+    expect(knocker.returncode == 0, f"{what}: a connection was refused: {errors}")
+    expect(int(output) > 10, f"{what}: only {output} connections")
+
+
+def restart(machine, _):
+    pid = show(machine, "MainPID")
+    knocking(machine, "restart", lambda: machine.run("systemctl", "restart", "homeport.service"))
+    expect(show(machine, "MainPID") != pid, "the server has not restarted")
+    transfer(machine)
+
+
+def find_the_port_taken(machine, _):
+    machine.run("systemctl", "stop", "homeport.socket", "homeport.service")
+    holder = machine.start("python3", "-c", HOLD)
+    try:
+        expect(holder.stdout.readline() == "held\n", "the port cannot be held")
+        machine.fails("systemctl", "start", "homeport.service")
+        expect("another program listens there" in machine.journal("-n", "50"), machine.journal("-n", "50"))
+    finally:
+        holder.communicate(input="", timeout=30)
+    # systemd tries again and again, and then gives up. Without the socket unit, the server opens its sockets itself.
+    machine.run("systemctl", "stop", "homeport.service")
+    machine.run("systemctl", "reset-failed", "homeport.service")
+    machine.run("systemctl", "start", "homeport.service")
+    transfer(machine)
+    machine.run("systemctl", "stop", "homeport.service")
+    machine.run("systemctl", "start", "homeport.socket", "homeport.service")
+
+
+def hang(machine, _):
+    machine.write(DROP_IN, "[Service]\nWatchdogSec=3\n")
+    machine.run("systemctl", "daemon-reload")
+    machine.run("systemctl", "restart", "homeport.service")
+    time.sleep(5)
+    pid = show(machine, "MainPID")
+    expect(show(machine, "NRestarts") == "0", "the watchdog has bitten a server that lives")
+    machine.run("kill", "-STOP", pid)
+    wait_for("the watchdog", lambda: is_active(machine) and show(machine, "MainPID") != pid, 60)
+    transfer(machine)
+    machine.run("rm", DROP_IN)
+    machine.run("systemctl", "daemon-reload")
+
+
+HAPROXY = """
+defaults
+    mode tcp
+    timeout connect 5s
+    timeout client 1m
+    timeout server 1m
+frontend first
+    bind 127.0.0.1:2201
+    default_backend first
+backend first
+    server s 127.0.0.1:2222 send-proxy check inter 200ms
+frontend second
+    bind 127.0.0.1:2202
+    default_backend second
+backend second
+    option tcp-check
+    tcp-check expect string SSH-2.0-
+    server s 127.0.0.1:2222 send-proxy-v2 check check-send-proxy inter 200ms
+"""
+
+
+def stand_behind_haproxy(machine, _):
+    machine.write(DROP_IN, "[Service]\nEnvironment=HOMEPORT_SERVER_PROXY_FROM=127.0.0.1\n")
+    machine.write("/root/haproxy.cfg", HAPROXY)
+    machine.run("systemctl", "daemon-reload")
+    machine.run("systemctl", "restart", "homeport.service")
+    since = len(machine.read(AUDIT))
+    machine.run("haproxy", "-D", "-p", "/run/haproxy.pid", "-f", "/root/haproxy.cfg")
+    for port, client in ((2201, "127.0.0.7"), (2202, "127.0.0.8")):
+        transfer(machine, port=port, bind=client)
+        wait_for(client, lambda client=client: f'"peer":"{client}:' in machine.read(AUDIT)[since:])
+    # Health checks go on all the time; each would be a line.
+    time.sleep(2)
+    events = machine.read(AUDIT)[since:]
+    expect('"event":"refused"' not in events, events)
+    # An address that is not a proxy may not send a header.
+    header = r"""import socket; s = socket.create_connection(("127.0.0.1", 2222), source_address=("127.0.0.9", 0))
+s.sendall(b"PROXY TCP4 192.0.2.1 127.0.0.1 1 2222\r\n"); s.recv(64)"""
+    machine.run("python3", "-c", header)
+    wait_for("the refusal", lambda: '"peer":"127.0.0.9:' in machine.read(AUDIT)[since:])
+    expect('"peer":"192.0.2.1' not in machine.read(AUDIT), "a claim was believed")
+    machine.run("kill", machine.read("/run/haproxy.pid").strip())
+    machine.run("rm", DROP_IN)
+    machine.run("systemctl", "daemon-reload")
+    machine.run("systemctl", "restart", "homeport.service")
+
+
+def be_read_by_fail2ban(machine, _):
+    expect(sftp(machine, "ls\n", user="mallory").returncode != 0, "a stranger may sign in")
+    wait_for("the denial", lambda: '"user":"mallory"' in machine.read(AUDIT))
+    said = machine.run("fail2ban-regex", AUDIT, "/etc/fail2ban/filter.d/homeport.conf", "--print-all-matched")
+    expect('"user":"mallory"' in said, said)
+    expect('"event":"signed_in"' not in said, said)
+
+
+def upgrade(machine, packages):
+    pid = show(machine, "MainPID")
+    edited = machine.read(CONFIG).replace("\ndrain_secs = 30", "\ndrain_secs = 20")
+    machine.write(CONFIG, edited)
+    knocking(machine, "upgrade", lambda: machine.run("dpkg", "-i", packages["second"]))
+    expect(is_active(machine) and show(machine, "MainPID") != pid, "the upgrade has not restarted the server")
+    expect(machine.read(CONFIG) == edited, "the upgrade has replaced the configuration")
+    transfer(machine)
+
+
+def purge(machine, packages):
+    keys = machine.run("homeportd", "hostkey", "list")
+    machine.run("dpkg", "--purge", "homeport")
+    machine.run("cmp", "/root/file", "/srv/homeport/alice/file")
+    for gone in ("/etc/homeport", "/var/log/homeport", "/usr/bin/homeportd", "/lib/systemd/system/homeport.service"):
+        machine.fails("test", "-e", gone)
+    machine.fails("systemctl", "is-active", "homeport.socket")
+    # A later installation is the same server, with the same users.
+    machine.run("dpkg", "-i", packages["second"])
+    expect(machine.run("homeportd", "hostkey", "list") == keys, "the host keys have changed")
+    transfer(machine)
+
+
+PARTS = [
+    install,
+    judge_the_unit,
+    serve_a_user,
+    write_to_the_journal,
+    rotate_the_logs,
+    reload,
+    restart,
+    find_the_port_taken,
+    hang,
+    stand_behind_haproxy,
+    be_read_by_fail2ban,
+    upgrade,
+    purge,
+]
