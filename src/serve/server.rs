@@ -7,7 +7,7 @@
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::net::{TcpListener, UnixListener};
 use tokio::runtime::Handle;
@@ -26,6 +26,7 @@ use crate::accounts::disk::{Disk, Disks};
 use crate::auth::Authenticator;
 use crate::config::Config;
 use crate::control;
+use crate::domain::event::Event;
 use crate::io::IoScheduler;
 use crate::io::descriptors::DescriptorShares;
 use crate::mount;
@@ -163,6 +164,11 @@ impl Server {
         for address in &listening {
             tracing::info!("listening on {address}");
         }
+        let began = Instant::now();
+        self.service.events.emit(&Event::Started {
+            version: env!("CARGO_PKG_VERSION"),
+            listening: listening.clone(),
+        });
         let live = LiveServer::new(Arc::clone(&self.changes), listening);
         let tasks = Tasks::start(self.listeners, live, &self.changes);
         tasks.watch_disk(&self.config.store.path, self.disk);
@@ -199,6 +205,9 @@ impl Server {
         let written = self.service.accounts.stopped();
         within(RECORD_USAGE_TIMEOUT, "recording the use of homes", written).await;
         within(STOP_TIMEOUT, "closing the store", self.store.close()).await;
+        self.service.events.emit(&Event::Stopped {
+            duration: began.elapsed(),
+        });
         tracing::info!("stopped");
         Ok(())
     }

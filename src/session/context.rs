@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::domain::event::{Actor, Event};
+use crate::domain::event::{Actor, ChangedAttributes, Event, FileEnd, FileOpening, FileUse, SizeChange};
 use crate::domain::path::VirtualPath;
-use crate::storage::Error;
+use crate::storage::{Error, FileFacts, OpenFile, OpenHow, SetAttrs};
 use base::error::Clause;
 
 use super::budget::UserBudget;
@@ -108,10 +108,14 @@ impl SessionContext {
                 let (path, sentence) = (path.clone(), sentence());
                 self.emit(|who| Event::OverQuota { who, path, sentence });
             }
-            Error::DiskFull | Error::DiskQuota if is_first_for_a_while() => {
-                let Actor { user, session } = &self.actor;
-                let cause = Clause(&error);
-                tracing::warn!(%user, %session, %path, %cause, "no space left on the disk of the home");
+            Error::DiskFull | Error::DiskQuota => {
+                if is_first_for_a_while() {
+                    let Actor { user, session, .. } = &self.actor;
+                    let cause = Clause(&error);
+                    tracing::warn!(%user, %session, %path, %cause, "no space left on the disk of the home");
+                }
+                let (path, sentence) = (path.clone(), sentence());
+                self.emit(|who| Event::NoSpace { who, path, sentence });
             }
             // Every other refusal concerns the client alone.
             _ => {}
@@ -125,18 +129,39 @@ impl SessionContext {
     }
 
     /// Emits the event that a file was opened. When the returned record is dropped, it emits that the file was closed.
-    pub fn opened(&self, path: VirtualPath, write: bool) -> FileRecord {
+    /// `facts` need not be known of a file that is only read.
+    pub fn opened(&self, path: VirtualPath, how: OpenHow, facts: FileFacts) -> FileRecord {
         self.emit(|who| Event::Opened {
             who,
             path: path.clone(),
-            write,
+            how: FileOpening {
+                write: how.write,
+                created: facts.created,
+                truncated: facts.truncated,
+            },
         });
         FileRecord {
             path,
             bytes_read: 0,
             bytes_written: 0,
+            missing_from: None,
             since: Instant::now(),
+            ended: None,
             busy: self.busy(),
+        }
+    }
+
+    /// Emits the event that attributes of a file or directory were changed; `sizes` if its size was.
+    pub fn attributes_changed(&self, path: &VirtualPath, changes: &SetAttrs, sizes: Option<SizeChange>) {
+        let changed = ChangedAttributes {
+            size: sizes,
+            permissions: changes.permissions,
+            times: changes.times.is_some(),
+            owner: changes.owner.is_some(),
+        };
+        if changed != ChangedAttributes::default() {
+            let path = path.clone();
+            self.emit(|who| Event::Attributes { who, path, changed });
         }
     }
 }
@@ -158,8 +183,57 @@ pub struct FileRecord {
     pub bytes_read: u64,
     /// The number of bytes written so far.
     pub bytes_written: u64,
+    /// The lowest offset at which a write was refused that was not repeated since.
+    missing_from: Option<u64>,
     since: Instant,
+    /// How the use of the file has ended, once it has.
+    ended: Option<FileEnding>,
     busy: BusyGuard,
+}
+
+/// How the use of a file has ended, and its size then.
+#[derive(Debug, Clone, Copy)]
+struct FileEnding {
+    end: FileEnd,
+    size: Option<u64>,
+}
+
+impl FileRecord {
+    /// Counts bytes that were read.
+    pub fn note_read(&mut self, count: usize) {
+        self.bytes_read = self.bytes_read.saturating_add(count as u64);
+    }
+
+    /// Counts bytes that were written at an offset.
+    pub fn note_written(&mut self, count: usize, offset: u64) {
+        self.bytes_written = self.bytes_written.saturating_add(count as u64);
+        if self.missing_from.is_some_and(|missing| offset <= missing) {
+            self.missing_from = None;
+        }
+    }
+
+    /// Records that a write at this offset was refused, so that the file lacks a piece.
+    pub fn note_refused(&mut self, offset: u64) {
+        self.missing_from = Some(self.missing_from.map_or(offset, |earlier| earlier.min(offset)));
+    }
+
+    /// Records that the client has closed the file, and whether all that it had written has arrived. The file must
+    /// still be open.
+    pub fn closed(&mut self, file: &dyn OpenFile, is_complete: bool) {
+        let end = match is_complete && self.missing_from.is_none() {
+            true => FileEnd::Client,
+            false => FileEnd::Error,
+        };
+        let size = file.facts().size;
+        self.ended = Some(FileEnding { end, size });
+    }
+
+    /// Records that the file is given up, because its client has not closed it. The file must still be open.
+    pub fn given_up(&mut self, file: &dyn OpenFile) {
+        let end = self.busy.0.end_report.session().ending.end_of_files();
+        let size = file.facts().size;
+        self.ended = Some(FileEnding { end, size });
+    }
 }
 
 impl Drop for FileRecord {
@@ -168,15 +242,25 @@ impl Drop for FileRecord {
             path,
             bytes_read,
             bytes_written,
+            missing_from: _,
             since,
+            ended,
             busy,
         } = self;
+        let ended = ended.unwrap_or(FileEnding {
+            end: FileEnd::Lost,
+            size: None,
+        });
         busy.0.emit(|who| Event::Closed {
             who,
             path: path.clone(),
-            bytes_read: *bytes_read,
-            bytes_written: *bytes_written,
-            duration: since.elapsed(),
+            file: FileUse {
+                bytes_read: *bytes_read,
+                bytes_written: *bytes_written,
+                duration: since.elapsed(),
+                end: ended.end,
+                size: ended.size,
+            },
         });
     }
 }

@@ -177,8 +177,9 @@ impl HandleTable {
 /// The client did not close what is still open when the session ends.
 impl Drop for HandleTable {
     fn drop(&mut self) {
-        for open in self.slots.iter().filter_map(|slot| slot.open.as_ref()) {
+        for open in self.slots.iter_mut().filter_map(|slot| slot.open.as_mut()) {
             if let OpenHandle::File(file) = open {
+                file.record.given_up(&*file.file);
                 file.file.abandon();
             }
         }

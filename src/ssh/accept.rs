@@ -14,6 +14,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::io::descriptors::{self, SpareDescriptor};
 
+use super::refusal_reason::RefusalReason;
 use super::refusals;
 use super::service::Service;
 use super::supervisor::{refused, serve};
@@ -130,7 +131,11 @@ fn admit(
         Err(reason) => {
             // This sends as much as fits into the socket's buffer now; the server does not wait for such a peer.
             let _ = stream.try_write(REFUSAL);
-            refused(service, peer, &reason.to_string());
+            refused(
+                service,
+                peer,
+                RefusalReason::new(reason.code(), &reason.to_string()),
+            );
         }
     }
 }

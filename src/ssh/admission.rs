@@ -118,6 +118,18 @@ pub enum AdmissionRefused {
     Address,
 }
 
+impl AdmissionRefused {
+    /// Returns the fixed word for this reason, by which programs that read the audit log know it.
+    pub fn code(self) -> &'static str {
+        match self {
+            AdmissionRefused::Connections => "connections",
+            AdmissionRefused::Share => "connections_from_address",
+            AdmissionRefused::Unauthenticated => "unauthenticated",
+            AdmissionRefused::Address => "unauthenticated_from_address",
+        }
+    }
+}
+
 /// The place of a connection. Dropping it frees the place.
 pub struct AdmissionPermit {
     admission: Arc<Admission>,

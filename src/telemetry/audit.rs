@@ -18,7 +18,8 @@ use jiff::Timestamp;
 use rustix::fs::{Access, AtFlags, CWD, accessat};
 
 use super::event_queue::{EventBatch, EventQueue, QueueCapacity};
-use super::{log_queue, record};
+use super::log_queue;
+use super::record::AuditLine;
 use crate::domain::event::Event;
 use crate::domain::user::UserName;
 use crate::session::events::{EventBackpressure, Subscriber};
@@ -83,6 +84,13 @@ impl AuditSink {
     }
 }
 
+/// Returns a name that no other run of a server has.
+fn random_name() -> Result<String> {
+    let mut bytes = [0; 8];
+    getrandom::fill(&mut bytes).map_err(|e| Error::new("cannot start the audit log").because(e))?;
+    Ok(format!("{:016x}", u64::from_be_bytes(bytes)))
+}
+
 fn cannot_open(path: &Path, cause: io::Error) -> Error {
     Error::new(format!("cannot open audit log \"{}\"", path.display()))
         .because(cause)
@@ -121,6 +129,7 @@ impl AuditLog {
 
     /// Starts the thread with an open sink. Tests pass a pipe, which can hang as a disk may.
     pub(super) fn start(sink: AuditSink) -> Result<(AuditLog, AuditFile)> {
+        let run = random_name()?;
         let next = Arc::new(Mutex::new(None));
         let queue = Arc::new(EventQueue::new(CAPACITY));
         let (alive, ended) = channel();
@@ -128,6 +137,7 @@ impl AuditLog {
             sink,
             next: Arc::clone(&next),
             queue: Arc::clone(&queue),
+            run,
             torn: false,
             failing: false,
         };
@@ -230,6 +240,8 @@ struct AuditWriter {
     sink: AuditSink,
     next: Arc<Mutex<Option<AuditSink>>>,
     queue: Arc<EventQueue>,
+    /// The random name of this run of the server.
+    run: String,
     /// Whether the last write stopped in the middle of a line.
     torn: bool,
     /// Whether the last write failed and the process's log has reported it.
@@ -257,10 +269,23 @@ impl AuditWriter {
     fn write(&mut self, batch: EventBatch) {
         let EventBatch { entries, lost, .. } = batch;
         let count: u64 = entries.iter().map(|entry| entry.count).sum();
-        let lines = entries
-            .into_iter()
-            .map(|entry| record::line(entry.time, &entry.event, entry.count));
-        let losses = (lost > 0).then(|| record::lost(Timestamp::now(), lost));
+        let run = &self.run;
+        let lines = entries.into_iter().map(|entry| {
+            let line = AuditLine {
+                run,
+                time: entry.time,
+                count: entry.count,
+            };
+            line.event(&entry.event)
+        });
+        let losses = (lost > 0).then(|| {
+            let line = AuditLine {
+                run,
+                time: Timestamp::now(),
+                count: lost,
+            };
+            line.lost()
+        });
         let lines: Vec<String> = lines.chain(losses).collect();
         let file = match &mut self.sink {
             AuditSink::File(file) => file,

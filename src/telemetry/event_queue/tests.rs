@@ -1,5 +1,5 @@
 use super::*;
-use crate::domain::event::{Actor, COMMAND_NOT_FOUND, SessionId};
+use crate::domain::event::{Actor, COMMAND_NOT_FOUND, FileEnd, FileUse, SessionId};
 use crate::domain::path::VirtualPath;
 use crate::session::events::MAX_WAIT;
 
@@ -12,6 +12,8 @@ fn who(user: &str) -> Actor {
     Actor {
         session: SessionId(user.len() as u64),
         user: user.parse().unwrap(),
+        peer: "127.0.0.1:1".parse().unwrap(),
+        home: std::path::Path::new("/h").into(),
     }
 }
 
@@ -34,9 +36,13 @@ fn closed(user: &str) -> Event {
     Event::Closed {
         who: who(user),
         path: VirtualPath::parse(b"f").unwrap(),
-        bytes_read: 0,
-        bytes_written: 0,
-        duration: Duration::ZERO,
+        file: FileUse {
+            bytes_read: 0,
+            bytes_written: 0,
+            duration: Duration::ZERO,
+            end: FileEnd::Client,
+            size: None,
+        },
     }
 }
 
@@ -145,14 +151,11 @@ fn no_event_is_larger_than_two_paths() {
             peer: "127.0.0.1:1".parse().unwrap(),
             user: long.clone(),
             method: "password",
+            code: "unknown_user",
             reason: long.clone(),
         },
         Event::SignedIn {
-            who: Actor {
-                session: SessionId(1),
-                user: "alice".parse().unwrap(),
-            },
-            peer: "127.0.0.1:1".parse().unwrap(),
+            who: who("alice"),
             method: "publickey".to_owned(),
             client: long.clone(),
         },
