@@ -8,6 +8,7 @@
 //! password is ever an argument of a command.
 
 pub mod adopt;
+pub mod audit;
 pub mod check;
 pub mod context;
 pub mod data_dir;
