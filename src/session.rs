@@ -1,6 +1,6 @@
 //! The sessions of the server: which sessions exist ([`registry`]), which resources they may hold ([`budget`],
-//! [`memory`]), what a channel knows of its session ([`context`]), where their events go ([`events`]), and the two
-//! directions of one SSH channel ([`stream`]).
+//! [`memory`]), what a channel knows of its session ([`context`]), where their events go ([`events`]), which files
+//! they are writing ([`uploads`]), and the two directions of one SSH channel ([`stream`]).
 //!
 //! This module depends on none of SFTP, commands and the SSH library; they use it.
 
@@ -9,7 +9,9 @@ pub mod context;
 pub mod events;
 pub mod memory;
 pub mod registry;
+pub mod settings;
 pub mod stream;
+pub mod uploads;
 
 pub use context::{Activity, ActivityGuard, BusyGuard, FileRecord, SessionContext};
 pub use registry::{

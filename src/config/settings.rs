@@ -11,6 +11,7 @@ use crate::accounts::QuotaSettings;
 use crate::auth::AuthSettings;
 use crate::domain::user::Quota;
 use crate::ops::installation::Installation;
+use crate::session::settings::EventSettings;
 use crate::ssh::limits::Limits;
 use crate::ssh::settings::SshSettings;
 use crate::storage::settings::StorageSettings;
@@ -41,6 +42,8 @@ pub struct Config {
     pub quota: QuotaSettings,
     /// The format, level and files of the logs: `[log]`.
     pub log: LogSettings,
+    /// What counts as a complete upload: `[events]`.
+    pub events: EventSettings,
 }
 
 /// A setting that is a path.
@@ -75,6 +78,7 @@ impl Config {
             store,
             quota,
             log,
+            events,
         } = self;
         // A reload applies all settings of these sections.
         let SshSettings {
@@ -110,6 +114,7 @@ impl Config {
             ("[storage]", *storage != fresh.storage),
             ("[store]", *store != fresh.store),
             ("[quota]", *quota != fresh.quota),
+            ("[events]", *events != fresh.events),
         ];
         let changed = changed.into_iter().filter(|(_, changed)| *changed);
         changed.map(|(section, _)| section).collect()
@@ -152,6 +157,7 @@ impl Config {
             ssh: _,
             limits: _,
             quota: _,
+            events: _,
             storage,
             store,
             log,

@@ -75,6 +75,14 @@ pub enum Event {
         path: VirtualPath,
         file: FileUse,
     },
+    /// An upload is complete: nobody writes the file any more, and it has changed since it was uploaded last. `from` is
+    /// the name for incomplete files that it had until now.
+    Uploaded {
+        who: Actor,
+        path: VirtualPath,
+        size: Option<u64>,
+        from: Option<VirtualPath>,
+    },
     /// A client changed attributes of a file or directory.
     Attributes {
         who: Actor,
@@ -143,6 +151,7 @@ impl Event {
             | Event::SessionEnded { who, .. }
             | Event::Opened { who, .. }
             | Event::Closed { who, .. }
+            | Event::Uploaded { who, .. }
             | Event::Attributes { who, .. }
             | Event::Hashed { who, .. }
             | Event::Command { who, .. }
@@ -181,6 +190,7 @@ impl Event {
             | Event::SessionEnded { .. }
             | Event::Opened { .. }
             | Event::Closed { .. }
+            | Event::Uploaded { .. }
             | Event::Attributes { .. }
             | Event::Hashed { .. }
             | Event::Command { .. }
@@ -204,6 +214,7 @@ impl Event {
             | Event::Denied { .. }
             | Event::Refused { .. }
             | Event::Opened { .. }
+            | Event::Uploaded { .. }
             | Event::Attributes { .. }
             | Event::Hashed { .. }
             | Event::Command { .. }
@@ -239,6 +250,7 @@ impl Event {
             | Event::Stopped { .. }
             | Event::Opened { .. }
             | Event::Closed { .. }
+            | Event::Uploaded { .. }
             | Event::Attributes { .. }
             | Event::Hashed { .. }
             | Event::Removed { .. }
@@ -265,6 +277,7 @@ impl Event {
             Event::Command { command, .. } => command.len(),
             Event::Linked { target, link, .. } => target.len() + link.len(),
             Event::Renamed { from, to, .. } => from.len() + to.len(),
+            Event::Uploaded { path, from, .. } => path.len() + from.as_ref().map_or(0, VirtualPath::len),
             Event::Opened { path, .. }
             | Event::Closed { path, .. }
             | Event::Attributes { path, .. }

@@ -44,6 +44,13 @@ impl CommandFile {
         self.transfer = transfer;
     }
 
+    /// Records that the size was set.
+    pub fn note_resized(&mut self) {
+        if let Some(record) = &mut self.record {
+            record.note_resized();
+        }
+    }
+
     /// Counts bytes that the command has read.
     pub fn note_read(&mut self, count: usize) {
         if let Some(record) = &mut self.record {

@@ -112,7 +112,7 @@ impl Server {
         homes::warn_of_foreign_places(&installation, &id);
         let service = Service::new(ServiceSetup {
             auth: Authenticator::new(Arc::clone(&store) as Arc<dyn Store>, config.auth.clone()),
-            events: Events::new(vec![Box::new(audit)]),
+            events: Events::new(vec![Box::new(audit)]).with_partial_names(&config.events.partial),
             accounts,
             threads: SessionThreads::new(scheduler.thread_slots(), Handle::current()),
             mount_context: mount::MountContext {

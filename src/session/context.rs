@@ -8,12 +8,15 @@ use std::time::{Duration, Instant};
 
 use crate::domain::event::{Actor, ChangedAttributes, Event, FileEnd, FileOpening, FileUse, SizeChange};
 use crate::domain::path::VirtualPath;
-use crate::storage::{Error, FileFacts, OpenFile, OpenHow, SetAttrs};
+use crate::storage::{
+    DirStream, Error, FileFacts, FileKind, InodeId, Links, OpenFile, OpenHow, SetAttrs, Storage,
+};
 use base::error::Clause;
 
 use super::budget::UserBudget;
 use super::events::{EventBackpressure, Events};
 use super::registry::EndReport;
+use super::uploads::{RenamedUpload, WriterEnd};
 
 /// Tracks whether the server is working for a connection: a connection that waits for its reply is not idle.
 #[derive(Clone, Default)]
@@ -71,6 +74,33 @@ fn is_first_for_a_while() -> bool {
     first
 }
 
+/// The most names among which a file is looked for in a directory that was renamed.
+const MOST_NAMES_EXAMINED: usize = 256;
+
+/// Returns whether a directory has a file in it or below. If that cannot be found out soon, it has.
+fn has_files(storage: &dyn Storage, directory: &VirtualPath) -> bool {
+    let mut directories = vec![directory.absolute()];
+    let mut examined = 0;
+    while let Some(directory) = directories.pop() {
+        let Ok(path) = VirtualPath::parse(&directory) else {
+            continue;
+        };
+        let Ok(mut stream) = storage.open_dir(&path) else {
+            return true;
+        };
+        while let Ok(Some(entry)) = DirStream::next(&mut *stream) {
+            examined += 1;
+            if entry.meta.kind == FileKind::File || examined > MOST_NAMES_EXAMINED {
+                return true;
+            }
+            if entry.meta.kind == FileKind::Directory && entry.name != b"." && entry.name != b".." {
+                directories.push([&directory[..], b"/", &entry.name[..]].concat());
+            }
+        }
+    }
+    false
+}
+
 /// What a channel knows of its session. It is cheap to clone.
 #[derive(Clone)]
 pub struct SessionContext {
@@ -122,6 +152,38 @@ impl SessionContext {
         }
     }
 
+    /// Emits the event that an upload is complete, if a rename has completed it.
+    pub fn renamed(&self, storage: &dyn Storage, from: &VirtualPath, to: &VirtualPath) {
+        let uploads = self.events.uploads();
+        let completes = uploads.is_partial(from) && !uploads.is_partial(to);
+        if !completes && !uploads.is_tracking() {
+            return;
+        }
+        let meta = storage.stat(to, Links::NoFollow).ok();
+        let is_complete = match meta.map(|meta| (meta.kind, meta.inode)) {
+            Some((FileKind::File, inode)) => {
+                let is_complete = uploads.renamed(inode, to) == RenamedUpload::Complete && completes;
+                if is_complete {
+                    uploads.completed(inode);
+                }
+                is_complete
+            }
+            Some((FileKind::Directory, _)) => completes && has_files(storage, to),
+            Some((FileKind::Symlink | FileKind::Special, _)) => false,
+            None => completes,
+        };
+        if is_complete {
+            self.emit(|who| Event::Uploaded {
+                who,
+                path: to.clone(),
+                size: meta
+                    .filter(|meta| meta.kind == FileKind::File)
+                    .map(|meta| meta.size),
+                from: Some(from.clone()),
+            });
+        }
+    }
+
     /// Counts a transfer or a hash until the guard is dropped.
     pub fn busy(&self) -> BusyGuard {
         self.busy_count.fetch_add(1, Ordering::Relaxed);
@@ -140,7 +202,14 @@ impl SessionContext {
                 truncated: facts.truncated,
             },
         });
+        let inode = facts.inode.filter(|_| how.write);
+        if let Some(inode) = inode {
+            let changed = facts.created || facts.truncated;
+            self.events.uploads().opened(inode, &path, changed);
+        }
         FileRecord {
+            written: inode,
+            resized: false,
             path,
             bytes_read: 0,
             bytes_written: 0,
@@ -183,6 +252,10 @@ pub struct FileRecord {
     pub bytes_read: u64,
     /// The number of bytes written so far.
     pub bytes_written: u64,
+    /// The inode, if the file was opened for writing.
+    written: Option<InodeId>,
+    /// Whether the size was set.
+    resized: bool,
     /// The lowest offset at which a write was refused that was not repeated since.
     missing_from: Option<u64>,
     since: Instant,
@@ -196,6 +269,19 @@ pub struct FileRecord {
 struct FileEnding {
     end: FileEnd,
     size: Option<u64>,
+    has_name: bool,
+}
+
+impl FileEnding {
+    /// Returns the ending of a file that is still open.
+    fn of(file: &dyn OpenFile, end: FileEnd) -> Self {
+        let facts = file.facts();
+        Self {
+            end,
+            size: facts.size,
+            has_name: facts.links != Some(0),
+        }
+    }
 }
 
 impl FileRecord {
@@ -224,15 +310,18 @@ impl FileRecord {
             true => FileEnd::Client,
             false => FileEnd::Error,
         };
-        let size = file.facts().size;
-        self.ended = Some(FileEnding { end, size });
+        self.ended = Some(FileEnding::of(file, end));
     }
 
     /// Records that the file is given up, because its client has not closed it. The file must still be open.
     pub fn given_up(&mut self, file: &dyn OpenFile) {
         let end = self.busy.0.end_report.session().ending.end_of_files();
-        let size = file.facts().size;
-        self.ended = Some(FileEnding { end, size });
+        self.ended = Some(FileEnding::of(file, end));
+    }
+
+    /// Records that the size of the file was set through this handle.
+    pub fn note_resized(&mut self) {
+        self.resized = true;
     }
 }
 
@@ -243,6 +332,8 @@ impl Drop for FileRecord {
             bytes_read,
             bytes_written,
             missing_from: _,
+            written,
+            resized,
             since,
             ended,
             busy,
@@ -250,6 +341,7 @@ impl Drop for FileRecord {
         let ended = ended.unwrap_or(FileEnding {
             end: FileEnd::Lost,
             size: None,
+            has_name: true,
         });
         busy.0.emit(|who| Event::Closed {
             who,
@@ -262,5 +354,21 @@ impl Drop for FileRecord {
                 size: ended.size,
             },
         });
+        let Some(inode) = *written else {
+            return;
+        };
+        let writer = WriterEnd {
+            end: ended.end,
+            changed: *bytes_written > 0 || *resized,
+            has_name: ended.has_name,
+        };
+        if let Some(path) = busy.0.events.uploads().left(inode, writer) {
+            busy.0.emit(|who| Event::Uploaded {
+                who,
+                path,
+                size: ended.size,
+                from: None,
+            });
+        }
     }
 }

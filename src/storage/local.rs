@@ -295,6 +295,7 @@ impl OpenFile for LocalFile {
         FileFacts {
             inode: meta.map(|meta| meta.inode),
             size: meta.map(|meta| meta.size),
+            links: meta.map(|meta| meta.links),
             ..FileFacts::default()
         }
     }

@@ -186,6 +186,8 @@ pub struct FileFacts {
     pub inode: Option<InodeId>,
     /// The size in bytes now, if it can be read.
     pub size: Option<u64>,
+    /// The number of names now, if it can be read.
+    pub links: Option<u64>,
 }
 
 /// The space on a file system, as statvfs(3) returns it.

@@ -109,6 +109,7 @@ fn name(event: &Event) -> &'static str {
         Event::SessionEnded { .. } => "session_ended",
         Event::Opened { .. } => "opened",
         Event::Closed { .. } => "closed",
+        Event::Uploaded { .. } => "uploaded",
         Event::Attributes { .. } => "attributes",
         Event::Hashed { .. } => "hashed",
         Event::Command { .. } => "command",
@@ -165,6 +166,11 @@ fn details(event: &Event) -> EventFields {
             bytes_written: file.bytes_written,
             seconds: seconds(file.duration),
         ),
+        Event::Uploaded { path, size, from, .. } => {
+            let mut fields = fields!(path: text(path), size: *size);
+            fields.extend(from.as_ref().map(|from| ("from", text(from))));
+            fields
+        }
         Event::Attributes { path, changed, .. } => attributes(path, *changed),
         Event::Hashed { algorithm, path, .. } => fields!(algorithm: *algorithm, path: text(path)),
         Event::Command {
@@ -195,6 +201,7 @@ fn later_details(event: &Event) -> EventFields {
         | Event::Stopped { .. }
         | Event::SignedIn { .. }
         | Event::SessionEnded { .. }
+        | Event::Uploaded { .. }
         | Event::Attributes { .. }
         | Event::Hashed { .. }
         | Event::Command { .. }

@@ -225,7 +225,7 @@ impl ScpSink<'_, '_> {
         let mut outcome = self.receive(&mut received, size).await?;
         // This precedes the client's confirmation that it has read everything: libssh2 never sends it, and disconnects.
         if outcome.is_ok() {
-            outcome = self.finish(&received, mode, size, times).await;
+            outcome = self.finish(&mut received, mode, size, times).await;
             received.opened.note_finished();
         }
         if outcome.is_err() {
@@ -299,7 +299,7 @@ impl ScpSink<'_, '_> {
     /// Sets size, mode and times, and flushes the file as configured.
     async fn finish(
         &self,
-        received: &ReceivedFile,
+        received: &mut ReceivedFile,
         mode: u32,
         size: u64,
         times: Option<FileTimes>,

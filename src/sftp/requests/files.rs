@@ -123,6 +123,9 @@ pub(super) fn fsetstat(
         // A client that was refused for want of room cannot cut what was there before.
         new: file.file.facts().size.unwrap_or(wanted),
     });
+    if sizes.is_some() {
+        file.record.note_resized();
+    }
     let path = file.record.path.clone();
     sftp.context.session.attributes_changed(&path, changes, sizes);
     ok(info.id)

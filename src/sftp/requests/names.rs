@@ -8,7 +8,7 @@ use crate::sftp::attrs;
 use crate::sftp::context::SymlinkOrder;
 use crate::sftp::outcome::{RequestInfo, RequestResult, ok};
 use crate::sftp::session::{Sftp, is_large, path_of};
-use crate::storage::{IfExists, Links, Renaming, SetAttrs, Storage};
+use crate::storage::{IfExists, Links, Renaming, SetAttrs};
 
 /// Replies with the attributes of a name: STAT follows a link, LSTAT does not.
 pub(super) fn stat(sftp: &mut Sftp, path: &[u8], links: Links, info: RequestInfo) -> RequestResult {
@@ -24,11 +24,18 @@ pub(super) fn setstat(sftp: &mut Sftp, path: &[u8], changes: &SetAttrs, info: Re
     }
     sftp.not_in_callback(changes.size.is_some(), info.wait)?;
     let path = path_of(path)?;
-    let size = |storage: &dyn Storage| storage.stat(&path, Links::Follow).ok().map(|meta| meta.size);
-    let old = changes.size.and_then(|_| size(&*sftp.storage));
+    let old = changes
+        .size
+        .and_then(|_| sftp.storage.stat(&path, Links::Follow).ok());
     let done = sftp.storage.set_attrs(&path, changes, Links::Follow);
     sftp.report_refusal(done, &path)?;
-    let sizes = changes.size.map(|new| SizeChange { old, new });
+    let sizes = changes.size.map(|new| SizeChange {
+        old: old.map(|meta| meta.size),
+        new,
+    });
+    if let Some(meta) = old {
+        sftp.context.session.events.uploads().changed(meta.inode);
+    }
     sftp.context.session.attributes_changed(&path, changes, sizes);
     ok(info.id)
 }
@@ -124,9 +131,10 @@ pub(in crate::sftp) fn rename(
     sftp.report_refusal(done, &from)?;
     sftp.emit(|who| Event::Renamed {
         who,
-        from,
-        to,
+        from: from.clone(),
+        to: to.clone(),
         replaced,
     });
+    sftp.context.session.renamed(&*sftp.storage, &from, &to);
     ok(info.id)
 }

@@ -31,6 +31,7 @@ impl Repeated {
             | Event::SessionEnded { .. }
             | Event::Opened { .. }
             | Event::Closed { .. }
+            | Event::Uploaded { .. }
             | Event::Attributes { .. }
             | Event::Hashed { .. }
             | Event::Command { .. }
