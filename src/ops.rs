@@ -7,6 +7,7 @@
 //! Invariant: nothing here runs as root on a data directory that belongs to another user (see [`data_dir`]), and no
 //! password is ever an argument of a command.
 
+pub mod admin;
 pub mod adopt;
 pub mod audit;
 pub mod check;

@@ -9,6 +9,7 @@ mod kernel;
 pub mod listen;
 mod live;
 mod memory;
+mod near_quota;
 pub mod preflight;
 mod privileges;
 pub mod process;

@@ -23,6 +23,7 @@ use tracing_subscriber::fmt::format::debug_fn;
 use tracing_subscriber::layer::{Layered, SubscriberExt as _};
 use tracing_subscriber::{Layer, Registry, reload};
 
+use crate::domain::event::AdminRecord;
 use audit::{AuditFile, AuditLog};
 use base::error::{Error, Result};
 pub use log_queue::Flush;
@@ -105,6 +106,14 @@ pub fn init(settings: &LogSettings) -> Result<Flush> {
 pub fn open_audit(settings: &LogSettings) -> Result<(AuditLog, Reload)> {
     let (log, file) = AuditLog::open(settings.audit.as_deref())?;
     Ok((log, Reload { audit: file }))
+}
+
+/// Records in the audit log what an operator has changed while no server runs. A log that does not exist is not created.
+///
+/// # Errors
+/// Returns an error if the file cannot be opened or written.
+pub fn append_admin(path: &Path, record: AdminRecord) -> Result<()> {
+    audit::append_admin(path, record)
 }
 
 /// Checks whether this file can be opened as the audit log, without changing anything. Returns `false` if the file

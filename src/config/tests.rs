@@ -223,6 +223,7 @@ fn what_a_reload_does_not_apply_is_named() {
     check("[storage]\nfsync = \"close\"", &["[storage]"]);
     check("[store]\npath = \"elsewhere\"", &["[store]"]);
     check("[quota]\nrescan_secs = 1", &["[quota]"]);
+    check("[events]\npartial = []", &["[events]"]);
     check(
         "[ssh]\npolicy = \"fips\"\n[limits]\nhandles = 1\n[log]\nlevel = \"debug\"\naudit = \"a\"",
         &[],

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
+use super::admin::AdminJson;
 use super::json::{EffectJson, HomeUsageJson, MeasurementJson, SessionJson};
 
 /// A request of a command, as one line.
@@ -31,6 +32,8 @@ pub(super) enum ControlRequest {
         /// The names of the changed users; for a renamed user, both names.
         users: Vec<String>,
     },
+    /// Asks to record in the audit log what an operator has changed.
+    Record(Box<AdminJson>),
 }
 
 impl ControlRequest {
@@ -42,6 +45,7 @@ impl ControlRequest {
             | ControlRequest::Listening
             | ControlRequest::Kick(_)
             | ControlRequest::Usage { .. }
+            | ControlRequest::Record(_)
             | ControlRequest::Changed { .. } => false,
             ControlRequest::Scan { .. } => true,
         }
@@ -74,6 +78,8 @@ pub(super) enum ControlAnswer {
     Scanned(Box<MeasurementJson>),
     /// The answer to [`ControlRequest::Changed`]: the changes are in force.
     Applied(EffectJson),
+    /// The answer to [`ControlRequest::Record`]: the audit log will have the event.
+    Recorded,
     /// The answer is not ready yet; another line follows.
     Working,
     /// The request was understood, but could not be carried out, for this reason.

@@ -13,7 +13,10 @@ use std::time::Duration;
 use crate::domain::path::VirtualPath;
 use crate::domain::user::UserName;
 
-pub use self::facts::{ChangedAttributes, FileEnd, FileOpening, FileUse, SizeChange};
+pub use self::facts::{
+    AdminAct, AdminRecord, ChangedAttributes, FileEnd, FileOpening, FileUse, Operator, QuotaCrossing,
+    QuotaKind, Setting, SettingValue, SizeChange,
+};
 
 /// The exit status that shells use for a command that does not exist. Nothing was run.
 pub const COMMAND_NOT_FOUND: u32 = 127;
@@ -126,6 +129,14 @@ pub enum Event {
         path: VirtualPath,
         sentence: String,
     },
+    /// The use of a home passed a percentage of its quota. `user` is who is signed in to it, if it is one.
+    NearQuota {
+        user: Option<UserName>,
+        home: Arc<Path>,
+        crossing: QuotaCrossing,
+    },
+    /// An operator has changed something: users, keys, quotas, host keys or sessions.
+    Admin(Box<AdminRecord>),
     /// A write was refused because the disk of the home is full, or its file system's own quota is used up.
     NoSpace {
         who: Actor,
@@ -144,9 +155,12 @@ impl Event {
     /// Returns the session in which the event happened, or `None` for peers that have not signed in.
     pub fn actor(&self) -> Option<&Actor> {
         match self {
-            Event::Started { .. } | Event::Stopped { .. } | Event::Denied { .. } | Event::Refused { .. } => {
-                None
-            }
+            Event::Started { .. }
+            | Event::Stopped { .. }
+            | Event::NearQuota { .. }
+            | Event::Admin(_)
+            | Event::Denied { .. }
+            | Event::Refused { .. } => None,
             Event::SignedIn { who, .. }
             | Event::SessionEnded { who, .. }
             | Event::Opened { who, .. }
@@ -174,9 +188,12 @@ impl Event {
         }
     }
 
-    /// Returns the user of the event, or `None` for peers that have not signed in.
+    /// Returns the user of the event, or `None` for peers that have not signed in, and for the server itself.
     pub fn user(&self) -> Option<&UserName> {
-        self.actor().map(|actor| &actor.user)
+        match self {
+            Event::NearQuota { user, .. } => user.as_ref(),
+            event => event.actor().map(|actor| &actor.user),
+        }
     }
 
     /// Returns the number of occurrences that the event stands for.
@@ -185,6 +202,8 @@ impl Event {
             Event::Refused { count, .. } => *count,
             Event::Started { .. }
             | Event::Stopped { .. }
+            | Event::NearQuota { .. }
+            | Event::Admin(_)
             | Event::SignedIn { .. }
             | Event::Denied { .. }
             | Event::SessionEnded { .. }
@@ -205,11 +224,15 @@ impl Event {
         }
     }
 
-    /// Whether the event says that something ended. Without these events, a log would not say whether it is still open.
+    /// Whether the event says that something ended, or that an operator has changed something. Without these events, a log
+    /// would not say whether it is still open, or why it has changed.
     pub fn is_closing(&self) -> bool {
         match self {
-            Event::Closed { .. } | Event::SessionEnded { .. } | Event::Stopped { .. } => true,
+            Event::Closed { .. } | Event::SessionEnded { .. } | Event::Stopped { .. } | Event::Admin(_) => {
+                true
+            }
             Event::Started { .. }
+            | Event::NearQuota { .. }
             | Event::SignedIn { .. }
             | Event::Denied { .. }
             | Event::Refused { .. }
@@ -248,6 +271,9 @@ impl Event {
             // Paths need no cut: they are shorter than PATH_MAX.
             Event::Started { .. }
             | Event::Stopped { .. }
+            | Event::NearQuota { .. }
+            // The control socket limits its length.
+            | Event::Admin(_)
             | Event::Opened { .. }
             | Event::Closed { .. }
             | Event::Uploaded { .. }
@@ -268,6 +294,8 @@ impl Event {
         user + match self {
             Event::Started { listening, .. } => listening.len() * size_of::<SocketAddr>(),
             Event::Stopped { .. } => 0,
+            Event::NearQuota { home, .. } => home.as_os_str().len(),
+            Event::Admin(record) => size_of::<AdminRecord>() + record.act.text_bytes(),
             Event::SignedIn { method, client, .. } => method.len() + client.len(),
             Event::Denied { user, reason, .. } => user.len() + reason.len(),
             Event::Refused { reason, .. } | Event::SessionEnded { reason, .. } => reason.len(),

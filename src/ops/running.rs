@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use jiff::Timestamp;
 
 use super::usage::{HomeUsage, Remeasurement};
+use crate::domain::event::{AdminRecord, Operator};
 use crate::domain::user::UserName;
 use base::error::{Error, Result};
 
@@ -22,6 +23,10 @@ pub trait RunningServer: Send + Sync {
     async fn apply_changes(&self, users: Vec<UserName>) -> ServerResult<Effect>;
     /// Returns the use of a user's home, or of each user's.
     async fn usage(&self, user: Option<UserName>) -> ServerResult<Vec<HomeUsage>>;
+    /// Records in the audit log what an operator has changed.
+    async fn record(&self, record: AdminRecord) -> ServerResult<()>;
+    /// Returns the operator on whose behalf requests are made.
+    fn operator(&self) -> Operator;
     /// Measures a user's home again. For a large home this takes minutes.
     async fn measure(&self, user: UserName) -> ServerResult<Remeasurement>;
 }

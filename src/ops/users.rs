@@ -16,7 +16,7 @@ pub use remove::remove;
 use super::context::OpsContext;
 use super::homes::{self, HomeOrigin};
 use super::passwords::AskPassword;
-use super::{adopt, keys as key_lines};
+use super::{admin, adopt, keys as key_lines};
 use crate::domain::user::{User, UserName};
 use crate::store::name_taken;
 use base::error::Result;
@@ -67,6 +67,7 @@ pub async fn add(new: NewUser<'_>, context: &OpsContext<'_>) -> Result<Confirmed
             return Err(error);
         }
     };
+    admin::record(admin::user_changed("user add", None, Some(&user)), context).await;
     let what = UserChange::Added {
         home: user.home,
         home_existed: origin == HomeOrigin::Existing,
@@ -115,6 +116,7 @@ pub async fn set(
     };
     let changed = store.change_user(name, Box::new(change)).await?;
     let is_change = changed.is_change();
+    let act = admin::user_changed("user set", Some(&changed.before), Some(&changed.after));
     let mut left_home = None;
     if changed.after.home != changed.before.home {
         let before = changed.before;
@@ -127,6 +129,9 @@ pub async fn set(
             store.change_user(name, Box::new(back)).await?;
             return Err(error);
         }
+    }
+    if is_change {
+        admin::record(act, context).await;
     }
     StoredChange::new(name, UserChange::Set { left_home }, is_change)
         .confirm(context.server)
@@ -143,6 +148,11 @@ pub async fn enable(name: &UserName, enabled: bool, context: &OpsContext<'_>) ->
         Ok(())
     };
     let changed = context.store.change_user(name, Box::new(change)).await?;
+    if changed.is_change() {
+        let what = if enabled { "user enable" } else { "user disable" };
+        let act = admin::user_changed(what, Some(&changed.before), Some(&changed.after));
+        admin::record(act, context).await;
+    }
     StoredChange::new(name, UserChange::Enabled(enabled), changed.is_change())
         .confirm(context.server)
         .await
@@ -168,7 +178,9 @@ pub async fn set_password(
             user.password_hash = Some(hash.clone());
             Ok(())
         };
-        context.store.change_user(name, Box::new(change)).await?;
+        let changed = context.store.change_user(name, Box::new(change)).await?;
+        let act = admin::user_changed("user passwd", Some(&changed.before), Some(&changed.after));
+        admin::record(act, context).await;
     }
     StoredChange::new(name, UserChange::PasswordSet, is_change)
         .confirm(context.server)
@@ -191,6 +203,10 @@ pub async fn rename(
     };
     let changed = context.store.change_user(name, Box::new(change)).await?;
     let is_change = changed.is_change();
+    if is_change {
+        let act = admin::user_changed("user rename", Some(&changed.before), Some(&changed.after));
+        admin::record(act, context).await;
+    }
     let what = UserChange::Renamed {
         old_name: name.clone(),
         home: changed.after.home,

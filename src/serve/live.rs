@@ -9,7 +9,9 @@ use tokio::sync::Semaphore;
 use super::changes::RecordChanges;
 use crate::accounts::account::Usage;
 use crate::accounts::id::AccountSpec;
+use crate::domain::event::{AdminRecord, Event, Operator};
 use crate::domain::user::{User, UserName};
+use crate::ops::admin::operator_of_process;
 use crate::ops::context::find_user;
 use crate::ops::quota::must_exist;
 use crate::ops::running::{DisconnectTarget, Effect, RunningServer, ServerResult, SessionView};
@@ -109,6 +111,15 @@ impl RunningServer for LiveServer {
             .filter(is_live)
             .map(|session| view(session))
             .collect())
+    }
+
+    async fn record(&self, record: AdminRecord) -> ServerResult<()> {
+        self.service.events.emit(&Event::Admin(Box::new(record)));
+        Ok(())
+    }
+
+    fn operator(&self) -> Operator {
+        operator_of_process()
     }
 
     async fn listening(&self) -> ServerResult<Vec<SocketAddr>> {

@@ -20,7 +20,7 @@ use super::drain::{STOP_TIMEOUT, drain, within};
 use super::live::LiveServer;
 use super::reload::{Reloading, current};
 use super::runtime::slots;
-use super::{disk, memory, preflight, privileges};
+use super::{disk, memory, near_quota, preflight, privileges};
 use crate::accounts::Accounts;
 use crate::accounts::disk::{Disk, Disks};
 use crate::auth::Authenticator;
@@ -172,6 +172,9 @@ impl Server {
         let live = LiveServer::new(Arc::clone(&self.changes), listening);
         let tasks = Tasks::start(self.listeners, live, &self.changes);
         tasks.watch_disk(&self.config.store.path, self.disk);
+        let warn_at = self.config.quota.warn_at.clone();
+        let watching = near_quota::watch(Arc::clone(&self.service), warn_at, tasks.quit.clone());
+        tasks.helpers.spawn(watching);
         let reloading = Reloading {
             config: self.config,
             service: Arc::clone(&self.service),

@@ -20,7 +20,7 @@ use rustix::fs::{Access, AtFlags, CWD, accessat};
 use super::event_queue::{EventBatch, EventQueue, QueueCapacity};
 use super::log_queue;
 use super::record::AuditLine;
-use crate::domain::event::Event;
+use crate::domain::event::{AdminRecord, Event};
 use crate::domain::user::UserName;
 use crate::session::events::{EventBackpressure, Subscriber};
 use base::advice;
@@ -82,6 +82,26 @@ impl AuditSink {
         let file = open_regular(path, &options, Links::Follow);
         file.map(AuditSink::File).map_err(|e| cannot_open(path, e))
     }
+}
+
+/// Appends the event that an operator has changed something, if the file exists, on behalf of a server that does not run.
+pub(super) fn append_admin(path: &Path, record: AdminRecord) -> Result<()> {
+    let mut file = match open_regular(path, OpenOptions::new().append(true), Links::Follow) {
+        Ok(file) => file,
+        // The server creates it when it starts.
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(e) => return Err(cannot_open(path, e)),
+    };
+    let line = AuditLine {
+        run: &random_name()?,
+        time: Timestamp::now(),
+        count: 1,
+    };
+    let text = line.event(&Event::Admin(Box::new(record))) + "\n";
+    append(&mut file, text.as_bytes()).map_err(|(written, error)| {
+        take_back(&file, written);
+        Error::new(format!("cannot write to audit log \"{}\"", path.display())).because(error)
+    })
 }
 
 /// Returns a name that no other run of a server has.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::{Timestamp, Unit};
 use serde_json::Value;
 
-use crate::domain::event::{ChangedAttributes, Event, SizeChange};
+use crate::domain::event::{AdminRecord, ChangedAttributes, Event, Setting, SettingValue, SizeChange};
 use crate::domain::path::VirtualPath;
 use base::visible;
 
@@ -72,8 +72,12 @@ impl AuditLine<'_> {
             let ip = peer.ip().to_canonical().to_string();
             fields.extend(fields!(ip: ip, port: peer.port()));
         }
-        if let Some(who) = event.actor() {
-            let home = visible::bytes(who.home.as_os_str().as_encoded_bytes());
+        let home = match event {
+            Event::NearQuota { home, .. } => Some(home),
+            event => event.actor().map(|who| &who.home),
+        };
+        if let Some(home) = home {
+            let home = visible::bytes(home.as_os_str().as_encoded_bytes());
             fields.extend(fields!(home: home));
         }
         fields
@@ -119,6 +123,8 @@ fn name(event: &Event) -> &'static str {
         Event::DirectoryMade { .. } => "directory_made",
         Event::Linked { .. } => "linked",
         Event::OverQuota { .. } => "over_quota",
+        Event::NearQuota { .. } => "near_quota",
+        Event::Admin(_) => "admin",
         Event::NoSpace { .. } => "no_space",
         Event::Forbidden { .. } => "forbidden",
     }
@@ -131,6 +137,29 @@ fn details(event: &Event) -> EventFields {
         Event::Started { version, listening } => {
             let listening: Vec<String> = listening.iter().map(ToString::to_string).collect();
             fields!(version: *version, listening: listening)
+        }
+        Event::NearQuota { user, crossing, .. } => {
+            let user = user.as_ref().map(|user| ("user", user.as_str().into()));
+            let mut fields: EventFields = user.into_iter().collect();
+            fields.extend(fields!(
+                quota: crossing.kind.name(),
+                percent: crossing.percent,
+                direction: if crossing.rising { "up" } else { "down" },
+                used: crossing.used,
+                limit: crossing.limit,
+            ));
+            fields
+        }
+        Event::Admin(record) => {
+            let AdminRecord { by, act } = &**record;
+            fields!(
+                uid: by.uid,
+                sudo_user: by.sudo_user.clone(),
+                what: act.what.as_str(),
+                name: act.name.as_str(),
+                before: settings(&act.before),
+                after: settings(&act.after),
+            )
         }
         Event::Stopped { duration } => fields!(seconds: seconds(*duration)),
         Event::SignedIn {
@@ -199,6 +228,8 @@ fn later_details(event: &Event) -> EventFields {
         Event::Renamed { replaced, .. } => fields!(replaced: *replaced),
         Event::Started { .. }
         | Event::Stopped { .. }
+        | Event::NearQuota { .. }
+        | Event::Admin(_)
         | Event::SignedIn { .. }
         | Event::SessionEnded { .. }
         | Event::Uploaded { .. }
@@ -213,6 +244,21 @@ fn later_details(event: &Event) -> EventFields {
         | Event::NoSpace { .. }
         | Event::Forbidden { .. } => Vec::new(),
     }
+}
+
+/// Returns settings as a JSON object.
+fn settings(settings: &[Setting]) -> Value {
+    let value = |value: &SettingValue| match value {
+        SettingValue::Nothing => Value::Null,
+        SettingValue::Flag(flag) => (*flag).into(),
+        SettingValue::Number(number) => (*number).into(),
+        SettingValue::Text(text) => text.as_str().into(),
+        SettingValue::List(texts) => texts.as_slice().into(),
+    };
+    let settings = settings
+        .iter()
+        .map(|setting| (setting.name.clone(), value(&setting.value)));
+    Value::Object(settings.collect())
 }
 
 fn attributes(path: &VirtualPath, changed: ChangedAttributes) -> EventFields {

@@ -28,6 +28,16 @@ pub struct Usage {
 }
 
 impl Usage {
+    /// Returns the use of a home that has no file.
+    pub(super) fn empty(quota: Quota) -> Self {
+        Self {
+            bytes: 0,
+            files: 0,
+            quota,
+            accuracy: UsageAccuracy::Exact,
+        }
+    }
+
     /// Returns the use that the store has recorded for a home; `None` if the record is not trusted.
     pub fn recorded(record: &UsageRecord, quota: Quota) -> Option<Self> {
         record.is_trusted().then_some(Self {

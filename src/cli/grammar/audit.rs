@@ -1,5 +1,7 @@
 //! The arguments of `homeportd audit`.
 
+use std::net::IpAddr;
+
 use clap::Args;
 use ipnet::IpNet;
 use jiff::civil::Date;
@@ -41,7 +43,7 @@ fn pattern(text: &str) -> Result<String> {
 }
 
 fn network(text: &str) -> Result<IpNet> {
-    let address = || text.parse().map(IpNet::from);
+    let address = || text.parse::<IpAddr>().map(IpNet::from);
     text.parse::<IpNet>().or_else(|_| address()).map_err(|_| {
         Error::new(format!(
             "\"{}\" is neither an address nor a network",

@@ -28,7 +28,7 @@ pub(super) const REFUSALS: &[(&str, &str)] = &[
     ),
     (
         "listen = []",
-        "homeportd.toml:1:1: unknown setting \"listen\" outside of any section (hint: the sections are server, auth, ssh, limits, storage, store, quota, log)\n 1 | listen = []\n   | ^^^^^^",
+        "homeportd.toml:1:1: unknown setting \"listen\" outside of any section (hint: the sections are server, auth, ssh, limits, storage, store, quota, log, events)\n 1 | listen = []\n   | ^^^^^^",
     ),
     (
         "[log]\ncolour = true",
@@ -172,7 +172,7 @@ pub(super) const REFUSALS: &[(&str, &str)] = &[
     ),
     (
         "[quota]\ndefault = 1",
-        "homeportd.toml:2:1: unknown setting \"default\" in [quota] (hint: its settings are default_bytes, default_files, rescan_secs)\n 2 | default = 1\n   | ^^^^^^^",
+        "homeportd.toml:2:1: unknown setting \"default\" in [quota] (hint: its settings are default_bytes, default_files, rescan_secs, warn_at)\n 2 | default = 1\n   | ^^^^^^^",
     ),
     (
         "[quota]\nrescan_secs = 10000000000",

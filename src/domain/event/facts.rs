@@ -77,3 +77,106 @@ pub struct SizeChange {
     /// The size in bytes afterwards.
     pub new: u64,
 }
+
+/// The use of a home passed a percentage of its quota.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct QuotaCrossing {
+    /// Which of the two quotas it is.
+    pub kind: QuotaKind,
+    /// The percentage of the quota.
+    pub percent: u8,
+    /// Whether the use is above it now; if not, it has fallen below it.
+    pub rising: bool,
+    /// The use now, in bytes or in files.
+    pub used: u64,
+    /// The quota now; `None` means unlimited.
+    pub limit: Option<u64>,
+}
+
+/// The two quotas of a home.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum QuotaKind {
+    /// The sum of the sizes of files.
+    Bytes,
+    /// The number of files, directories and symbolic links.
+    Files,
+}
+
+impl QuotaKind {
+    /// Returns the stable name of this quota.
+    pub fn name(self) -> &'static str {
+        match self {
+            QuotaKind::Bytes => "bytes",
+            QuotaKind::Files => "files",
+        }
+    }
+}
+
+/// What an operator has changed, and who that is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AdminRecord {
+    /// Who has changed it.
+    pub by: Operator,
+    /// What was changed.
+    pub act: AdminAct,
+}
+
+/// Who runs a command of the operator's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Operator {
+    /// The numeric user id of the process.
+    pub uid: u32,
+    /// The user who has called sudo, as sudo says.
+    pub sudo_user: Option<String>,
+}
+
+/// A change by an operator.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AdminAct {
+    /// The command, such as `user set`.
+    pub what: String,
+    /// The name of what was changed, such as a user.
+    pub name: String,
+    /// The settings that were changed, with their values before; empty for what is new.
+    pub before: Vec<Setting>,
+    /// The settings that were changed, with their values now; empty for what was removed.
+    pub after: Vec<Setting>,
+}
+
+/// A setting and its value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Setting {
+    /// The name of the setting, as in the JSON of `user show`.
+    pub name: String,
+    /// The value of the setting.
+    pub value: SettingValue,
+}
+
+/// The value of a setting.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SettingValue {
+    /// There is none: no limit, or never.
+    Nothing,
+    /// Whether something is the case.
+    Flag(bool),
+    /// A number of bytes, files or sessions.
+    Number(u64),
+    /// A name, a path or a time.
+    Text(String),
+    /// Several texts.
+    List(Vec<String>),
+}
+
+impl AdminAct {
+    /// Returns the number of bytes of all texts.
+    pub fn text_bytes(&self) -> usize {
+        let value = |value: &SettingValue| match value {
+            SettingValue::Nothing | SettingValue::Flag(_) | SettingValue::Number(_) => 0,
+            SettingValue::Text(text) => text.len(),
+            SettingValue::List(texts) => texts.iter().map(|text| text.len() + size_of::<String>()).sum(),
+        };
+        let setting = |setting: &Setting| size_of::<Setting>() + setting.name.len() + value(&setting.value);
+        let settings = self.before.iter().chain(&self.after).map(setting);
+        self.what.len() + self.name.len() + settings.sum::<usize>()
+    }
+}

@@ -2,8 +2,10 @@
 
 use super::change::{ConfirmedChange, StoredChange, UserChange};
 use crate::domain::user::{User, UserName};
+use crate::ops::admin;
 use crate::ops::context::OpsContext;
 use crate::ops::keys::{self, KeyView};
+use crate::store::ChangedUser;
 use base::error::Result;
 
 /// Adds public keys, as lines of authorized_keys, to a user's.
@@ -18,6 +20,7 @@ pub async fn add_keys(
     let fingerprints = lines.iter().map(|line| KeyView::new(line).fingerprint).collect();
     let change = move |user: &mut User| keys::add(user, &lines).map(drop);
     let changed = context.store.change_user(name, Box::new(change)).await?;
+    record("user key add", &changed, context).await;
     StoredChange::new(name, UserChange::KeysAdded(fingerprints), changed.is_change())
         .confirm(context.server)
         .await
@@ -44,6 +47,7 @@ pub async fn remove_key(
     let wanted = fingerprint.to_owned();
     let change = move |user: &mut User| keys::remove(user, &wanted);
     let changed = context.store.change_user(name, Box::new(change)).await?;
+    record("user key remove", &changed, context).await;
     StoredChange::new(
         name,
         UserChange::KeyRemoved(fingerprint.to_owned()),
@@ -51,4 +55,11 @@ pub async fn remove_key(
     )
     .confirm(context.server)
     .await
+}
+
+async fn record(what: &str, changed: &ChangedUser, context: &OpsContext<'_>) {
+    if changed.is_change() {
+        let act = admin::user_changed(what, Some(&changed.before), Some(&changed.after));
+        admin::record(act, context).await;
+    }
 }

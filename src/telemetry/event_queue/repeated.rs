@@ -25,6 +25,8 @@ impl Repeated {
             } => Some(Self::NoSuchCommand(who.session)),
             Event::Started { .. }
             | Event::Stopped { .. }
+            | Event::NearQuota { .. }
+            | Event::Admin(_)
             | Event::SignedIn { .. }
             | Event::Denied { .. }
             | Event::Refused { .. }
