@@ -92,6 +92,34 @@ fn the_events_of_the_audit_log_are_named() {
 }
 
 #[test]
+fn the_audit_log_is_described() {
+    let page = read("docs/json.md");
+    let (_, page) = page.split_once("# The audit log of").unwrap();
+    let words = |file: &str, start: &str, end: &str| -> Vec<String> {
+        let code = read(file);
+        let text = between(&code, start, end);
+        text.split('"').skip(1).step_by(2).map(str::to_owned).collect()
+    };
+    let mut all = words("src/telemetry/record.rs", "fn name(event: &Event)", "\n}\n");
+    for file in [
+        "src/auth/denial.rs",
+        "src/ssh/admission.rs",
+        "src/session/registry.rs",
+    ] {
+        all.extend(words(file, "pub fn code(", "\n    }\n"));
+    }
+    all.extend(words("src/ssh/refusal_reason.rs", "fn handshake_code", "\n}\n"));
+    all.extend(words("src/domain/event/facts.rs", "impl FileEnd", "\n}\n"));
+    assert!(all.len() > 50, "{all:?}");
+    for word in all {
+        assert!(
+            page.contains(&format!("`{word}`")),
+            "docs/json.md does not describe {word}"
+        );
+    }
+}
+
+#[test]
 fn the_settings_are_named() {
     let readme = read("README.md");
     // The sample has every setting, which a test of the configuration checks.
