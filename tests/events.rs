@@ -252,3 +252,34 @@ fn a_home_that_fills_up_has_an_event_in_each_direction() {
     resize(990, &["50 up 600", "90 up 950"]);
     resize(100, &["50 up 600", "90 up 950", "50 down 100", "90 down 100"]);
 }
+
+#[test]
+fn in_a_log_of_json_each_event_is_one_object() {
+    let mut server = TestServer::new(&[]);
+    let config = std::fs::read_to_string(server.config()).unwrap();
+    let config = config.replace("audit = \"audit.log\"", "format = \"json\"");
+    std::fs::write(server.config(), config).unwrap();
+    server.add_user("alice", &[]);
+    server.serve();
+    server.sftp_ok("alice", "ls\n");
+    server.wait_for_log("\"session_ended\"");
+    let log = server.log();
+    let (whole, _) = log.rsplit_once('\n').unwrap();
+    let objects: Vec<Value> = whole
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let names: Vec<&str> = objects
+        .iter()
+        .filter_map(|object| object["event"].as_str())
+        .collect();
+    assert_eq!(names, ["started", "signed_in", "session_ended"]);
+    let signed_in = objects
+        .iter()
+        .find(|object| object["event"] == "signed_in")
+        .unwrap();
+    assert_eq!(
+        (&signed_in["user"], &signed_in["v"]),
+        (&"alice".into(), &2.into())
+    );
+}

@@ -311,7 +311,7 @@ impl AuditWriter {
             AuditSink::File(file) => file,
             AuditSink::Log => {
                 for line in lines {
-                    tracing::info!(target: LOG_TARGET, "{line}");
+                    super::write_audit_line(&line);
                 }
                 return;
             }
