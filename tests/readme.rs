@@ -103,7 +103,7 @@ fn the_audit_log_is_described() {
     let mut all = words("src/telemetry/record.rs", "fn name(event: &Event)", "\n}\n");
     for file in [
         "src/auth/denial.rs",
-        "src/ssh/admission.rs",
+        "src/ssh/admission/refused.rs",
         "src/session/registry.rs",
     ] {
         all.extend(words(file, "pub fn code(", "\n    }\n"));

@@ -64,7 +64,8 @@ use super::inode::{InodeOwner, Inodes};
 pub struct Account {
     id: AccountId,
     location: Location,
-    at_load: Option<Usage>,
+    /// The use when it was loaded.
+    pub at_load: Option<Usage>,
     counters: Counters,
     pub(super) changes: ChangeTracker,
     pub(super) measurements: Measurements,
@@ -91,17 +92,11 @@ impl Account {
     /// Creates an account from its record in the store. Without a record, the home has to be measured before anything
     /// may grow up to a limit.
     pub(super) fn load(spec: &AccountSpec, record: Option<&UsageRecord>, helpers: &Helpers) -> Self {
-        let at_load = match record {
-            Some(record) if record.exact => Usage::recorded(record, spec.quota),
-            // After a crash, only the ceiling is known.
-            Some(_) => None,
-            None => Some(Usage::empty(spec.quota)),
-        };
         let measured_at = record.and_then(|record| record.measured_at);
         Self {
             id: spec.id.clone(),
             location: spec.location.clone(),
-            at_load,
+            at_load: Usage::at_load(record, spec.quota),
             counters: Counters::load(spec.quota, record),
             changes: ChangeTracker::new(Arc::clone(&helpers.keeper)),
             measurements: Measurements::new(measured_at, Arc::clone(&helpers.measurer)),
@@ -126,12 +121,6 @@ impl Account {
     /// Returns the current use, limits and accuracy.
     pub fn usage(&self) -> Usage {
         self.counters.usage()
-    }
-
-    /// Returns the use and the limits when the account was loaded: those that the server had recorded when it was used
-    /// last, or nothing for a home that was never used. Returns `None` if only a ceiling was known.
-    pub fn usage_at_load(&self) -> Option<Usage> {
-        self.at_load
     }
 
     pub(super) fn accuracy(&self) -> UsageAccuracy {

@@ -75,7 +75,7 @@ impl AuditSearch {
         let mut skipped = Vec::new();
         let files = files::find(current, |path| skipped.push(path.to_owned()))?;
         let former = match &query.path {
-            Some(pattern) => FormerNames::of(pattern, &renames(&files)?),
+            Some(pattern) => FormerNames::of(pattern, &renames(&files)),
             None => FormerNames::default(),
         };
         Ok(Self {
@@ -160,7 +160,7 @@ impl AuditSearch {
 }
 
 /// Returns the renames in these files, the newest last.
-fn renames(files: &[LogFile]) -> Result<Vec<LoggedRename>> {
+fn renames(files: &[LogFile]) -> Vec<LoggedRename> {
     let mut renames = VecDeque::new();
     for file in files {
         // What is broken or damaged is reported when the lines are read.
@@ -181,7 +181,7 @@ fn renames(files: &[LogFile]) -> Result<Vec<LoggedRename>> {
             |_| {},
         );
     }
-    Ok(renames.into())
+    renames.into()
 }
 
 /// What a line is to a query.

@@ -76,7 +76,7 @@ impl HomeLevels {
     /// they are not known, and the present ones are taken.
     fn at_load(account: &Account, now: &Usage, warn_at: &[u8]) -> Self {
         let mut levels = Self::default();
-        levels.update(&account.usage_at_load().unwrap_or(*now), warn_at);
+        levels.update(&account.at_load.unwrap_or(*now), warn_at);
         levels
     }
 

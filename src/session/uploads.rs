@@ -179,7 +179,7 @@ mod tests {
     }
 
     /// What happens to a file.
-    enum Step {
+    enum UploadStep {
         /// A handle is opened that creates or truncates the file.
         Create,
         /// A handle is opened, and the file stays as it is.
@@ -195,7 +195,7 @@ mod tests {
     }
 
     /// Takes the steps, and returns by which name the file was uploaded at each step that closes a handle.
-    fn run(steps: &[Step]) -> Vec<Option<String>> {
+    fn run(steps: &[UploadStep]) -> Vec<Option<String>> {
         let uploads = uploads();
         let mut name = path("/f");
         let mut seen = Vec::new();
@@ -210,12 +210,12 @@ mod tests {
         };
         for step in steps {
             match step {
-                Step::Create => uploads.opened(FILE, &name, true),
-                Step::Open => uploads.opened(FILE, &name, false),
-                Step::Wrote(end) => leave(*end, true, true),
-                Step::Idle(end) => leave(*end, false, true),
-                Step::Removed => leave(FileEnd::Client, true, false),
-                Step::Rename(to) => {
+                UploadStep::Create => uploads.opened(FILE, &name, true),
+                UploadStep::Open => uploads.opened(FILE, &name, false),
+                UploadStep::Wrote(end) => leave(*end, true, true),
+                UploadStep::Idle(end) => leave(*end, false, true),
+                UploadStep::Removed => leave(FileEnd::Client, true, false),
+                UploadStep::Rename(to) => {
                     name = path(to);
                     uploads.renamed(FILE, &name);
                 }
@@ -228,8 +228,8 @@ mod tests {
     #[test]
     fn an_upload_is_complete_when_its_last_writer_has_closed_it() {
         use FileEnd::{Client, Error, Kicked, Lost, Stopping};
-        use Step::{Create, Idle, Open, Removed, Rename, Wrote};
-        let check = |steps: &[Step], expected: &[Option<&str>]| {
+        use UploadStep::{Create, Idle, Open, Removed, Rename, Wrote};
+        let check = |steps: &[UploadStep], expected: &[Option<&str>]| {
             let expected: Vec<Option<String>> = expected.iter().map(|name| name.map(str::to_owned)).collect();
             assert_eq!(run(steps), expected);
         };

@@ -107,7 +107,8 @@ pub(super) fn append_admin(path: &Path, record: AdminRecord) -> Result<()> {
 /// Returns a name that no other run of a server has.
 fn random_name() -> Result<String> {
     let mut bytes = [0; 8];
-    getrandom::fill(&mut bytes).map_err(|e| Error::new("cannot start the audit log").because(e))?;
+    getrandom::fill(&mut bytes)
+        .map_err(|e| Error::new("cannot start the audit log").because(e.to_string()))?;
     Ok(format!("{:016x}", u64::from_be_bytes(bytes)))
 }
 

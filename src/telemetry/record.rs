@@ -38,11 +38,11 @@ pub(super) struct AuditLine<'a> {
 impl AuditLine<'_> {
     /// Returns the event as a JSON object, without a newline. `time` is in UTC.
     ///
-    /// Paths and link targets are strings in which `\\\\` is a backslash and `\\xE9` a byte that is not UTF-8.
+    /// Paths and link targets are strings in which `\\` is a backslash and `\xE9` a byte that is not UTF-8.
     ///
     /// `count` is left out if it is 1. The fields of version 1 come first, in their order.
     pub(super) fn event(&self, event: &Event) -> String {
-        let mut fields = match event.actor() {
+        let mut fields: EventFields = match event.actor() {
             Some(who) => fields!(session: who.session.0, user: who.user.as_str()),
             None => Vec::new(),
         };

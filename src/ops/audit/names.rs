@@ -99,7 +99,7 @@ impl FormerNames {
         // A directory was renamed above a name.
         let below = |path: &[u8]| {
             let rest = path.strip_prefix(&to[..])?;
-            rest.starts_with(b"/").then(|| [from, rest].concat())
+            rest.starts_with(b"/").then(|| [&from[..], rest].concat())
         };
         if let Some(exact) = pattern.exact()
             && let Some(former) = below(exact)

@@ -6,7 +6,7 @@ use flate2::write::GzEncoder;
 use super::*;
 
 /// A log of four files, of which the oldest is compressed, and in which two lines are broken.
-struct Log {
+struct SampleLog {
     dir: tempfile::TempDir,
 }
 
@@ -21,7 +21,7 @@ fn by(event: &str, user: &str, rest: &str) -> String {
     )
 }
 
-impl Log {
+impl SampleLog {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let write = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).unwrap();
@@ -73,7 +73,7 @@ impl Log {
 
 #[test]
 fn all_files_are_read_in_order_and_broken_lines_are_counted() {
-    let log = Log::new();
+    let log = SampleLog::new();
     let (seconds, findings) = log.ask(AuditQuery::default());
     assert_eq!(seconds, [1, 2, 3, 4, 5, 6, 7]);
     // The last line of the current file may be one that the server is writing.
@@ -90,7 +90,7 @@ fn all_files_are_read_in_order_and_broken_lines_are_counted() {
 
 #[test]
 fn each_question_finds_its_lines() {
-    let log = Log::new();
+    let log = SampleLog::new();
     let check = |query: AuditQuery, expected: &[u32]| assert_eq!(log.ask(query).0, expected);
     let user = |name: &str| AuditQuery {
         user: Some(name.to_owned()),
@@ -143,7 +143,7 @@ fn each_question_finds_its_lines() {
 
 #[test]
 fn a_damaged_archive_is_reported_and_the_rest_is_read() {
-    let log = Log::new();
+    let log = SampleLog::new();
     let archive = log.dir.path().join("audit.log.2.gz");
     let whole = std::fs::read(&archive).unwrap();
     std::fs::write(&archive, &whole[..whole.len() - 12]).unwrap();
