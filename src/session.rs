@@ -1,19 +1,22 @@
 //! The sessions of the server: which sessions exist ([`registry`]), which resources they may hold ([`budget`],
 //! [`memory`]), what a channel knows of its session ([`context`]), where their events go ([`events`]), which files
-//! they are writing ([`uploads`]), and the two directions of one SSH channel ([`stream`]).
+//! they are writing ([`uploads`]), what was done with each ([`file_record`]), and the two directions of one SSH channel ([`stream`]).
 //!
 //! This module depends on none of SFTP, commands and the SSH library; they use it.
 
 pub mod budget;
 pub mod context;
 pub mod events;
+pub mod file_record;
 pub mod memory;
 pub mod registry;
 pub mod settings;
 pub mod stream;
+pub mod upload_digest;
 pub mod uploads;
 
-pub use context::{Activity, ActivityGuard, BusyGuard, FileRecord, SessionContext};
+pub use context::{Activity, ActivityGuard, BusyGuard, SessionContext};
+pub use file_record::FileRecord;
 pub use registry::{
     EndReport, EndRequest, NewSession, NotRegistered, Registration, Session, Sessions, Traffic, session_limit,
 };

@@ -40,6 +40,16 @@ pub struct LogSettings {
     pub level: LogLevel,
     /// The file of the audit log. With `None`, the audit log goes into the process's log, with the target `audit`.
     pub audit: Option<PathBuf>,
+    /// The digest of uploads that the audit log has; none is computed with `None`.
+    pub digest: Option<LogDigest>,
+}
+
+/// The digests of uploads that the audit log can have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogDigest {
+    /// SHA-256, as sha256sum prints it.
+    Sha256,
 }
 
 /// The format of the log's lines.

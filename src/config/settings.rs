@@ -102,6 +102,7 @@ impl Config {
             format: _,
             level: _,
             audit: _,
+            digest,
         } = log;
         // Host keys are read again, wherever they are.
         let server = ServerSettings {
@@ -114,6 +115,7 @@ impl Config {
             ("[storage]", *storage != fresh.storage),
             ("[store]", *store != fresh.store),
             ("[quota]", *quota != fresh.quota),
+            ("[log] digest", *digest != fresh.log.digest),
             ("[events]", *events != fresh.events),
         ];
         let changed = changed.into_iter().filter(|(_, changed)| *changed);
@@ -186,6 +188,7 @@ impl Config {
             audit,
             format: _,
             level: _,
+            digest: _,
         } = log;
         let mut settings = vec![
             PathSetting::new("server", "host_keys", host_keys),

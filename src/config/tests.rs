@@ -224,6 +224,7 @@ fn what_a_reload_does_not_apply_is_named() {
     check("[store]\npath = \"elsewhere\"", &["[store]"]);
     check("[quota]\nrescan_secs = 1", &["[quota]"]);
     check("[events]\npartial = []", &["[events]"]);
+    check("[log]\ndigest = \"sha256\"", &["[log] digest"]);
     check(
         "[ssh]\npolicy = \"fips\"\n[limits]\nhandles = 1\n[log]\nlevel = \"debug\"\naudit = \"a\"",
         &[],

@@ -15,7 +15,7 @@ use crate::domain::user::UserName;
 
 pub use self::facts::{
     AdminAct, AdminRecord, ChangedAttributes, FileEnd, FileOpening, FileUse, Operator, QuotaCrossing,
-    QuotaKind, Setting, SettingValue, SizeChange,
+    QuotaKind, Setting, SettingValue, SizeChange, UploadDigest,
 };
 
 /// The exit status that shells use for a command that does not exist. Nothing was run.
@@ -79,12 +79,13 @@ pub enum Event {
         file: FileUse,
     },
     /// An upload is complete: nobody writes the file any more, and it has changed since it was uploaded last. `from` is
-    /// the name for incomplete files that it had until now.
+    /// the name for incomplete files that it had until now. `digest` is `None` if none is asked for.
     Uploaded {
         who: Actor,
         path: VirtualPath,
         size: Option<u64>,
         from: Option<VirtualPath>,
+        digest: Option<UploadDigest>,
     },
     /// A client changed attributes of a file or directory.
     Attributes {

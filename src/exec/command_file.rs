@@ -59,9 +59,9 @@ impl CommandFile {
     }
 
     /// Counts bytes that the command has written.
-    pub fn note_written(&mut self, count: usize, offset: u64) {
+    pub fn note_written(&mut self, data: &[u8], offset: u64) {
         if let Some(record) = &mut self.record {
-            record.note_written(count, offset);
+            record.note_written(data, offset);
         }
     }
 }

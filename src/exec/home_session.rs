@@ -10,8 +10,8 @@ use crate::domain::event::Event;
 use crate::domain::path::{PathError, VirtualPath};
 use crate::io::HomeIo;
 use crate::mount::Mounted;
-use crate::session::SessionContext;
 use crate::session::memory::MemoryCharge;
+use crate::session::{FileRecord, SessionContext};
 use crate::storage::hash::{Range, Work};
 use crate::storage::{
     DirEntry, DirStream, Error, FileFacts, FileKind, Links, Metadata, OpenHow, Result, Storage, Wait,
@@ -184,7 +184,7 @@ impl HomeSession {
             })
             .await?;
         Ok(CommandFile {
-            record: Some(self.context.opened(path.clone(), how, facts)),
+            record: Some(FileRecord::opened(&self.context, path.clone(), how, facts)),
             file: Some(file),
             transfer: TransferEnd::Unfinished,
             // The client does not confirm the end of a file that is only read.

@@ -35,6 +35,8 @@ use crate::ops::installation::Installation;
 use crate::ops::lock::DataLock;
 use crate::ops::{data_dir, homes};
 use crate::session::events::Events;
+use crate::session::upload_digest::DigestWorkers;
+use crate::session::uploads::Uploads;
 use crate::ssh::accept;
 use crate::ssh::hostkeys;
 use crate::ssh::service::{Service, ServiceSetup};
@@ -42,7 +44,7 @@ use crate::ssh::threads::SessionThreads;
 use crate::storage::local::backend::LocalDisks;
 use crate::store::Store;
 use crate::store::sql::SqlStore;
-use crate::telemetry;
+use crate::telemetry::{self, LogDigest};
 use base::error::{Error, Result};
 
 /// The most time for flushing the homes and recording their exact use: it must end, with the drain, within the 90 s
@@ -112,7 +114,7 @@ impl Server {
         homes::warn_of_foreign_places(&installation, &id);
         let service = Service::new(ServiceSetup {
             auth: Authenticator::new(Arc::clone(&store) as Arc<dyn Store>, config.auth.clone()),
-            events: Events::new(vec![Box::new(audit)]).with_partial_names(&config.events.partial),
+            events: Events::new(vec![Box::new(audit)]).with_uploads(uploads(&config)?),
             accounts,
             threads: SessionThreads::new(scheduler.thread_slots(), Handle::current()),
             mount_context: mount::MountContext {
@@ -307,6 +309,20 @@ async fn open_store(
         report.proceed()?;
     }
     Ok(Arc::new(store))
+}
+
+/// Makes the table of uploads, with the threads that compute their digests if they are wanted.
+fn uploads(config: &Config) -> Result<Uploads> {
+    let uploads = Uploads::new(&config.events.partial);
+    match config.log.digest {
+        None => Ok(uploads),
+        Some(LogDigest::Sha256) => {
+            let workers = DigestWorkers::start();
+            let workers = workers
+                .map_err(|error| Error::new("cannot start the threads that hash uploads").because(error))?;
+            Ok(uploads.with_digests(workers))
+        }
+    }
 }
 
 /// Returns the file system of the data directory.

@@ -6,17 +6,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::domain::event::{Actor, ChangedAttributes, Event, FileEnd, FileOpening, FileUse, SizeChange};
+use crate::domain::event::{Actor, ChangedAttributes, Event, SizeChange};
 use crate::domain::path::VirtualPath;
-use crate::storage::{
-    DirStream, Error, FileFacts, FileKind, InodeId, Links, OpenFile, OpenHow, SetAttrs, Storage,
-};
+use crate::storage::{DirStream, Error, FileKind, Links, SetAttrs, Storage};
 use base::error::Clause;
 
 use super::budget::UserBudget;
 use super::events::{EventBackpressure, Events};
 use super::registry::EndReport;
-use super::uploads::{RenamedUpload, WriterEnd};
+use super::uploads::RenamedUpload;
 
 /// Tracks whether the server is working for a connection: a connection that waits for its reply is not idle.
 #[derive(Clone, Default)]
@@ -172,15 +170,23 @@ impl SessionContext {
             Some((FileKind::Symlink | FileKind::Special, _)) => false,
             None => completes,
         };
-        if is_complete {
-            self.emit(|who| Event::Uploaded {
+        if !is_complete {
+            return;
+        }
+        let file = meta.filter(|meta| meta.kind == FileKind::File);
+        let (context, from, path) = (self.clone(), from.clone(), to.clone());
+        let uploaded = move |digest| {
+            context.emit(|who| Event::Uploaded {
                 who,
-                path: to.clone(),
-                size: meta
-                    .filter(|meta| meta.kind == FileKind::File)
-                    .map(|meta| meta.size),
-                from: Some(from.clone()),
+                path,
+                size: file.map(|meta| meta.size),
+                from: Some(from),
+                digest,
             });
+        };
+        match file {
+            Some(meta) => uploads.digest_of_renamed(meta.inode, uploaded),
+            None => uploaded(None),
         }
     }
 
@@ -188,36 +194,6 @@ impl SessionContext {
     pub fn busy(&self) -> BusyGuard {
         self.busy_count.fetch_add(1, Ordering::Relaxed);
         BusyGuard(self.clone())
-    }
-
-    /// Emits the event that a file was opened. When the returned record is dropped, it emits that the file was closed.
-    /// `facts` need not be known of a file that is only read.
-    pub fn opened(&self, path: VirtualPath, how: OpenHow, facts: FileFacts) -> FileRecord {
-        self.emit(|who| Event::Opened {
-            who,
-            path: path.clone(),
-            how: FileOpening {
-                write: how.write,
-                created: facts.created,
-                truncated: facts.truncated,
-            },
-        });
-        let inode = facts.inode.filter(|_| how.write);
-        if let Some(inode) = inode {
-            let changed = facts.created || facts.truncated;
-            self.events.uploads().opened(inode, &path, changed);
-        }
-        FileRecord {
-            written: inode,
-            resized: false,
-            path,
-            bytes_read: 0,
-            bytes_written: 0,
-            missing_from: None,
-            since: Instant::now(),
-            ended: None,
-            busy: self.busy(),
-        }
     }
 
     /// Emits the event that attributes of a file or directory were changed; `sizes` if its size was.
@@ -238,137 +214,15 @@ impl SessionContext {
 /// Counts as one transfer or hash of the session until it is dropped: see [`SessionContext::busy`].
 pub struct BusyGuard(SessionContext);
 
+impl BusyGuard {
+    /// Returns the session that is busy.
+    pub fn context(&self) -> &SessionContext {
+        &self.0
+    }
+}
+
 impl Drop for BusyGuard {
     fn drop(&mut self) {
         self.0.busy_count.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-/// What was done with an open file. When it is dropped, it emits the event that the file was closed.
-pub struct FileRecord {
-    /// The path by which the file was opened.
-    pub path: VirtualPath,
-    /// The number of bytes read so far.
-    pub bytes_read: u64,
-    /// The number of bytes written so far.
-    pub bytes_written: u64,
-    /// The inode, if the file was opened for writing.
-    written: Option<InodeId>,
-    /// Whether the size was set.
-    resized: bool,
-    /// The lowest offset at which a write was refused that was not repeated since.
-    missing_from: Option<u64>,
-    since: Instant,
-    /// How the use of the file has ended, once it has.
-    ended: Option<FileEnding>,
-    busy: BusyGuard,
-}
-
-/// How the use of a file has ended, and its size then.
-#[derive(Debug, Clone, Copy)]
-struct FileEnding {
-    end: FileEnd,
-    size: Option<u64>,
-    has_name: bool,
-}
-
-impl FileEnding {
-    /// Returns the ending of a file that is still open.
-    fn of(file: &dyn OpenFile, end: FileEnd) -> Self {
-        let facts = file.facts();
-        Self {
-            end,
-            size: facts.size,
-            has_name: facts.links != Some(0),
-        }
-    }
-}
-
-impl FileRecord {
-    /// Counts bytes that were read.
-    pub fn note_read(&mut self, count: usize) {
-        self.bytes_read = self.bytes_read.saturating_add(count as u64);
-    }
-
-    /// Counts bytes that were written at an offset.
-    pub fn note_written(&mut self, count: usize, offset: u64) {
-        self.bytes_written = self.bytes_written.saturating_add(count as u64);
-        if self.missing_from.is_some_and(|missing| offset <= missing) {
-            self.missing_from = None;
-        }
-    }
-
-    /// Records that a write at this offset was refused, so that the file lacks a piece.
-    pub fn note_refused(&mut self, offset: u64) {
-        self.missing_from = Some(self.missing_from.map_or(offset, |earlier| earlier.min(offset)));
-    }
-
-    /// Records that the client has closed the file, and whether all that it had written has arrived. The file must
-    /// still be open.
-    pub fn closed(&mut self, file: &dyn OpenFile, is_complete: bool) {
-        let end = match is_complete && self.missing_from.is_none() {
-            true => FileEnd::Client,
-            false => FileEnd::Error,
-        };
-        self.ended = Some(FileEnding::of(file, end));
-    }
-
-    /// Records that the file is given up, because its client has not closed it. The file must still be open.
-    pub fn given_up(&mut self, file: &dyn OpenFile) {
-        let end = self.busy.0.end_report.session().ending.end_of_files();
-        self.ended = Some(FileEnding::of(file, end));
-    }
-
-    /// Records that the size of the file was set through this handle.
-    pub fn note_resized(&mut self) {
-        self.resized = true;
-    }
-}
-
-impl Drop for FileRecord {
-    fn drop(&mut self) {
-        let Self {
-            path,
-            bytes_read,
-            bytes_written,
-            missing_from: _,
-            written,
-            resized,
-            since,
-            ended,
-            busy,
-        } = self;
-        let ended = ended.unwrap_or(FileEnding {
-            end: FileEnd::Lost,
-            size: None,
-            has_name: true,
-        });
-        busy.0.emit(|who| Event::Closed {
-            who,
-            path: path.clone(),
-            file: FileUse {
-                bytes_read: *bytes_read,
-                bytes_written: *bytes_written,
-                duration: since.elapsed(),
-                end: ended.end,
-                size: ended.size,
-            },
-        });
-        let Some(inode) = *written else {
-            return;
-        };
-        let writer = WriterEnd {
-            end: ended.end,
-            changed: *bytes_written > 0 || *resized,
-            has_name: ended.has_name,
-        };
-        if let Some(path) = busy.0.events.uploads().left(inode, writer) {
-            busy.0.emit(|who| Event::Uploaded {
-                who,
-                path,
-                size: ended.size,
-                from: None,
-            });
-        }
     }
 }

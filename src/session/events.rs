@@ -43,11 +43,11 @@ impl Events {
         }
     }
 
-    /// Sets the patterns of names that files have while they are incomplete.
+    /// Sets the table of the files that are being written.
     #[must_use]
-    pub fn with_partial_names(self, patterns: &[String]) -> Self {
+    pub fn with_uploads(self, uploads: Uploads) -> Self {
         Self {
-            uploads: Arc::new(Uploads::new(patterns)),
+            uploads: Arc::new(uploads),
             ..self
         }
     }

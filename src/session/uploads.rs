@@ -10,20 +10,49 @@
 use parking_lot::Mutex;
 use std::collections::{HashMap, VecDeque};
 
-use crate::domain::event::FileEnd;
+use crate::domain::event::{FileEnd, UploadDigest};
 use crate::domain::path::VirtualPath;
-use crate::storage::InodeId;
+use crate::storage::{FileFacts, InodeId};
 use base::glob::{self, Pattern};
+
+use super::upload_digest::{DigestWorkers, UploadStream};
 
 /// The most files without a writer that are remembered as incomplete: one to two megabytes. Beyond that, the oldest are
 /// forgotten, and are uploaded only if something is written to them.
 const MOST_INCOMPLETE: usize = 16_384;
 
+/// The most digests of files with a name for incomplete files that are kept until the file is renamed.
+const MOST_DIGESTS: usize = 4096;
+/// Why a file has no digest that was renamed long after it was written, or changed since.
+const NOT_KEPT: &str = "not known any more when the file was renamed";
+
 /// The files that are being written, and the names of incomplete ones.
 pub struct Uploads {
     partial: Vec<Pattern>,
     files: Mutex<UploadTable>,
+    /// Computes the digests of uploads, if they are wanted.
+    workers: Option<DigestWorkers>,
+    digests: Mutex<PartialDigests>,
 }
+
+/// The digests of files with a name for incomplete files, which are reported when the files are renamed.
+#[derive(Default)]
+struct PartialDigests {
+    known: HashMap<InodeId, PartialDigest>,
+    /// The files in the order in which they were closed. Some may have been renamed since.
+    order: VecDeque<InodeId>,
+}
+
+/// The digest of a file that waits to be renamed.
+enum PartialDigest {
+    /// It is still being computed; the file was renamed already if somebody wants it.
+    Pending(Option<WantedDigest>),
+    /// It is known.
+    Known(UploadDigest),
+}
+
+/// Receives the digest of a file, or `None` if none is wanted.
+type WantedDigest = Box<dyn FnOnce(Option<UploadDigest>) + Send>;
 
 #[derive(Default)]
 struct UploadTable {
@@ -37,8 +66,29 @@ struct WrittenFile {
     writers: usize,
     /// Whether the content or the existence has changed since the file was uploaded last.
     changed: bool,
+    /// Whether two handles have had it open for writing at once.
+    shared: bool,
     /// The name by which it was opened last, or that it got since.
     path: VirtualPath,
+}
+
+/// What becomes of a file when a writer has left it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LeftFile {
+    /// It is still being written, or incomplete, or has not changed.
+    Nothing,
+    /// It is uploaded.
+    Uploaded {
+        /// The name of the file.
+        path: VirtualPath,
+        /// Whether two handles have had it open for writing at once.
+        shared: bool,
+    },
+    /// It has a name for incomplete files, and is uploaded when it is renamed.
+    Partial {
+        /// Whether two handles have had it open for writing at once.
+        shared: bool,
+    },
 }
 
 /// How a writer leaves a file.
@@ -68,6 +118,91 @@ impl Uploads {
         Self {
             partial: partial.iter().map(compile).collect(),
             files: Mutex::default(),
+            workers: None,
+            digests: Mutex::default(),
+        }
+    }
+
+    /// Has the digests of uploads computed by these threads.
+    #[must_use]
+    pub fn with_digests(self, workers: DigestWorkers) -> Self {
+        Self {
+            workers: Some(workers),
+            ..self
+        }
+    }
+
+    /// Begins to compute the digest of a file that was opened for writing; `None` if none is wanted.
+    pub fn digest(&self, facts: FileFacts) -> Option<UploadStream> {
+        let is_empty = facts.created || facts.truncated || facts.size == Some(0);
+        self.workers.as_ref().map(|workers| workers.begin(is_empty))
+    }
+
+    /// Records that the digest of a file that was closed is being computed, and will be reported when it is renamed.
+    pub fn expect_digest(&self, inode: InodeId) {
+        let mut digests = self.digests.lock();
+        digests.known.insert(inode, PartialDigest::Pending(None));
+        digests.order.push_back(inode);
+        while digests.order.len() > MOST_DIGESTS {
+            if let Some(oldest) = digests.order.pop_front()
+                && !digests.order.contains(&oldest)
+            {
+                digests.known.remove(&oldest);
+            }
+        }
+    }
+
+    /// Records the digest of a file for which one is expected.
+    pub fn digest_is_known(&self, inode: InodeId, digest: UploadDigest) {
+        let mut digests = self.digests.lock();
+        let Some(PartialDigest::Pending(wanted)) = digests.known.remove(&inode) else {
+            return;
+        };
+        match wanted {
+            Some(wanted) => {
+                drop(digests);
+                wanted(Some(digest));
+            }
+            None => {
+                digests.known.insert(inode, PartialDigest::Known(digest));
+            }
+        }
+    }
+
+    /// Calls `wanted` with the digest of a file that was renamed, as soon as it is known.
+    pub fn digest_of_renamed(
+        &self,
+        inode: InodeId,
+        wanted: impl FnOnce(Option<UploadDigest>) + Send + 'static,
+    ) {
+        if self.workers.is_none() {
+            return wanted(None);
+        }
+        let mut digests = self.digests.lock();
+        match digests.known.remove(&inode) {
+            Some(PartialDigest::Pending(_)) => {
+                let pending = PartialDigest::Pending(Some(Box::new(wanted)));
+                digests.known.insert(inode, pending);
+            }
+            known => {
+                drop(digests);
+                wanted(Some(match known {
+                    Some(PartialDigest::Known(digest)) => digest,
+                    Some(PartialDigest::Pending(_)) | None => UploadDigest::Missing(NOT_KEPT),
+                }));
+            }
+        }
+    }
+
+    /// Forgets the digest of a file that changes.
+    fn forget_digest(&self, inode: InodeId) {
+        if self.workers.is_none() {
+            return;
+        }
+        let mut digests = self.digests.lock();
+        // A rename that waits for it gets it: the file had this content then.
+        if !matches!(digests.known.get(&inode), Some(PartialDigest::Pending(Some(_)))) {
+            digests.known.remove(&inode);
         }
     }
 
@@ -87,41 +222,54 @@ impl Uploads {
 
     /// Records that a file was opened for writing; `changed` if that has created or truncated it.
     pub fn opened(&self, inode: InodeId, path: &VirtualPath, changed: bool) {
+        self.forget_digest(inode);
         let mut files = self.files.lock();
         let file = files.written.entry(inode).or_insert_with(|| WrittenFile {
             writers: 0,
             changed: false,
+            shared: false,
             path: VirtualPath::root(),
         });
+        file.shared |= file.writers > 0;
         file.writers += 1;
         file.changed |= changed;
         file.path = path.clone();
     }
 
-    /// Records that a writer has left a file. Returns the file's name if it is uploaded now.
-    pub fn left(&self, inode: InodeId, writer: WriterEnd) -> Option<VirtualPath> {
+    /// Records that a writer has left a file. Returns whether it is uploaded now.
+    pub fn left(&self, inode: InodeId, writer: WriterEnd) -> LeftFile {
         let mut files = self.files.lock();
-        let file = files.written.get_mut(&inode)?;
+        let Some(file) = files.written.get_mut(&inode) else {
+            return LeftFile::Nothing;
+        };
         file.writers = file.writers.saturating_sub(1);
         file.changed |= writer.changed;
         if file.writers > 0 {
-            return None;
+            return LeftFile::Nothing;
         }
         let is_complete = writer.end == FileEnd::Client;
         if !is_complete && file.changed && writer.has_name {
             // The name is known again when the file is opened again.
             file.path = VirtualPath::root();
             files.leave_incomplete(inode);
-            return None;
+            return LeftFile::Nothing;
         }
-        let file = files.written.remove(&inode)?;
+        let file = files.written.remove(&inode);
         drop(files);
-        let is_uploaded = is_complete && file.changed && writer.has_name && !self.is_partial(&file.path);
-        is_uploaded.then_some(file.path)
+        let is_new = |file: &WrittenFile| is_complete && file.changed && writer.has_name;
+        match file.filter(is_new) {
+            None => LeftFile::Nothing,
+            Some(file) if self.is_partial(&file.path) => LeftFile::Partial { shared: file.shared },
+            Some(file) => LeftFile::Uploaded {
+                path: file.path,
+                shared: file.shared,
+            },
+        }
     }
 
     /// Records that the content of a file was changed without a handle.
     pub fn changed(&self, inode: InodeId) {
+        self.forget_digest(inode);
         if let Some(file) = self.files.lock().written.get_mut(&inode) {
             file.changed = true;
         }
@@ -165,146 +313,4 @@ impl UploadTable {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const FILE: InodeId = InodeId { device: 1, number: 7 };
-
-    fn uploads() -> Uploads {
-        Uploads::new(&["*.part".to_owned(), "*.filepart".to_owned()])
-    }
-
-    fn path(text: &str) -> VirtualPath {
-        VirtualPath::parse(text.as_bytes()).unwrap()
-    }
-
-    /// What happens to a file.
-    enum UploadStep {
-        /// A handle is opened that creates or truncates the file.
-        Create,
-        /// A handle is opened, and the file stays as it is.
-        Open,
-        /// A handle that has written is closed in this way.
-        Wrote(FileEnd),
-        /// A handle that has not written is closed in this way.
-        Idle(FileEnd),
-        /// The file gets another name.
-        Rename(&'static str),
-        /// The last handle is closed after the name was removed.
-        Removed,
-    }
-
-    /// Takes the steps, and returns by which name the file was uploaded at each step that closes a handle.
-    fn run(steps: &[UploadStep]) -> Vec<Option<String>> {
-        let uploads = uploads();
-        let mut name = path("/f");
-        let mut seen = Vec::new();
-        let mut leave = |end, changed, has_name| {
-            let writer = WriterEnd {
-                end,
-                changed,
-                has_name,
-            };
-            let path = uploads.left(FILE, writer);
-            seen.push(path.map(|path| String::from_utf8(path.absolute()).unwrap()));
-        };
-        for step in steps {
-            match step {
-                UploadStep::Create => uploads.opened(FILE, &name, true),
-                UploadStep::Open => uploads.opened(FILE, &name, false),
-                UploadStep::Wrote(end) => leave(*end, true, true),
-                UploadStep::Idle(end) => leave(*end, false, true),
-                UploadStep::Removed => leave(FileEnd::Client, true, false),
-                UploadStep::Rename(to) => {
-                    name = path(to);
-                    uploads.renamed(FILE, &name);
-                }
-            }
-        }
-        assert!(uploads.files.lock().written.len() <= 1);
-        seen
-    }
-
-    #[test]
-    fn an_upload_is_complete_when_its_last_writer_has_closed_it() {
-        use FileEnd::{Client, Error, Kicked, Lost, Stopping};
-        use UploadStep::{Create, Idle, Open, Removed, Rename, Wrote};
-        let check = |steps: &[UploadStep], expected: &[Option<&str>]| {
-            let expected: Vec<Option<String>> = expected.iter().map(|name| name.map(str::to_owned)).collect();
-            assert_eq!(run(steps), expected);
-        };
-        let f = Some("/f");
-        check(&[Create, Wrote(Client)], &[f]);
-        // An empty file is an upload, too.
-        check(&[Create, Idle(Client)], &[f]);
-        check(&[Open, Idle(Client)], &[None]);
-        check(&[Open, Wrote(Client), Open, Idle(Client)], &[f, None]);
-        // With several writers, the last one completes the file.
-        check(&[Create, Open, Wrote(Client), Idle(Client)], &[None, f]);
-        check(&[Open, Open, Idle(Client), Wrote(Client)], &[None, f]);
-        // One that is lost earlier does not matter.
-        check(&[Create, Open, Wrote(Lost), Idle(Client)], &[None, f]);
-        // A file whose last writer was lost is completed by the next one.
-        for lost in [Lost, Kicked, Stopping, Error] {
-            check(&[Create, Wrote(lost)], &[None]);
-            check(&[Create, Wrote(lost), Open, Idle(Client)], &[None, f]);
-            check(
-                &[Create, Wrote(lost), Open, Idle(Lost), Open, Wrote(Client)],
-                &[None, None, f],
-            );
-        }
-        check(&[Open, Idle(Lost), Open, Idle(Client)], &[None, None]);
-        check(&[Create, Open, Wrote(Client), Wrote(Lost)], &[None, None]);
-        // The name is the one that the file has then.
-        check(&[Create, Rename("/g"), Wrote(Client)], &[Some("/g")]);
-        check(&[Create, Rename("/g.part"), Wrote(Client)], &[None]);
-        check(&[Create, Removed], &[None]);
-    }
-
-    #[test]
-    fn names_of_incomplete_files_are_known() {
-        let uploads = uploads();
-        for name in ["/a.part", "/dir/.part", "/a/b.filepart", "/d.part/"] {
-            assert!(uploads.is_partial(&path(name)), "{name}");
-        }
-        for name in ["/a", "/", "/a.part/b", "/a.parts", ".."] {
-            assert!(!uploads.is_partial(&path(name)), "{name}");
-        }
-    }
-
-    #[test]
-    fn a_rename_completes_only_what_nobody_writes() {
-        let uploads = uploads();
-        assert_eq!(uploads.renamed(FILE, &path("/f")), RenamedUpload::Complete);
-        uploads.opened(FILE, &path("/f.part"), true);
-        assert_eq!(uploads.renamed(FILE, &path("/f")), RenamedUpload::BeingWritten);
-        let writer = WriterEnd {
-            end: FileEnd::Lost,
-            changed: true,
-            has_name: true,
-        };
-        assert_eq!(uploads.left(FILE, writer), None);
-        assert_eq!(uploads.renamed(FILE, &path("/f")), RenamedUpload::Complete);
-        assert!(uploads.is_tracking());
-        uploads.completed(FILE);
-        assert!(!uploads.is_tracking());
-    }
-
-    #[test]
-    fn incomplete_files_are_forgotten_in_their_order() {
-        let uploads = uploads();
-        for number in 0..MOST_INCOMPLETE as u64 + 10 {
-            let inode = InodeId { device: 1, number };
-            uploads.opened(inode, &path("/f"), true);
-            let writer = WriterEnd {
-                end: FileEnd::Lost,
-                changed: true,
-                has_name: true,
-            };
-            assert_eq!(uploads.left(inode, writer), None);
-        }
-        let files = uploads.files.lock();
-        assert_eq!(files.written.len(), MOST_INCOMPLETE);
-        assert!(!files.written.contains_key(&InodeId { device: 1, number: 9 }));
-    }
-}
+mod tests;

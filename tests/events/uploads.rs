@@ -256,3 +256,42 @@ fn the_names_of_incomplete_files_are_those_of_the_configuration() {
     story.wait_for_the_end();
     assert_eq!(story.uploads(), ["/a.part 1", "/b 2 from /b.tmp"]);
 }
+
+#[test]
+fn uploads_have_digests_if_they_are_wanted() {
+    let server = TestServer::start_with(&[("log", "digest = \"sha256\"")], &["alice"]);
+    let content: Vec<u8> = (0..3_000_000_u32).map(|n| (n / 7) as u8).collect();
+    std::fs::write(server.path().join("local"), &content).unwrap();
+    let output = std::process::Command::new("sha256sum")
+        .arg(server.path().join("local"))
+        .output()
+        .unwrap();
+    let expected = String::from_utf8(output.stdout).unwrap()[..64].to_owned();
+    server.sftp_ok("alice", "put local a\nput local b.part\nrename b.part b\n");
+    let digest = |path: &str| {
+        let mut found = None;
+        wait_for(&format!("the upload of {path}"), || {
+            found = named(&server, "uploaded")
+                .into_iter()
+                .rfind(|event| event["path"] == path);
+            found.is_some()
+        });
+        found.unwrap()
+    };
+    assert_eq!(digest("/a")["sha256"], *expected);
+    assert_eq!(digest("/b")["sha256"], *expected);
+    let mut sftp = server.raw("alice");
+    let handle = sftp.handle(&open("c", WRITE | CREAT));
+    ok(&mut sftp, &write(bogus(&handle), 1, b"b"), &handle);
+    ok(&mut sftp, &write(bogus(&handle), 0, b"a"), &handle);
+    ok(&mut sftp, &close(bogus(&handle)), &handle);
+    let event = digest("/c");
+    assert_eq!(event["sha256"], Value::Null, "{event}");
+    assert!(
+        event["no_sha256"].as_str().unwrap().contains("in order"),
+        "{event}"
+    );
+    put(&mut sftp, "d", CREAT, b"");
+    let nothing = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+    assert_eq!(digest("/d")["sha256"], nothing);
+}

@@ -32,7 +32,7 @@ pub(super) const REFUSALS: &[(&str, &str)] = &[
     ),
     (
         "[log]\ncolour = true",
-        "homeportd.toml:2:1: unknown setting \"colour\" in [log] (hint: its settings are format, level, audit)\n 2 | colour = true\n   | ^^^^^^",
+        "homeportd.toml:2:1: unknown setting \"colour\" in [log] (hint: its settings are format, level, audit, digest)\n 2 | colour = true\n   | ^^^^^^",
     ),
     (
         "[limits]\nchannels = [1]",

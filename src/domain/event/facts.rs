@@ -56,6 +56,15 @@ impl FileEnd {
     }
 }
 
+/// The digest of an upload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UploadDigest {
+    /// The SHA-256 of the whole file.
+    Sha256([u8; 32]),
+    /// There is none, for this reason.
+    Missing(&'static str),
+}
+
 /// The attributes of a file or directory that were changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ChangedAttributes {

@@ -287,12 +287,12 @@ impl ScpSink<'_, '_> {
 
     async fn write(&self, received: &mut ReceivedFile, bytes: Bytes, offset: u64) -> Result<(), String> {
         let file = received.opened.file().map_err(reason)?;
-        let length = bytes.len();
+        let written = bytes.clone();
         self.home
             .call(move |_storage, wait| file.write_at(&bytes, offset, wait))
             .await
             .map_err(|error| self.home.refused(&received.path, error))?;
-        received.opened.note_written(length, offset);
+        received.opened.note_written(&written, offset);
         Ok(())
     }
 

@@ -90,7 +90,8 @@ pub(super) fn copy_data(
             file.record.note_read(count);
         }
         if let Ok(file) = sftp.file(to) {
-            file.record.note_written(count, to_at);
+            file.record
+                .note_written(chunk.get(..count).unwrap_or_default(), to_at);
         }
     }
     ok(info.id)

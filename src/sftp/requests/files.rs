@@ -4,6 +4,7 @@ use bytes::Bytes;
 use sftp_wire::{DataHeader, StatusCode};
 
 use crate::domain::event::SizeChange;
+use crate::session::FileRecord;
 use crate::sftp::attrs;
 use crate::sftp::handles::{FileHandle, OPEN_FILE, OpenHandle, RawHandle};
 use crate::sftp::outcome::{Outcome, RequestInfo, RequestResult, ok};
@@ -49,7 +50,7 @@ pub(super) fn write(
         }
         return Err(sftp.file_refused(handle, error));
     }
-    file.record.note_written(data.len(), offset);
+    file.record.note_written(data, offset);
     ok(info.id)
 }
 
@@ -65,7 +66,7 @@ pub(super) fn open(sftp: &mut Sftp, path: &[u8], how: OpenHow, info: RequestInfo
     } else {
         FileFacts::default()
     };
-    let record = sftp.context.session.opened(path, how, facts);
+    let record = FileRecord::opened(&sftp.context.session, path, how, facts);
     let handle = sftp.insert(OpenHandle::File(FileHandle {
         file,
         record,
