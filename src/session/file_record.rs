@@ -125,6 +125,9 @@ impl FileRecord {
     /// Records that the size of the file was set through this handle.
     pub fn note_resized(&mut self) {
         self.resized = true;
+        if let Some(digest) = &mut self.digest {
+            digest.resized();
+        }
     }
 }
 
@@ -185,8 +188,8 @@ impl Drop for FileRecord {
                 stream.finish(size, shared, move |digest| uploaded(path, Some(digest))(&context));
             }
             (LeftFile::Partial { shared }, Some(stream)) => {
-                context.events.uploads().expect_digest(inode);
-                let known = move |digest| context.events.uploads().digest_is_known(inode, digest);
+                let ticket = context.events.uploads().expect_digest(inode);
+                let known = move |digest| context.events.uploads().digest_is_known(inode, ticket, digest);
                 stream.finish(size, shared, known);
             }
         }

@@ -28,6 +28,8 @@ const HAD_CONTENT: &str = "the file had content before";
 const SEVERAL_WRITERS: &str = "several handles have written the file";
 /// Why a file has no digest whose size is another than what was written.
 const OTHER_SIZE: &str = "the size is not that of what was written";
+/// Why a file has no digest whose size was set while it was written.
+const RESIZED: &str = "the size was set while the file was written";
 /// Why a file has no digest whose bytes came too fast.
 const TOO_FAST: &str = "the bytes came faster than they could be hashed";
 
@@ -104,6 +106,13 @@ impl UploadStream {
         self.next += data.len() as u64;
         if !self.hasher.push(data) {
             self.give_up(TOO_FAST);
+        }
+    }
+
+    /// Notes that the size was set, after which the content may be another one.
+    pub fn resized(&mut self) {
+        if self.missing.is_none() {
+            self.give_up(RESIZED);
         }
     }
 

@@ -41,15 +41,27 @@ struct PartialDigests {
     known: HashMap<InodeId, PartialDigest>,
     /// The files in the order in which they were closed. Some may have been renamed since.
     order: VecDeque<InodeId>,
+    last: u64,
 }
 
 /// The digest of a file that waits to be renamed.
-enum PartialDigest {
-    /// It is still being computed; the file was renamed already if somebody wants it.
-    Pending(Option<WantedDigest>),
+struct PartialDigest {
+    ticket: DigestTicket,
+    state: DigestState,
+}
+
+enum DigestState {
+    /// It is still being computed.
+    Pending,
+    /// It is still being computed, and the file was renamed already.
+    Wanted(WantedDigest),
     /// It is known.
     Known(UploadDigest),
 }
+
+/// Distinguishes the digests of one file that was written several times.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DigestTicket(u64);
 
 /// Receives the digest of a file, or `None` if none is wanted.
 type WantedDigest = Box<dyn FnOnce(Option<UploadDigest>) + Send>;
@@ -139,33 +151,49 @@ impl Uploads {
     }
 
     /// Records that the digest of a file that was closed is being computed, and will be reported when it is renamed.
-    pub fn expect_digest(&self, inode: InodeId) {
+    pub fn expect_digest(&self, inode: InodeId) -> DigestTicket {
         let mut digests = self.digests.lock();
-        digests.known.insert(inode, PartialDigest::Pending(None));
+        digests.last += 1;
+        let ticket = DigestTicket(digests.last);
+        let state = DigestState::Pending;
+        let mut displaced = vec![digests.known.insert(inode, PartialDigest { ticket, state })];
         digests.order.push_back(inode);
         while digests.order.len() > MOST_DIGESTS {
             if let Some(oldest) = digests.order.pop_front()
                 && !digests.order.contains(&oldest)
             {
-                digests.known.remove(&oldest);
+                displaced.push(digests.known.remove(&oldest));
             }
         }
+        drop(digests);
+        for displaced in displaced.into_iter().flatten() {
+            if let DigestState::Wanted(wanted) = displaced.state {
+                wanted(Some(UploadDigest::Missing(NOT_KEPT)));
+            }
+        }
+        ticket
     }
 
     /// Records the digest of a file for which one is expected.
-    pub fn digest_is_known(&self, inode: InodeId, digest: UploadDigest) {
+    pub fn digest_is_known(&self, inode: InodeId, ticket: DigestTicket, digest: UploadDigest) {
         let mut digests = self.digests.lock();
-        let Some(PartialDigest::Pending(wanted)) = digests.known.remove(&inode) else {
-            return;
-        };
-        match wanted {
-            Some(wanted) => {
+        match digests.known.remove(&inode) {
+            Some(PartialDigest {
+                ticket: expected,
+                state: DigestState::Wanted(wanted),
+            }) if expected == ticket => {
                 drop(digests);
                 wanted(Some(digest));
             }
-            None => {
-                digests.known.insert(inode, PartialDigest::Known(digest));
+            Some(PartialDigest { ticket: expected, .. }) if expected == ticket => {
+                let state = DigestState::Known(digest);
+                digests.known.insert(inode, PartialDigest { ticket, state });
             }
+            // The file was written again meanwhile.
+            Some(other) => {
+                digests.known.insert(inode, other);
+            }
+            None => {}
         }
     }
 
@@ -179,19 +207,29 @@ impl Uploads {
             return wanted(None);
         }
         let mut digests = self.digests.lock();
-        match digests.known.remove(&inode) {
-            Some(PartialDigest::Pending(_)) => {
-                let pending = PartialDigest::Pending(Some(Box::new(wanted)));
-                digests.known.insert(inode, pending);
+        let found = digests.known.remove(&inode);
+        let digest = match found {
+            Some(PartialDigest {
+                ticket,
+                state: DigestState::Pending,
+            }) => {
+                let state = DigestState::Wanted(Box::new(wanted));
+                digests.known.insert(inode, PartialDigest { ticket, state });
+                return;
             }
-            known => {
-                drop(digests);
-                wanted(Some(match known {
-                    Some(PartialDigest::Known(digest)) => digest,
-                    Some(PartialDigest::Pending(_)) | None => UploadDigest::Missing(NOT_KEPT),
-                }));
+            Some(PartialDigest {
+                state: DigestState::Known(digest),
+                ..
+            }) => digest,
+            // An earlier rename waits for it.
+            Some(other) => {
+                digests.known.insert(inode, other);
+                UploadDigest::Missing(NOT_KEPT)
             }
-        }
+            None => UploadDigest::Missing(NOT_KEPT),
+        };
+        drop(digests);
+        wanted(Some(digest));
     }
 
     /// Forgets the digest of a file that changes.
@@ -200,8 +238,9 @@ impl Uploads {
             return;
         }
         let mut digests = self.digests.lock();
+        let is_wanted = |known: &PartialDigest| matches!(known.state, DigestState::Wanted(_));
         // A rename that waits for it gets it: the file had this content then.
-        if !matches!(digests.known.get(&inode), Some(PartialDigest::Pending(Some(_)))) {
+        if !digests.known.get(&inode).is_some_and(is_wanted) {
             digests.known.remove(&inode);
         }
     }

@@ -156,16 +156,24 @@ fn the_digest_of_a_partial_file_is_known_when_it_is_renamed() {
     let missing = Some(UploadDigest::Missing(NOT_KEPT));
     assert_eq!(wanted(&uploads).recv(), Ok(missing));
     // The digest is known before the rename, or after it.
-    uploads.expect_digest(FILE);
-    uploads.digest_is_known(FILE, digest);
+    let ticket = uploads.expect_digest(FILE);
+    uploads.digest_is_known(FILE, ticket, digest);
     assert_eq!(wanted(&uploads).recv(), Ok(Some(digest)));
-    uploads.expect_digest(FILE);
+    let ticket = uploads.expect_digest(FILE);
     let receiver = wanted(&uploads);
-    uploads.digest_is_known(FILE, digest);
+    uploads.digest_is_known(FILE, ticket, digest);
     assert_eq!(receiver.recv(), Ok(Some(digest)));
     // Who writes to the file again makes it another one.
-    uploads.expect_digest(FILE);
-    uploads.digest_is_known(FILE, digest);
+    let ticket = uploads.expect_digest(FILE);
+    uploads.digest_is_known(FILE, ticket, digest);
     uploads.opened(FILE, &path("/f.part"), false);
     assert_eq!(wanted(&uploads).recv(), Ok(missing));
+    let earlier = uploads.expect_digest(FILE);
+    let receiver = wanted(&uploads);
+    let later = uploads.expect_digest(FILE);
+    assert_eq!(receiver.recv(), Ok(missing));
+    uploads.digest_is_known(FILE, earlier, digest);
+    let receiver = wanted(&uploads);
+    uploads.digest_is_known(FILE, later, UploadDigest::Sha256([8; 32]));
+    assert_eq!(receiver.recv(), Ok(Some(UploadDigest::Sha256([8; 32]))));
 }
