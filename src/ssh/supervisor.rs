@@ -46,6 +46,16 @@ const EVICTED: RefusalReason<'static> = RefusalReason::new(
     "evicted",
     "made room for others: too many connections that have not signed in",
 );
+/// Why a connection ended whose peer has left before it said who it is.
+const LOST_EARLY: RefusalReason<'static> = RefusalReason::new(
+    "connection_lost",
+    "the connection was lost before the client had sent its identification",
+);
+/// Why a connection is ended whose peer does not say who it is.
+const NO_IDENTIFICATION: RefusalReason<'static> = RefusalReason::new(
+    "no_identification",
+    "no SSH identification within the login grace",
+);
 /// Why a connection is ended that has taken too long to sign in.
 const GRACE_OVER: RefusalReason<'static> =
     RefusalReason::new("login_grace", "not signed in within the login grace");
@@ -193,10 +203,7 @@ impl Supervisor<'_> {
             () = self.socket_handle.hung_up() => {
                 // The peer has left, so there is nothing to delay.
                 self.socket_handle.send_immediately(format!("{SERVER_ID}\r\n").as_bytes());
-                report_no_banner(RefusalReason::new(
-                    "connection_lost",
-                    "the connection was lost before the client had sent its identification",
-                ));
+                report_no_banner(LOST_EARLY);
                 return None;
             }
             () = permit.evicted() => {
@@ -216,10 +223,7 @@ impl Supervisor<'_> {
             biased;
             started = prepare_stream(Arc::clone(&current.russh), socket, handler) => started,
             () = tokio::time::sleep_until(self.deadline) => {
-                report_no_banner(RefusalReason::new(
-                    "no_identification",
-                    "no SSH identification within the login grace",
-                ));
+                report_no_banner(NO_IDENTIFICATION);
                 return None;
             }
             () = permit.evicted() => {

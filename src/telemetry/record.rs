@@ -136,34 +136,9 @@ fn name(event: &Event) -> &'static str {
 /// those of version 1 here.
 fn details(event: &Event) -> EventFields {
     match event {
-        Event::Started { version, listening } => {
-            let listening: Vec<String> = listening.iter().map(ToString::to_string).collect();
-            fields!(version: *version, listening: listening)
+        Event::Started { .. } | Event::Stopped { .. } | Event::NearQuota { .. } | Event::Admin(_) => {
+            of_server(event)
         }
-        Event::NearQuota { user, crossing, .. } => {
-            let user = user.as_ref().map(|user| ("user", user.as_str().into()));
-            let mut fields: EventFields = user.into_iter().collect();
-            fields.extend(fields!(
-                quota: crossing.kind.name(),
-                percent: crossing.percent,
-                direction: if crossing.rising { "up" } else { "down" },
-                used: crossing.used,
-                limit: crossing.limit,
-            ));
-            fields
-        }
-        Event::Admin(record) => {
-            let AdminRecord { by, act } = &**record;
-            fields!(
-                uid: by.uid,
-                sudo_user: by.sudo_user.clone(),
-                what: act.what.as_str(),
-                name: act.name.as_str(),
-                before: settings(&act.before),
-                after: settings(&act.after),
-            )
-        }
-        Event::Stopped { duration } => fields!(seconds: seconds(*duration)),
         Event::SignedIn {
             who, method, client, ..
         } => {
@@ -206,13 +181,7 @@ fn details(event: &Event) -> EventFields {
         } => {
             let mut fields = fields!(path: text(path), size: *size);
             fields.extend(from.as_ref().map(|from| ("from", text(from))));
-            match digest {
-                Some(UploadDigest::Sha256(digest)) => fields.extend(fields!(sha256: visible::hex(digest))),
-                Some(UploadDigest::Missing(why)) => {
-                    fields.extend(fields!(sha256: Value::Null, no_sha256: *why));
-                }
-                None => {}
-            }
+            fields.extend(digest.map(digest_fields).into_iter().flatten());
             fields
         }
         Event::Attributes { path, changed, .. } => attributes(path, *changed),
@@ -231,6 +200,50 @@ fn details(event: &Event) -> EventFields {
             fields!(path: text(path), reason: sentence.as_str())
         }
         Event::Forbidden { operation, path, .. } => fields!(operation: *operation, path: text(path)),
+    }
+}
+
+/// Returns the fields of the events of the server itself, and of its operators.
+fn of_server(event: &Event) -> EventFields {
+    match event {
+        Event::Started { version, listening } => {
+            let listening: Vec<String> = listening.iter().map(ToString::to_string).collect();
+            fields!(version: *version, listening: listening)
+        }
+        Event::Stopped { duration } => fields!(seconds: seconds(*duration)),
+        Event::NearQuota { user, crossing, .. } => {
+            let user = user.as_ref().map(|user| ("user", user.as_str().into()));
+            let mut fields: EventFields = user.into_iter().collect();
+            fields.extend(fields!(
+                quota: crossing.kind.name(),
+                percent: crossing.percent,
+                direction: if crossing.rising { "up" } else { "down" },
+                used: crossing.used,
+                limit: crossing.limit,
+            ));
+            fields
+        }
+        Event::Admin(record) => {
+            let AdminRecord { by, act } = &**record;
+            fields!(
+                uid: by.uid,
+                sudo_user: by.sudo_user.clone(),
+                what: act.what.as_str(),
+                name: act.name.as_str(),
+                before: settings(&act.before),
+                after: settings(&act.after),
+            )
+        }
+        // The caller has only these.
+        _ => Vec::new(),
+    }
+}
+
+/// Returns the fields for the digest of an upload.
+fn digest_fields(digest: UploadDigest) -> EventFields {
+    match digest {
+        UploadDigest::Sha256(digest) => fields!(sha256: visible::hex(&digest)),
+        UploadDigest::Missing(why) => fields!(sha256: Value::Null, no_sha256: why),
     }
 }
 

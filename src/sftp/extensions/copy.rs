@@ -86,13 +86,9 @@ pub(super) fn copy_data(
             return Err(sftp.file_refused(to, error));
         }
         copied += count as u64;
-        if let Ok(file) = sftp.file(from) {
-            file.record.note_read(count);
-        }
-        if let Ok(file) = sftp.file(to) {
-            file.record
-                .note_written(chunk.get(..count).unwrap_or_default(), to_at);
-        }
+        sftp.file(from)?.record.note_read(count);
+        let written = chunk.get(..count).unwrap_or_default();
+        sftp.file(to)?.record.note_written(written, to_at);
     }
     ok(info.id)
 }
