@@ -120,7 +120,7 @@ fn the_sample_holds_every_setting_at_its_default() {
     assert_eq!(
         sections,
         [
-            "server", "auth", "ssh", "limits", "storage", "store", "quota", "log"
+            "server", "auth", "ssh", "limits", "storage", "store", "quota", "log", "events"
         ]
     );
 
@@ -167,7 +167,10 @@ fn every_number_and_every_list_has_a_rule_or_a_reason_for_none() {
         ("auth.throttle", "user_failures"),
         ("auth.throttle", "user_forgive_secs"),
     ];
-    const NO_LIST_RULE: [(&str, &str); 2] = [
+    const NO_LIST_RULE: [(&str, &str); 4] = [
+        // Without percentages or patterns, there are no such events.
+        ("quota", "warn_at"),
+        ("events", "partial"),
         // It has a rule of its own, about addresses.
         ("server", "listen"),
         // It is empty by default.

@@ -175,6 +175,10 @@ pub(super) const REFUSALS: &[(&str, &str)] = &[
         "homeportd.toml:2:1: unknown setting \"default\" in [quota] (hint: its settings are default_bytes, default_files, rescan_secs, warn_at)\n 2 | default = 1\n   | ^^^^^^^",
     ),
     (
+        "[quota]\nwarn_at = [80, 101]",
+        "homeportd.toml:2:11: \"warn_at\" in [quota]: 101 is not a percentage from 1 to 100\n 2 | warn_at = [80, 101]\n   |           ^^^^^^^^^",
+    ),
+    (
         "[quota]\nrescan_secs = 10000000000",
         "homeportd.toml:2:15: \"rescan_secs\" in [quota] must be at most 4294967295\n 2 | rescan_secs = 10000000000\n   |               ^^^^^^^^^^^",
     ),
