@@ -10,10 +10,9 @@ pub mod event_queue;
 mod log_queue;
 mod record;
 
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::Deserialize;
 use tracing::level_filters::LevelFilter;
@@ -86,20 +85,11 @@ struct ProcessLog {
     filter: reload::Handle<Targets, Registry>,
     output: reload::Handle<LogLayer, Filtered>,
     queue: LogQueue,
-    /// Whether the format is JSON.
-    is_json: AtomicBool,
 }
 
-/// Writes a line of the audit log into the process's log. If that is JSON, the line is one of its lines as it is: an object
-/// in a string would have to be parsed twice.
-fn write_audit_line(line: &str) {
-    match PROCESS_LOG.get() {
-        Some(log) if log.is_json.load(Ordering::Relaxed) => {
-            // Adding to the queue does not fail.
-            let _ = log.queue.clone().write_all(format!("{line}\n").as_bytes());
-        }
-        Some(_) | None => tracing::info!(target: audit::LOG_TARGET, "{line}"),
-    }
+/// Lets the audit log write its lines past `tracing` into a log of JSON.
+fn set_direct(format: LogFormat, queue: &LogQueue) {
+    log_queue::set_direct((format == LogFormat::Json).then(|| queue.clone()));
 }
 
 /// Starts the process's log. The binary calls this once; a server in a test does not. Dropping the returned value waits
@@ -118,8 +108,8 @@ pub fn init(settings: &LogSettings) -> Result<Flush> {
         filter: filter_handle,
         output: output_handle,
         queue: queue.clone(),
-        is_json: AtomicBool::new(settings.format == LogFormat::Json),
     });
+    set_direct(settings.format, &queue);
     Ok(Flush(queue))
 }
 
@@ -170,8 +160,7 @@ impl Reload {
                 .reload(filter(settings))
                 .and_then(|()| log.output.reload(output(settings.format, log.queue.clone())));
             changed.map_err(|e| Error::new("cannot change the log").because(e))?;
-            log.is_json
-                .store(settings.format == LogFormat::Json, Ordering::Relaxed);
+            set_direct(settings.format, &log.queue);
         }
         Ok(())
     }

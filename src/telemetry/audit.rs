@@ -312,7 +312,10 @@ impl AuditWriter {
             AuditSink::File(file) => file,
             AuditSink::Log => {
                 for line in lines {
-                    super::write_audit_line(&line);
+                    match log_queue::direct() {
+                        Some(log) => log.push_line(&line),
+                        None => tracing::info!(target: LOG_TARGET, "{line}"),
+                    }
                 }
                 return;
             }

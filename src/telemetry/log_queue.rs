@@ -31,6 +31,20 @@ pub(super) fn may_wait() {
     MAY_WAIT.set(true);
 }
 
+/// The process's log, if it is JSON. A line of the audit log is then one of its lines as it is, since an object in a string
+/// would have to be parsed twice.
+static DIRECT: Mutex<Option<LogQueue>> = Mutex::new(None);
+
+/// Sets the log that takes whole JSON objects.
+pub(super) fn set_direct(log: Option<LogQueue>) {
+    *DIRECT.lock() = log;
+}
+
+/// Returns the log that takes whole JSON objects; `None` if the log is text, or if there is none.
+pub(super) fn direct() -> Option<LogQueue> {
+    DIRECT.lock().clone()
+}
+
 /// A bounded queue of log lines. All clones share the same queue.
 #[derive(Clone)]
 pub(super) struct LogQueue(Arc<LogQueueShared>);
@@ -65,6 +79,11 @@ impl LogQueue {
 
     fn state(&self) -> MutexGuard<'_, LogQueueState> {
         self.0.state.lock()
+    }
+
+    /// Adds a line that has no newline yet.
+    pub(super) fn push_line(&self, line: &str) {
+        self.push(format!("{line}\n").as_bytes());
     }
 
     fn push(&self, line: &[u8]) {
