@@ -1,5 +1,7 @@
 use super::*;
-use crate::domain::event::{Actor, COMMAND_NOT_FOUND, FileEnd, FileUse, SessionId};
+use crate::domain::event::{
+    Actor, AdminAct, AdminRecord, COMMAND_NOT_FOUND, FileEnd, FileUse, Operator, SessionId,
+};
 use crate::domain::path::VirtualPath;
 use crate::session::events::MAX_WAIT;
 
@@ -108,6 +110,34 @@ fn ends_have_room_of_their_own() {
         .filter(|entry| entry.event.is_closing())
         .count();
     assert_eq!((ends, batch.lost), (12, 950));
+}
+
+#[test]
+fn what_operators_do_has_room_in_a_flood_of_strangers() {
+    let queue = EventQueue::new(CAPACITY);
+    let refused = Event::Refused {
+        peer: "127.0.0.1:1".parse().unwrap(),
+        code: "not_ssh",
+        reason: "x".to_owned(),
+        count: 1,
+    };
+    (0..1000).for_each(|_| ignore(queue.push(now(), &refused)));
+    let admin = Event::Admin(Box::new(AdminRecord {
+        by: Operator {
+            uid: 0,
+            sudo_user: None,
+        },
+        act: AdminAct {
+            what: "user disable".to_owned(),
+            name: "calvin".to_owned(),
+            before: Vec::new(),
+            after: Vec::new(),
+        },
+    }));
+    (0..12).for_each(|_| ignore(queue.push(now(), &admin)));
+    let batch = queue.take(1000);
+    let is_admin = |entry: &&QueuedEvent| matches!(entry.event, Event::Admin(_));
+    assert_eq!(batch.entries.iter().filter(is_admin).count(), 12);
 }
 
 #[test]
