@@ -76,9 +76,10 @@ impl RunningServer for Client {
         }
     }
 
-    async fn apply_changes(&self, users: Vec<UserName>) -> ServerResult<Effect> {
+    async fn apply_changes(&self, users: Vec<UserName>, record: Option<AdminRecord>) -> ServerResult<Effect> {
         let users = users.iter().map(ToString::to_string).collect();
-        match self.ask(&ControlRequest::Changed { users })? {
+        let record = record.map(|record| Box::new(record.into()));
+        match self.ask(&ControlRequest::Changed { users, record })? {
             ControlAnswer::Applied(effect) => Ok(effect.into()),
             _ => Err(unexpected().into()),
         }

@@ -31,6 +31,9 @@ pub(super) enum ControlRequest {
     Changed {
         /// The names of the changed users; for a renamed user, both names.
         users: Vec<String>,
+        /// What the operator has changed, for the audit log.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        record: Option<Box<AdminJson>>,
     },
     /// Asks to record in the audit log what an operator has changed.
     Record(Box<AdminJson>),

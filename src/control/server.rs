@@ -173,10 +173,12 @@ async fn answer(request: ControlRequest, running: &dyn RunningServer) -> Control
             let recorded = running.record((*record).into()).await;
             recorded.map(|()| ControlAnswer::Recorded)
         }
-        ControlRequest::Changed { users } => {
+        ControlRequest::Changed { users, record } => {
             // A name that no user can have has no sessions.
             let users = users.iter().filter_map(|name| UserName::stored(name).ok());
-            let effect = running.apply_changes(users.collect()).await;
+            let effect = running
+                .apply_changes(users.collect(), record.map(|record| (*record).into()))
+                .await;
             effect.map(|effect| ControlAnswer::Applied(effect.into()))
         }
     };

@@ -72,7 +72,11 @@ impl RunningServer for TwoSessions {
         self.disconnected.lock().push(target.clone());
         Ok(usize::from(target != DisconnectTarget::Session(99)))
     }
-    async fn apply_changes(&self, users: Vec<UserName>) -> ServerResult<Effect> {
+    async fn apply_changes(
+        &self,
+        users: Vec<UserName>,
+        _record: Option<AdminRecord>,
+    ) -> ServerResult<Effect> {
         Ok(Effect {
             sessions_ended: users.len(),
             still_busy: 0,

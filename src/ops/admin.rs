@@ -4,6 +4,7 @@
 //! one already. A change that cannot be recorded is in force even so, and the operator is warned.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use super::context::OpsContext;
 use super::keys::KeyView;
@@ -24,21 +25,34 @@ pub fn operator_of_process() -> Operator {
     }
 }
 
-/// Records a change that is stored.
+/// Records a change that no session has to learn of.
 pub async fn record(act: AdminAct, context: &OpsContext<'_>) {
     let record = AdminRecord {
         by: context.server.operator(),
         act,
     };
     let recorded = match context.server.record(record.clone()).await {
-        Err(Unanswered::NotRunning(_)) => match &context.installation.audit {
-            Some(file) => telemetry::append_admin(file, record),
-            // There is no log to write to.
-            None => Ok(()),
-        },
-        recorded => recorded.map_err(Error::from),
+        Err(Unanswered::NotRunning(_)) => append(context.installation.audit.as_deref(), record),
+        recorded => recorded.map_err(|error| not_recorded(error.into())),
     };
-    warn_of(recorded, context);
+    if let Err(error) = recorded {
+        (context.warn)(&error);
+    }
+}
+
+/// Appends a change to the audit log while no server runs. Without a log, there is nothing to append to.
+///
+/// # Errors
+/// Returns an error if the log exists and cannot be written.
+pub fn append(log: Option<&Path>, record: AdminRecord) -> Result<()> {
+    match log {
+        Some(file) => telemetry::append_admin(file, record).map_err(not_recorded),
+        None => Ok(()),
+    }
+}
+
+fn not_recorded(cause: Error) -> Error {
+    Error::new("the change is in force, but not in the audit log").because(cause)
 }
 
 /// Records what an operator has the running server do.
@@ -49,12 +63,6 @@ pub async fn record_by_server(act: AdminAct, server: &dyn RunningServer) -> Resu
     let by = server.operator();
     server.record(AdminRecord { by, act }).await?;
     Ok(())
-}
-
-fn warn_of(recorded: Result<()>, context: &OpsContext<'_>) {
-    if let Err(error) = recorded {
-        (context.warn)(&Error::new("the change is in force, but not in the audit log").because(error));
-    }
 }
 
 /// Describes the change of a user's record. Without `before`, the user is new; without `after`, removed.

@@ -19,8 +19,9 @@ pub trait RunningServer: Send + Sync {
     async fn listening(&self) -> ServerResult<Vec<SocketAddr>>;
     /// Disconnects sessions, and returns how many.
     async fn disconnect(&self, target: DisconnectTarget) -> ServerResult<usize>;
-    /// Puts changes of these users' records in force. For a renamed user, both names must be given.
-    async fn apply_changes(&self, users: Vec<UserName>) -> ServerResult<Effect>;
+    /// Puts changes of these users' records in force, and records in the audit log what an operator has changed. For a
+    /// renamed user, both names must be given.
+    async fn apply_changes(&self, users: Vec<UserName>, record: Option<AdminRecord>) -> ServerResult<Effect>;
     /// Returns the use of a user's home, or of each user's.
     async fn usage(&self, user: Option<UserName>) -> ServerResult<Vec<HomeUsage>>;
     /// Records in the audit log what an operator has changed.

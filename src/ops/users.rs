@@ -67,12 +67,13 @@ pub async fn add(new: NewUser<'_>, context: &OpsContext<'_>) -> Result<Confirmed
             return Err(error);
         }
     };
-    admin::record(admin::user_changed("user add", None, Some(&user)), context).await;
+    let act = admin::user_changed("user add", None, Some(&user));
     let what = UserChange::Added {
         home: user.home,
         home_existed: origin == HomeOrigin::Existing,
     };
     StoredChange::new(&user.name, what, true)
+        .recorded_as(act, context)
         .confirm(context.server)
         .await
 }
@@ -130,10 +131,8 @@ pub async fn set(
             return Err(error);
         }
     }
-    if is_change {
-        admin::record(act, context).await;
-    }
     StoredChange::new(name, UserChange::Set { left_home }, is_change)
+        .recorded_as(act, context)
         .confirm(context.server)
         .await
 }
@@ -148,12 +147,10 @@ pub async fn enable(name: &UserName, enabled: bool, context: &OpsContext<'_>) ->
         Ok(())
     };
     let changed = context.store.change_user(name, Box::new(change)).await?;
-    if changed.is_change() {
-        let what = if enabled { "user enable" } else { "user disable" };
-        let act = admin::user_changed(what, Some(&changed.before), Some(&changed.after));
-        admin::record(act, context).await;
-    }
+    let what = if enabled { "user enable" } else { "user disable" };
+    let act = admin::user_changed(what, Some(&changed.before), Some(&changed.after));
     StoredChange::new(name, UserChange::Enabled(enabled), changed.is_change())
+        .recorded_as(act, context)
         .confirm(context.server)
         .await
 }
@@ -172,17 +169,18 @@ pub async fn set_password(
     let password = ask(name)?;
     let is_same = |hash| password.matches(hash);
     let is_change = !before.password_hash.as_ref().is_some_and(is_same);
+    let mut after = before.clone();
     if is_change {
         let hash = password.into_hash()?;
         let change = move |user: &mut User| {
             user.password_hash = Some(hash.clone());
             Ok(())
         };
-        let changed = context.store.change_user(name, Box::new(change)).await?;
-        let act = admin::user_changed("user passwd", Some(&changed.before), Some(&changed.after));
-        admin::record(act, context).await;
+        after = context.store.change_user(name, Box::new(change)).await?.after;
     }
+    let act = admin::user_changed("user passwd", Some(&before), Some(&after));
     StoredChange::new(name, UserChange::PasswordSet, is_change)
+        .recorded_as(act, context)
         .confirm(context.server)
         .await
 }
@@ -203,15 +201,13 @@ pub async fn rename(
     };
     let changed = context.store.change_user(name, Box::new(change)).await?;
     let is_change = changed.is_change();
-    if is_change {
-        let act = admin::user_changed("user rename", Some(&changed.before), Some(&changed.after));
-        admin::record(act, context).await;
-    }
+    let act = admin::user_changed("user rename", Some(&changed.before), Some(&changed.after));
     let what = UserChange::Renamed {
         old_name: name.clone(),
         home: changed.after.home,
     };
     StoredChange::new(new_name, what, is_change)
+        .recorded_as(act, context)
         .confirm(context.server)
         .await
 }

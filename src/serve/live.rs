@@ -134,7 +134,11 @@ impl RunningServer for LiveServer {
         Ok(self.changes.disconnect(chosen).await.sessions_ended)
     }
 
-    async fn apply_changes(&self, users: Vec<UserName>) -> ServerResult<Effect> {
+    async fn apply_changes(&self, users: Vec<UserName>, record: Option<AdminRecord>) -> ServerResult<Effect> {
+        // The sessions that end because of the change come behind it in the log.
+        if let Some(record) = record {
+            self.service.events.emit(&Event::Admin(Box::new(record)));
+        }
         Ok(self.changes.apply(users).await?)
     }
 

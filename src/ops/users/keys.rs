@@ -5,7 +5,6 @@ use crate::domain::user::{User, UserName};
 use crate::ops::admin;
 use crate::ops::context::OpsContext;
 use crate::ops::keys::{self, KeyView};
-use crate::store::ChangedUser;
 use base::error::Result;
 
 /// Adds public keys, as lines of authorized_keys, to a user's.
@@ -20,8 +19,9 @@ pub async fn add_keys(
     let fingerprints = lines.iter().map(|line| KeyView::new(line).fingerprint).collect();
     let change = move |user: &mut User| keys::add(user, &lines).map(drop);
     let changed = context.store.change_user(name, Box::new(change)).await?;
-    record("user key add", &changed, context).await;
+    let act = admin::user_changed("user key add", Some(&changed.before), Some(&changed.after));
     StoredChange::new(name, UserChange::KeysAdded(fingerprints), changed.is_change())
+        .recorded_as(act, context)
         .confirm(context.server)
         .await
 }
@@ -47,19 +47,13 @@ pub async fn remove_key(
     let wanted = fingerprint.to_owned();
     let change = move |user: &mut User| keys::remove(user, &wanted);
     let changed = context.store.change_user(name, Box::new(change)).await?;
-    record("user key remove", &changed, context).await;
+    let act = admin::user_changed("user key remove", Some(&changed.before), Some(&changed.after));
     StoredChange::new(
         name,
         UserChange::KeyRemoved(fingerprint.to_owned()),
         changed.is_change(),
     )
+    .recorded_as(act, context)
     .confirm(context.server)
     .await
-}
-
-async fn record(what: &str, changed: &ChangedUser, context: &OpsContext<'_>) {
-    if changed.is_change() {
-        let act = admin::user_changed(what, Some(&changed.before), Some(&changed.after));
-        admin::record(act, context).await;
-    }
 }

@@ -32,8 +32,10 @@ pub async fn remove(name: &UserName, delete_home: bool, context: &OpsContext<'_>
         name: name.to_string(),
         ..admin::user_changed("user remove", before.as_ref(), None)
     };
-    admin::record(act, context).await;
-    let removed = StoredChange::new(name, what, true).confirm(context.server).await;
+    let removed = StoredChange::new(name, what, true)
+        .recorded_as(act, context)
+        .confirm(context.server)
+        .await;
     match doomed {
         None => removed,
         Some(home) => erase_unused(name, &home, removed),
