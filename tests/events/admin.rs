@@ -25,7 +25,11 @@ fn changes_are_recorded_by_the_running_server() {
     let key = format!("{}.pub", server.key("other").display());
     let session = server.raw("alice");
     let commands: &[(&[&str], &str, &str)] = &[
-        (&["user", "add", "bob", "--quota", "1MiB"], "", "user add bob"),
+        (
+            &["user", "add", "bob", "--quota", "1MiB", "--password-stdin"],
+            "secret of bob",
+            "user add bob",
+        ),
         (
             &["user", "set", "bob", "--quota", "2MiB", "--read-only"],
             "",
