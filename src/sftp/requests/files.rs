@@ -67,14 +67,14 @@ pub(super) fn open(sftp: &mut Sftp, path: &[u8], how: OpenHow, info: RequestInfo
         FileFacts::default()
     };
     let record = FileRecord::opened(&sftp.context.session, path, how, facts);
-    let handle = sftp.insert(OpenHandle::File(FileHandle {
+    let handle = sftp.insert(OpenHandle::File(Box::new(FileHandle {
         file,
         record,
         read: how.read,
         complained: false,
         descriptor,
         memory,
-    }))?;
+    })))?;
     Ok(handle.reply(info.id).into())
 }
 
