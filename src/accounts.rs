@@ -168,6 +168,11 @@ impl Accounts {
             .map_or_else(Unreadable::default, |account| account.measurements.unreadable())
     }
 
+    /// Returns the accounts that were used since the start.
+    pub fn in_memory(&self) -> Vec<Arc<Account>> {
+        self.table.all()
+    }
+
     /// Measures an account's home now, and corrects the account.
     ///
     /// # Errors

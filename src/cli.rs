@@ -1,6 +1,7 @@
 //! The command line of `homeportd`: reads arguments, calls one use case, prints its view, and sets the exit code.
 
 mod adopt;
+mod audit;
 mod check;
 mod demo;
 pub mod grammar;
@@ -48,6 +49,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode> {
         Command::Check(args) => return check::run(&args, &load()?),
         Command::User(command) => users::run(command, load)?,
         Command::Quota(command) => quota::run(command, &load()?)?,
+        Command::Audit(args) => audit::run(args, &load()?)?,
         Command::Storage(StorageCommand::Adopt(args)) => adopt::run(&args, &load()?)?,
         Command::Sessions(command) => {
             let server = Client::new(load()?.control_socket());

@@ -5,6 +5,7 @@
 //! named after its process (see [`sockets`]); callers give the path without the process id. An exchange takes at most 5
 //! s, except for those during which the server reports every second that it is still working.
 
+mod admin;
 pub mod client;
 pub mod json;
 mod protocol;

@@ -7,7 +7,9 @@
 //! Invariant: nothing here runs as root on a data directory that belongs to another user (see [`data_dir`]), and no
 //! password is ever an argument of a command.
 
+pub mod admin;
 pub mod adopt;
+pub mod audit;
 pub mod check;
 pub mod context;
 pub mod data_dir;

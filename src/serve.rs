@@ -10,6 +10,7 @@ pub mod listen;
 mod live;
 pub mod manager;
 mod memory;
+mod near_quota;
 pub mod preflight;
 mod privileges;
 pub mod process;

@@ -1,18 +1,24 @@
 //! The sessions of the server: which sessions exist ([`registry`]), which resources they may hold ([`budget`],
-//! [`memory`]), what a channel knows of its session ([`context`]), where their events go ([`events`]), the two
-//! directions of one SSH channel ([`stream`]), and the tasks of a connection ([`tasks`]).
+//! [`memory`]), what a channel knows of its session ([`context`]), where their events go ([`events`]), which files
+//! they are writing ([`uploads`]), what was done with each ([`file_record`]), the two directions of one SSH channel
+//! ([`stream`]), and the tasks of a connection ([`tasks`]).
 //!
 //! This module depends on none of SFTP, commands and the SSH library; they use it.
 
 pub mod budget;
 pub mod context;
 pub mod events;
+pub mod file_record;
 pub mod memory;
 pub mod registry;
+pub mod settings;
 pub mod stream;
 pub mod tasks;
+pub mod upload_digest;
+pub mod uploads;
 
-pub use context::{Activity, ActivityGuard, BusyGuard, FileRecord, SessionContext};
+pub use context::{Activity, ActivityGuard, BusyGuard, SessionContext};
+pub use file_record::FileRecord;
 pub use registry::{
     EndReport, EndRequest, NewSession, NotRegistered, Registration, Session, Sessions, Traffic, session_limit,
 };

@@ -28,8 +28,8 @@ use crate::io::HomeIo;
 pub use self::error::{Error, Result};
 pub use self::location::FileSystemId;
 pub use self::types::{
-    Capabilities, DirEntry, FileKind, FileTimes, IfExists, InodeId, Links, Metadata, OpenHow, Owner,
-    Renaming, SetAttrs, Space, Wait,
+    Capabilities, DirEntry, FileFacts, FileKind, FileTimes, IfExists, InodeId, Links, Metadata, OpenHow,
+    Owner, Renaming, SetAttrs, Space, Wait,
 };
 
 /// The storage of one home, which is all that a session can see. All calls may block on the disk.
@@ -107,6 +107,8 @@ pub trait OpenFile: Send + Sync {
     /// called once, instead of [`OpenFile::finish`], before the last reference is dropped. It cannot fail, since
     /// there is no client to report an error to.
     fn abandon(&self);
+    /// Returns what the file is, for the server's own records. It is answered even for sessions that have ended.
+    fn facts(&self) -> FileFacts;
     /// Returns the access of this file to the scheduler of its file system, as [`Storage::scheduler`] does.
     fn scheduler(&self) -> &HomeIo;
 }

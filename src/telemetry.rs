@@ -5,6 +5,7 @@
 //! audit log is the first subscriber of [`crate::session::events::Events`]: see [`audit`].
 
 pub mod audit;
+mod direct;
 mod escape;
 pub mod event_queue;
 mod journal;
@@ -24,6 +25,7 @@ use tracing_subscriber::fmt::format::debug_fn;
 use tracing_subscriber::layer::{Layered, SubscriberExt as _};
 use tracing_subscriber::{Layer, Registry, reload};
 
+use crate::domain::event::AdminRecord;
 use audit::{AuditFile, AuditLog};
 use base::error::{Error, Result};
 use journal::Prioritised;
@@ -40,6 +42,16 @@ pub struct LogSettings {
     pub level: LogLevel,
     /// The file of the audit log. With `None`, the audit log goes into the process's log, with the target `audit`.
     pub audit: Option<PathBuf>,
+    /// The digest of uploads that the audit log has; none is computed with `None`.
+    pub digest: Option<LogDigest>,
+}
+
+/// The digests of uploads that the audit log can have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogDigest {
+    /// SHA-256, as sha256sum prints it.
+    Sha256,
 }
 
 /// The format of the log's lines.
@@ -88,6 +100,7 @@ pub fn init(settings: &LogSettings) -> Result<Flush> {
     let flush = Flush(queue.clone());
     let queue = Prioritised::new(queue, journal::reads_standard_error());
     let (filter, filter_handle) = reload::Layer::new(filter(settings));
+    direct::set(settings.format, &queue);
     let (output, output_handle) = reload::Layer::new(output(settings.format, queue.clone()));
     let subscriber = Registry::default().with(filter).with(output);
     tracing::subscriber::set_global_default(subscriber)
@@ -109,6 +122,14 @@ pub fn init(settings: &LogSettings) -> Result<Flush> {
 pub fn open_audit(settings: &LogSettings) -> Result<(AuditLog, Reload)> {
     let (log, file) = AuditLog::open(settings.audit.as_deref())?;
     Ok((log, Reload { audit: file }))
+}
+
+/// Records in the audit log what an operator has changed while no server runs. A log that does not exist is not created.
+///
+/// # Errors
+/// Returns an error if the file cannot be opened or written.
+pub fn append_admin(path: &Path, record: AdminRecord) -> Result<()> {
+    audit::append_admin(path, record)
 }
 
 /// Checks whether this file can be opened as the audit log, without changing anything. Returns `false` if the file
@@ -139,6 +160,7 @@ impl Reload {
                 .reload(filter(settings))
                 .and_then(|()| log.output.reload(output(settings.format, log.queue.clone())));
             changed.map_err(|e| Error::new("cannot change the log").because(e))?;
+            direct::set(settings.format, &log.queue);
         }
         Ok(())
     }

@@ -7,6 +7,7 @@
 mod admin;
 mod client;
 mod clients;
+mod events;
 mod fuzz;
 mod hang;
 mod in_process;

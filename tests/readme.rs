@@ -87,8 +87,36 @@ fn the_events_of_the_audit_log_are_named() {
     let code = read("src/telemetry/record.rs");
     let names = between(&code, "fn name(event: &Event)", "\n}\n");
     let names: Vec<&str> = names.split('"').skip(1).step_by(2).collect();
-    assert!(code.contains("write(time, \"lost\""));
+    assert!(code.contains("\"lost\", fields"));
     check_names("events", &quoted(sentence), names.into_iter().chain(["lost"]));
+}
+
+#[test]
+fn the_audit_log_is_described() {
+    let page = read("docs/json.md");
+    let (_, page) = page.split_once("# The audit log of").unwrap();
+    let words = |file: &str, start: &str, end: &str| -> Vec<String> {
+        let code = read(file);
+        let text = between(&code, start, end);
+        text.split('"').skip(1).step_by(2).map(str::to_owned).collect()
+    };
+    let mut all = words("src/telemetry/record.rs", "fn name(event: &Event)", "\n}\n");
+    for file in [
+        "src/auth/denial.rs",
+        "src/ssh/admission/refused.rs",
+        "src/session/registry.rs",
+    ] {
+        all.extend(words(file, "pub fn code(", "\n    }\n"));
+    }
+    all.extend(words("src/ssh/refusal_reason.rs", "fn handshake_code", "\n}\n"));
+    all.extend(words("src/domain/event/facts.rs", "impl FileEnd", "\n}\n"));
+    assert!(all.len() > 50, "{all:?}");
+    for word in all {
+        assert!(
+            page.contains(&format!("`{word}`")),
+            "docs/json.md does not describe {word}"
+        );
+    }
 }
 
 #[test]

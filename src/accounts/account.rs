@@ -64,6 +64,8 @@ use super::inode::{InodeOwner, Inodes};
 pub struct Account {
     id: AccountId,
     location: Location,
+    /// The use when it was loaded.
+    pub at_load: Option<Usage>,
     counters: Counters,
     pub(super) changes: ChangeTracker,
     pub(super) measurements: Measurements,
@@ -94,6 +96,7 @@ impl Account {
         Self {
             id: spec.id.clone(),
             location: spec.location.clone(),
+            at_load: Usage::at_load(record, spec.quota),
             counters: Counters::load(spec.quota, record),
             changes: ChangeTracker::new(Arc::clone(&helpers.keeper)),
             measurements: Measurements::new(measured_at, Arc::clone(&helpers.measurer)),

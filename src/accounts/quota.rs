@@ -19,7 +19,7 @@ use crate::storage::{
     Renaming, Result, SetAttrs, Space, Storage, Wait,
 };
 
-use self::file::{Handle, QuotaFile, Uncharged, lower_charge};
+use self::file::{Handle, OpenEffect, QuotaFile, Uncharged, lower_charge};
 use self::room::within_quota;
 
 /// A storage whose growth is charged to an account.
@@ -53,6 +53,7 @@ impl QuotaStorage {
                     inode,
                     append,
                     size_at_open: meta.size,
+                    effect: OpenEffect::Nothing,
                 };
                 Arc::new(QuotaFile::new(Arc::clone(&self.account), inner, handle))
             }
@@ -93,6 +94,7 @@ impl QuotaStorage {
                             inode,
                             append: how.append,
                             size_at_open: 0,
+                            effect: OpenEffect::Created,
                         };
                         Ok(Arc::new(QuotaFile::new(Arc::clone(&self.account), made, handle)))
                     }
@@ -149,6 +151,7 @@ impl QuotaStorage {
             inode,
             append: how.append,
             size_at_open: 0,
+            effect: OpenEffect::Truncated,
         };
         Ok(Arc::new(QuotaFile::new(
             Arc::clone(&self.account),

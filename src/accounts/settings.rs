@@ -22,6 +22,9 @@ pub struct QuotaSettings {
     pub default_files: Option<u64>,
     /// The age of a measurement, in seconds, after which a sign-in measures the home again.
     pub rescan_secs: u64,
+    /// The percentages of a quota at which the use of a home is an event, in ascending order.
+    #[serde(deserialize_with = "percentages")]
+    pub warn_at: Vec<u8>,
 }
 
 impl Default for QuotaSettings {
@@ -31,8 +34,23 @@ impl Default for QuotaSettings {
             default_files: None,
             // One week: the server then notices files that an operator has put into a home at the next sign-in.
             rescan_secs: 7 * 24 * 60 * 60,
+            // Early enough to do something, and once more when uploads will soon fail.
+            warn_at: vec![80, 95],
         }
     }
+}
+
+fn percentages<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<u8>, D::Error> {
+    let mut list = Vec::<i64>::deserialize(from)?;
+    list.sort_unstable();
+    list.dedup();
+    let percentage = |number: i64| match u8::try_from(number) {
+        Ok(percent @ 1..=100) => Ok(percent),
+        _ => Err(de::Error::custom(format!(
+            "{number} is not a percentage from 1 to 100"
+        ))),
+    };
+    list.into_iter().map(percentage).collect()
 }
 
 fn size<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {

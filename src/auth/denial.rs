@@ -77,6 +77,32 @@ impl From<KeyDenial> for DenialReason {
     }
 }
 
+impl DenialReason {
+    /// Returns the fixed word for this reason, by which programs that read the audit log know it.
+    pub fn code(&self) -> &'static str {
+        match self {
+            DenialReason::UnknownUser => "unknown_user",
+            DenialReason::WrongPassword => "wrong_password",
+            DenialReason::NoPassword => "no_password",
+            DenialReason::PasswordTooLong => "password_too_long",
+            DenialReason::BadHash => "bad_hash",
+            DenialReason::UnknownKey => "unknown_key",
+            DenialReason::KeyNotPermitted(KeyRestriction::Address) => "key_address",
+            DenialReason::KeyNotPermitted(KeyRestriction::Expired) => "key_expired",
+            DenialReason::Disabled => "user_disabled",
+            DenialReason::Expired => "user_expired",
+            DenialReason::AddressNotAllowed => "address",
+            DenialReason::MethodOff => "method_off",
+            DenialReason::FactorNotAccepted => "other_factor",
+            DenialReason::Throttled => "throttled",
+            DenialReason::QueueFull => "busy",
+            DenialReason::HungUp => "hung_up",
+            DenialReason::NotVerified => "not_verified",
+            DenialReason::Store(_) => "store_error",
+        }
+    }
+}
+
 impl fmt::Display for DenialReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = match self {

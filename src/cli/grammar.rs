@@ -14,9 +14,11 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
+mod audit;
 mod settings;
 mod user;
 
+pub use audit::AuditArgs;
 pub use user::{AddArgs, KeyCommand, OutputArgs, SetArgs, UserCommand};
 
 use crate::domain::user::UserName;
@@ -147,6 +149,16 @@ pub enum Command {
     /// List and disconnect the sessions of the running server
     #[command(subcommand)]
     Sessions(SessionsCommand),
+    /// Ask the audit log who did what, when and from where
+    ///
+    /// Reads the file of [log] audit, and what logrotate has made of it: .1, .2.gz, -20261130, -20261130.gz; oldest first.
+    /// Files are followed through renames: what was done to a file by a former name is found by its last name. All
+    /// options that are given must fit. With --json, the lines are printed as docs/json.md describes them.
+    #[command(after_help = "Examples:
+  homeportd audit --path invoice.pdf
+  homeportd audit --user calvin --event removed,renamed --since 7d
+  homeportd audit --address 192.0.2.0/24 --since 2026-11-23 --until 2026-11-24 --json")]
+    Audit(AuditArgs),
     /// Create and list host keys
     #[command(subcommand)]
     Hostkey(HostkeyCommand),

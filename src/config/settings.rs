@@ -11,6 +11,7 @@ use crate::accounts::QuotaSettings;
 use crate::auth::AuthSettings;
 use crate::domain::user::Quota;
 use crate::ops::installation::Installation;
+use crate::session::settings::EventSettings;
 use crate::ssh::limits::Limits;
 use crate::ssh::settings::SshSettings;
 use crate::storage::settings::StorageSettings;
@@ -44,6 +45,8 @@ pub struct Config {
     pub quota: QuotaSettings,
     /// The format, level and files of the logs: `[log]`.
     pub log: LogSettings,
+    /// What counts as a complete upload: `[events]`.
+    pub events: EventSettings,
 }
 
 /// A setting that is a path.
@@ -79,6 +82,7 @@ impl Config {
             store,
             quota,
             log,
+            events,
         } = self;
         // A reload applies all settings of these sections.
         let SshSettings {
@@ -102,6 +106,7 @@ impl Config {
             format: _,
             level: _,
             audit: _,
+            digest,
         } = log;
         // Host keys are read again, wherever they are.
         let server = ServerSettings {
@@ -114,6 +119,8 @@ impl Config {
             ("[storage]", *storage != fresh.storage),
             ("[store]", *store != fresh.store),
             ("[quota]", *quota != fresh.quota),
+            ("[log] digest", *digest != fresh.log.digest),
+            ("[events]", *events != fresh.events),
         ];
         let changed = changed.into_iter().filter(|(_, changed)| *changed);
         changed.map(|(section, _)| section).collect()
@@ -172,6 +179,7 @@ impl Config {
             ssh: _,
             limits: _,
             quota: _,
+            events: _,
             storage,
             store,
             log,
@@ -201,6 +209,7 @@ impl Config {
             audit,
             format: _,
             level: _,
+            digest: _,
         } = log;
         let mut settings = vec![
             PathSetting::new("server", "host_keys", host_keys),

@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 
 use super::protocol::{ControlAnswer, ControlRequest, Kick};
 use super::sockets;
+use crate::domain::event::{AdminRecord, Operator};
 use crate::domain::user::UserName;
+use crate::ops::admin::operator_of_process;
 use crate::ops::running::{
     DisconnectTarget, Effect, ReloadView, RunningServer, ServerResult, SessionView, Unanswered,
 };
@@ -30,12 +32,17 @@ const PIECE: usize = 64 * 1024;
 #[derive(Debug, Clone)]
 pub struct Client {
     socket: PathBuf,
+    operator: Operator,
 }
 
 impl Client {
-    /// Creates the client for this control socket, whether a server is running or not.
+    /// Creates the client for this control socket, whether a server is running or not. It must be called before root
+    /// becomes another user, because its requests are recorded as those of the user who calls it.
     pub fn new(socket: PathBuf) -> Self {
-        Self { socket }
+        Self {
+            socket,
+            operator: operator_of_process(),
+        }
     }
 
     pub(super) fn ask(&self, request: &ControlRequest) -> std::result::Result<ControlAnswer, Unanswered> {
@@ -71,12 +78,24 @@ impl RunningServer for Client {
         }
     }
 
-    async fn apply_changes(&self, users: Vec<UserName>) -> ServerResult<Effect> {
+    async fn apply_changes(&self, users: Vec<UserName>, record: Option<AdminRecord>) -> ServerResult<Effect> {
         let users = users.iter().map(ToString::to_string).collect();
-        match self.ask(&ControlRequest::Changed { users })? {
+        let record = record.map(|record| Box::new(record.into()));
+        match self.ask(&ControlRequest::Changed { users, record })? {
             ControlAnswer::Applied(effect) => Ok(effect.into()),
             _ => Err(unexpected().into()),
         }
+    }
+
+    async fn record(&self, record: AdminRecord) -> ServerResult<()> {
+        match self.ask(&ControlRequest::Record(Box::new(record.into())))? {
+            ControlAnswer::Recorded => Ok(()),
+            _ => Err(unexpected().into()),
+        }
+    }
+
+    fn operator(&self) -> Operator {
+        self.operator.clone()
     }
 
     async fn usage(&self, user: Option<UserName>) -> ServerResult<Vec<HomeUsage>> {

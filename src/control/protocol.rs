@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
+use super::admin::AdminJson;
 use super::json::{EffectJson, HomeUsageJson, MeasurementJson, ReloadJson, SessionJson};
 
 /// A request of a command, as one line.
@@ -30,9 +31,14 @@ pub(super) enum ControlRequest {
     Changed {
         /// The names of the changed users; for a renamed user, both names.
         users: Vec<String>,
+        /// What the operator has changed, for the audit log.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        record: Option<Box<AdminJson>>,
     },
     /// Asks to read the configuration again.
     Reload,
+    /// Asks to record in the audit log what an operator has changed.
+    Record(Box<AdminJson>),
 }
 
 impl ControlRequest {
@@ -44,6 +50,7 @@ impl ControlRequest {
             | ControlRequest::Listening
             | ControlRequest::Kick(_)
             | ControlRequest::Usage { .. }
+            | ControlRequest::Record(_)
             | ControlRequest::Changed { .. } => false,
             ControlRequest::Scan { .. } | ControlRequest::Reload => true,
         }
@@ -78,6 +85,8 @@ pub(super) enum ControlAnswer {
     Applied(EffectJson),
     /// The answer to [`ControlRequest::Reload`]: what has changed.
     Reloaded(ReloadJson),
+    /// The answer to [`ControlRequest::Record`]: the audit log will have the event.
+    Recorded,
     /// The answer is not ready yet; another line follows.
     Working,
     /// The request was understood, but could not be carried out, for this reason.

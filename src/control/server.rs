@@ -20,8 +20,8 @@ use crate::io::descriptors::{self, SpareDescriptor};
 use crate::ops::running::{DisconnectTarget, RunningServer, Unanswered};
 use base::error::{Error, Result};
 
-/// The longest request in bytes: a few user names.
-const LONGEST_REQUEST: u64 = 4096;
+/// The longest request in bytes: all settings of a user, before and after a change, with the fingerprints of fifty keys.
+const LONGEST_REQUEST: u64 = 64 * 1024;
 
 /// The most connections at once: there are few operators, but a script may loop.
 pub(super) const MAX_CONNECTIONS: usize = 32;
@@ -169,10 +169,16 @@ async fn answer(request: ControlRequest, running: &dyn RunningServer) -> Control
         },
         ControlRequest::Usage { user } => usage(user, running).await,
         ControlRequest::Scan { user } => measure(&user, running).await,
-        ControlRequest::Changed { users } => {
+        ControlRequest::Record(record) => {
+            let recorded = running.record((*record).into()).await;
+            recorded.map(|()| ControlAnswer::Recorded)
+        }
+        ControlRequest::Changed { users, record } => {
             // A name that no user can have has no sessions.
             let users = users.iter().filter_map(|name| UserName::stored(name).ok());
-            let effect = running.apply_changes(users.collect()).await;
+            let effect = running
+                .apply_changes(users.collect(), record.map(|record| (*record).into()))
+                .await;
             effect.map(|effect| ControlAnswer::Applied(effect.into()))
         }
         ControlRequest::Reload => running

@@ -15,7 +15,9 @@ use super::protocol::{ControlAnswer, ControlRequest};
 use super::server::{MAX_CONNECTIONS, bind, serve};
 use super::sockets::{self, SocketDir};
 use crate::accounts::measure::Sum;
+use crate::domain::event::{AdminRecord, Operator};
 use crate::domain::user::UserName;
+use crate::ops::admin::operator_of_process;
 use crate::ops::running::{DisconnectTarget, Effect, ReloadView, RunningServer, ServerResult, SessionView};
 use crate::ops::usage::{HomeUsage, Remeasurement};
 use crate::ops::users::change::{StoredChange, UserChange};
@@ -57,6 +59,12 @@ impl RunningServer for TwoSessions {
         };
         Ok(vec![info(1), info(2)])
     }
+    async fn record(&self, _record: AdminRecord) -> ServerResult<()> {
+        Ok(())
+    }
+    fn operator(&self) -> Operator {
+        operator_of_process()
+    }
     async fn listening(&self) -> ServerResult<Vec<SocketAddr>> {
         Ok(vec!["[::1]:2222".parse().unwrap()])
     }
@@ -64,7 +72,11 @@ impl RunningServer for TwoSessions {
         self.disconnected.lock().push(target.clone());
         Ok(usize::from(target != DisconnectTarget::Session(99)))
     }
-    async fn apply_changes(&self, users: Vec<UserName>) -> ServerResult<Effect> {
+    async fn apply_changes(
+        &self,
+        users: Vec<UserName>,
+        _record: Option<AdminRecord>,
+    ) -> ServerResult<Effect> {
         Ok(Effect {
             sessions_ended: users.len(),
             still_busy: 0,

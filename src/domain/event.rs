@@ -2,12 +2,21 @@
 //!
 //! This module neither emits nor stores events: see [`crate::session::events`] and [`crate::telemetry`].
 
+mod facts;
+
 use std::fmt;
 use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::domain::path::VirtualPath;
 use crate::domain::user::UserName;
+
+pub use self::facts::{
+    AdminAct, AdminRecord, ChangedAttributes, FileEnd, FileOpening, FileUse, Operator, QuotaCrossing,
+    QuotaKind, Setting, SettingValue, SizeChange, UploadDigest,
+};
 
 /// The exit status that shells use for a command that does not exist. Nothing was run.
 pub const COMMAND_NOT_FOUND: u32 = 127;
@@ -21,23 +30,33 @@ const LONGEST_TARGET: usize = 4096;
 #[derive(Debug, Clone)]
 #[allow(missing_docs, reason = "the variants say what their fields are")]
 pub enum Event {
-    /// A user signed in. `method` has the name from RFC 4252; if two methods were required, both are joined by `+`.
+    /// The server has begun to serve; `listening` has its addresses.
+    Started {
+        version: &'static str,
+        listening: Vec<SocketAddr>,
+    },
+    /// The server has ended all sessions, and stops.
+    Stopped { duration: Duration },
+    /// A user signed in. `method` has the name from RFC 4252; if two methods were required, both are joined
+    /// by `+`.
     SignedIn {
         who: Actor,
-        peer: SocketAddr,
         method: String,
         client: String,
     },
-    /// A sign-in was refused. `user` is the name that the peer sent; `reason` is for the log only.
+    /// A sign-in was refused. `user` is the name that the peer sent; `reason` is for the log only, and `code` is a fixed
+    /// word for it.
     Denied {
         peer: SocketAddr,
         user: String,
         method: &'static str,
+        code: &'static str,
         reason: String,
     },
     /// `count` connections from one source were refused or closed before a sign-in; the last one came from `peer`.
     Refused {
         peer: SocketAddr,
+        code: &'static str,
         reason: String,
         count: u64,
     },
@@ -51,15 +70,28 @@ pub enum Event {
     Opened {
         who: Actor,
         path: VirtualPath,
-        write: bool,
+        how: FileOpening,
     },
     /// A file was closed, by the client or because its session ended.
     Closed {
         who: Actor,
         path: VirtualPath,
-        bytes_read: u64,
-        bytes_written: u64,
-        duration: Duration,
+        file: FileUse,
+    },
+    /// An upload is complete: nobody writes the file any more, and it has changed since it was uploaded last. `from` is
+    /// the name for incomplete files that it had until now. `digest` is `None` if none is asked for.
+    Uploaded {
+        who: Actor,
+        path: VirtualPath,
+        size: Option<u64>,
+        from: Option<VirtualPath>,
+        digest: Option<UploadDigest>,
+    },
+    /// A client changed attributes of a file or directory.
+    Attributes {
+        who: Actor,
+        path: VirtualPath,
+        changed: ChangedAttributes,
     },
     /// The server hashed a file's bytes for a client.
     Hashed {
@@ -77,11 +109,12 @@ pub enum Event {
     Removed { who: Actor, path: VirtualPath },
     /// A client removed a directory.
     DirectoryRemoved { who: Actor, path: VirtualPath },
-    /// A client renamed a file or directory.
+    /// A client renamed a file or directory. `replaced` says whether something else had the new name before.
     Renamed {
         who: Actor,
         from: VirtualPath,
         to: VirtualPath,
+        replaced: bool,
     },
     /// A client created a directory.
     DirectoryMade { who: Actor, path: VirtualPath },
@@ -93,6 +126,20 @@ pub enum Event {
     },
     /// A write that would have grown the home was refused because the home is full.
     OverQuota {
+        who: Actor,
+        path: VirtualPath,
+        sentence: String,
+    },
+    /// The use of a home passed a percentage of its quota. `user` is who is signed in to it, if it is one.
+    NearQuota {
+        user: Option<UserName>,
+        home: Arc<Path>,
+        crossing: QuotaCrossing,
+    },
+    /// An operator has changed something: users, keys, quotas, host keys or sessions.
+    Admin(Box<AdminRecord>),
+    /// A write was refused because the disk of the home is full, or its file system's own quota is used up.
+    NoSpace {
         who: Actor,
         path: VirtualPath,
         sentence: String,
@@ -109,11 +156,18 @@ impl Event {
     /// Returns the session in which the event happened, or `None` for peers that have not signed in.
     pub fn actor(&self) -> Option<&Actor> {
         match self {
-            Event::Denied { .. } | Event::Refused { .. } => None,
+            Event::Started { .. }
+            | Event::Stopped { .. }
+            | Event::NearQuota { .. }
+            | Event::Admin(_)
+            | Event::Denied { .. }
+            | Event::Refused { .. } => None,
             Event::SignedIn { who, .. }
             | Event::SessionEnded { who, .. }
             | Event::Opened { who, .. }
             | Event::Closed { who, .. }
+            | Event::Uploaded { who, .. }
+            | Event::Attributes { who, .. }
             | Event::Hashed { who, .. }
             | Event::Command { who, .. }
             | Event::Removed { who, .. }
@@ -122,24 +176,42 @@ impl Event {
             | Event::DirectoryMade { who, .. }
             | Event::Linked { who, .. }
             | Event::OverQuota { who, .. }
+            | Event::NoSpace { who, .. }
             | Event::Forbidden { who, .. } => Some(who),
         }
     }
 
-    /// Returns the user of the event, or `None` for peers that have not signed in.
+    /// Returns the address and port that the event came from, if it came from a peer.
+    pub fn peer(&self) -> Option<SocketAddr> {
+        match self {
+            Event::Denied { peer, .. } | Event::Refused { peer, .. } => Some(*peer),
+            event => event.actor().map(|actor| actor.peer),
+        }
+    }
+
+    /// Returns the user of the event, or `None` for peers that have not signed in, and for the server itself.
     pub fn user(&self) -> Option<&UserName> {
-        self.actor().map(|actor| &actor.user)
+        match self {
+            Event::NearQuota { user, .. } => user.as_ref(),
+            event => event.actor().map(|actor| &actor.user),
+        }
     }
 
     /// Returns the number of occurrences that the event stands for.
     pub fn count(&self) -> u64 {
         match self {
             Event::Refused { count, .. } => *count,
-            Event::SignedIn { .. }
+            Event::Started { .. }
+            | Event::Stopped { .. }
+            | Event::NearQuota { .. }
+            | Event::Admin(_)
+            | Event::SignedIn { .. }
             | Event::Denied { .. }
             | Event::SessionEnded { .. }
             | Event::Opened { .. }
             | Event::Closed { .. }
+            | Event::Uploaded { .. }
+            | Event::Attributes { .. }
             | Event::Hashed { .. }
             | Event::Command { .. }
             | Event::Removed { .. }
@@ -148,18 +220,26 @@ impl Event {
             | Event::DirectoryMade { .. }
             | Event::Linked { .. }
             | Event::OverQuota { .. }
+            | Event::NoSpace { .. }
             | Event::Forbidden { .. } => 1,
         }
     }
 
-    /// Whether the event says that something ended. Without these events, a log would not say whether it is still open.
+    /// Whether the event says that something ended, or that an operator has changed something. Without these events, a log
+    /// would not say whether it is still open, or why it has changed.
     pub fn is_closing(&self) -> bool {
         match self {
-            Event::Closed { .. } | Event::SessionEnded { .. } => true,
-            Event::SignedIn { .. }
+            Event::Closed { .. } | Event::SessionEnded { .. } | Event::Stopped { .. } | Event::Admin(_) => {
+                true
+            }
+            Event::Started { .. }
+            | Event::NearQuota { .. }
+            | Event::SignedIn { .. }
             | Event::Denied { .. }
             | Event::Refused { .. }
             | Event::Opened { .. }
+            | Event::Uploaded { .. }
+            | Event::Attributes { .. }
             | Event::Hashed { .. }
             | Event::Command { .. }
             | Event::Removed { .. }
@@ -168,6 +248,7 @@ impl Event {
             | Event::DirectoryMade { .. }
             | Event::Linked { .. }
             | Event::OverQuota { .. }
+            | Event::NoSpace { .. }
             | Event::Forbidden { .. } => false,
         }
     }
@@ -185,12 +266,19 @@ impl Event {
                 cut(reason);
             }
             Event::Refused { reason, .. } | Event::SessionEnded { reason, .. } => cut(reason),
-            Event::OverQuota { sentence, .. } => cut(sentence),
+            Event::OverQuota { sentence, .. } | Event::NoSpace { sentence, .. } => cut(sentence),
             Event::Command { command, .. } => cut_bytes(command, LONGEST_TEXT),
             Event::Linked { target, .. } => cut_bytes(target, LONGEST_TARGET),
             // Paths need no cut: they are shorter than PATH_MAX.
-            Event::Opened { .. }
+            Event::Started { .. }
+            | Event::Stopped { .. }
+            | Event::NearQuota { .. }
+            // The control socket limits its length.
+            | Event::Admin(_)
+            | Event::Opened { .. }
             | Event::Closed { .. }
+            | Event::Uploaded { .. }
+            | Event::Attributes { .. }
             | Event::Hashed { .. }
             | Event::Removed { .. }
             | Event::DirectoryRemoved { .. }
@@ -205,15 +293,23 @@ impl Event {
     pub fn heap_bytes(&self) -> usize {
         let user = self.user().map_or(0, |user| user.as_str().len());
         user + match self {
+            Event::Started { listening, .. } => listening.len() * size_of::<SocketAddr>(),
+            Event::Stopped { .. } => 0,
+            Event::NearQuota { home, .. } => home.as_os_str().len(),
+            Event::Admin(record) => size_of::<AdminRecord>() + record.act.text_bytes(),
             Event::SignedIn { method, client, .. } => method.len() + client.len(),
             Event::Denied { user, reason, .. } => user.len() + reason.len(),
             Event::Refused { reason, .. } | Event::SessionEnded { reason, .. } => reason.len(),
-            Event::OverQuota { path, sentence, .. } => path.len() + sentence.len(),
+            Event::OverQuota { path, sentence, .. } | Event::NoSpace { path, sentence, .. } => {
+                path.len() + sentence.len()
+            }
             Event::Command { command, .. } => command.len(),
             Event::Linked { target, link, .. } => target.len() + link.len(),
             Event::Renamed { from, to, .. } => from.len() + to.len(),
+            Event::Uploaded { path, from, .. } => path.len() + from.as_ref().map_or(0, VirtualPath::len),
             Event::Opened { path, .. }
             | Event::Closed { path, .. }
+            | Event::Attributes { path, .. }
             | Event::Hashed { path, .. }
             | Event::Removed { path, .. }
             | Event::DirectoryRemoved { path, .. }
@@ -240,6 +336,10 @@ pub struct Actor {
     pub session: SessionId,
     /// The name of the session's user.
     pub user: UserName,
+    /// The address and port that the client comes from.
+    pub peer: SocketAddr,
+    /// The absolute path of the user's home on the server.
+    pub home: Arc<Path>,
 }
 
 /// The id of a signed-in connection. It is unique while the server runs and is never reused.

@@ -9,8 +9,21 @@ use crate::storage::{Error, OpenFile, Result};
 pub struct CommandFile {
     pub(super) file: Option<Arc<dyn OpenFile>>,
     pub(super) record: Option<FileRecord>,
-    /// Whether the client has completed the transfer.
+    /// Whether the file is closed when this is dropped, and not given up.
     pub(super) finished: bool,
+    /// How the transfer has ended, as far as it has.
+    pub(super) transfer: TransferEnd,
+}
+
+/// How a command's transfer of one file has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TransferEnd {
+    /// It has not ended, so the client has left if the file is closed now.
+    Unfinished,
+    /// All bytes were transferred.
+    Complete,
+    /// Something was refused.
+    Failed,
 }
 
 impl CommandFile {
@@ -23,19 +36,32 @@ impl CommandFile {
     /// Records that the transfer is complete: when this is dropped, the file is closed, and not abandoned.
     pub fn note_finished(&mut self) {
         self.finished = true;
+        self.transfer = TransferEnd::Complete;
+    }
+
+    /// Records that all bytes were read, or that something was refused.
+    pub fn note_end(&mut self, transfer: TransferEnd) {
+        self.transfer = transfer;
+    }
+
+    /// Records that the size was set.
+    pub fn note_resized(&mut self) {
+        if let Some(record) = &mut self.record {
+            record.note_resized();
+        }
     }
 
     /// Counts bytes that the command has read.
     pub fn note_read(&mut self, count: usize) {
         if let Some(record) = &mut self.record {
-            record.bytes_read = record.bytes_read.saturating_add(count as u64);
+            record.note_read(count);
         }
     }
 
     /// Counts bytes that the command has written.
-    pub fn note_written(&mut self, count: usize) {
+    pub fn note_written(&mut self, data: &[u8], offset: u64) {
         if let Some(record) = &mut self.record {
-            record.bytes_written = record.bytes_written.saturating_add(count as u64);
+            record.note_written(data, offset);
         }
     }
 }
@@ -44,11 +70,19 @@ impl CommandFile {
 struct ClosingFile {
     file: Arc<dyn OpenFile>,
     abandoned: bool,
-    _record: Option<FileRecord>,
+    transfer: TransferEnd,
+    record: Option<FileRecord>,
 }
 
 impl Drop for ClosingFile {
     fn drop(&mut self) {
+        if let Some(record) = &mut self.record {
+            match self.transfer {
+                TransferEnd::Unfinished => record.given_up(&*self.file),
+                TransferEnd::Complete => record.closed(&*self.file, true),
+                TransferEnd::Failed => record.closed(&*self.file, false),
+            }
+        }
         if self.abandoned {
             self.file.abandon();
         }
@@ -64,7 +98,8 @@ impl Drop for CommandFile {
         let closing = ClosingFile {
             file,
             abandoned: !self.finished,
-            _record: self.record.take(),
+            transfer: self.transfer,
+            record: self.record.take(),
         };
         match io.enter() {
             Some(_permit) => drop(closing),

@@ -10,14 +10,16 @@ use crate::domain::event::Event;
 use crate::domain::path::{PathError, VirtualPath};
 use crate::io::HomeIo;
 use crate::mount::Mounted;
-use crate::session::SessionContext;
 use crate::session::memory::MemoryCharge;
+use crate::session::{FileRecord, SessionContext};
 use crate::storage::hash::{Range, Work};
-use crate::storage::{DirEntry, DirStream, Error, FileKind, Links, Metadata, OpenHow, Result, Storage, Wait};
+use crate::storage::{
+    DirEntry, DirStream, Error, FileFacts, FileKind, Links, Metadata, OpenHow, Result, Storage, Wait,
+};
 use base::digest::Algorithm;
 use base::glob::Pattern;
 
-use super::command_file::CommandFile;
+use super::command_file::{CommandFile, TransferEnd};
 use super::reason::reason;
 
 /// The entries of a directory that are read in one call.
@@ -170,12 +172,21 @@ impl HomeSession {
     /// Returns the error of the storage.
     pub async fn open(&self, path: &VirtualPath, how: OpenHow) -> Result<CommandFile> {
         let wanted = path.clone();
-        let file = self
-            .call(move |storage, wait| storage.open(&wanted, how, wait))
+        let (file, facts) = self
+            .call(move |storage, wait| {
+                let file = storage.open(&wanted, how, wait)?;
+                let facts = if how.may_change() {
+                    file.facts()
+                } else {
+                    FileFacts::default()
+                };
+                Ok((file, facts))
+            })
             .await?;
         Ok(CommandFile {
-            record: Some(self.context.opened(path.clone(), how.write)),
+            record: Some(FileRecord::opened(&self.context, path.clone(), how, facts)),
             file: Some(file),
+            transfer: TransferEnd::Unfinished,
             // The client does not confirm the end of a file that is only read.
             finished: !how.write,
         })

@@ -2,9 +2,11 @@
 
 use std::path::PathBuf;
 
+use super::admin;
 use super::context::OpsContext;
 use super::data_dir;
 use super::installation::Installation;
+use crate::domain::event::{AdminAct, Setting, SettingValue};
 use crate::ssh::hostkeys::{self, Kind};
 use base::error::Result;
 
@@ -45,6 +47,20 @@ pub async fn generate(kind: Kind, context: &OpsContext<'_>) -> Result<GeneratedH
         .store
         .record_host_key(&key.algorithm, &key.fingerprint)
         .await?;
+    let setting = |name: &str, text: &str| Setting {
+        name: name.to_owned(),
+        value: SettingValue::Text(text.to_owned()),
+    };
+    let act = AdminAct {
+        what: "hostkey generate".to_owned(),
+        name: key.file.display().to_string(),
+        before: Vec::new(),
+        after: vec![
+            setting("algorithm", &key.algorithm),
+            setting("fingerprint", &key.fingerprint),
+        ],
+    };
+    admin::record(act, context).await;
     Ok(GeneratedHostKey { key, is_new })
 }
 

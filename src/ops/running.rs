@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use jiff::Timestamp;
 
 use super::usage::{HomeUsage, Remeasurement};
+use crate::domain::event::{AdminRecord, Operator};
 use crate::domain::user::UserName;
 use base::error::{Error, Result};
 
@@ -18,10 +19,15 @@ pub trait RunningServer: Send + Sync {
     async fn listening(&self) -> ServerResult<Vec<SocketAddr>>;
     /// Disconnects sessions, and returns how many.
     async fn disconnect(&self, target: DisconnectTarget) -> ServerResult<usize>;
-    /// Puts changes of these users' records in force. For a renamed user, both names must be given.
-    async fn apply_changes(&self, users: Vec<UserName>) -> ServerResult<Effect>;
+    /// Puts changes of these users' records in force, and records in the audit log what an operator has changed. For a
+    /// renamed user, both names must be given.
+    async fn apply_changes(&self, users: Vec<UserName>, record: Option<AdminRecord>) -> ServerResult<Effect>;
     /// Returns the use of a user's home, or of each user's.
     async fn usage(&self, user: Option<UserName>) -> ServerResult<Vec<HomeUsage>>;
+    /// Records in the audit log what an operator has changed.
+    async fn record(&self, record: AdminRecord) -> ServerResult<()>;
+    /// Returns the operator on whose behalf requests are made.
+    fn operator(&self) -> Operator;
     /// Measures a user's home again. For a large home this takes minutes.
     async fn measure(&self, user: UserName) -> ServerResult<Remeasurement>;
     /// Reads the configuration again, and returns what has come of it. If it is invalid, nothing changes.

@@ -16,7 +16,7 @@ pub use remove::remove;
 use super::context::OpsContext;
 use super::homes::{self, HomeOrigin};
 use super::passwords::AskPassword;
-use super::{adopt, keys as key_lines};
+use super::{admin, adopt, keys as key_lines};
 use crate::domain::user::{User, UserName};
 use crate::store::name_taken;
 use base::error::Result;
@@ -67,11 +67,13 @@ pub async fn add(new: NewUser<'_>, context: &OpsContext<'_>) -> Result<Confirmed
             return Err(error);
         }
     };
+    let act = admin::user_changed("user add", None, Some(&user));
     let what = UserChange::Added {
         home: user.home,
         home_existed: origin == HomeOrigin::Existing,
     };
     StoredChange::new(&user.name, what, true)
+        .recorded_as(act, context)
         .confirm(context.server)
         .await
 }
@@ -115,6 +117,7 @@ pub async fn set(
     };
     let changed = store.change_user(name, Box::new(change)).await?;
     let is_change = changed.is_change();
+    let act = admin::user_changed("user set", Some(&changed.before), Some(&changed.after));
     let mut left_home = None;
     if changed.after.home != changed.before.home {
         let before = changed.before;
@@ -129,6 +132,7 @@ pub async fn set(
         }
     }
     StoredChange::new(name, UserChange::Set { left_home }, is_change)
+        .recorded_as(act, context)
         .confirm(context.server)
         .await
 }
@@ -143,7 +147,10 @@ pub async fn enable(name: &UserName, enabled: bool, context: &OpsContext<'_>) ->
         Ok(())
     };
     let changed = context.store.change_user(name, Box::new(change)).await?;
+    let what = if enabled { "user enable" } else { "user disable" };
+    let act = admin::user_changed(what, Some(&changed.before), Some(&changed.after));
     StoredChange::new(name, UserChange::Enabled(enabled), changed.is_change())
+        .recorded_as(act, context)
         .confirm(context.server)
         .await
 }
@@ -162,15 +169,18 @@ pub async fn set_password(
     let password = ask(name)?;
     let is_same = |hash| password.matches(hash);
     let is_change = !before.password_hash.as_ref().is_some_and(is_same);
+    let mut after = before.clone();
     if is_change {
         let hash = password.into_hash()?;
         let change = move |user: &mut User| {
             user.password_hash = Some(hash.clone());
             Ok(())
         };
-        context.store.change_user(name, Box::new(change)).await?;
+        after = context.store.change_user(name, Box::new(change)).await?.after;
     }
+    let act = admin::user_changed("user passwd", Some(&before), Some(&after));
     StoredChange::new(name, UserChange::PasswordSet, is_change)
+        .recorded_as(act, context)
         .confirm(context.server)
         .await
 }
@@ -191,11 +201,13 @@ pub async fn rename(
     };
     let changed = context.store.change_user(name, Box::new(change)).await?;
     let is_change = changed.is_change();
+    let act = admin::user_changed("user rename", Some(&changed.before), Some(&changed.after));
     let what = UserChange::Renamed {
         old_name: name.clone(),
         home: changed.after.home,
     };
     StoredChange::new(new_name, what, is_change)
+        .recorded_as(act, context)
         .confirm(context.server)
         .await
 }

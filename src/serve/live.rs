@@ -10,7 +10,9 @@ use super::changes::RecordChanges;
 use super::reload::Reloading;
 use crate::accounts::account::Usage;
 use crate::accounts::id::AccountSpec;
+use crate::domain::event::{AdminRecord, Event, Operator};
 use crate::domain::user::{User, UserName};
+use crate::ops::admin::operator_of_process;
 use crate::ops::context::find_user;
 use crate::ops::quota::must_exist;
 use crate::ops::running::{DisconnectTarget, Effect, ReloadView, RunningServer, ServerResult, SessionView};
@@ -118,6 +120,15 @@ impl RunningServer for LiveServer {
             .collect())
     }
 
+    async fn record(&self, record: AdminRecord) -> ServerResult<()> {
+        self.service.events.emit(&Event::Admin(Box::new(record)));
+        Ok(())
+    }
+
+    fn operator(&self) -> Operator {
+        operator_of_process()
+    }
+
     async fn listening(&self) -> ServerResult<Vec<SocketAddr>> {
         Ok(self.listening.clone())
     }
@@ -130,7 +141,11 @@ impl RunningServer for LiveServer {
         Ok(self.changes.disconnect(chosen).await.sessions_ended)
     }
 
-    async fn apply_changes(&self, users: Vec<UserName>) -> ServerResult<Effect> {
+    async fn apply_changes(&self, users: Vec<UserName>, record: Option<AdminRecord>) -> ServerResult<Effect> {
+        // The sessions that end because of the change come behind it in the log.
+        if let Some(record) = record {
+            self.service.events.emit(&Event::Admin(Box::new(record)));
+        }
         Ok(self.changes.apply(users).await?)
     }
 

@@ -7,7 +7,7 @@
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::net::{TcpListener, UnixListener};
 use tokio::runtime::Handle;
@@ -23,12 +23,13 @@ use super::manager::sockets::HeldSocket;
 use super::manager::{Reporter, ServiceManager};
 use super::reload::{Reloading, current};
 use super::runtime::slots;
-use super::{disk, memory, preflight, privileges};
+use super::{disk, memory, near_quota, preflight, privileges};
 use crate::accounts::Accounts;
 use crate::accounts::disk::{Disk, Disks};
 use crate::auth::Authenticator;
 use crate::config::Config;
 use crate::control;
+use crate::domain::event::Event;
 use crate::io::IoScheduler;
 use crate::io::descriptors::DescriptorShares;
 use crate::mount;
@@ -37,6 +38,8 @@ use crate::ops::installation::Installation;
 use crate::ops::lock::DataLock;
 use crate::ops::{data_dir, homes};
 use crate::session::events::Events;
+use crate::session::upload_digest::DigestWorkers;
+use crate::session::uploads::Uploads;
 use crate::ssh::accept;
 use crate::ssh::hostkeys;
 use crate::ssh::proxies::Proxies;
@@ -45,7 +48,7 @@ use crate::ssh::threads::SessionThreads;
 use crate::storage::local::backend::LocalDisks;
 use crate::store::Store;
 use crate::store::sql::SqlStore;
-use crate::telemetry;
+use crate::telemetry::{self, LogDigest};
 use base::error::{Error, Result};
 
 /// The most time for flushing the homes and recording their exact use: it must end, with the drain, within the 90 s
@@ -131,7 +134,7 @@ impl Server {
         homes::warn_of_foreign_places(&installation, &id);
         let service = Service::new(ServiceSetup {
             auth: Authenticator::new(Arc::clone(&store) as Arc<dyn Store>, config.auth.clone()),
-            events: Events::new(vec![Box::new(audit)]),
+            events: Events::new(vec![Box::new(audit)]).with_uploads(uploads(&config)?),
             accounts,
             threads: SessionThreads::new(scheduler.thread_slots(), Handle::current()),
             mount_context: mount::MountContext {
@@ -186,6 +189,11 @@ impl Server {
         for address in &listening {
             tracing::info!("listening on {address}");
         }
+        let began = Instant::now();
+        self.service.events.emit(&Event::Started {
+            version: env!("CARGO_PKG_VERSION"),
+            listening: listening.clone(),
+        });
         let reloading = Arc::new(Reloading::new(
             self.config,
             Arc::clone(&self.service),
@@ -197,6 +205,9 @@ impl Server {
         let live = LiveServer::new(Arc::clone(&self.changes), Arc::clone(&reloading), listening);
         let tasks = Tasks::start(self.listeners, live, &self.changes);
         tasks.watch_disk(&config.store.path, self.disk);
+        let warn_at = config.quota.warn_at.clone();
+        let watching = near_quota::watch(Arc::clone(&self.service), warn_at, tasks.quit.clone());
+        tasks.helpers.spawn(watching);
         let reporter = Reporter::start(self.notifier, self.watchdog, Arc::clone(&self.service));
         loop {
             tokio::select! {
@@ -227,6 +238,9 @@ impl Server {
         let written = self.service.accounts.stopped();
         within(RECORD_USAGE_TIMEOUT, "recording the use of homes", written).await;
         within(STOP_TIMEOUT, "closing the store", self.store.close()).await;
+        self.service.events.emit(&Event::Stopped {
+            duration: began.elapsed(),
+        });
         reporter.end().await;
         tracing::info!("stopped");
         Ok(())
@@ -335,6 +349,20 @@ async fn open_store(
         report.proceed()?;
     }
     Ok(Arc::new(store))
+}
+
+/// Makes the table of uploads, with the threads that compute their digests if they are wanted.
+fn uploads(config: &Config) -> Result<Uploads> {
+    let uploads = Uploads::new(&config.events.partial);
+    match config.log.digest {
+        None => Ok(uploads),
+        Some(LogDigest::Sha256) => {
+            let workers = DigestWorkers::start();
+            let workers = workers
+                .map_err(|error| Error::new("cannot start the threads that hash uploads").because(error))?;
+            Ok(uploads.with_digests(workers))
+        }
+    }
 }
 
 /// Returns the file system of the data directory.

@@ -6,14 +6,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::domain::event::{Actor, Event};
+use crate::domain::event::{Actor, ChangedAttributes, Event, SizeChange};
 use crate::domain::path::VirtualPath;
-use crate::storage::Error;
+use crate::storage::{DirStream, Error, FileKind, Links, SetAttrs, Storage};
 use base::error::Clause;
 
 use super::budget::UserBudget;
 use super::events::{EventBackpressure, Events};
 use super::registry::EndReport;
+use super::uploads::RenamedUpload;
 
 /// Tracks whether the server is working for a connection: a connection that waits for its reply is not idle.
 #[derive(Clone, Default)]
@@ -71,6 +72,33 @@ fn is_first_for_a_while() -> bool {
     first
 }
 
+/// The most names among which a file is looked for in a directory that was renamed.
+const MOST_NAMES_EXAMINED: usize = 256;
+
+/// Returns whether a directory has a file in it or below. If that cannot be found out soon, it has.
+fn has_files(storage: &dyn Storage, directory: &VirtualPath) -> bool {
+    let mut directories = vec![directory.absolute()];
+    let mut examined = 0;
+    while let Some(directory) = directories.pop() {
+        let Ok(path) = VirtualPath::parse(&directory) else {
+            continue;
+        };
+        let Ok(mut stream) = storage.open_dir(&path) else {
+            return true;
+        };
+        while let Ok(Some(entry)) = DirStream::next(&mut *stream) {
+            examined += 1;
+            if entry.meta.kind == FileKind::File || examined > MOST_NAMES_EXAMINED {
+                return true;
+            }
+            if entry.meta.kind == FileKind::Directory && entry.name != b"." && entry.name != b".." {
+                directories.push([&directory[..], b"/", &entry.name[..]].concat());
+            }
+        }
+    }
+    false
+}
+
 /// What a channel knows of its session. It is cheap to clone.
 #[derive(Clone)]
 pub struct SessionContext {
@@ -108,13 +136,57 @@ impl SessionContext {
                 let (path, sentence) = (path.clone(), sentence());
                 self.emit(|who| Event::OverQuota { who, path, sentence });
             }
-            Error::DiskFull | Error::DiskQuota if is_first_for_a_while() => {
-                let Actor { user, session } = &self.actor;
-                let cause = Clause(&error);
-                tracing::warn!(%user, %session, %path, %cause, "no space left on the disk of the home");
+            Error::DiskFull | Error::DiskQuota => {
+                if is_first_for_a_while() {
+                    let Actor { user, session, .. } = &self.actor;
+                    let cause = Clause(&error);
+                    tracing::warn!(%user, %session, %path, %cause, "no space left on the disk of the home");
+                }
+                let (path, sentence) = (path.clone(), sentence());
+                self.emit(|who| Event::NoSpace { who, path, sentence });
             }
             // Every other refusal concerns the client alone.
             _ => {}
+        }
+    }
+
+    /// Emits the event that an upload is complete, if a rename has completed it.
+    pub fn renamed(&self, storage: &dyn Storage, from: &VirtualPath, to: &VirtualPath) {
+        let uploads = self.events.uploads();
+        let completes = uploads.is_partial(from) && !uploads.is_partial(to);
+        if !completes && !uploads.is_tracking() {
+            return;
+        }
+        let meta = storage.stat(to, Links::NoFollow).ok();
+        let is_complete = match meta.map(|meta| (meta.kind, meta.inode)) {
+            Some((FileKind::File, inode)) => {
+                let is_complete = uploads.renamed(inode, to) == RenamedUpload::Complete && completes;
+                if is_complete {
+                    uploads.completed(inode);
+                }
+                is_complete
+            }
+            Some((FileKind::Directory, _)) => completes && has_files(storage, to),
+            Some((FileKind::Symlink | FileKind::Special, _)) => false,
+            None => completes,
+        };
+        if !is_complete {
+            return;
+        }
+        let file = meta.filter(|meta| meta.kind == FileKind::File);
+        let (context, from, path) = (self.clone(), from.clone(), to.clone());
+        let uploaded = move |digest| {
+            context.emit(|who| Event::Uploaded {
+                who,
+                path,
+                size: file.map(|meta| meta.size),
+                from: Some(from),
+                digest,
+            });
+        };
+        match file {
+            Some(meta) => uploads.digest_of_renamed(meta.inode, uploaded),
+            None => uploaded(None),
         }
     }
 
@@ -124,19 +196,17 @@ impl SessionContext {
         BusyGuard(self.clone())
     }
 
-    /// Emits the event that a file was opened. When the returned record is dropped, it emits that the file was closed.
-    pub fn opened(&self, path: VirtualPath, write: bool) -> FileRecord {
-        self.emit(|who| Event::Opened {
-            who,
-            path: path.clone(),
-            write,
-        });
-        FileRecord {
-            path,
-            bytes_read: 0,
-            bytes_written: 0,
-            since: Instant::now(),
-            busy: self.busy(),
+    /// Emits the event that attributes of a file or directory were changed; `sizes` if its size was.
+    pub fn attributes_changed(&self, path: &VirtualPath, changes: &SetAttrs, sizes: Option<SizeChange>) {
+        let changed = ChangedAttributes {
+            size: sizes,
+            permissions: changes.permissions,
+            times: changes.times.is_some(),
+            owner: changes.owner.is_some(),
+        };
+        if changed != ChangedAttributes::default() {
+            let path = path.clone();
+            self.emit(|who| Event::Attributes { who, path, changed });
         }
     }
 }
@@ -144,39 +214,15 @@ impl SessionContext {
 /// Counts as one transfer or hash of the session until it is dropped: see [`SessionContext::busy`].
 pub struct BusyGuard(SessionContext);
 
-impl Drop for BusyGuard {
-    fn drop(&mut self) {
-        self.0.busy_count.fetch_sub(1, Ordering::Relaxed);
+impl BusyGuard {
+    /// Returns the session that is busy.
+    pub fn context(&self) -> &SessionContext {
+        &self.0
     }
 }
 
-/// What was done with an open file. When it is dropped, it emits the event that the file was closed.
-pub struct FileRecord {
-    /// The path by which the file was opened.
-    pub path: VirtualPath,
-    /// The number of bytes read so far.
-    pub bytes_read: u64,
-    /// The number of bytes written so far.
-    pub bytes_written: u64,
-    since: Instant,
-    busy: BusyGuard,
-}
-
-impl Drop for FileRecord {
+impl Drop for BusyGuard {
     fn drop(&mut self) {
-        let Self {
-            path,
-            bytes_read,
-            bytes_written,
-            since,
-            busy,
-        } = self;
-        busy.0.emit(|who| Event::Closed {
-            who,
-            path: path.clone(),
-            bytes_read: *bytes_read,
-            bytes_written: *bytes_written,
-            duration: since.elapsed(),
-        });
+        self.0.busy_count.fetch_sub(1, Ordering::Relaxed);
     }
 }

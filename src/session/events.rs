@@ -11,6 +11,8 @@ use std::sync::Arc;
 use crate::domain::event::Event;
 use crate::domain::user::UserName;
 
+use super::uploads::Uploads;
+
 pub use backpressure::{EventBackpressure, MAX_WAIT};
 
 /// Receives every event. It is called on the thread that emits the event, so it must not block.
@@ -28,6 +30,7 @@ pub trait Subscriber: Send + Sync {
 /// The place where events are emitted. Clones emit to the same subscribers.
 #[derive(Clone)]
 pub struct Events {
+    uploads: Arc<Uploads>,
     subscribers: Arc<[Box<dyn Subscriber>]>,
 }
 
@@ -35,8 +38,23 @@ impl Events {
     /// Creates an emitter that passes events to these subscribers, in this order.
     pub fn new(subscribers: Vec<Box<dyn Subscriber>>) -> Self {
         Self {
+            uploads: Arc::new(Uploads::new(&[])),
             subscribers: subscribers.into(),
         }
+    }
+
+    /// Sets the table of the files that are being written.
+    #[must_use]
+    pub fn with_uploads(self, uploads: Uploads) -> Self {
+        Self {
+            uploads: Arc::new(uploads),
+            ..self
+        }
+    }
+
+    /// Returns the files that are being written, by all sessions.
+    pub fn uploads(&self) -> &Uploads {
+        &self.uploads
     }
 
     /// Returns the backpressure on a user that the first subscriber with a queue applies; there is one such subscriber.

@@ -23,7 +23,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::auth::Login;
-use crate::domain::event::{Actor, Event, SessionId};
+use crate::domain::event::{Actor, Event, FileEnd, SessionId};
 use crate::domain::user::UserName;
 use crate::storage::gate::Gate;
 
@@ -86,6 +86,8 @@ impl Session {
         Actor {
             session: self.id,
             user: self.login.user().clone(),
+            peer: self.peer,
+            home: self.login.home().into(),
         }
     }
 
@@ -118,14 +120,27 @@ pub struct EndRequest(Arc<EndRequestState>);
 #[derive(Debug, Default)]
 struct EndRequestState {
     asked: CancellationToken,
-    reason: OnceLock<String>,
+    reason: OnceLock<EndReason>,
+}
+
+#[derive(Debug)]
+struct EndReason {
+    sentence: String,
+    /// How files end that are open then.
+    files: FileEnd,
 }
 
 impl EndRequest {
     /// Asks the connection to end. If it was asked before, the earlier reason is kept.
     pub fn end(&self, reason: impl Into<String>) {
+        self.end_files(FileEnd::Kicked, reason);
+    }
+
+    /// Does the same, and says how the files end that are open then.
+    pub fn end_files(&self, files: FileEnd, reason: impl Into<String>) {
+        let sentence = reason.into();
         // A second reason is ignored.
-        let _ = self.0.reason.set(reason.into());
+        let _ = self.0.reason.set(EndReason { sentence, files });
         self.0.asked.cancel();
     }
 
@@ -136,7 +151,12 @@ impl EndRequest {
 
     /// Returns the reason for which the connection was asked to end, or `None` if it was not.
     pub fn reason(&self) -> Option<&str> {
-        self.0.reason.get().map(String::as_str)
+        self.0.reason.get().map(|reason| reason.sentence.as_str())
+    }
+
+    /// Returns how files end that are open now, and that the client does not close any more.
+    pub fn end_of_files(&self) -> FileEnd {
+        self.0.reason.get().map_or(FileEnd::Lost, |reason| reason.files)
     }
 }
 
@@ -182,6 +202,16 @@ pub enum NotRegistered {
     /// The user, or all users together, have as many open files as are allowed.
     #[error(transparent)]
     Exhausted(#[from] Exhausted),
+}
+
+impl NotRegistered {
+    /// Returns the fixed word for this reason, by which programs that read the audit log know it.
+    pub fn code(self) -> &'static str {
+        match self {
+            NotRegistered::TooMany { .. } => "too_many_sessions",
+            NotRegistered::Exhausted(_) => "too_many_open_files",
+        }
+    }
 }
 
 /// The place of a session in the registry. Dropping it removes the session.
@@ -317,10 +347,12 @@ impl Sessions {
         self.until_changed.notified().await;
     }
 
-    /// Asks the sessions for which `which` returns `true` to end; returns how many.
+    /// Asks the sessions for which `which` returns `true` to end, because the server stops; returns how many.
     pub fn end(&self, reason: &str, which: impl Fn(&Session) -> bool) -> usize {
         let ended = self.list().into_iter().filter(|session| which(session));
-        ended.map(|session| session.ending.end(reason)).count()
+        ended
+            .map(|session| session.ending.end_files(FileEnd::Stopping, reason))
+            .count()
     }
 }
 

@@ -55,7 +55,7 @@ struct HandleSlot {
 /// What a handle refers to.
 pub enum OpenHandle {
     /// A file that OPEN has opened.
-    File(FileHandle),
+    File(Box<FileHandle>),
     /// A directory that OPENDIR has opened.
     Dir(DirHandle),
 }
@@ -140,7 +140,7 @@ impl HandleTable {
     /// Returns the file that a handle refers to.
     pub fn file(&mut self, handle: RawHandle) -> Option<&mut FileHandle> {
         match self.slot(handle)?.1.open.as_mut()? {
-            OpenHandle::File(file) => Some(file),
+            OpenHandle::File(file) => Some(&mut **file),
             OpenHandle::Dir(_) => None,
         }
     }
@@ -177,8 +177,9 @@ impl HandleTable {
 /// The client did not close what is still open when the session ends.
 impl Drop for HandleTable {
     fn drop(&mut self) {
-        for open in self.slots.iter().filter_map(|slot| slot.open.as_ref()) {
+        for open in self.slots.iter_mut().filter_map(|slot| slot.open.as_mut()) {
             if let OpenHandle::File(file) = open {
+                file.record.given_up(&*file.file);
                 file.file.abandon();
             }
         }

@@ -173,9 +173,13 @@ impl Sftp {
 
     /// Returns whether this is a file that takes the file system long to remove.
     pub(super) fn is_large(&self, path: &VirtualPath, links: Links) -> bool {
-        let large = |meta: Metadata| meta.kind == FileKind::File && meta.size >= LARGE;
-        self.storage.stat(path, links).is_ok_and(large)
+        self.storage.stat(path, links).is_ok_and(|meta| is_large(&meta))
     }
+}
+
+/// Returns whether these are the attributes of a file that takes the file system long to remove.
+pub(super) fn is_large(meta: &Metadata) -> bool {
+    meta.kind == FileKind::File && meta.size >= LARGE
 }
 
 /// Returns whether the user should read the reason of a refusal: with "Failure" alone, they would look for a mistake of

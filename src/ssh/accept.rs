@@ -16,6 +16,7 @@ use tokio_util::task::TaskTracker;
 use crate::io::descriptors::{self, SpareDescriptor};
 
 use super::proxies::{self, ProxiedArrival};
+use super::refusal_reason::RefusalReason;
 use super::refusals;
 use super::service::Service;
 use super::supervisor::{refused, serve};
@@ -26,6 +27,11 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 const REPORT_FAILURES_EVERY: Duration = Duration::from_secs(10);
 /// The line that a refused peer gets instead of a banner (RFC 4253, section 4.2, allows lines before it).
 const REFUSAL: &[u8] = b"Exceeded MaxStartups\r\n";
+/// Why a connection from a proxy is refused before its header was read.
+const TOO_MANY_HEADERS: RefusalReason<'static> = RefusalReason::new(
+    "proxy_headers",
+    "too many connections from proxies whose PROXY header has not arrived",
+);
 
 /// Accepts connections until `stop` is cancelled. Their tasks are tracked by `tracker`.
 pub async fn accept(
@@ -149,7 +155,8 @@ impl Acceptor {
             Err(reason) => {
                 // This sends as much as fits into the socket's buffer now; the server does not wait for such a peer.
                 let _ = stream.try_write(REFUSAL);
-                refused(&service, peer, &reason.to_string());
+                let sentence = reason.to_string();
+                refused(&service, peer, RefusalReason::new(reason.code(), &sentence));
             }
         }
     }
@@ -157,11 +164,7 @@ impl Acceptor {
     /// Reads the header of a connection from a proxy, then admits its client.
     fn receive_header(&self, mut stream: TcpStream, proxy: SocketAddr) {
         let Some(place) = self.service.proxies.enter() else {
-            return refused(
-                &self.service,
-                proxy,
-                "too many connections from proxies whose PROXY header has not arrived",
-            );
+            return refused(&self.service, proxy, TOO_MANY_HEADERS);
         };
         let acceptor = self.clone();
         self.tracker.spawn(async move {
@@ -177,7 +180,10 @@ impl Acceptor {
                     acceptor.admit(stream, peer);
                 }
                 ProxiedArrival::HealthCheck => acceptor.service.count_silent(proxy),
-                ProxiedArrival::Broken(reason) => refused(&acceptor.service, proxy, &reason),
+                ProxiedArrival::Broken(sentence) => {
+                    let reason = RefusalReason::new("proxy_header", &sentence);
+                    refused(&acceptor.service, proxy, reason);
+                }
             }
         });
     }

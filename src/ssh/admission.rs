@@ -14,7 +14,9 @@
 //!   day, the delay is at most [`MAX_TRUSTED_DELAY`].
 //!
 //! Connections that have signed in are never ended to make room.
+
 mod progress;
+mod refused;
 
 use parking_lot::{Mutex, MutexGuard};
 use std::cmp::Reverse;
@@ -27,6 +29,7 @@ use std::time::{Duration, Instant};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
 
 pub use self::progress::{SignInProgress, Step};
+pub use self::refused::AdmissionRefused;
 use super::limits::Limits;
 use crate::auth::Source;
 use crate::domain::penalty::{Penalty, PenaltyRule};
@@ -99,23 +102,6 @@ struct SourceRecord {
     penalty: Penalty,
     /// When a user last signed in from there.
     last_sign_in: Option<Instant>,
-}
-
-/// Why a connection is refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum AdmissionRefused {
-    /// There are as many connections as `[limits] connections` allows.
-    #[error("too many connections")]
-    Connections,
-    /// The last places of `[limits] connections` are kept for other sources.
-    #[error("too many connections from this address")]
-    Share,
-    /// There are as many waiting connections as `[limits] unauthenticated` allows.
-    #[error("too many connections that have not signed in")]
-    Unauthenticated,
-    /// There are as many waiting connections from this source as `[limits] unauthenticated_per_address` allows.
-    #[error("too many connections from this address that have not signed in")]
-    Address,
 }
 
 /// The place of a connection. Dropping it frees the place.

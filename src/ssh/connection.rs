@@ -25,7 +25,7 @@ use crate::sftp::channel::SftpChannel;
 
 use super::admission::SignInProgress;
 use super::algorithms::method_set;
-use super::refusal_reason::{RefusedKeys, key_name};
+use super::refusal_reason::{RefusalReason, RefusedKeys, key_name};
 use super::service::Service;
 use base::socket::ConnectionHandle;
 
@@ -174,7 +174,7 @@ impl Connection {
         let outcome = tokio::select! {
             biased;
             () = self.gone.cancelled() => {
-                self.denied(user, method, DenialReason::HungUp.to_string());
+                self.denied_for(user, method, &DenialReason::HungUp, "");
                 return self.refuse();
             }
             outcome = self.service.auth.login(attempt) => outcome,
@@ -205,8 +205,8 @@ impl Connection {
                 }
             }
             Err(Denial::Failed { reason, answer_at }) => {
-                let shown = key.map(|key| format!("{}: ", key_name(key)));
-                self.denied(user, method, format!("{}{reason}", shown.unwrap_or_default()));
+                let shown = key.map(|key| format!("{}: ", key_name(key))).unwrap_or_default();
+                self.denied_for(user, method, &reason, &shown);
                 tokio::select! {
                     () = tokio::time::sleep_until(answer_at) => {}
                     () = self.gone.cancelled() => {}
@@ -221,29 +221,49 @@ impl Connection {
         let another = |refused: &mut RefusedKeys| user != Some(refused.user.as_str());
         if let Some(refused) = self.refused_keys.take_if(another) {
             self.service.auth.keys_refused(self.peer.ip());
-            self.denied(&refused.user, Method::PublicKey, refused.sentence());
+            let sentence = refused.sentence();
+            let reason = RefusalReason::new(refused.code(), &sentence);
+            self.denied(&refused.user, Method::PublicKey, reason);
         }
     }
 
     /// Records that an offered key was refused.
-    pub(super) fn key_refused(&mut self, user: &str, algorithm: &str, key: Option<&PublicKey>, reason: &str) {
+    pub(super) fn key_refused(
+        &mut self,
+        user: &str,
+        algorithm: &str,
+        key: Option<&PublicKey>,
+        reason: RefusalReason<'_>,
+    ) {
         self.report_refused_keys(Some(user));
         let unsupported = match key {
             Some(key) => auth::keys::unsupported(key),
             None => auth::keys::unsupported_type(algorithm),
         };
         let refused = self.refused_keys.get_or_insert_with(|| RefusedKeys::new(user));
-        refused.add(algorithm, key, unsupported.as_deref().unwrap_or(reason));
+        let reason = match &unsupported {
+            Some(sentence) => RefusalReason::new("unsupported_key", sentence),
+            None => reason,
+        };
+        refused.add(algorithm, key, reason);
     }
 
-    pub(super) fn denied(&self, user: &str, method: Method, reason: String) {
+    /// Emits the event that a sign-in was refused for a reason of the authenticator. `shown` precedes its sentence.
+    fn denied_for(&self, user: &str, method: Method, reason: &DenialReason, shown: &str) {
+        let sentence = format!("{shown}{reason}");
+        self.denied(user, method, RefusalReason::new(reason.code(), &sentence));
+    }
+
+    /// Emits the event that a sign-in was refused.
+    pub(super) fn denied(&self, user: &str, method: Method, reason: RefusalReason<'_>) {
         // A name may be as long as a packet; the log only needs to show that it is invalid.
         let user: String = user.chars().take(crate::domain::user::MAX_NAME).collect();
         self.service.events.emit(&Event::Denied {
             peer: self.peer,
             user,
             method: method.name(),
-            reason,
+            code: reason.code,
+            reason: reason.sentence.to_owned(),
         });
     }
 
@@ -267,6 +287,7 @@ impl Connection {
                     && let Err(reason) = self.review_session(&registration).await
                 {
                     drop(registration);
+                    let reason = RefusalReason::new("record_changed", &reason);
                     self.denied(user.as_str(), method, reason);
                     return self.refuse();
                 }
@@ -287,6 +308,7 @@ impl Connection {
                     peer: self.peer,
                     user: user.to_string(),
                     method: "session",
+                    code: error.code(),
                     reason: error.to_string(),
                 };
                 self.service.events.emit(&event);
@@ -325,12 +347,15 @@ impl Connection {
     }
 
     /// Returns why no user may sign with this algorithm, or `None` if a user may.
-    pub(super) fn may_not_sign(&self, algorithm: &Algorithm) -> Option<&'static str> {
+    pub(super) fn may_not_sign(&self, algorithm: &Algorithm) -> Option<RefusalReason<'static>> {
+        const SHA1: RefusalReason<'static> = RefusalReason::new(
+            "weak_signature",
+            "signed with SHA-1 (ssh-rsa), which is not accepted: use rsa-sha2-256 or rsa-sha2-512",
+        );
         if !self.has(Method::PublicKey) {
-            return Some("the method is switched off");
+            return Some(RefusalReason::new("method_off", "the method is switched off"));
         }
-        (*algorithm == Algorithm::Rsa { hash: None })
-            .then_some("signed with SHA-1 (ssh-rsa), which is not accepted: use rsa-sha2-256 or rsa-sha2-512")
+        (*algorithm == Algorithm::Rsa { hash: None }).then_some(SHA1)
     }
 }
 

@@ -20,6 +20,7 @@ use base::visible::sample;
 use super::admission::Step;
 use super::channels::{self, NO_SHELL};
 use super::connection::{ChannelUse, Connection, OfferedRecord, Phase};
+use super::refusal_reason::RefusalReason;
 use super::senders::SessionSender;
 
 /// The most keys that one connection may offer: an agent with more is misconfigured, and each key costs a query of the
@@ -67,7 +68,7 @@ impl Handler for Connection {
             self.denied(
                 user,
                 Method::KeyboardInteractive,
-                "not one answer to one question".to_owned(),
+                RefusalReason::new("bad_answer", "not one answer to one question"),
             );
             return Ok(self.refuse());
         };
@@ -102,7 +103,12 @@ impl Handler for Connection {
                 Ok(Auth::Accept)
             }
             Err(reason) => {
-                self.key_refused(user, algorithm, Some(known), &reason.to_string());
+                self.key_refused(
+                    user,
+                    algorithm,
+                    Some(known),
+                    RefusalReason::new(reason.code(), &reason.to_string()),
+                );
                 Ok(self.refuse())
             }
         }
@@ -125,7 +131,7 @@ impl Handler for Connection {
         key: Option<&PublicKey>,
         reason: &'static str,
     ) -> Result<(), Error> {
-        self.key_refused(user, algorithm, key, reason);
+        self.key_refused(user, algorithm, key, RefusalReason::new("bad_key", reason));
         Ok(())
     }
 
@@ -139,7 +145,7 @@ impl Handler for Connection {
             user,
             &algorithm,
             None,
-            "certificates are not supported, only plain keys",
+            RefusalReason::new("certificate", "certificates are not supported, only plain keys"),
         );
         Ok(self.refuse())
     }
@@ -147,7 +153,8 @@ impl Handler for Connection {
     fn service_refused(&mut self, name: &str) {
         let name = sample(name.as_bytes(), LONGEST_SERVICE);
         let reason = format!("the client asked for the service \"{name}\", which does not exist");
-        self.service.refusals.note(self.peer, &reason, Instant::now());
+        let reason = RefusalReason::new("unknown_service", &reason);
+        self.service.refusals.note(self.peer, reason, Instant::now());
     }
 
     async fn authentication_banner(&mut self) -> Result<Option<String>, Error> {
@@ -175,7 +182,6 @@ impl Handler for Connection {
             let methods: Vec<&str> = self.methods.iter().map(|method| method.name()).collect();
             self.service.events.emit(&Event::SignedIn {
                 who: session.actor(),
-                peer: self.peer,
                 method: methods.join("+"),
                 client,
             });

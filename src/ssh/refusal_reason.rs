@@ -17,12 +17,32 @@ const LONGEST_NAME: usize = 64;
 /// The most keys of one sentence: an agent has about five.
 const MOST_KEYS: usize = 8;
 
+/// Why a connection or a sign-in was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RefusalReason<'a> {
+    /// The fixed word, by which programs that read the audit log know the reason.
+    pub code: &'static str,
+    /// The sentence for people.
+    pub sentence: &'a str,
+}
+
+impl<'a> RefusalReason<'a> {
+    /// Creates the reason from a fixed word and a sentence.
+    pub const fn new(code: &'static str, sentence: &'a str) -> Self {
+        Self { code, sentence }
+    }
+}
+
+/// The word for a key that does not belong to the user, which is the most frequent reason by far.
+const UNKNOWN_KEY: &str = "unknown_key";
+
 /// Keys that were offered for one name and refused. An agent offers several until one fits, so they are one attempt.
 pub(super) struct RefusedKeys {
     /// The name that the keys were offered for.
     pub user: String,
     keys: Vec<String>,
     more: usize,
+    code: &'static str,
 }
 
 impl RefusedKeys {
@@ -32,11 +52,16 @@ impl RefusedKeys {
             user: user.to_owned(),
             keys: Vec::new(),
             more: 0,
+            code: UNKNOWN_KEY,
         }
     }
 
     /// Adds a key. `algorithm` is what the client wants to sign with; a key that could not be read is `None`.
-    pub fn add(&mut self, algorithm: &str, key: Option<&PublicKey>, reason: &str) {
+    pub fn add(&mut self, algorithm: &str, key: Option<&PublicKey>, reason: RefusalReason<'_>) {
+        // Of several keys, one that could have been the right one says more than those of other users.
+        if reason.code != UNKNOWN_KEY {
+            self.code = reason.code;
+        }
         if self.keys.len() >= MOST_KEYS {
             self.more += 1;
             return;
@@ -45,7 +70,12 @@ impl RefusedKeys {
             Some(key) => key_name(key),
             None => sample(algorithm.as_bytes(), LONGEST_NAME),
         };
-        self.keys.push(format!("{named}: {reason}"));
+        self.keys.push(format!("{named}: {}", reason.sentence));
+    }
+
+    /// Returns the fixed word for the refusal of these keys.
+    pub fn code(&self) -> &'static str {
+        self.code
     }
 
     /// Returns the sentence for the log: what was offered, and why each key was refused.
@@ -75,6 +105,16 @@ pub(super) fn fault(error: &Error) -> Option<String> {
             _ => Some(format!("the connection was lost: {error}")),
         },
         error => Some(format!("the client broke the SSH protocol: {}", handshake(error))),
+    }
+}
+
+/// Returns the fixed word for why a handshake failed.
+pub(super) fn handshake_code(error: &Error) -> &'static str {
+    match error {
+        Error::NotSsh { .. } => "not_ssh",
+        Error::NothingInCommon(_) => "no_common_algorithm",
+        Error::Disconnect | Error::HUP | Error::IO(_) => "connection_lost",
+        _ => "protocol_error",
     }
 }
 
@@ -184,14 +224,21 @@ mod tests {
         let key = PublicKey::from_openssh(line).unwrap();
         let print = key.fingerprint(HashAlg::Sha256).to_string();
         let mut keys = RefusedKeys::new("alice");
-        keys.add("ssh-ed25519", Some(&key), "unknown key");
-        keys.add("odd\u{1b}\u{fffd}", None, "the key cannot be read");
+        keys.add(
+            "ssh-ed25519",
+            Some(&key),
+            RefusalReason::new(UNKNOWN_KEY, "unknown key"),
+        );
+        assert_eq!(keys.code(), UNKNOWN_KEY);
+        let unreadable = RefusalReason::new("bad_key", "the key cannot be read");
+        keys.add("odd\u{1b}\u{fffd}", None, unreadable);
+        assert_eq!(keys.code(), "bad_key");
         assert_eq!(
             keys.sentence(),
             format!("ssh-ed25519 {print}: unknown key; odd\\u{{1b}}\u{fffd}: the key cannot be read")
         );
         for _ in 0..100 {
-            keys.add(&"x".repeat(10_000), None, "the key cannot be read");
+            keys.add(&"x".repeat(10_000), None, unreadable);
         }
         let sentence = keys.sentence();
         assert!(sentence.len() < 1024, "{sentence}");

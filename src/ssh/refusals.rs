@@ -13,6 +13,8 @@ use crate::auth::Source;
 use crate::domain::event::Event;
 use crate::session::events::Events;
 
+use super::refusal_reason::RefusalReason;
+
 /// How long refusals of one kind are counted before they are reported.
 pub const INTERVAL: Duration = Duration::from_secs(10);
 
@@ -25,7 +27,8 @@ const MAX_KINDS: usize = 256;
 const MAX_KINDS_PER_SOURCE: usize = 16;
 
 /// The reason that is given for all those beyond [`MAX_KINDS`].
-const OTHERS: &str = "refused for various reasons, as many others are";
+const OTHERS: RefusalReason<'static> =
+    RefusalReason::new("various", "refused for various reasons, as many others are");
 
 /// The longest reason, in characters. Longer reasons quote what a peer sent: a handshake names the algorithms of both
 /// sides.
@@ -39,14 +42,22 @@ pub struct Refusals {
 
 #[derive(Default)]
 struct RefusalCounts {
-    kinds: HashMap<(Source, String), RefusalCount>,
+    kinds: HashMap<RefusalKind, RefusalCount>,
     others: Option<RefusalCount>,
 }
 
 impl RefusalCounts {
     fn of_source(&self, source: Source) -> usize {
-        self.kinds.keys().filter(|(other, _)| *other == source).count()
+        self.kinds.keys().filter(|kind| kind.source == source).count()
     }
+}
+
+/// Refusals of one source for one reason.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct RefusalKind {
+    source: Source,
+    code: &'static str,
+    reason: String,
 }
 
 struct RefusalCount {
@@ -66,12 +77,17 @@ impl Refusals {
     }
 
     /// Counts the refusal of a peer, and emits an event immediately if it is the first for this source and reason.
-    pub fn note(&self, peer: SocketAddr, reason: &str, now: Instant) {
-        let reason: String = reason.chars().take(MAX_REASON).collect();
-        let mut key = (Source::from(peer.ip()), reason);
+    pub fn note(&self, peer: SocketAddr, reason: RefusalReason<'_>, now: Instant) {
+        let source = Source::from(peer.ip());
+        let kind = |reason: RefusalReason<'_>| RefusalKind {
+            source,
+            code: reason.code,
+            reason: reason.sentence.chars().take(MAX_REASON).collect(),
+        };
+        let mut key = kind(reason);
         let mut counts = self.counts();
-        if !counts.kinds.contains_key(&key) && counts.of_source(key.0) >= MAX_KINDS_PER_SOURCE {
-            OTHERS.clone_into(&mut key.1);
+        if !counts.kinds.contains_key(&key) && counts.of_source(source) >= MAX_KINDS_PER_SOURCE {
+            key = kind(OTHERS);
         }
         if let Some(count) = counts.kinds.get_mut(&key) {
             count.peer = peer;
@@ -84,10 +100,9 @@ impl Refusals {
             since: now,
         };
         if counts.kinds.len() < MAX_KINDS {
-            let reason = key.1.clone();
-            counts.kinds.insert(key, fresh);
+            counts.kinds.insert(key.clone(), fresh);
             drop(counts);
-            self.report(peer, reason, 1);
+            self.report(peer, key, 1);
         } else {
             let others = counts.others.get_or_insert(fresh);
             others.peer = peer;
@@ -110,28 +125,38 @@ impl Refusals {
         let mut due = Vec::new();
         {
             let mut counts = self.counts();
-            counts.kinds.retain(|(_, reason), count| {
+            counts.kinds.retain(|kind, count| {
                 if count.since > limit {
                     return true;
                 }
                 let unreported = std::mem::take(&mut count.unreported);
                 count.since += INTERVAL;
                 if unreported > 0 {
-                    due.push((count.peer, reason.clone(), unreported));
+                    due.push((count.peer, kind.clone(), unreported));
                 }
                 unreported > 0
             });
             if let Some(count) = counts.others.take_if(|count| count.since <= limit) {
-                due.push((count.peer, OTHERS.to_owned(), count.unreported));
+                let kind = RefusalKind {
+                    source: Source::from(count.peer.ip()),
+                    code: OTHERS.code,
+                    reason: OTHERS.sentence.to_owned(),
+                };
+                due.push((count.peer, kind, count.unreported));
             }
         }
-        for (peer, reason, count) in due {
-            self.report(peer, reason, count);
+        for (peer, kind, count) in due {
+            self.report(peer, kind, count);
         }
     }
 
-    fn report(&self, peer: SocketAddr, reason: String, count: u64) {
-        self.events.emit(&Event::Refused { peer, reason, count });
+    fn report(&self, peer: SocketAddr, kind: RefusalKind, count: u64) {
+        self.events.emit(&Event::Refused {
+            peer,
+            code: kind.code,
+            reason: kind.reason,
+            count,
+        });
     }
 
     fn counts(&self) -> MutexGuard<'_, RefusalCounts> {
@@ -146,12 +171,17 @@ mod tests {
     use super::*;
     use crate::session::events::Subscriber;
 
+    const TOO_MANY: RefusalReason<'static> = RefusalReason::new("connections", "too many");
+
     #[derive(Clone, Default)]
     struct Seen(Arc<Mutex<Vec<(String, String, u64)>>>);
 
     impl Subscriber for Seen {
         fn on_event(&self, event: &Event) {
-            if let Event::Refused { peer, reason, count } = event {
+            if let Event::Refused {
+                peer, reason, count, ..
+            } = event
+            {
                 let line = (peer.ip().to_string(), reason.clone(), *count);
                 self.0.lock().push(line);
             }
@@ -173,10 +203,14 @@ mod tests {
         let (refusals, seen) = refusals();
         let now = Instant::now();
         for _ in 0..1000 {
-            refusals.note(peer("192.0.2.1"), "too many", now);
+            refusals.note(peer("192.0.2.1"), TOO_MANY, now);
         }
-        refusals.note(peer("192.0.2.2"), "too many", now);
-        refusals.note(peer("192.0.2.1"), "no greeting", now);
+        refusals.note(peer("192.0.2.2"), TOO_MANY, now);
+        refusals.note(
+            peer("192.0.2.1"),
+            RefusalReason::new("no_identification", "no greeting"),
+            now,
+        );
         assert_eq!(seen.0.lock().len(), 3);
         refusals.flush(now + INTERVAL / 2);
         assert_eq!(seen.0.lock().len(), 3);
@@ -184,7 +218,7 @@ mod tests {
         let last = seen.0.lock().pop().unwrap();
         assert_eq!(last, ("192.0.2.1".to_owned(), "too many".to_owned(), 999));
         // While it continues, there is one line for each interval; after it has ended, it begins again.
-        refusals.note(peer("192.0.2.1"), "too many", now + INTERVAL);
+        refusals.note(peer("192.0.2.1"), TOO_MANY, now + INTERVAL);
         refusals.flush_all();
         refusals.flush(now + INTERVAL * 2);
         assert_eq!(seen.0.lock().len(), 4);
@@ -197,9 +231,11 @@ mod tests {
         let (refusals, seen) = refusals();
         let now = Instant::now();
         for n in 0..5000u32 {
-            refusals.note(peer("192.0.2.1"), &format!("the client offers {n}"), now);
+            let sentence = format!("the client offers {n}");
+            let offers = RefusalReason::new("no_common_algorithm", &sentence);
+            refusals.note(peer("192.0.2.1"), offers, now);
         }
-        refusals.note(peer("192.0.2.2"), "too many", now);
+        refusals.note(peer("192.0.2.2"), TOO_MANY, now);
         let reports = || seen.0.lock().clone();
         assert_eq!(reports().len(), MAX_KINDS_PER_SOURCE + 2);
         assert_eq!(reports().last().unwrap().0, "192.0.2.2");
@@ -214,7 +250,7 @@ mod tests {
         let now = Instant::now();
         for n in 0..5000u32 {
             let peer = SocketAddr::new(std::net::Ipv4Addr::from_bits(n).into(), 1);
-            refusals.note(peer, "too many", now);
+            refusals.note(peer, TOO_MANY, now);
         }
         refusals.flush(now + INTERVAL);
         let seen = seen.0.lock();

@@ -20,13 +20,14 @@ use russh::server::{Handle, prepare_stream};
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
+use crate::domain::event::FileEnd;
 use crate::session::tasks::ConnectionTasks;
 use crate::session::{Activity, EndRequest};
 
 use super::admission::{AdmissionPermit, Step};
 use super::algorithms::SERVER_ID;
 use super::connection::{Connection, ConnectionSignals};
-use super::refusal_reason;
+use super::refusal_reason::{self, RefusalReason};
 use super::service::{Current, Service};
 use super::threads::{MovableSession, RunningConnection};
 use base::socket::{ConnectionHandle, Socket};
@@ -41,7 +42,23 @@ const KEEPALIVE_PROBES: u32 = 5;
 const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The reason that an evicted connection gets.
-const EVICTED: &str = "made room for others: too many connections that have not signed in";
+const EVICTED: RefusalReason<'static> = RefusalReason::new(
+    "evicted",
+    "made room for others: too many connections that have not signed in",
+);
+/// Why a connection ended whose peer has left before it said who it is.
+const LOST_EARLY: RefusalReason<'static> = RefusalReason::new(
+    "connection_lost",
+    "the connection was lost before the client had sent its identification",
+);
+/// Why a connection is ended whose peer does not say who it is.
+const NO_IDENTIFICATION: RefusalReason<'static> = RefusalReason::new(
+    "no_identification",
+    "no SSH identification within the login grace",
+);
+/// Why a connection is ended that has taken too long to sign in.
+const GRACE_OVER: RefusalReason<'static> =
+    RefusalReason::new("login_grace", "not signed in within the login grace");
 
 /// Supervises one connection until it has ended.
 pub(super) async fn serve(
@@ -146,7 +163,7 @@ impl Supervisor<'_> {
             }
             () = self.signals.ending.asked() => return Some(session),
             () = permit.evicted() => (None, Some(EVICTED)),
-            () = tokio::time::sleep_until(self.deadline) => (Some("login grace time exceeded"), Some("not signed in within the login grace")),
+            () = tokio::time::sleep_until(self.deadline) => (Some("login grace time exceeded"), Some(GRACE_OVER)),
             // Nothing is in progress yet.
             () = self.stop.cancelled() => (Some("the server is stopping"), None),
             () = hang_up => return None,
@@ -170,9 +187,10 @@ impl Supervisor<'_> {
         current: &Current,
         permit: &AdmissionPermit,
     ) -> Option<RunningConnection> {
-        let refused = |reason: &str| refused(self.service, self.peer, reason);
-        let report_no_banner =
-            |reason: &str| report_no_banner(self.service, self.peer, &self.socket_handle, reason);
+        let refused = |reason: RefusalReason<'_>| refused(self.service, self.peer, reason);
+        let report_no_banner = |reason: RefusalReason<'_>| {
+            report_no_banner(self.service, self.peer, &self.socket_handle, reason)
+        };
         // A timer of no time takes up to a millisecond.
         let held_back = async {
             if !permit.delay.is_zero() {
@@ -185,7 +203,7 @@ impl Supervisor<'_> {
             () = self.socket_handle.hung_up() => {
                 // The peer has left, so there is nothing to delay.
                 self.socket_handle.send_immediately(format!("{SERVER_ID}\r\n").as_bytes());
-                report_no_banner("the connection was lost before the client had sent its identification");
+                report_no_banner(LOST_EARLY);
                 return None;
             }
             () = permit.evicted() => {
@@ -207,7 +225,7 @@ impl Supervisor<'_> {
             biased;
             started = prepare_stream(Arc::clone(&current.russh), socket, handler) => started,
             () = tokio::time::sleep_until(self.deadline) => {
-                report_no_banner("no SSH identification within the login grace");
+                report_no_banner(NO_IDENTIFICATION);
                 return None;
             }
             () = permit.evicted() => {
@@ -228,7 +246,9 @@ impl Supervisor<'_> {
                 ))
             }
             Err(error) => {
-                report_no_banner(&refusal_reason::handshake(&error));
+                let sentence = refusal_reason::handshake(&error);
+                let code = refusal_reason::handshake_code(&error);
+                report_no_banner(RefusalReason::new(code, &sentence));
                 None
             }
         }
@@ -246,7 +266,7 @@ impl Supervisor<'_> {
                 if let Err(error) = result {
                     tracing::debug!(peer = %self.peer, %error, "a connection ended with an error");
                     if let Some(reason) = refusal_reason::fault(&error) {
-                        ending.end(reason);
+                        ending.end_files(FileEnd::Lost, reason);
                     }
                 }
                 return;
@@ -268,12 +288,17 @@ impl Supervisor<'_> {
 }
 
 /// Counts a refusal for the audit log.
-pub(super) fn refused(service: &Service, peer: SocketAddr, reason: &str) {
+pub(super) fn refused(service: &Service, peer: SocketAddr, reason: RefusalReason<'_>) {
     service.refusals.note(peer, reason, Instant::now());
 }
 
 /// Handles a connection that ended before its peer sent an SSH identification string.
-fn report_no_banner(service: &Service, peer: SocketAddr, socket_handle: &ConnectionHandle, reason: &str) {
+fn report_no_banner(
+    service: &Service,
+    peer: SocketAddr,
+    socket_handle: &ConnectionHandle,
+    reason: RefusalReason<'_>,
+) {
     let (received, _) = socket_handle.traffic();
     if received > 0 {
         return refused(service, peer, reason);
@@ -288,7 +313,11 @@ fn report_early_end(service: &Service, peer: SocketAddr, error: Option<russh::Er
         Some(russh::Error::IO(_) | russh::Error::Disconnect | russh::Error::HUP) | None => {
             tracing::debug!(%peer, "left before signing in");
         }
-        Some(error) => refused(service, peer, &refusal_reason::handshake(&error)),
+        Some(error) => {
+            let sentence = refusal_reason::handshake(&error);
+            let code = refusal_reason::handshake_code(&error);
+            refused(service, peer, RefusalReason::new(code, &sentence));
+        }
     }
 }
 

@@ -20,8 +20,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use serde::Deserialize;
 
 use super::{
-    Capabilities, DirStream, Error, FileSystemId, Links, Metadata, OpenFile, OpenHow, PinnedInode, Renaming,
-    Result, SetAttrs, Space, Storage, Wait,
+    Capabilities, DirStream, Error, FileFacts, FileSystemId, Links, Metadata, OpenFile, OpenHow, PinnedInode,
+    Renaming, Result, SetAttrs, Space, Storage, Wait,
 };
 use crate::domain::path::VirtualPath;
 use crate::io::HomeIo;
@@ -258,6 +258,10 @@ impl OpenFile for DurableFile {
     /// A client that has not closed its file has no promise, so nothing is flushed.
     fn abandon(&self) {
         self.inner.abandon();
+    }
+
+    fn facts(&self) -> FileFacts {
+        self.inner.facts()
     }
 
     fn scheduler(&self) -> &HomeIo {

@@ -13,8 +13,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::Notify;
 
 use super::{
-    Capabilities, DirEntry, DirStream, Error, FileSystemId, Links, Metadata, OpenFile, OpenHow, PinnedInode,
-    Renaming, Result, SetAttrs, Space, Storage, Wait,
+    Capabilities, DirEntry, DirStream, Error, FileFacts, FileSystemId, Links, Metadata, OpenFile, OpenHow,
+    PinnedInode, Renaming, Result, SetAttrs, Space, Storage, Wait,
 };
 use crate::domain::path::VirtualPath;
 use crate::io::HomeIo;
@@ -244,6 +244,11 @@ impl OpenFile for GatedFile {
     /// then.
     fn abandon(&self) {
         self.inner.abandon();
+    }
+
+    /// This is not a call of the session, as with `abandon`: the audit log says what became of its files.
+    fn facts(&self) -> FileFacts {
+        self.inner.facts()
     }
 
     fn scheduler(&self) -> &HomeIo {

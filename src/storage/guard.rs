@@ -13,8 +13,8 @@
 use std::sync::Arc;
 
 use super::{
-    Capabilities, DirStream, Error, FileSystemId, IfExists, Links, Metadata, OpenFile, OpenHow, PinnedInode,
-    Renaming, Result, SetAttrs, Space, Storage, Wait,
+    Capabilities, DirStream, Error, FileFacts, FileSystemId, IfExists, Links, Metadata, OpenFile, OpenHow,
+    PinnedInode, Renaming, Result, SetAttrs, Space, Storage, Wait,
 };
 use crate::domain::path::VirtualPath;
 use crate::domain::user::{Permission, Permissions};
@@ -292,6 +292,10 @@ impl OpenFile for GuardedFile {
 
     fn abandon(&self) {
         self.inner.abandon();
+    }
+
+    fn facts(&self) -> FileFacts {
+        self.inner.facts()
     }
 
     fn scheduler(&self) -> &HomeIo {

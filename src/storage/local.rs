@@ -20,8 +20,8 @@ use rustix::io::{Errno, ReadWriteFlags, pread, preadv2, pwrite};
 use self::attrs::{Target, retry};
 use self::jail::{Jail, Opened, names, realpath};
 use super::{
-    Capabilities, DirStream, Error, FileSystemId, Links, Metadata, OpenFile, OpenHow, PinnedInode, Renaming,
-    Result, SetAttrs, Space, Storage, Wait,
+    Capabilities, DirStream, Error, FileFacts, FileSystemId, Links, Metadata, OpenFile, OpenHow, PinnedInode,
+    Renaming, Result, SetAttrs, Space, Storage, Wait,
 };
 use crate::domain::path::VirtualPath;
 use crate::io::HomeIo;
@@ -288,6 +288,17 @@ impl OpenFile for LocalFile {
     }
 
     fn abandon(&self) {}
+
+    /// The account's decorator knows what the opening has changed.
+    fn facts(&self) -> FileFacts {
+        let meta = self.stat().ok();
+        FileFacts {
+            inode: meta.map(|meta| meta.inode),
+            size: meta.map(|meta| meta.size),
+            links: meta.map(|meta| meta.links),
+            ..FileFacts::default()
+        }
+    }
 
     fn scheduler(&self) -> &HomeIo {
         &self.io

@@ -27,6 +27,13 @@ pub struct OpenHow {
     pub mode: Option<u32>,
 }
 
+impl OpenHow {
+    /// Whether opening the file in this way, or writing to it later, may change it.
+    pub fn may_change(self) -> bool {
+        self.write || self.create || self.truncate
+    }
+}
+
 /// What to do if the last component is a symbolic link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Links {
@@ -175,6 +182,21 @@ pub struct DirEntry {
     pub name: Vec<u8>,
     /// The attributes as lstat(2) returns them.
     pub meta: Metadata,
+}
+
+/// What an open file is, for the server's own records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct FileFacts {
+    /// Whether the opening has created the file.
+    pub created: bool,
+    /// Whether the opening has truncated a file that existed.
+    pub truncated: bool,
+    /// The identity of the inode, if it can be read.
+    pub inode: Option<InodeId>,
+    /// The size in bytes now, if it can be read.
+    pub size: Option<u64>,
+    /// The number of names now, if it can be read.
+    pub links: Option<u64>,
 }
 
 /// The space on a file system, as statvfs(3) returns it.

@@ -18,8 +18,9 @@ use jiff::Timestamp;
 use rustix::fs::{Access, AtFlags, CWD, accessat};
 
 use super::event_queue::{EventBatch, EventQueue, QueueCapacity};
-use super::{log_queue, record};
-use crate::domain::event::Event;
+use super::record::AuditLine;
+use super::{direct, log_queue};
+use crate::domain::event::{AdminRecord, Event};
 use crate::domain::user::UserName;
 use crate::session::events::{EventBackpressure, Subscriber};
 use base::advice;
@@ -83,6 +84,34 @@ impl AuditSink {
     }
 }
 
+/// Appends the event that an operator has changed something, if the file exists, on behalf of a server that does not run.
+pub(super) fn append_admin(path: &Path, record: AdminRecord) -> Result<()> {
+    let mut file = match open_regular(path, OpenOptions::new().append(true), Links::Follow) {
+        Ok(file) => file,
+        // The server creates it when it starts.
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(e) => return Err(cannot_open(path, e)),
+    };
+    let line = AuditLine {
+        run: &random_name()?,
+        time: Timestamp::now(),
+        count: 1,
+    };
+    let text = line.event(&Event::Admin(Box::new(record))) + "\n";
+    append(&mut file, text.as_bytes()).map_err(|(written, error)| {
+        take_back(&file, written);
+        Error::new(format!("cannot write to audit log \"{}\"", path.display())).because(error)
+    })
+}
+
+/// Returns a name that no other run of a server has.
+fn random_name() -> Result<String> {
+    let mut bytes = [0; 8];
+    getrandom::fill(&mut bytes)
+        .map_err(|e| Error::new("cannot start the audit log").because(e.to_string()))?;
+    Ok(format!("{:016x}", u64::from_be_bytes(bytes)))
+}
+
 fn cannot_open(path: &Path, cause: io::Error) -> Error {
     Error::new(format!("cannot open audit log \"{}\"", path.display()))
         .because(cause)
@@ -121,6 +150,7 @@ impl AuditLog {
 
     /// Starts the thread with an open sink. Tests pass a pipe, which can hang as a disk may.
     pub(super) fn start(sink: AuditSink) -> Result<(AuditLog, AuditFile)> {
+        let run = random_name()?;
         let next = Arc::new(Mutex::new(None));
         let queue = Arc::new(EventQueue::new(CAPACITY));
         let (alive, ended) = channel();
@@ -128,6 +158,7 @@ impl AuditLog {
             sink,
             next: Arc::clone(&next),
             queue: Arc::clone(&queue),
+            run,
             torn: false,
             failing: false,
         };
@@ -230,6 +261,8 @@ struct AuditWriter {
     sink: AuditSink,
     next: Arc<Mutex<Option<AuditSink>>>,
     queue: Arc<EventQueue>,
+    /// The random name of this run of the server.
+    run: String,
     /// Whether the last write stopped in the middle of a line.
     torn: bool,
     /// Whether the last write failed and the process's log has reported it.
@@ -257,16 +290,32 @@ impl AuditWriter {
     fn write(&mut self, batch: EventBatch) {
         let EventBatch { entries, lost, .. } = batch;
         let count: u64 = entries.iter().map(|entry| entry.count).sum();
-        let lines = entries
-            .into_iter()
-            .map(|entry| record::line(entry.time, &entry.event, entry.count));
-        let losses = (lost > 0).then(|| record::lost(Timestamp::now(), lost));
+        let run = &self.run;
+        let lines = entries.into_iter().map(|entry| {
+            let line = AuditLine {
+                run,
+                time: entry.time,
+                count: entry.count,
+            };
+            line.event(&entry.event)
+        });
+        let losses = (lost > 0).then(|| {
+            let line = AuditLine {
+                run,
+                time: Timestamp::now(),
+                count: lost,
+            };
+            line.lost()
+        });
         let lines: Vec<String> = lines.chain(losses).collect();
         let file = match &mut self.sink {
             AuditSink::File(file) => file,
             AuditSink::Log => {
                 for line in lines {
-                    tracing::info!(target: LOG_TARGET, "{line}");
+                    match direct::log() {
+                        Some(log) => log.push_line(&line),
+                        None => tracing::info!(target: LOG_TARGET, "{line}"),
+                    }
                 }
                 return;
             }

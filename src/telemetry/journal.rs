@@ -6,6 +6,8 @@ use std::io::{self, Write};
 use tracing::{Level, Metadata};
 use tracing_subscriber::fmt::MakeWriter;
 
+use super::log_queue::LogQueue;
+
 /// A writer of log lines that puts the priority in front of each line, if the journal reads them.
 #[derive(Clone)]
 pub(super) struct Prioritised<W> {
@@ -17,6 +19,14 @@ impl<W> Prioritised<W> {
     /// Wraps a writer of whole lines.
     pub fn new(inner: W, to_journal: bool) -> Self {
         Self { inner, to_journal }
+    }
+}
+
+impl Prioritised<LogQueue> {
+    /// Adds a line that has no newline yet, with the priority of information.
+    pub fn push_line(&self, line: &str) {
+        let prefix = if self.to_journal { prefix(Level::INFO) } else { "" };
+        self.inner.push_line(prefix, line);
     }
 }
 

@@ -67,6 +67,11 @@ impl LogQueue {
         self.0.state.lock()
     }
 
+    /// Adds a line that has no newline yet, behind a prefix.
+    pub(super) fn push_line(&self, prefix: &str, line: &str) {
+        self.push(format!("{prefix}{line}\n").as_bytes());
+    }
+
     fn push(&self, line: &[u8]) {
         let mut state = self.state();
         // A line that is longer than the whole queue is still accepted when the queue is empty.

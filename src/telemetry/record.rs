@@ -6,40 +6,93 @@ use std::time::Duration;
 use jiff::{Timestamp, Unit};
 use serde_json::Value;
 
-use crate::domain::event::Event;
+use crate::domain::event::{
+    AdminRecord, ChangedAttributes, Event, Setting, SettingValue, SizeChange, UploadDigest,
+};
 use crate::domain::path::VirtualPath;
 use base::visible;
 
 /// The most characters that are kept of a name that a peer sent. A valid user name has at most 128.
 const MAX_PEER_NAME: usize = 256;
 
-/// Returns the event as a JSON object, without a newline. `time` is in UTC.
-///
-/// Paths and link targets are strings in which `\\` is a backslash and `\xE9` a byte that is not UTF-8.
-///
-/// `count` is the number of occurrences that the line stands for. It is left out if it is 1.
-pub(super) fn line(time: Timestamp, event: &Event, count: u64) -> String {
-    let mut fields = match event.actor() {
-        Some(who) => vec![
-            ("session", who.session.0.into()),
-            ("user", who.user.as_str().into()),
-        ],
-        None => Vec::new(),
-    };
-    fields.extend(details(event));
-    if count > 1 {
-        fields.push(("count", count.into()));
-    }
-    write(time, name(event), fields)
-}
-
-/// Returns a line which says that `count` events are missing at this place.
-pub(super) fn lost(time: Timestamp, count: u64) -> String {
-    write(time, "lost", vec![("count", count.into())])
-}
+/// The version of the lines' format. It changes only if a field goes away or changes its meaning. Lines without it are
+/// of version 1.
+const VERSION: u32 = 2;
 
 /// The fields of an event, in the order in which they are written.
 type EventFields = Vec<(&'static str, Value)>;
+
+/// Makes `(name, value)` pairs of a list of fields.
+macro_rules! fields {
+    ($($name:ident: $value:expr),* $(,)?) => { vec![$((stringify!($name), $value.into())),*] };
+}
+
+/// One line of the audit log.
+pub(super) struct AuditLine<'a> {
+    /// The random name of this run of the server.
+    pub run: &'a str,
+    /// The time of the event. If the line stands for several, it is the time of the last one.
+    pub time: Timestamp,
+    /// The number of occurrences that the line stands for.
+    pub count: u64,
+}
+
+impl AuditLine<'_> {
+    /// Returns the event as a JSON object, without a newline. `time` is in UTC.
+    ///
+    /// Paths and link targets are strings in which `\\` is a backslash and `\xE9` a byte that is not UTF-8.
+    ///
+    /// `count` is left out if it is 1. The fields of version 1 come first, in their order.
+    pub(super) fn event(&self, event: &Event) -> String {
+        let mut fields: EventFields = match event.actor() {
+            Some(who) => fields!(session: who.session.0, user: who.user.as_str()),
+            None => Vec::new(),
+        };
+        fields.extend(details(event));
+        if self.count > 1 {
+            fields.push(("count", self.count.into()));
+        }
+        fields.extend(later_details(event));
+        fields.extend(self.origin(event));
+        write(self.time, name(event), fields)
+    }
+
+    /// Returns a line which says that `count` events are missing at this place.
+    pub(super) fn lost(&self) -> String {
+        let fields = fields!(count: self.count, v: VERSION, run: self.run);
+        write(self.time, "lost", fields)
+    }
+
+    /// Returns the fields that say in which run of the server an event happened, and where it came from.
+    fn origin(&self, event: &Event) -> EventFields {
+        let mut fields = fields!(v: VERSION, run: self.run);
+        if let Some(peer) = event.peer() {
+            if !has_peer(event) {
+                fields.push(("peer", peer.to_string().into()));
+            }
+            // An IPv4 client of a socket that listens on IPv6 has an address of both.
+            let ip = peer.ip().to_canonical().to_string();
+            fields.extend(fields!(ip: ip, port: peer.port()));
+        }
+        let home = match event {
+            Event::NearQuota { home, .. } => Some(home),
+            event => event.actor().map(|who| &who.home),
+        };
+        if let Some(home) = home {
+            let home = visible::bytes(home.as_os_str().as_encoded_bytes());
+            fields.extend(fields!(home: home));
+        }
+        fields
+    }
+}
+
+/// Whether an event has had the field `peer` since version 1, at another place.
+fn has_peer(event: &Event) -> bool {
+    matches!(
+        event,
+        Event::SignedIn { .. } | Event::Denied { .. } | Event::Refused { .. }
+    )
+}
 
 fn write(time: Timestamp, name: &str, fields: EventFields) -> String {
     let time = time.round(Unit::Millisecond).unwrap_or(time);
@@ -54,12 +107,16 @@ fn write(time: Timestamp, name: &str, fields: EventFields) -> String {
 /// Returns the stable name of an event.
 fn name(event: &Event) -> &'static str {
     match event {
+        Event::Started { .. } => "started",
+        Event::Stopped { .. } => "stopped",
         Event::SignedIn { .. } => "signed_in",
         Event::Denied { .. } => "denied",
         Event::Refused { .. } => "refused",
         Event::SessionEnded { .. } => "session_ended",
         Event::Opened { .. } => "opened",
         Event::Closed { .. } => "closed",
+        Event::Uploaded { .. } => "uploaded",
+        Event::Attributes { .. } => "attributes",
         Event::Hashed { .. } => "hashed",
         Event::Command { .. } => "command",
         Event::Removed { .. } => "removed",
@@ -68,26 +125,31 @@ fn name(event: &Event) -> &'static str {
         Event::DirectoryMade { .. } => "directory_made",
         Event::Linked { .. } => "linked",
         Event::OverQuota { .. } => "over_quota",
+        Event::NearQuota { .. } => "near_quota",
+        Event::Admin(_) => "admin",
+        Event::NoSpace { .. } => "no_space",
         Event::Forbidden { .. } => "forbidden",
     }
 }
 
-/// Returns the fields that follow the session's fields, in the order in which they are written.
+/// Returns the fields that follow the session's fields, in the order in which they are written. Events of version 1 have
+/// those of version 1 here.
 fn details(event: &Event) -> EventFields {
-    macro_rules! fields {
-        ($($name:ident: $value:expr),*) => { vec![$((stringify!($name), $value.into())),*] };
-    }
     match event {
+        Event::Started { .. } | Event::Stopped { .. } | Event::NearQuota { .. } | Event::Admin(_) => {
+            of_server(event)
+        }
         Event::SignedIn {
-            peer, method, client, ..
+            who, method, client, ..
         } => {
-            fields!(peer: peer.to_string(), method: method.as_str(), client: claim(client))
+            fields!(peer: who.peer.to_string(), method: method.as_str(), client: claim(client))
         }
         Event::Denied {
             peer,
             user,
             method,
             reason,
+            code: _,
         } => {
             fields!(user: claim(user), peer: peer.to_string(), method: *method, reason: reason.as_str())
         }
@@ -95,6 +157,7 @@ fn details(event: &Event) -> EventFields {
         Event::Refused {
             peer,
             reason,
+            code: _,
             count: _,
         } => {
             fields!(peer: peer.to_string(), reason: reason.as_str())
@@ -102,17 +165,26 @@ fn details(event: &Event) -> EventFields {
         Event::SessionEnded { reason, duration, .. } => {
             fields!(reason: reason.as_str(), seconds: seconds(*duration))
         }
-        Event::Opened { path, write, .. } => fields!(path: text(path), write: *write),
-        Event::Closed {
+        Event::Opened { path, how, .. } => fields!(path: text(path), write: how.write),
+        Event::Closed { path, file, .. } => fields!(
+            path: text(path),
+            bytes_read: file.bytes_read,
+            bytes_written: file.bytes_written,
+            seconds: seconds(file.duration),
+        ),
+        Event::Uploaded {
             path,
-            bytes_read,
-            bytes_written,
-            duration,
-            ..
+            size,
+            from,
+            digest,
+            who: _,
         } => {
-            let (read, written) = (*bytes_read, *bytes_written);
-            fields!(path: text(path), bytes_read: read, bytes_written: written, seconds: seconds(*duration))
+            let mut fields = fields!(path: text(path), size: *size);
+            fields.extend(from.as_ref().map(|from| ("from", text(from))));
+            fields.extend(digest.map(digest_fields).into_iter().flatten());
+            fields
         }
+        Event::Attributes { path, changed, .. } => attributes(path, *changed),
         Event::Hashed { algorithm, path, .. } => fields!(algorithm: *algorithm, path: text(path)),
         Event::Command {
             command, exit_status, ..
@@ -124,9 +196,121 @@ fn details(event: &Event) -> EventFields {
         | Event::DirectoryMade { path, .. } => fields!(path: text(path)),
         Event::Renamed { from, to, .. } => fields!(from: text(from), to: text(to)),
         Event::Linked { target, link, .. } => fields!(target: visible::bytes(target), link: text(link)),
-        Event::OverQuota { path, sentence, .. } => fields!(path: text(path), reason: sentence.as_str()),
+        Event::OverQuota { path, sentence, .. } | Event::NoSpace { path, sentence, .. } => {
+            fields!(path: text(path), reason: sentence.as_str())
+        }
         Event::Forbidden { operation, path, .. } => fields!(operation: *operation, path: text(path)),
     }
+}
+
+/// Returns the fields of the events of the server itself, and of its operators.
+fn of_server(event: &Event) -> EventFields {
+    match event {
+        Event::Started { version, listening } => {
+            let listening: Vec<String> = listening.iter().map(ToString::to_string).collect();
+            fields!(version: *version, listening: listening)
+        }
+        Event::Stopped { duration } => fields!(seconds: seconds(*duration)),
+        Event::NearQuota { user, crossing, .. } => {
+            let user = user.as_ref().map(|user| ("user", user.as_str().into()));
+            let mut fields: EventFields = user.into_iter().collect();
+            fields.extend(fields!(
+                quota: crossing.kind.name(),
+                percent: crossing.percent,
+                direction: if crossing.rising { "up" } else { "down" },
+                used: crossing.used,
+                limit: crossing.limit,
+            ));
+            fields
+        }
+        Event::Admin(record) => {
+            let AdminRecord { by, act } = &**record;
+            fields!(
+                uid: by.uid,
+                sudo_user: by.sudo_user.clone(),
+                what: act.what.as_str(),
+                name: act.name.as_str(),
+                before: settings(&act.before),
+                after: settings(&act.after),
+            )
+        }
+        // The caller has only these.
+        _ => Vec::new(),
+    }
+}
+
+/// Returns the fields for the digest of an upload.
+fn digest_fields(digest: UploadDigest) -> EventFields {
+    match digest {
+        UploadDigest::Sha256(digest) => fields!(sha256: visible::hex(&digest)),
+        UploadDigest::Missing(why) => fields!(sha256: Value::Null, no_sha256: why),
+    }
+}
+
+/// Returns the fields that events of version 1 have since version 2.
+fn later_details(event: &Event) -> EventFields {
+    match event {
+        Event::Denied { code, .. } | Event::Refused { code, .. } => fields!(code: *code),
+        Event::Opened { how, .. } => fields!(created: how.created, truncated: how.truncated),
+        Event::Closed { file, .. } => fields!(end: file.end.name(), size: file.size),
+        Event::Renamed { replaced, .. } => fields!(replaced: *replaced),
+        Event::Started { .. }
+        | Event::Stopped { .. }
+        | Event::NearQuota { .. }
+        | Event::Admin(_)
+        | Event::SignedIn { .. }
+        | Event::SessionEnded { .. }
+        | Event::Uploaded { .. }
+        | Event::Attributes { .. }
+        | Event::Hashed { .. }
+        | Event::Command { .. }
+        | Event::Removed { .. }
+        | Event::DirectoryRemoved { .. }
+        | Event::DirectoryMade { .. }
+        | Event::Linked { .. }
+        | Event::OverQuota { .. }
+        | Event::NoSpace { .. }
+        | Event::Forbidden { .. } => Vec::new(),
+    }
+}
+
+/// Returns settings as a JSON object.
+fn settings(settings: &[Setting]) -> Value {
+    let value = |value: &SettingValue| match value {
+        SettingValue::Nothing => Value::Null,
+        SettingValue::Flag(flag) => (*flag).into(),
+        SettingValue::Number(number) => (*number).into(),
+        SettingValue::Text(text) => text.as_str().into(),
+        SettingValue::List(texts) => texts.as_slice().into(),
+    };
+    let settings = settings
+        .iter()
+        .map(|setting| (setting.name.clone(), value(&setting.value)));
+    Value::Object(settings.collect())
+}
+
+fn attributes(path: &VirtualPath, changed: ChangedAttributes) -> EventFields {
+    let ChangedAttributes {
+        size,
+        permissions,
+        times,
+        owner,
+    } = changed;
+    let names = [
+        ("size", size.is_some()),
+        ("permissions", permissions.is_some()),
+        ("times", times),
+        ("owner", owner),
+    ];
+    let names = names.into_iter().filter(|(_, set)| *set).map(|(name, _)| name);
+    let mut fields = fields!(path: text(path), changed: names.collect::<Vec<_>>());
+    if let Some(SizeChange { old, new }) = size {
+        fields.extend(fields!(old_size: old, size: new));
+    }
+    if let Some(mode) = permissions {
+        fields.extend(fields!(mode: format!("{mode:04o}")));
+    }
+    fields
 }
 
 fn text(path: &VirtualPath) -> Value {
@@ -146,64 +330,4 @@ fn seconds(duration: Duration) -> Value {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::domain::event::{Actor, SessionId};
-
-    fn actor() -> Actor {
-        Actor {
-            session: SessionId(7),
-            user: "calvin".parse().unwrap(),
-        }
-    }
-
-    #[test]
-    fn lines_are_json_with_stable_names() {
-        let check = |event: Event, expected: &str| {
-            let written = line("2026-01-02T03:04:05.6789Z".parse().unwrap(), &event, 1);
-            assert_eq!(
-                written,
-                format!("{{\"time\":\"2026-01-02T03:04:05.679Z\",{expected}}}")
-            );
-            serde_json::from_str::<Value>(&written).unwrap();
-        };
-        let path = |raw: &[u8]| VirtualPath::parse(raw).unwrap();
-        check(
-            Event::Closed {
-                who: actor(),
-                path: path(b"/a b"),
-                bytes_read: 0,
-                bytes_written: 1 << 40,
-                duration: Duration::from_micros(1_500_400),
-            },
-            r#""event":"closed","session":7,"user":"calvin","path":"/a b","bytes_read":0,"bytes_written":1099511627776,"seconds":1.5"#,
-        );
-        check(
-            Event::Removed {
-                who: actor(),
-                path: path(b"x\xff\\\n\x1b"),
-            },
-            r#""event":"removed","session":7,"user":"calvin","path":"/x\\xFF\\\\\n\u001b""#,
-        );
-        check(
-            Event::Denied {
-                peer: "[::1]:9".parse().unwrap(),
-                user: "a\"\u{202e},\"event\":\"signed_in".into(),
-                method: "password",
-                reason: "unknown user".into(),
-            },
-            r#""event":"denied","user":"a\"\u202e,\"event\":\"signed_in","peer":"[::1]:9","method":"password","reason":"unknown user""#,
-        );
-    }
-
-    #[test]
-    fn a_peer_cannot_fill_the_log_with_its_name() {
-        let event = Event::Denied {
-            peer: "127.0.0.1:9".parse().unwrap(),
-            user: "é".repeat(100_000),
-            method: "password",
-            reason: "unknown user".into(),
-        };
-        assert!(line(Timestamp::UNIX_EPOCH, &event, 1).len() < 1000);
-    }
-}
+mod tests;

@@ -136,6 +136,7 @@ fn the_level_is_ours_and_the_audit_log_is_always_on() {
 fn refused(n: usize) -> Event {
     Event::Refused {
         peer: "127.0.0.1:1".parse().unwrap(),
+        code: "various",
         reason: n.to_string(),
         count: 1,
     }

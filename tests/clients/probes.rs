@@ -30,6 +30,7 @@ fn answer(server: &TestServer, says: &[u8], half_close: bool) -> Vec<u8> {
 #[test]
 fn every_peer_gets_the_identification_string() {
     let server = TestServer::start(&[]);
+    server.wait_for_audit("\"started\"");
     let check = |says: &[u8], half_close: bool, expected: &[&[u8]], reason: &str| {
         let before = server.audit().lines().count();
         let said = answer(&server, says, half_close);
@@ -109,9 +110,10 @@ fn health_checks_are_counted_and_leave_no_line() {
         }
     });
     server.wait_for_log("so_far=55");
-    assert_eq!(server.audit(), "");
+    server.wait_for_audit("\"started\"");
+    assert_eq!(server.audit().lines().count(), 1, "{}", server.audit());
     // A peer that sends something gets a line of its own.
     answer(&server, b"QUIT\r\n", false);
     server.wait_for_audit("QUIT");
-    assert_eq!(server.audit().lines().count(), 1, "{}", server.audit());
+    assert_eq!(server.audit().lines().count(), 2, "{}", server.audit());
 }

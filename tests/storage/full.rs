@@ -87,6 +87,7 @@ fn check_upload_refused(server: &TestServer, user: &str, batch: &str) {
         "{}",
         errors(&refused)
     );
+    server.wait_for_audit("\"event\":\"no_space\"");
 }
 
 /// Asserts that users can sign in and list their homes, and that the store can be read.

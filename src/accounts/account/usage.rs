@@ -28,6 +28,21 @@ pub struct Usage {
 }
 
 impl Usage {
+    /// Returns the use that was recorded when a home was used last, or none for a home that was never used. Returns
+    /// `None` if only a ceiling is known, as after a crash.
+    pub(super) fn at_load(record: Option<&UsageRecord>, quota: Quota) -> Option<Self> {
+        match record {
+            Some(record) if record.exact => Self::recorded(record, quota),
+            Some(_) => None,
+            None => Some(Self {
+                bytes: 0,
+                files: 0,
+                quota,
+                accuracy: UsageAccuracy::Exact,
+            }),
+        }
+    }
+
     /// Returns the use that the store has recorded for a home; `None` if the record is not trusted.
     pub fn recorded(record: &UsageRecord, quota: Quota) -> Option<Self> {
         record.is_trusted().then_some(Self {

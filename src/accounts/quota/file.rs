@@ -20,7 +20,7 @@ use super::room::within_quota;
 use crate::accounts::account::{Account, Change, RetryLimits};
 use crate::accounts::inode::Inode;
 use crate::io::HomeIo;
-use crate::storage::{Error, Metadata, OpenFile, Result, SetAttrs, Space, Wait};
+use crate::storage::{Error, FileFacts, Metadata, OpenFile, Result, SetAttrs, Space, Wait};
 
 /// How long writes behind a refused piece are refused. No WRITE is in progress for longer than this.
 const GAPS_REFUSED_FOR: Duration = Duration::from_secs(60);
@@ -32,6 +32,7 @@ pub(super) struct QuotaFile {
     account: Arc<Account>,
     inode: Arc<Inode>,
     append: bool,
+    effect: OpenEffect,
     /// The size in bytes when it was opened, after truncation.
     size_at_open: u64,
     /// Whether this handle has written, or tried to write, before that size.
@@ -50,6 +51,19 @@ pub(super) struct Handle {
     pub(super) append: bool,
     /// The size in bytes, after truncation.
     pub(super) size_at_open: u64,
+    /// What the opening has changed.
+    pub(super) effect: OpenEffect,
+}
+
+/// What the opening of a file has changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum OpenEffect {
+    /// The file existed, and has the same content.
+    Nothing,
+    /// The file did not exist before.
+    Created,
+    /// The file existed, and was truncated.
+    Truncated,
 }
 
 #[derive(Clone, Copy)]
@@ -67,6 +81,7 @@ impl QuotaFile {
             inode,
             append,
             size_at_open,
+            effect,
         } = handle;
         inode.opened(&inner);
         Self {
@@ -74,6 +89,7 @@ impl QuotaFile {
             account,
             inode,
             append,
+            effect,
             size_at_open,
             changed_old: AtomicBool::new(false),
             refused: AtomicBool::new(false),
@@ -242,6 +258,15 @@ impl OpenFile for QuotaFile {
         self.inner.abandon();
     }
 
+    fn facts(&self) -> FileFacts {
+        FileFacts {
+            created: self.effect == OpenEffect::Created,
+            truncated: self.effect == OpenEffect::Truncated,
+            inode: Some(self.inode.id()),
+            ..self.inner.facts()
+        }
+    }
+
     fn scheduler(&self) -> &HomeIo {
         self.inner.scheduler()
     }
@@ -289,6 +314,10 @@ impl OpenFile for Uncharged {
 
     fn abandon(&self) {
         self.inner.abandon();
+    }
+
+    fn facts(&self) -> FileFacts {
+        self.inner.facts()
     }
 
     fn scheduler(&self) -> &HomeIo {

@@ -28,11 +28,11 @@ pub(super) const REFUSALS: &[(&str, &str)] = &[
     ),
     (
         "listen = []",
-        "homeportd.toml:1:1: unknown setting \"listen\" outside of any section (hint: the sections are server, auth, ssh, limits, storage, store, quota, log)\n 1 | listen = []\n   | ^^^^^^",
+        "homeportd.toml:1:1: unknown setting \"listen\" outside of any section (hint: the sections are server, auth, ssh, limits, storage, store, quota, log, events)\n 1 | listen = []\n   | ^^^^^^",
     ),
     (
         "[log]\ncolour = true",
-        "homeportd.toml:2:1: unknown setting \"colour\" in [log] (hint: its settings are format, level, audit)\n 2 | colour = true\n   | ^^^^^^",
+        "homeportd.toml:2:1: unknown setting \"colour\" in [log] (hint: its settings are format, level, audit, digest)\n 2 | colour = true\n   | ^^^^^^",
     ),
     (
         "[limits]\nchannels = [1]",
@@ -184,7 +184,11 @@ pub(super) const REFUSALS: &[(&str, &str)] = &[
     ),
     (
         "[quota]\ndefault = 1",
-        "homeportd.toml:2:1: unknown setting \"default\" in [quota] (hint: its settings are default_bytes, default_files, rescan_secs)\n 2 | default = 1\n   | ^^^^^^^",
+        "homeportd.toml:2:1: unknown setting \"default\" in [quota] (hint: its settings are default_bytes, default_files, rescan_secs, warn_at)\n 2 | default = 1\n   | ^^^^^^^",
+    ),
+    (
+        "[quota]\nwarn_at = [80, 101]",
+        "homeportd.toml:2:11: \"warn_at\" in [quota]: 101 is not a percentage from 1 to 100\n 2 | warn_at = [80, 101]\n   |           ^^^^^^^^^",
     ),
     (
         "[quota]\nrescan_secs = 10000000000",

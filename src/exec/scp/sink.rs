@@ -5,9 +5,9 @@ use bytes::Bytes;
 use super::options::ScpOptions;
 use super::peer::{MAX_LINE, ScpAbort, ScpPeer};
 use super::record::{self, Record, UNEXPECTED, is_name};
-use crate::domain::event::Event;
+use crate::domain::event::{Event, SizeChange};
 use crate::domain::path::VirtualPath;
-use crate::exec::command_file::CommandFile;
+use crate::exec::command_file::{CommandFile, TransferEnd};
 use crate::exec::home_session::HomeSession;
 use crate::exec::reason::reason;
 use crate::session::memory::TOO_MUCH_HELD;
@@ -210,7 +210,9 @@ impl ScpSink<'_, '_> {
         self.home
             .call(move |storage, _wait| storage.set_attrs(&wanted, &attrs, Links::Follow))
             .await
-            .map_err(|error| self.home.refused(&path, error))
+            .map_err(|error| self.home.refused(&path, error))?;
+        self.home.context.attributes_changed(&path, &attrs, None);
+        Ok(())
     }
 
     async fn file(&mut self, name: Vec<u8>, mode: u32, size: u64) -> Result<(), ScpAbort> {
@@ -223,8 +225,11 @@ impl ScpSink<'_, '_> {
         let mut outcome = self.receive(&mut received, size).await?;
         // This precedes the client's confirmation that it has read everything: libssh2 never sends it, and disconnects.
         if outcome.is_ok() {
-            outcome = self.finish(&received, mode, size, times).await;
+            outcome = self.finish(&mut received, mode, size, times).await;
             received.opened.note_finished();
+        }
+        if outcome.is_err() {
+            received.opened.note_end(TransferEnd::Failed);
         }
         drop(received);
         // The client says whether it could read all of the file. If not, it has told its user, and still waits for our
@@ -282,19 +287,19 @@ impl ScpSink<'_, '_> {
 
     async fn write(&self, received: &mut ReceivedFile, bytes: Bytes, offset: u64) -> Result<(), String> {
         let file = received.opened.file().map_err(reason)?;
-        let length = bytes.len();
+        let written = bytes.clone();
         self.home
             .call(move |_storage, wait| file.write_at(&bytes, offset, wait))
             .await
             .map_err(|error| self.home.refused(&received.path, error))?;
-        received.opened.note_written(length);
+        received.opened.note_written(&written, offset);
         Ok(())
     }
 
     /// Sets size, mode and times, and flushes the file as configured.
     async fn finish(
         &self,
-        received: &ReceivedFile,
+        received: &mut ReceivedFile,
         mode: u32,
         size: u64,
         times: Option<FileTimes>,
@@ -302,7 +307,13 @@ impl ScpSink<'_, '_> {
         let file = received.opened.file().map_err(reason)?;
         let preserve = self.options.preserve;
         let existed = received.existed;
-        self.home
+        let attrs = SetAttrs {
+            permissions: preserve.then_some(mode & 0o777),
+            times,
+            ..SetAttrs::default()
+        };
+        let size_before = self
+            .home
             .call(move |_storage, wait| {
                 let now = file.stat()?;
                 if now.size != size {
@@ -315,11 +326,6 @@ impl ScpSink<'_, '_> {
                         ..SetAttrs::default()
                     })?;
                 }
-                let attrs = SetAttrs {
-                    permissions: preserve.then_some(mode & 0o777),
-                    times,
-                    ..SetAttrs::default()
-                };
                 if attrs != SetAttrs::default() {
                     file.set_attrs(&attrs)?;
                 } else if !existed && mode & 0o200 == 0 {
@@ -333,10 +339,19 @@ impl ScpSink<'_, '_> {
                         Err(error) => return Err(error),
                     }
                 }
-                file.finish(wait)
+                file.finish(wait)?;
+                Ok(now.size)
             })
             .await
-            .map_err(|error| self.home.refused(&received.path, error))
+            .map_err(|error| self.home.refused(&received.path, error))?;
+        let sizes = (size_before != size).then_some(SizeChange {
+            old: Some(size_before),
+            new: size,
+        });
+        self.home
+            .context
+            .attributes_changed(&received.path, &attrs, sizes);
+        Ok(())
     }
 }
 

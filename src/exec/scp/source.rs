@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::options::ScpOptions;
 use super::peer::{ScpAbort, ScpPeer};
-use crate::exec::command_file::CommandFile;
+use crate::exec::command_file::{CommandFile, TransferEnd};
 use crate::exec::home_session::HomeSession;
 use crate::exec::reason::reason;
 use crate::session::budget::Descriptor;
@@ -289,6 +289,10 @@ impl ScpSource<'_, '_> {
             self.peer.io.output.send_into(room, bytes).await?;
             offset += wanted as u64;
         }
+        opened.note_end(match outcome {
+            Ok(()) => TransferEnd::Complete,
+            Err(_) => TransferEnd::Failed,
+        });
         Ok(outcome)
     }
 

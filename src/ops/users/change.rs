@@ -2,8 +2,11 @@
 
 use std::path::PathBuf;
 
+use crate::domain::event::{AdminAct, AdminRecord};
 use crate::domain::user::UserName;
-use crate::ops::running::{Effect, RunningServer, if_running};
+use crate::ops::admin;
+use crate::ops::context::{OnWarning, OpsContext};
+use crate::ops::running::{Effect, RunningServer, Unanswered, if_running};
 use base::error::{Error, Result};
 
 /// What was done to a user.
@@ -51,6 +54,16 @@ pub struct StoredChange {
     user: UserName,
     what: UserChange,
     is_change: bool,
+    record: Option<ChangeRecord>,
+}
+
+/// What the audit log is to have about a change.
+#[derive(Debug)]
+struct ChangeRecord {
+    act: AdminAct,
+    /// The audit log, if it has a file of its own.
+    log: Option<PathBuf>,
+    warn: OnWarning,
 }
 
 /// A change that is in force.
@@ -73,6 +86,21 @@ impl StoredChange {
             user: user.clone(),
             what,
             is_change,
+            record: None,
+        }
+    }
+
+    /// Has the audit log record the change, if the record was changed.
+    #[must_use]
+    pub fn recorded_as(self, act: AdminAct, context: &OpsContext<'_>) -> Self {
+        let record = ChangeRecord {
+            act,
+            log: context.installation.audit.clone(),
+            warn: context.warn,
+        };
+        Self {
+            record: self.is_change.then_some(record),
+            ..self
         }
     }
 
@@ -86,8 +114,17 @@ impl StoredChange {
         if let UserChange::Renamed { old_name, .. } = &self.what {
             users.push(old_name.clone());
         }
-        let effect =
-            if_running(server.apply_changes(users).await).map_err(|error| self.unconfirmed(error))?;
+        let record = self.record.as_ref().map(|record| AdminRecord {
+            by: server.operator(),
+            act: record.act.clone(),
+        });
+        let answer = server.apply_changes(users, record.clone()).await;
+        if let (Err(Unanswered::NotRunning(_)), Some(record), Some(wanted)) = (&answer, record, &self.record)
+            && let Err(error) = admin::append(wanted.log.as_deref(), record)
+        {
+            (wanted.warn)(&error);
+        }
+        let effect = if_running(answer).map_err(|error| self.unconfirmed(error))?;
         Ok(ConfirmedChange {
             user: self.user,
             what: self.what,

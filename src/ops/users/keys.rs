@@ -2,6 +2,7 @@
 
 use super::change::{ConfirmedChange, StoredChange, UserChange};
 use crate::domain::user::{User, UserName};
+use crate::ops::admin;
 use crate::ops::context::OpsContext;
 use crate::ops::keys::{self, KeyView};
 use base::error::Result;
@@ -18,7 +19,9 @@ pub async fn add_keys(
     let fingerprints = lines.iter().map(|line| KeyView::new(line).fingerprint).collect();
     let change = move |user: &mut User| keys::add(user, &lines).map(drop);
     let changed = context.store.change_user(name, Box::new(change)).await?;
+    let act = admin::user_changed("user key add", Some(&changed.before), Some(&changed.after));
     StoredChange::new(name, UserChange::KeysAdded(fingerprints), changed.is_change())
+        .recorded_as(act, context)
         .confirm(context.server)
         .await
 }
@@ -44,11 +47,13 @@ pub async fn remove_key(
     let wanted = fingerprint.to_owned();
     let change = move |user: &mut User| keys::remove(user, &wanted);
     let changed = context.store.change_user(name, Box::new(change)).await?;
+    let act = admin::user_changed("user key remove", Some(&changed.before), Some(&changed.after));
     StoredChange::new(
         name,
         UserChange::KeyRemoved(fingerprint.to_owned()),
         changed.is_change(),
     )
+    .recorded_as(act, context)
     .confirm(context.server)
     .await
 }

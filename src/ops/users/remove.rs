@@ -3,9 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use super::change::{ConfirmedChange, StoredChange, UserChange};
+use crate::domain::event::AdminAct;
 use crate::domain::user::UserName;
 use crate::ops::context::OpsContext;
-use crate::ops::{erase, homes};
+use crate::ops::{admin, erase, homes};
 use base::advice;
 use base::error::{Error, Result};
 use base::paths::resolve;
@@ -21,11 +22,20 @@ pub async fn remove(name: &UserName, delete_home: bool, context: &OpsContext<'_>
         true => Some(deletable_home(name, context).await?),
         false => None,
     };
+    // A record that cannot be read can be removed even so.
+    let before = context.store.user(name).await.ok().flatten();
     let what = UserChange::Removed {
         home: context.store.remove_user(name).await?,
         home_deleted: delete_home,
     };
-    let removed = StoredChange::new(name, what, true).confirm(context.server).await;
+    let act = AdminAct {
+        name: name.to_string(),
+        ..admin::user_changed("user remove", before.as_ref(), None)
+    };
+    let removed = StoredChange::new(name, what, true)
+        .recorded_as(act, context)
+        .confirm(context.server)
+        .await;
     match doomed {
         None => removed,
         Some(home) => erase_unused(name, &home, removed),

@@ -80,15 +80,15 @@ pub(super) fn copy_data(
         }
         let to_at = to_offset.checked_add(copied).ok_or(StatusCode::BadMessage)?;
         if let Err(error) = target.write_at(chunk.get(..count).unwrap_or_default(), to_at, Wait::Allowed) {
+            if let Ok(file) = sftp.file(to) {
+                file.record.note_refused(to_at);
+            }
             return Err(sftp.file_refused(to, error));
         }
         copied += count as u64;
-        if let Ok(file) = sftp.file(from) {
-            file.record.bytes_read = file.record.bytes_read.saturating_add(count as u64);
-        }
-        if let Ok(file) = sftp.file(to) {
-            file.record.bytes_written = file.record.bytes_written.saturating_add(count as u64);
-        }
+        sftp.file(from)?.record.note_read(count);
+        let written = chunk.get(..count).unwrap_or_default();
+        sftp.file(to)?.record.note_written(written, to_at);
     }
     ok(info.id)
 }

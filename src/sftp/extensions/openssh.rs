@@ -47,6 +47,7 @@ pub(super) fn lsetstat(sftp: &mut Sftp, path: &[u8], changes: &SetAttrs, info: R
     }
     let done = sftp.storage.set_attrs(&path, changes, Links::NoFollow);
     sftp.report_refusal(done, &path)?;
+    sftp.context.session.attributes_changed(&path, changes, None);
     ok(info.id)
 }
 

@@ -3,12 +3,14 @@
 use bytes::Bytes;
 use sftp_wire::{DataHeader, StatusCode};
 
+use crate::domain::event::SizeChange;
+use crate::session::FileRecord;
 use crate::sftp::attrs;
 use crate::sftp::handles::{FileHandle, OPEN_FILE, OpenHandle, RawHandle};
 use crate::sftp::outcome::{Outcome, RequestInfo, RequestResult, ok};
 use crate::sftp::read::Read;
 use crate::sftp::session::{Sftp, path_of};
-use crate::storage::{Error, Links, OpenHow, SetAttrs};
+use crate::storage::{Error, FileFacts, Links, OpenHow, SetAttrs};
 use base::buffer::{Buffer, FilledBuffer};
 
 /// Reads from an open file; replies with SSH_FX_EOF at its end.
@@ -26,7 +28,7 @@ pub(super) fn read(sftp: &mut Sftp, read: Read, info: RequestInfo) -> RequestRes
     if count == 0 && wanted > 0 {
         return Err(StatusCode::Eof.into());
     }
-    file.record.bytes_read = file.record.bytes_read.saturating_add(count as u64);
+    file.record.note_read(count);
     let length = u32::try_from(count).unwrap_or(0);
     DataHeader { id: info.id, length }.write_to(&mut buffer);
     let reply = Bytes::from_owner(FilledBuffer::new(buffer, DataHeader::SIZE + count));
@@ -43,9 +45,12 @@ pub(super) fn write(
 ) -> RequestResult {
     let file = sftp.file(handle)?;
     if let Err(error) = file.file.write_at(data, offset, info.wait) {
+        if error != Error::WouldBlock {
+            file.record.note_refused(offset);
+        }
         return Err(sftp.file_refused(handle, error));
     }
-    file.record.bytes_written = file.record.bytes_written.saturating_add(data.len() as u64);
+    file.record.note_written(data, offset);
     ok(info.id)
 }
 
@@ -56,15 +61,20 @@ pub(super) fn open(sftp: &mut Sftp, path: &[u8], how: OpenHow, info: RequestInfo
     sftp.not_in_callback(how.truncate && sftp.is_large(&path, Links::Follow), info.wait)?;
     let opened = sftp.storage.open(&path, how, info.wait);
     let file = sftp.report_refusal(opened, &path)?;
-    let record = sftp.context.session.opened(path, how.write);
-    let handle = sftp.insert(OpenHandle::File(FileHandle {
+    let facts = if how.may_change() {
+        file.facts()
+    } else {
+        FileFacts::default()
+    };
+    let record = FileRecord::opened(&sftp.context.session, path, how, facts);
+    let handle = sftp.insert(OpenHandle::File(Box::new(FileHandle {
         file,
         record,
         read: how.read,
         complained: false,
         descriptor,
         memory,
-    }))?;
+    })))?;
     Ok(handle.reply(info.id).into())
 }
 
@@ -76,6 +86,9 @@ pub(super) fn close(sftp: &mut Sftp, handle: RawHandle, info: RequestInfo) -> Re
     };
     if finished == Err(Error::WouldBlock) {
         return Ok(Outcome::AskAgain);
+    }
+    if let Some(file) = sftp.handles.file(handle) {
+        file.record.closed(&*file.file, finished.is_ok());
     }
     let finished = match finished {
         Ok(()) => ok(info.id),
@@ -101,8 +114,20 @@ pub(super) fn fsetstat(
     info: RequestInfo,
 ) -> RequestResult {
     sftp.not_in_callback(changes.size.is_some(), info.wait)?;
-    match sftp.file(handle)?.file.set_attrs(changes) {
-        Ok(()) => ok(info.id),
-        Err(error) => Err(sftp.file_refused(handle, error)),
+    let file = sftp.file(handle)?;
+    let old = changes.size.and_then(|_| file.file.facts().size);
+    if let Err(error) = file.file.set_attrs(changes) {
+        return Err(sftp.file_refused(handle, error));
     }
+    let sizes = changes.size.map(|wanted| SizeChange {
+        old,
+        // A client that was refused for want of room cannot cut what was there before.
+        new: file.file.facts().size.unwrap_or(wanted),
+    });
+    if sizes.is_some() {
+        file.record.note_resized();
+    }
+    let path = file.record.path.clone();
+    sftp.context.session.attributes_changed(&path, changes, sizes);
+    ok(info.id)
 }

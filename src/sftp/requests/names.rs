@@ -2,12 +2,12 @@
 
 use sftp_wire::NamesReply;
 
-use crate::domain::event::Event;
+use crate::domain::event::{Event, SizeChange};
 use crate::domain::path::VirtualPath;
 use crate::sftp::attrs;
 use crate::sftp::context::SymlinkOrder;
 use crate::sftp::outcome::{RequestInfo, RequestResult, ok};
-use crate::sftp::session::{Sftp, path_of};
+use crate::sftp::session::{Sftp, is_large, path_of};
 use crate::storage::{IfExists, Links, Renaming, SetAttrs};
 
 /// Replies with the attributes of a name: STAT follows a link, LSTAT does not.
@@ -24,8 +24,19 @@ pub(super) fn setstat(sftp: &mut Sftp, path: &[u8], changes: &SetAttrs, info: Re
     }
     sftp.not_in_callback(changes.size.is_some(), info.wait)?;
     let path = path_of(path)?;
+    let old = changes
+        .size
+        .and_then(|_| sftp.storage.stat(&path, Links::Follow).ok());
     let done = sftp.storage.set_attrs(&path, changes, Links::Follow);
     sftp.report_refusal(done, &path)?;
+    let sizes = changes.size.map(|new| SizeChange {
+        old: old.map(|meta| meta.size),
+        new,
+    });
+    if let Some(meta) = old {
+        sftp.context.session.events.uploads().changed(meta.inode);
+    }
+    sftp.context.session.attributes_changed(&path, changes, sizes);
     ok(info.id)
 }
 
@@ -101,8 +112,14 @@ pub(in crate::sftp) fn rename(
     info: RequestInfo,
 ) -> RequestResult {
     let (from, to) = (path_of(from)?, path_of(to)?);
-    let heavy = if_exists == IfExists::Replace && sftp.is_large(&to, Links::NoFollow);
-    sftp.not_in_callback(heavy, info.wait)?;
+    let replaced = match if_exists {
+        IfExists::Replace => sftp.storage.stat(&to, Links::NoFollow).ok(),
+        IfExists::Refuse => None,
+    };
+    sftp.not_in_callback(replaced.as_ref().is_some_and(is_large), info.wait)?;
+    // A rename onto another name of the same file replaces nothing.
+    let source = replaced.and_then(|_| sftp.storage.stat(&from, Links::NoFollow).ok());
+    let replaced = replaced.is_some_and(|old| source.is_none_or(|source| source.inode != old.inode));
     let done = sftp.storage.rename(
         &from,
         &to,
@@ -112,6 +129,12 @@ pub(in crate::sftp) fn rename(
         },
     );
     sftp.report_refusal(done, &from)?;
-    sftp.emit(|who| Event::Renamed { who, from, to });
+    sftp.emit(|who| Event::Renamed {
+        who,
+        from: from.clone(),
+        to: to.clone(),
+        replaced,
+    });
+    sftp.context.session.renamed(&*sftp.storage, &from, &to);
     ok(info.id)
 }

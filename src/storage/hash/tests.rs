@@ -3,7 +3,7 @@ use std::fmt::Write as _;
 
 use super::*;
 use crate::io::HomeIo;
-use crate::storage::{Metadata, SetAttrs, Space};
+use crate::storage::{FileFacts, Metadata, SetAttrs, Space};
 
 /// A file in memory. Its client can leave while it is read.
 struct FileInMemory {
@@ -49,6 +49,9 @@ impl OpenFile for FileInMemory {
         Err(Error::BadHandle)
     }
     fn abandon(&self) {}
+    fn facts(&self) -> FileFacts {
+        FileFacts::default()
+    }
     fn scheduler(&self) -> &HomeIo {
         &self.io
     }

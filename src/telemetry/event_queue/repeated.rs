@@ -7,6 +7,7 @@ use crate::domain::event::{COMMAND_NOT_FOUND, Event, SessionId};
 pub(super) enum Repeated {
     Forbidden(SessionId, &'static str),
     OverQuota(SessionId),
+    NoSpace(SessionId),
     NoSuchCommand(SessionId),
 }
 
@@ -16,17 +17,24 @@ impl Repeated {
         match event {
             Event::Forbidden { who, operation, .. } => Some(Self::Forbidden(who.session, operation)),
             Event::OverQuota { who, .. } => Some(Self::OverQuota(who.session)),
+            Event::NoSpace { who, .. } => Some(Self::NoSpace(who.session)),
             Event::Command {
                 who,
                 exit_status: Some(COMMAND_NOT_FOUND),
                 ..
             } => Some(Self::NoSuchCommand(who.session)),
-            Event::SignedIn { .. }
+            Event::Started { .. }
+            | Event::Stopped { .. }
+            | Event::NearQuota { .. }
+            | Event::Admin(_)
+            | Event::SignedIn { .. }
             | Event::Denied { .. }
             | Event::Refused { .. }
             | Event::SessionEnded { .. }
             | Event::Opened { .. }
             | Event::Closed { .. }
+            | Event::Uploaded { .. }
+            | Event::Attributes { .. }
             | Event::Hashed { .. }
             | Event::Command { .. }
             | Event::Removed { .. }

@@ -1,5 +1,7 @@
 use super::*;
-use crate::domain::event::{Actor, COMMAND_NOT_FOUND, SessionId};
+use crate::domain::event::{
+    Actor, AdminAct, AdminRecord, COMMAND_NOT_FOUND, FileEnd, FileUse, Operator, SessionId,
+};
 use crate::domain::path::VirtualPath;
 use crate::session::events::MAX_WAIT;
 
@@ -12,6 +14,8 @@ fn who(user: &str) -> Actor {
     Actor {
         session: SessionId(user.len() as u64),
         user: user.parse().unwrap(),
+        peer: "127.0.0.1:1".parse().unwrap(),
+        home: std::path::Path::new("/h").into(),
     }
 }
 
@@ -34,9 +38,13 @@ fn closed(user: &str) -> Event {
     Event::Closed {
         who: who(user),
         path: VirtualPath::parse(b"f").unwrap(),
-        bytes_read: 0,
-        bytes_written: 0,
-        duration: Duration::ZERO,
+        file: FileUse {
+            bytes_read: 0,
+            bytes_written: 0,
+            duration: Duration::ZERO,
+            end: FileEnd::Client,
+            size: None,
+        },
     }
 }
 
@@ -105,6 +113,34 @@ fn ends_have_room_of_their_own() {
 }
 
 #[test]
+fn what_operators_do_has_room_in_a_flood_of_strangers() {
+    let queue = EventQueue::new(CAPACITY);
+    let refused = Event::Refused {
+        peer: "127.0.0.1:1".parse().unwrap(),
+        code: "not_ssh",
+        reason: "x".to_owned(),
+        count: 1,
+    };
+    (0..1000).for_each(|_| ignore(queue.push(now(), &refused)));
+    let admin = Event::Admin(Box::new(AdminRecord {
+        by: Operator {
+            uid: 0,
+            sudo_user: None,
+        },
+        act: AdminAct {
+            what: "user disable".to_owned(),
+            name: "calvin".to_owned(),
+            before: Vec::new(),
+            after: Vec::new(),
+        },
+    }));
+    (0..12).for_each(|_| ignore(queue.push(now(), &admin)));
+    let batch = queue.take(1000);
+    let is_admin = |entry: &&QueuedEvent| matches!(entry.event, Event::Admin(_));
+    assert_eq!(batch.entries.iter().filter(is_admin).count(), 12);
+}
+
+#[test]
 fn bytes_are_bounded_as_well_and_long_texts_are_cut_first() {
     let queue = EventQueue::new(QueueCapacity {
         events: 1_000_000,
@@ -145,14 +181,11 @@ fn no_event_is_larger_than_two_paths() {
             peer: "127.0.0.1:1".parse().unwrap(),
             user: long.clone(),
             method: "password",
+            code: "unknown_user",
             reason: long.clone(),
         },
         Event::SignedIn {
-            who: Actor {
-                session: SessionId(1),
-                user: "alice".parse().unwrap(),
-            },
-            peer: "127.0.0.1:1".parse().unwrap(),
+            who: who("alice"),
             method: "publickey".to_owned(),
             client: long.clone(),
         },

@@ -1,7 +1,7 @@
 //! What this machine refuses during a sync: a disk that is full, and files and directories without rights. The rest is
 //! transferred, nothing is deleted, and a later run completes everything.
 
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 

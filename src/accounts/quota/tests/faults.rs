@@ -1,5 +1,6 @@
 //! A storage whose disk fails on request.
 
+use crate::storage::FileFacts;
 use parking_lot::Mutex;
 
 use super::*;
@@ -207,6 +208,10 @@ impl OpenFile for FaultyFile {
 
     fn abandon(&self) {
         self.inner.abandon();
+    }
+
+    fn facts(&self) -> FileFacts {
+        self.inner.facts()
     }
 
     fn scheduler(&self) -> &HomeIo {

@@ -1,0 +1,229 @@
+//! `homeportd audit`
+
+use std::fmt::Write as _;
+use std::io::{self, BufWriter, Write as _};
+
+use super::grammar::AuditArgs;
+use super::output;
+use crate::config::Config;
+use crate::ops::audit::{AuditEntry, AuditFindings, AuditQuery, AuditSearch, FormerName};
+use base::error::{Error, Result};
+use base::visible::{self, for_terminal, in_json};
+
+/// The most former names that are listed above the table.
+const MOST_NAMES: usize = 20;
+
+/// Asks the audit log, and prints what it has.
+///
+/// # Errors
+/// Returns an error if the audit log has no file, or if one cannot be read.
+pub fn run(args: AuditArgs, config: &Config) -> Result<()> {
+    let file = config.log.audit.as_deref().ok_or_else(|| {
+        Error::new("the audit log has no file of its own, it goes into the server's log")
+            .hint("[log] audit = \"FILE\" in the configuration gives it one")
+    })?;
+    let AuditArgs {
+        user,
+        path,
+        events,
+        since,
+        until,
+        address,
+        json,
+    } = args;
+    let query = AuditQuery {
+        user,
+        path: path.map(|pattern| pattern.parse()).transpose()?,
+        events,
+        since,
+        until,
+        address,
+    };
+    let search = AuditSearch::prepare(query, file)?;
+    let mut printer = Printer::new();
+    if !json {
+        printer.print(former_names(search.former_names()).as_bytes())?;
+    }
+    let searched = search.run(|raw, entry| match json {
+        true => printer.print(in_json(&String::from_utf8_lossy(raw)).as_bytes()),
+        false => printer.print(row(entry).as_bytes()),
+    });
+    if printer.reader_left {
+        return Ok(());
+    }
+    printer.finish()?;
+    report(&search, &searched?);
+    Ok(())
+}
+
+/// Prints to standard output in large pieces, until the reader leaves.
+struct Printer {
+    out: BufWriter<io::Stdout>,
+    /// Whether the reader has stopped reading, as with `| head`.
+    reader_left: bool,
+}
+
+impl Printer {
+    fn new() -> Self {
+        Self {
+            out: BufWriter::with_capacity(64 * 1024, io::stdout()),
+            reader_left: false,
+        }
+    }
+
+    /// Prints a line, or nothing if it is empty.
+    fn print(&mut self, line: &[u8]) -> Result<()> {
+        if line.is_empty() {
+            return Ok(());
+        }
+        let printed = self.out.write_all(line).and_then(|()| self.out.write_all(b"\n"));
+        self.check(printed)
+    }
+
+    fn finish(&mut self) -> Result<()> {
+        let flushed = self.out.flush();
+        let checked = self.check(flushed);
+        match self.reader_left {
+            true => Ok(()),
+            false => checked,
+        }
+    }
+
+    fn check(&mut self, result: io::Result<()>) -> Result<()> {
+        result.map_err(|error| {
+            self.reader_left |= error.kind() == io::ErrorKind::BrokenPipe;
+            Error::new("cannot write to standard output").because(error)
+        })
+    }
+}
+
+/// Formats the names that files had before, without a newline at the end.
+fn former_names(names: &[FormerName]) -> String {
+    let shown = |path: &[u8]| for_terminal(&visible::bytes(path));
+    let mut lines: Vec<String> = names
+        .iter()
+        .take(MOST_NAMES)
+        .map(|name| {
+            let until = for_terminal(&name.until);
+            format!("{} was {} until {until}", shown(&name.became), shown(&name.path))
+        })
+        .collect();
+    if let Some(more) = names.len().checked_sub(MOST_NAMES).filter(|more| *more > 0) {
+        lines.push(format!("and {more} other names before"));
+    }
+    lines.join("\n")
+}
+
+/// Formats one event as a row: the time, the user, the address, the event, and what it is about.
+fn row(entry: &AuditEntry<'_>) -> String {
+    let address = entry
+        .address()
+        .map_or_else(|| "-".to_owned(), |address| address.to_string());
+    let user = for_terminal(entry.user.as_deref().unwrap_or("-"));
+    let mut event = for_terminal(&entry.event);
+    if let Some(count) = entry.count.filter(|count| *count > 1) {
+        let _ = write!(event, " x{count}");
+    }
+    let time = for_terminal(&entry.time);
+    let row = format!(
+        "{time}  {user:<12}  {address:<15}  {event:<17}  {}",
+        subject(entry)
+    );
+    row.trim_end().to_owned()
+}
+
+/// Returns what an event is about, in one line.
+fn subject(entry: &AuditEntry<'_>) -> String {
+    let arrow = |from: &str, to: &str| format!("{from} -> {to}");
+    let text = match (&entry.from, &entry.to, &entry.link, &entry.target) {
+        (Some(from), Some(to), ..) => arrow(from, to),
+        (.., Some(link), Some(target)) => arrow(link, target),
+        _ => {
+            let words = [
+                &entry.what,
+                &entry.name,
+                &entry.operation,
+                &entry.method,
+                &entry.command,
+                &entry.path,
+            ];
+            let words: Vec<&str> = words.iter().filter_map(|word| word.as_deref()).collect();
+            words.join(" ")
+        }
+    };
+    let mut text = text;
+    if let Some(reason) = &entry.reason {
+        let separator = if text.is_empty() { "" } else { ": " };
+        let _ = write!(text, "{separator}{reason}");
+    }
+    if let (Some(before), Some(after)) = (entry.before, entry.after) {
+        let _ = write!(text, ": {} -> {}", before.get(), after.get());
+    }
+    let size = entry.size.map(|size| format!("{size} bytes"));
+    let end = entry.end.as_deref().filter(|end| *end != "client");
+    let notes: Vec<String> = end.map(str::to_owned).into_iter().chain(size).collect();
+    if !notes.is_empty() {
+        let _ = write!(text, " ({})", notes.join(", "));
+    }
+    for_terminal(&text)
+}
+
+/// Reports on standard error what could not be read.
+fn report(search: &AuditSearch, findings: &AuditFindings) {
+    for path in search.skipped() {
+        output::note(&format!(
+            "warning: {path:?} was not read: only .gz is unpacked (hint: unpack it beside the others)"
+        ));
+    }
+    for error in &findings.damaged {
+        output::note(&format!("warning: {error}"));
+    }
+    if let Some(place) = &findings.first_broken {
+        let lines = match findings.broken {
+            1 => "1 line is not whole and was left out:".to_owned(),
+            count => format!("{count} lines are not whole and were left out, the first is"),
+        };
+        output::note(&format!(
+            "warning: {lines} {:?} line {}",
+            place.file, place.number
+        ));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_say_who_did_what_to_which_file() {
+        let check = |line: &str, expected: &str| {
+            let line = format!(r#"{{"time":"2026-11-23T00:20:01.337Z","event":{line}}}"#);
+            let entry: AuditEntry<'_> = serde_json::from_str(&line).unwrap();
+            assert_eq!(row(&entry), format!("2026-11-23T00:20:01.337Z  {expected}"));
+        };
+        check(
+            r#""removed","session":7,"user":"calvin","path":"/a b","peer":"192.0.2.7:5""#,
+            "calvin        192.0.2.7        removed            /a b",
+        );
+        check(
+            r#""renamed","user":"calvin","from":"/a","to":"/b""#,
+            "calvin        -                renamed            /a -> /b",
+        );
+        check(
+            r#""closed","user":"calvin","path":"/a","end":"lost","size":5"#,
+            "calvin        -                closed             /a (lost, 5 bytes)",
+        );
+        check(
+            r#""denied","user":"x\u001b[2J","peer":"[::1]:9","method":"password","reason":"unknown user""#,
+            "x\\u{1b}[2J    ::1              denied             password: unknown user",
+        );
+        check(
+            r#""admin","what":"user set","name":"calvin","before":{"quota_bytes":1},"after":{"quota_bytes":2}"#,
+            r#"-             -                admin              user set calvin: {"quota_bytes":1} -> {"quota_bytes":2}"#,
+        );
+        check(
+            r#""forbidden","user":"tom","operation":"remove","path":"/a","count":12"#,
+            "tom           -                forbidden x12      remove /a",
+        );
+    }
+}

@@ -1,0 +1,185 @@
+//! Records in the audit log what operators change: users, keys, quotas, host keys, sessions.
+//!
+//! The running server writes the events. If none is running, the command appends to the audit log itself, if there is
+//! one already. A change that cannot be recorded is in force even so, and the operator is warned.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use super::context::OpsContext;
+use super::keys::KeyView;
+use super::running::{RunningServer, Unanswered};
+use crate::domain::event::{AdminAct, AdminRecord, Operator, Setting, SettingValue};
+use crate::domain::user::User;
+use crate::telemetry;
+use base::error::{Error, Result};
+
+/// The most values of a list that an event has. The rest is counted.
+const MOST_LISTED: usize = 50;
+
+/// Returns who runs this process. It must be called before root becomes another user.
+pub fn operator_of_process() -> Operator {
+    Operator {
+        uid: rustix::process::getuid().as_raw(),
+        sudo_user: std::env::var("SUDO_USER").ok().filter(|name| !name.is_empty()),
+    }
+}
+
+/// Records a change that no session has to learn of.
+pub async fn record(act: AdminAct, context: &OpsContext<'_>) {
+    let record = AdminRecord {
+        by: context.server.operator(),
+        act,
+    };
+    let recorded = match context.server.record(record.clone()).await {
+        Err(Unanswered::NotRunning(_)) => append(context.installation.audit.as_deref(), record),
+        recorded => recorded.map_err(|error| not_recorded(error.into())),
+    };
+    if let Err(error) = recorded {
+        (context.warn)(&error);
+    }
+}
+
+/// Appends a change to the audit log while no server runs. Without a log, there is nothing to append to.
+///
+/// # Errors
+/// Returns an error if the log exists and cannot be written.
+pub fn append(log: Option<&Path>, record: AdminRecord) -> Result<()> {
+    match log {
+        Some(file) => telemetry::append_admin(file, record).map_err(not_recorded),
+        None => Ok(()),
+    }
+}
+
+fn not_recorded(cause: Error) -> Error {
+    Error::new("the change is in force, but not in the audit log").because(cause)
+}
+
+/// Records what an operator has the running server do.
+///
+/// # Errors
+/// Returns an error if the server does not confirm it.
+pub async fn record_by_server(act: AdminAct, server: &dyn RunningServer) -> Result<()> {
+    let by = server.operator();
+    server.record(AdminRecord { by, act }).await?;
+    Ok(())
+}
+
+/// Describes the change of a user's record. Without `before`, the user is new; without `after`, removed.
+pub fn user_changed(what: &str, before: Option<&User>, after: Option<&User>) -> AdminAct {
+    let mut old = before.map(settings_of).unwrap_or_default();
+    let mut new = after.map(settings_of).unwrap_or_default();
+    if before.is_some() && after.is_some() {
+        let same: BTreeSet<String> = old
+            .iter()
+            .filter(|setting| new.contains(setting))
+            .map(|setting| setting.name.clone())
+            .collect();
+        old.retain(|setting| !same.contains(&setting.name));
+        new.retain(|setting| !same.contains(&setting.name));
+    }
+    let user = before.or(after);
+    AdminAct {
+        what: what.to_owned(),
+        name: user.map(|user| user.name.to_string()).unwrap_or_default(),
+        before: old,
+        after: new,
+    }
+}
+
+/// Returns the settings of a user, without secrets.
+fn settings_of(user: &User) -> Vec<Setting> {
+    let number = |number: Option<u64>| number.map_or(SettingValue::Nothing, SettingValue::Number);
+    let values = [
+        ("name", SettingValue::Text(user.name.to_string())),
+        ("home", SettingValue::Text(user.home.display().to_string())),
+        ("enabled", SettingValue::Flag(user.enabled)),
+        ("has_password", SettingValue::Flag(user.password_hash.is_some())),
+        (
+            "keys",
+            list(
+                user.keys
+                    .iter()
+                    .map(|line| KeyView::new(line).fingerprint)
+                    .collect(),
+            ),
+        ),
+        ("quota_bytes", number(user.quota.bytes)),
+        ("quota_files", number(user.quota.files)),
+        (
+            "permissions",
+            list(user.permissions.iter().map(|p| p.name().to_owned()).collect()),
+        ),
+        (
+            "allowed_from",
+            list(user.allowed_from.iter().map(ToString::to_string).collect()),
+        ),
+        (
+            "require",
+            list(
+                user.require
+                    .iter()
+                    .map(|factor| factor.name().to_owned())
+                    .collect(),
+            ),
+        ),
+        ("max_sessions", number(user.max_sessions.map(u64::from))),
+        (
+            "expires_at",
+            user.expires_at
+                .map_or(SettingValue::Nothing, |time| SettingValue::Text(time.to_string())),
+        ),
+    ];
+    let setting = |(name, value): (&str, SettingValue)| Setting {
+        name: name.to_owned(),
+        value,
+    };
+    values.into_iter().map(setting).collect()
+}
+
+fn list(mut listed: Vec<String>) -> SettingValue {
+    let more = listed.len().saturating_sub(MOST_LISTED);
+    listed.truncate(MOST_LISTED);
+    if more > 0 {
+        listed.push(format!("and {more} more"));
+    }
+    SettingValue::List(listed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(settings: &[Setting]) -> Vec<&str> {
+        settings.iter().map(|setting| &setting.name[..]).collect()
+    }
+
+    #[test]
+    fn only_what_was_changed_is_described() {
+        let before = User::blank("calvin".parse().unwrap());
+        let after = User {
+            enabled: false,
+            max_sessions: Some(3),
+            ..before.clone()
+        };
+        let act = user_changed("user set", Some(&before), Some(&after));
+        assert_eq!((&act.what[..], &act.name[..]), ("user set", "calvin"));
+        assert_eq!(names(&act.before), ["enabled", "max_sessions"]);
+        assert_eq!(names(&act.after), ["enabled", "max_sessions"]);
+        assert_eq!(act.before[0].value, SettingValue::Flag(true));
+        assert_eq!(act.after[1].value, SettingValue::Number(3));
+        let act = user_changed("user add", None, Some(&after));
+        assert!(act.before.is_empty() && act.after.len() > 10);
+        let act = user_changed("user remove", Some(&before), None);
+        assert!(act.after.is_empty() && act.before.len() > 10);
+    }
+
+    #[test]
+    fn a_long_list_is_counted() {
+        let SettingValue::List(listed) = list((0..60).map(|n| n.to_string()).collect()) else {
+            panic!("a list stays one")
+        };
+        assert_eq!(listed.len(), MOST_LISTED + 1);
+        assert_eq!(listed[MOST_LISTED], "and 10 more");
+    }
+}

@@ -1,0 +1,311 @@
+//! Asks the audit log: who did what, when and from where. Rotated and compressed files are read as well, oldest first.
+//!
+//! A query costs little for each line that it is not about: lines are parsed only if their bytes contain what the query
+//! looks for.
+
+mod files;
+mod line;
+mod names;
+mod pattern;
+
+use std::collections::VecDeque;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+
+use ipnet::IpNet;
+use jiff::Timestamp;
+use memchr::memmem::Finder;
+
+pub use self::files::LinePlace;
+pub use self::line::AuditEntry;
+pub use self::names::FormerName;
+pub use self::pattern::PathPattern;
+
+use self::files::LogFile;
+use self::names::{FormerNames, LoggedRename, MOST_RENAMES};
+use base::error::{Error, Result};
+
+/// The most former names that are looked for by their bytes. With more, every line is parsed.
+const MOST_NEEDLES: usize = 16;
+
+/// What is asked of the audit log. What is `None` or empty does not matter.
+#[derive(Default)]
+pub struct AuditQuery {
+    /// The user who did it, or to whom an operator did it.
+    pub user: Option<String>,
+    /// The file that it was done to, by the name that it has had last.
+    pub path: Option<PathPattern>,
+    /// The names of the events.
+    pub events: Vec<String>,
+    /// The time from which on.
+    pub since: Option<Timestamp>,
+    /// The time until which.
+    pub until: Option<Timestamp>,
+    /// The addresses that it came from.
+    pub address: Option<IpNet>,
+}
+
+/// A query that is ready to run: the files are found, and renames are followed.
+pub struct AuditSearch {
+    filter: LineFilter,
+    files: Vec<LogFile>,
+    former: FormerNames,
+    skipped: Vec<PathBuf>,
+}
+
+/// What was noticed while the log was read.
+#[derive(Debug, Default)]
+pub struct AuditFindings {
+    /// The number of lines that the query is about.
+    pub found: u64,
+    /// The number of lines that are not whole, and were left out.
+    pub broken: u64,
+    /// The first of them.
+    pub first_broken: Option<LinePlace>,
+    /// Why files could not be read to their end.
+    pub damaged: Vec<Error>,
+}
+
+impl AuditSearch {
+    /// Finds the files of the log whose current file this is, and follows renames if the query is about a path.
+    ///
+    /// # Errors
+    /// Returns an error if there is no log, or if a file cannot be opened.
+    pub fn prepare(query: AuditQuery, current: &Path) -> Result<Self> {
+        let mut skipped = Vec::new();
+        let files = files::find(current, |path| skipped.push(path.to_owned()))?;
+        let former = match &query.path {
+            Some(pattern) => FormerNames::of(pattern, &renames(&files)),
+            None => FormerNames::default(),
+        };
+        Ok(Self {
+            filter: LineFilter::new(query, &former),
+            files,
+            former,
+            skipped,
+        })
+    }
+
+    /// Returns the names that the files in question had before, the newest first.
+    pub fn former_names(&self) -> &[FormerName] {
+        self.former.list()
+    }
+
+    /// Returns the files of the log that are compressed in a way that is not read.
+    pub fn skipped(&self) -> &[PathBuf] {
+        &self.skipped
+    }
+
+    /// Calls `each` with every line that the query is about, as it was written and parsed, oldest first.
+    ///
+    /// # Errors
+    /// Returns the error of `each`, or an error if a file cannot be opened.
+    pub fn run(&self, mut each: impl FnMut(&[u8], &AuditEntry<'_>) -> Result<()>) -> Result<AuditFindings> {
+        let mut findings = AuditFindings::default();
+        for (index, file) in self.files.iter().enumerate() {
+            let next = self.files.get(index + 1);
+            if self.filter.is_outside(file, next) {
+                continue;
+            }
+            // The server may be writing the last line of the current file.
+            let is_last = next.is_none();
+            self.read(file, is_last, &mut findings, &mut each)?;
+        }
+        Ok(findings)
+    }
+
+    fn read(
+        &self,
+        file: &LogFile,
+        is_last: bool,
+        findings: &mut AuditFindings,
+        each: &mut dyn FnMut(&[u8], &AuditEntry<'_>) -> Result<()>,
+    ) -> Result<()> {
+        let mut found = 0;
+        let mut stopped = None;
+        let (mut broken, mut cut) = (Vec::new(), None);
+        let read = files::lines(
+            &file.path,
+            |line, number| {
+                match self.filter.examine(line, &self.former) {
+                    Examined::Other => {}
+                    Examined::Broken => broken.push(number),
+                    Examined::Found(entry) => {
+                        found += 1;
+                        if let Err(error) = each(line, &entry) {
+                            stopped = Some(error);
+                            return Err(Error::new("stopped"));
+                        }
+                    }
+                }
+                Ok(())
+            },
+            |number| cut = Some(number),
+        );
+        if let Some(error) = stopped {
+            return Err(error);
+        }
+        broken.extend(cut.filter(|_| !is_last));
+        findings.found += found;
+        findings.broken += broken.len() as u64;
+        if let (None, Some(number)) = (&findings.first_broken, broken.first()) {
+            findings.first_broken = Some(LinePlace {
+                file: file.path.clone(),
+                number: *number,
+            });
+        }
+        findings.damaged.extend(read.err());
+        Ok(())
+    }
+}
+
+/// Returns the renames in these files, the newest last.
+fn renames(files: &[LogFile]) -> Vec<LoggedRename> {
+    let mut renames = VecDeque::new();
+    for file in files {
+        // What is broken or damaged is reported when the lines are read.
+        let _ = files::lines(
+            &file.path,
+            |line, _| {
+                if line::event(line) == Some(b"renamed")
+                    && let Ok(entry) = serde_json::from_slice(line)
+                    && let Some(rename) = LoggedRename::of(&entry)
+                {
+                    if renames.len() == MOST_RENAMES {
+                        renames.pop_front();
+                    }
+                    renames.push_back(rename);
+                }
+                Ok(())
+            },
+            |_| {},
+        );
+    }
+    renames.into()
+}
+
+/// What a line is to a query.
+enum Examined<'a> {
+    Found(Box<AuditEntry<'a>>),
+    Other,
+    Broken,
+}
+
+/// Decides which lines a query is about.
+struct LineFilter {
+    query: AuditQuery,
+    since: Option<String>,
+    until: Option<String>,
+    /// The bytes of which a line must contain all.
+    required: Vec<Finder<'static>>,
+    /// The bytes of which a line must contain one; empty if that is not known.
+    any: Vec<Finder<'static>>,
+}
+
+impl LineFilter {
+    fn new(query: AuditQuery, former: &FormerNames) -> Self {
+        let finder = |needle: &[u8]| Finder::new(needle).into_owned();
+        let mut required = Vec::new();
+        if let Some(user) = &query.user
+            && let Ok(quoted) = serde_json::to_string(user)
+        {
+            required.push(finder(quoted.as_bytes()));
+        }
+        if let Some(network) = query.address
+            && network.prefix_len() == network.max_prefix_len()
+        {
+            required.push(finder(network.addr().to_string().as_bytes()));
+        }
+        let mut any = Vec::new();
+        if let Some(pattern) = &query.path {
+            let needles = former.list().iter().map(|name| plain_part(&name.path));
+            let needles: Vec<&[u8]> = needles.chain([pattern.needle()]).collect();
+            if needles.len() <= MOST_NEEDLES && needles.iter().all(|needle| !needle.is_empty()) {
+                any = needles.into_iter().map(finder).collect();
+            }
+        }
+        let logged = |time: Option<Timestamp>| time.map(|time| format!("{time:.3}"));
+        Self {
+            since: logged(query.since),
+            until: logged(query.until),
+            query,
+            required,
+            any,
+        }
+    }
+
+    /// Returns whether no line of a file can be in the time in question.
+    fn is_outside(&self, file: &LogFile, next: Option<&LogFile>) -> bool {
+        let is_early = match (&self.since, next) {
+            (Some(since), Some(next)) => &next.begins[..] < since.as_bytes(),
+            _ => false,
+        };
+        let is_late = self
+            .until
+            .as_ref()
+            .is_some_and(|until| &file.begins[..] > until.as_bytes());
+        is_early || is_late
+    }
+
+    fn examine<'a>(&self, line: &'a [u8], former: &FormerNames) -> Examined<'a> {
+        let (Some(time), Some(event)) = (line::time(line), line::event(line)) else {
+            return match line.is_empty() {
+                // The server begins a new line behind one that it could not complete.
+                true => Examined::Other,
+                false => Examined::Broken,
+            };
+        };
+        let is_early = self.since.as_ref().is_some_and(|since| time < since.as_bytes());
+        let is_late = self.until.as_ref().is_some_and(|until| time > until.as_bytes());
+        let events = &self.query.events;
+        let is_wanted = events.is_empty() || events.iter().any(|wanted| wanted.as_bytes() == event);
+        if is_early || is_late || !is_wanted {
+            return Examined::Other;
+        }
+        let contains = |finder: &Finder<'_>| finder.find(line).is_some();
+        if !self.required.iter().all(contains) || !(self.any.is_empty() || self.any.iter().any(contains)) {
+            return Examined::Other;
+        }
+        match serde_json::from_slice::<AuditEntry<'_>>(line) {
+            Ok(entry) if self.is_about(&entry, former) => Examined::Found(Box::new(entry)),
+            Ok(_) => Examined::Other,
+            Err(_) => Examined::Broken,
+        }
+    }
+
+    fn is_about(&self, entry: &AuditEntry<'_>, former: &FormerNames) -> bool {
+        let query = &self.query;
+        if let Some(user) = &query.user {
+            let is_target = entry.event == "admin" && entry.name.as_deref() == Some(user);
+            if entry.user.as_deref() != Some(user) && !is_target {
+                return false;
+            }
+        }
+        if let Some(network) = query.address
+            && !entry.address().is_some_and(|address| is_within(network, address))
+        {
+            return false;
+        }
+        let Some(pattern) = &query.path else {
+            return true;
+        };
+        entry.paths().any(|path| {
+            let path = line::bytes_of(path);
+            pattern.matches(&path) || former.contains(entry.home(), &path, &entry.time)
+        })
+    }
+}
+
+fn is_within(network: IpNet, address: IpAddr) -> bool {
+    network.contains(&address)
+}
+
+/// Returns the longest part of a path that looks the same in the log.
+fn plain_part(path: &[u8]) -> &[u8] {
+    let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"._- /".contains(byte);
+    let parts = path.split(|byte| !is_plain(byte));
+    parts.max_by_key(|part| part.len()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,265 @@
+//! The files of an audit log: the current one, and those that logrotate has moved aside and compressed.
+
+use std::fs::{File, OpenOptions};
+use std::io::{BufRead as _, BufReader, Read};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+
+use flate2::read::MultiGzDecoder;
+
+use super::line;
+use base::error::{Error, Result};
+use base::regular::{Links, open_regular};
+
+/// The bytes that are read at once.
+const PIECE: usize = 256 * 1024;
+/// The longest line that is read. The server's are at most about 40 KiB.
+const LONGEST_LINE: usize = 1 << 20;
+/// The lines at the beginning of a file among which its first time is looked for.
+const FIRST_LINES: usize = 100;
+
+/// One file of the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct LogFile {
+    pub path: PathBuf,
+    /// The time of the first line that has one.
+    pub begins: Vec<u8>,
+}
+
+/// Returns the files of the log, oldest first. Files of other compressors are named by `skipped`.
+///
+/// # Errors
+/// Returns an error if the directory or a file cannot be read.
+pub(super) fn find(current: &Path, mut skipped: impl FnMut(&Path)) -> Result<Vec<LogFile>> {
+    let dir = current.parent().unwrap_or(Path::new("/"));
+    let cannot = |error| Error::new(format!("cannot list the directory {dir:?}")).because(error);
+    let mut paths = Vec::new();
+    for entry in std::fs::read_dir(dir).map_err(cannot)? {
+        let path = entry.map_err(cannot)?.path();
+        match belongs(&path, current) {
+            Belongs::Yes => paths.push(path),
+            Belongs::Unreadable => skipped(&path),
+            Belongs::No => {}
+        }
+    }
+    if paths.is_empty() {
+        return Err(Error::new(format!("there is no audit log {current:?}"))
+            .hint("the server creates it when it starts"));
+    }
+    // While logrotate compresses a file, both exist.
+    let plain = paths.clone();
+    paths.retain(|path| {
+        path.extension().is_none_or(|e| e != "gz") || !plain.contains(&path.with_extension(""))
+    });
+    let mut files = Vec::new();
+    for path in paths {
+        let begins = first_time(&path)?;
+        files.extend(begins.map(|begins| LogFile { path, begins }));
+    }
+    files.sort_by(|a, b| a.begins.cmp(&b.begins).then_with(|| a.path.cmp(&b.path)));
+    Ok(files)
+}
+
+enum Belongs {
+    Yes,
+    No,
+    /// It is a file of the log, compressed in a way that is not read here.
+    Unreadable,
+}
+
+/// Returns whether a file has the name of the current one, or one that logrotate makes of it: `.1`, `.2.gz`,
+/// `-20261130`, `-20261130-1600.gz`.
+fn belongs(path: &Path, current: &Path) -> Belongs {
+    let name = |path: &Path| path.file_name().map(|name| name.as_bytes().to_vec());
+    let (Some(name), Some(current)) = (name(path), name(current)) else {
+        return Belongs::No;
+    };
+    let Some(rest) = name.strip_prefix(&current[..]) else {
+        return Belongs::No;
+    };
+    let is_rotated = |rest: &[u8]| match rest.split_first() {
+        None => true,
+        Some((b'.' | b'-', number)) => {
+            number.first().is_some_and(u8::is_ascii_digit)
+                && number.iter().all(|byte| byte.is_ascii_digit() || *byte == b'-')
+        }
+        Some(_) => false,
+    };
+    if is_rotated(rest.strip_suffix(b".gz").unwrap_or(rest)) {
+        return Belongs::Yes;
+    }
+    let others = [&b".xz"[..], b".zst", b".bz2", b".lz4"];
+    let is_other = others
+        .iter()
+        .filter_map(|suffix| rest.strip_suffix(*suffix))
+        .any(is_rotated);
+    match is_other {
+        true => Belongs::Unreadable,
+        false => Belongs::No,
+    }
+}
+
+/// Opens a file of the log; a compressed one is unpacked as it is read.
+fn open(path: &Path) -> Result<Box<dyn Read>> {
+    let cannot = |error| Error::new(format!("cannot read the audit log {path:?}")).because(error);
+    let file: File = open_regular(path, OpenOptions::new().read(true), Links::Follow).map_err(cannot)?;
+    Ok(match path.extension() {
+        Some(extension) if extension == "gz" => {
+            Box::new(MultiGzDecoder::new(BufReader::with_capacity(PIECE, file)))
+        }
+        _ => Box::new(file),
+    })
+}
+
+/// Returns the time of the first line that has one; `None` if there is none, as in an empty file.
+fn first_time(path: &Path) -> Result<Option<Vec<u8>>> {
+    let mut read = BufReader::new(open(path)?.take(FIRST_LINES as u64 * 1024));
+    for _ in 0..FIRST_LINES {
+        let mut line = Vec::new();
+        // A damaged archive is reported when it is read.
+        if read.read_until(b'\n', &mut line).unwrap_or(0) == 0 {
+            break;
+        }
+        if let Some(time) = line::time(line.trim_ascii_end()) {
+            return Ok(Some(time.to_vec()));
+        }
+    }
+    Ok(None)
+}
+
+/// Where a line stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LinePlace {
+    /// The file that the line stands in.
+    pub file: PathBuf,
+    /// The number of the line in it, from 1.
+    pub number: u64,
+}
+
+/// Calls `each` with every whole line of a file and its number, without the newline. A line that is too long, and a
+/// last one without an end, are passed to `broken`.
+///
+/// # Errors
+/// Returns the error of `each`, or an error if the file cannot be read to its end.
+pub(super) fn lines(
+    path: &Path,
+    mut each: impl FnMut(&[u8], u64) -> Result<()>,
+    mut broken: impl FnMut(u64),
+) -> Result<()> {
+    let mut read = open(path)?;
+    let mut buffer: Vec<u8> = Vec::with_capacity(2 * PIECE);
+    let (mut number, mut skipping) = (0, false);
+    loop {
+        let begun = buffer.len();
+        buffer.resize(begun + PIECE, 0);
+        let room = buffer.get_mut(begun..).unwrap_or_default();
+        let count = match read.read(room) {
+            Ok(count) => count,
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {
+                buffer.truncate(begun);
+                continue;
+            }
+            Err(error) => {
+                return Err(
+                    Error::new(format!("cannot read the audit log {path:?} to its end"))
+                        .because(error)
+                        .hint(format!("it is damaged behind line {number}")),
+                );
+            }
+        };
+        buffer.truncate(begun + count);
+        let mut done = 0;
+        while let Some(length) = memchr::memchr(b'\n', buffer.get(done..).unwrap_or_default()) {
+            number += 1;
+            let line = buffer.get(done..done + length).unwrap_or_default();
+            match std::mem::take(&mut skipping) {
+                true => broken(number),
+                false => each(line, number)?,
+            }
+            done += length + 1;
+        }
+        buffer.drain(..done);
+        if buffer.len() > LONGEST_LINE {
+            buffer.clear();
+            skipping = true;
+        }
+        if count == 0 {
+            break;
+        }
+    }
+    if !buffer.is_empty() || skipping {
+        broken(number + 1);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rotated_files_belong_to_the_log_and_others_do_not() {
+        let check = |name: &str, expected: &str| {
+            let found = match belongs(Path::new(name), Path::new("/var/log/audit.log")) {
+                Belongs::Yes => "yes",
+                Belongs::No => "no",
+                Belongs::Unreadable => "unreadable",
+            };
+            assert_eq!(found, expected, "{name}");
+        };
+        for name in [
+            "audit.log",
+            "audit.log.1",
+            "audit.log.12.gz",
+            "audit.log-20261130",
+            "audit.log-20261130-1600.gz",
+            "audit.log.gz",
+        ] {
+            check(name, "yes");
+        }
+        for name in [
+            "audit.logs",
+            "audit.log.swp",
+            "audit.log~",
+            "other.log",
+            "audit.log.1.old",
+            "audit",
+        ] {
+            check(name, "no");
+        }
+        check("audit.log.3.xz", "unreadable");
+        check("audit.log-20261130.zst", "unreadable");
+    }
+
+    #[test]
+    fn lines_are_split_wherever_pieces_end() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("log");
+        let long = "x".repeat(PIECE - 3);
+        std::fs::write(&path, format!("a\n{long}\nb\n\nno end")).unwrap();
+        let (mut seen, mut broken) = (Vec::new(), Vec::new());
+        lines(
+            &path,
+            |line, number| {
+                seen.push((line.len(), number));
+                Ok(())
+            },
+            |number| broken.push(number),
+        )
+        .unwrap();
+        assert_eq!(seen, [(1, 1), (PIECE - 3, 2), (1, 3), (0, 4)]);
+        assert_eq!(broken, [5]);
+        std::fs::write(&path, format!("{}\nb\n", "x".repeat(LONGEST_LINE + 2 * PIECE))).unwrap();
+        let (mut seen, mut broken) = (Vec::new(), Vec::new());
+        lines(
+            &path,
+            |line, _| {
+                seen.push(line.to_vec());
+                Ok(())
+            },
+            |number| broken.push(number),
+        )
+        .unwrap();
+        assert_eq!((seen, broken), (vec![b"b".to_vec()], vec![1]));
+    }
+}

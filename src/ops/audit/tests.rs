@@ -1,0 +1,163 @@
+use std::io::Write as _;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+
+use super::*;
+
+/// A log of four files, of which the oldest is compressed, and in which two lines are broken.
+struct SampleLog {
+    dir: tempfile::TempDir,
+}
+
+fn line(second: u32, rest: &str) -> String {
+    format!("{{\"time\":\"2026-11-23T00:00:{second:02}.000Z\",{rest}}}\n")
+}
+
+fn by(event: &str, user: &str, rest: &str) -> String {
+    format!(
+        "\"event\":\"{event}\",\"session\":1,\"user\":\"{user}\",{rest},\"v\":2,\"run\":\"r\",\
+         \"peer\":\"192.0.2.7:5\",\"ip\":\"192.0.2.7\",\"port\":5,\"home\":\"/h/{user}\""
+    )
+}
+
+impl SampleLog {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).unwrap();
+        let mut oldest = GzEncoder::new(
+            std::fs::File::create(dir.path().join("audit.log.2.gz")).unwrap(),
+            Compression::fast(),
+        );
+        let text = line(1, &by("opened", "alice", r#""path":"/draft.pdf","write":true"#))
+            + &line(2, &by("closed", "alice", r#""path":"/draft.pdf","bytes_read":0"#));
+        oldest.write_all(text.as_bytes()).unwrap();
+        oldest.finish().unwrap();
+        write(
+            "audit.log.1",
+            &(line(3, &by("opened", "bob", r#""path":"/draft.pdf","write":false"#))
+                + "{\"time\":\"2026-11-23T00:00:03.500Z\",\"event\":\"clo\n"
+                + &line(
+                    4,
+                    &by("renamed", "alice", r#""from":"/draft.pdf","to":"/invoice.pdf""#),
+                )
+                + "\n\0\0\0\0\n"),
+        );
+        write(
+            "audit.log-20261123",
+            &line(5, &by("removed", "alice", r#""path":"/invoice.pdf""#)),
+        );
+        write(
+            "audit.log",
+            &(line(
+                6,
+                r#""event":"denied","user":"al\"ice","peer":"[2001:db8::1]:9","method":"password","reason":"x""#,
+            ) + &line(7, r#""event":"admin","what":"user set","name":"alice""#)
+                + "{\"time\":\"2026-11-23T00:00:08"),
+        );
+        write("audit.log.9.xz", "");
+        Self { dir }
+    }
+
+    fn ask(&self, query: AuditQuery) -> (Vec<u32>, AuditFindings) {
+        let search = AuditSearch::prepare(query, &self.dir.path().join("audit.log")).unwrap();
+        let mut seconds = Vec::new();
+        let findings = search.run(|raw, entry| {
+            assert!(raw.ends_with(b"}"));
+            seconds.push(entry.time[17..19].parse().unwrap());
+            Ok(())
+        });
+        (seconds, findings.unwrap())
+    }
+}
+
+#[test]
+fn all_files_are_read_in_order_and_broken_lines_are_counted() {
+    let log = SampleLog::new();
+    let (seconds, findings) = log.ask(AuditQuery::default());
+    assert_eq!(seconds, [1, 2, 3, 4, 5, 6, 7]);
+    // The last line of the current file may be one that the server is writing.
+    assert_eq!((findings.found, findings.broken), (7, 2));
+    let first = findings.first_broken.unwrap();
+    assert_eq!(
+        (first.file.file_name().unwrap(), first.number),
+        ("audit.log.1".as_ref(), 2)
+    );
+    assert!(findings.damaged.is_empty());
+    let search = AuditSearch::prepare(AuditQuery::default(), &log.dir.path().join("audit.log")).unwrap();
+    assert!(search.skipped()[0].ends_with("audit.log.9.xz"));
+}
+
+#[test]
+fn each_question_finds_its_lines() {
+    let log = SampleLog::new();
+    let check = |query: AuditQuery, expected: &[u32]| assert_eq!(log.ask(query).0, expected);
+    let user = |name: &str| AuditQuery {
+        user: Some(name.to_owned()),
+        ..AuditQuery::default()
+    };
+    check(user("alice"), &[1, 2, 4, 5, 7]);
+    check(user("al\"ice"), &[6]);
+    check(user("ali"), &[]);
+    let path = |pattern: &str| AuditQuery {
+        path: Some(pattern.parse().unwrap()),
+        ..AuditQuery::default()
+    };
+    // Bob's file of the same name is another one.
+    check(path("/invoice.pdf"), &[1, 2, 4, 5]);
+    check(path("/draft.pdf"), &[1, 2, 3, 4]);
+    check(path("*.pdf"), &[1, 2, 3, 4, 5]);
+    check(path("nothing"), &[]);
+    let events = |names: &[&str]| AuditQuery {
+        events: names.iter().map(ToString::to_string).collect(),
+        ..AuditQuery::default()
+    };
+    check(events(&["removed", "renamed"]), &[4, 5]);
+    let address = |network: &str| AuditQuery {
+        address: Some(network.parse().unwrap()),
+        ..AuditQuery::default()
+    };
+    check(address("192.0.2.7/32"), &[1, 2, 3, 4, 5]);
+    check(address("192.0.0.0/16"), &[1, 2, 3, 4, 5]);
+    check(address("2001:db8::/32"), &[6]);
+    check(address("192.0.2.70/32"), &[]);
+    let times = |since: Option<&str>, until: Option<&str>| AuditQuery {
+        since: since.map(|time| time.parse().unwrap()),
+        until: until.map(|time| time.parse().unwrap()),
+        ..AuditQuery::default()
+    };
+    check(times(Some("2026-11-23T00:00:05Z"), None), &[5, 6, 7]);
+    check(times(None, Some("2026-11-23T00:00:02Z")), &[1, 2]);
+    check(
+        times(Some("2026-11-23T00:00:03Z"), Some("2026-11-23T00:00:04Z")),
+        &[3, 4],
+    );
+    let search = AuditSearch::prepare(path("/invoice.pdf"), &log.dir.path().join("audit.log")).unwrap();
+    let former = &search.former_names()[0];
+    assert_eq!(
+        (&former.path[..], &former.became[..]),
+        (&b"/draft.pdf"[..], &b"/invoice.pdf"[..])
+    );
+    assert_eq!(former.until, "2026-11-23T00:00:04.000Z");
+}
+
+#[test]
+fn a_damaged_archive_is_reported_and_the_rest_is_read() {
+    let log = SampleLog::new();
+    let archive = log.dir.path().join("audit.log.2.gz");
+    let whole = std::fs::read(&archive).unwrap();
+    std::fs::write(&archive, &whole[..whole.len() - 12]).unwrap();
+    let (seconds, findings) = log.ask(AuditQuery::default());
+    assert!(seconds.ends_with(&[3, 4, 5, 6, 7]), "{seconds:?}");
+    assert_eq!(findings.damaged.len(), 1);
+    assert!(findings.damaged[0].to_string().contains("audit.log.2.gz"));
+}
+
+#[test]
+fn without_a_log_the_error_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let Err(error) = AuditSearch::prepare(AuditQuery::default(), &dir.path().join("audit.log")) else {
+        panic!("there is no log");
+    };
+    assert!(error.to_string().contains("there is no audit log"), "{error}");
+}

@@ -1,0 +1,197 @@
+//! What was done with an open file, for the events about it.
+
+use std::time::Instant;
+
+use crate::domain::event::{Event, FileEnd, FileOpening, FileUse};
+use crate::domain::path::VirtualPath;
+use crate::storage::{FileFacts, InodeId, OpenFile, OpenHow};
+
+use super::context::{BusyGuard, SessionContext};
+use super::upload_digest::UploadStream;
+use super::uploads::{LeftFile, WriterEnd};
+
+/// What was done with an open file. When it is dropped, it emits the event that the file was closed.
+pub struct FileRecord {
+    /// The path by which the file was opened.
+    pub path: VirtualPath,
+    /// The number of bytes read so far.
+    pub bytes_read: u64,
+    /// The number of bytes written so far.
+    pub bytes_written: u64,
+    /// The inode, if the file was opened for writing.
+    written: Option<InodeId>,
+    /// The digest of what is written, if it is wanted.
+    digest: Option<UploadStream>,
+    /// Whether the size was set.
+    resized: bool,
+    /// The lowest offset at which a write was refused that was not repeated since.
+    missing_from: Option<u64>,
+    since: Instant,
+    /// How the use of the file has ended, once it has.
+    ended: Option<FileEnding>,
+    busy: BusyGuard,
+}
+
+/// How the use of a file has ended, and its size then.
+#[derive(Debug, Clone, Copy)]
+struct FileEnding {
+    end: FileEnd,
+    size: Option<u64>,
+    has_name: bool,
+}
+
+impl FileEnding {
+    /// Returns the ending of a file that is still open.
+    fn of(file: &dyn OpenFile, end: FileEnd) -> Self {
+        let facts = file.facts();
+        Self {
+            end,
+            size: facts.size,
+            has_name: facts.links != Some(0),
+        }
+    }
+}
+
+impl FileRecord {
+    /// Emits the event that a file was opened. When the returned record is dropped, it emits that the file was closed.
+    /// `facts` need not be known of a file that is only read.
+    pub fn opened(context: &SessionContext, path: VirtualPath, how: OpenHow, facts: FileFacts) -> Self {
+        context.emit(|who| Event::Opened {
+            who,
+            path: path.clone(),
+            how: FileOpening {
+                write: how.write,
+                created: facts.created,
+                truncated: facts.truncated,
+            },
+        });
+        let inode = facts.inode.filter(|_| how.write);
+        if let Some(inode) = inode {
+            let changed = facts.created || facts.truncated;
+            context.events.uploads().opened(inode, &path, changed);
+        }
+        let digest = inode.and_then(|_| context.events.uploads().digest(facts));
+        Self {
+            digest,
+            written: inode,
+            resized: false,
+            path,
+            bytes_read: 0,
+            bytes_written: 0,
+            missing_from: None,
+            since: Instant::now(),
+            ended: None,
+            busy: context.busy(),
+        }
+    }
+
+    /// Counts bytes that were read.
+    pub fn note_read(&mut self, count: usize) {
+        self.bytes_read = self.bytes_read.saturating_add(count as u64);
+    }
+
+    /// Counts bytes that were written at an offset.
+    pub fn note_written(&mut self, data: &[u8], offset: u64) {
+        self.bytes_written = self.bytes_written.saturating_add(data.len() as u64);
+        if let Some(digest) = &mut self.digest {
+            digest.written(data, offset);
+        }
+        if self.missing_from.is_some_and(|missing| offset <= missing) {
+            self.missing_from = None;
+        }
+    }
+
+    /// Records that a write at this offset was refused, so that the file lacks a piece.
+    pub fn note_refused(&mut self, offset: u64) {
+        self.missing_from = Some(self.missing_from.map_or(offset, |earlier| earlier.min(offset)));
+    }
+
+    /// Records that the client has closed the file, and whether all that it had written has arrived. The file must
+    /// still be open.
+    pub fn closed(&mut self, file: &dyn OpenFile, is_complete: bool) {
+        let end = match is_complete && self.missing_from.is_none() {
+            true => FileEnd::Client,
+            false => FileEnd::Error,
+        };
+        self.ended = Some(FileEnding::of(file, end));
+    }
+
+    /// Records that the file is given up, because its client has not closed it. The file must still be open.
+    pub fn given_up(&mut self, file: &dyn OpenFile) {
+        let end = self.busy.context().end_report.session().ending.end_of_files();
+        self.ended = Some(FileEnding::of(file, end));
+    }
+
+    /// Records that the size of the file was set through this handle.
+    pub fn note_resized(&mut self) {
+        self.resized = true;
+        if let Some(digest) = &mut self.digest {
+            digest.resized();
+        }
+    }
+}
+
+impl Drop for FileRecord {
+    fn drop(&mut self) {
+        let Self {
+            path,
+            bytes_read,
+            bytes_written,
+            missing_from: _,
+            digest,
+            written,
+            resized,
+            since,
+            ended,
+            busy,
+        } = self;
+        let ended = ended.unwrap_or(FileEnding {
+            end: FileEnd::Lost,
+            size: None,
+            has_name: true,
+        });
+        busy.context().emit(|who| Event::Closed {
+            who,
+            path: path.clone(),
+            file: FileUse {
+                bytes_read: *bytes_read,
+                bytes_written: *bytes_written,
+                duration: since.elapsed(),
+                end: ended.end,
+                size: ended.size,
+            },
+        });
+        let Some(inode) = *written else {
+            return;
+        };
+        let writer = WriterEnd {
+            end: ended.end,
+            changed: *bytes_written > 0 || *resized,
+            has_name: ended.has_name,
+        };
+        let (context, size) = (busy.context().clone(), ended.size);
+        let uploaded = move |path, digest| {
+            move |context: &SessionContext| {
+                context.emit(|who| Event::Uploaded {
+                    who,
+                    path,
+                    size,
+                    from: None,
+                    digest,
+                });
+            }
+        };
+        match (context.events.uploads().left(inode, writer), digest.take()) {
+            (LeftFile::Nothing, _) | (LeftFile::Partial { .. }, None) => {}
+            (LeftFile::Uploaded { path, .. }, None) => uploaded(path, None)(&context),
+            (LeftFile::Uploaded { path, shared }, Some(stream)) => {
+                stream.finish(size, shared, move |digest| uploaded(path, Some(digest))(&context));
+            }
+            (LeftFile::Partial { shared }, Some(stream)) => {
+                let ticket = context.events.uploads().expect_digest(inode);
+                let known = move |digest| context.events.uploads().digest_is_known(inode, ticket, digest);
+                stream.finish(size, shared, known);
+            }
+        }
+    }
+}
