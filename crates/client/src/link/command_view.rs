@@ -1,5 +1,5 @@
 //! Whether the server's commands see the files of its SFTP server. Behind a chroot, or on a NAS, they may find another
-//! file under the same path, and its hash says nothing.
+//! file under the same path, and its hash says nothing. Hashes of both ends are compared here for that reason.
 
 use std::sync::Arc;
 
@@ -9,8 +9,8 @@ use tokio::sync::mpsc;
 use super::Link;
 use super::channel::ByteRange;
 use super::error::{ConnectionLost, RemoteError};
-use super::hash::{Extent, HashKind, HashQuestion, HashValue};
-use super::hash_routes::HashRoute;
+use super::hash::{Extent, HashKind, HashQuestion, HashValue, NoHash};
+use super::hash_routes::{HashAnswer, HashRoute};
 use super::hashing::hash_by;
 use super::inbox::{Completion, DataSink};
 
@@ -142,6 +142,43 @@ pub async fn credibility(
             routes.confirm_commands();
             Credibility::OfTheFile
         }
+    })
+}
+
+/// What the hashes of both ends say.
+pub enum HashComparison {
+    /// Both ends hold the same bytes.
+    Equal,
+    /// The server's bytes differ, and this is their hash.
+    Differs(HashValue),
+    /// The hash of the server's bytes cannot be had.
+    Unknown(NoHash),
+}
+
+/// Compares the answer to a question with the hash of this machine's bytes. A hash by a command counts only if the
+/// server's commands are known to see the files of its SFTP server.
+///
+/// # Errors
+/// When the connection is lost.
+pub async fn judge(
+    link: &Link,
+    question: &HashQuestion<'_>,
+    here: HashValue,
+    answer: HashAnswer,
+) -> Result<HashComparison, ConnectionLost> {
+    let (there, route) = match answer {
+        HashAnswer::CannotBeHad(reason) => return Ok(HashComparison::Unknown(reason)),
+        HashAnswer::Value(there, route) => (there, route),
+    };
+    let claimed = ClaimedHash {
+        value: there,
+        route,
+        here: Some(here),
+    };
+    Ok(match credibility(link, question.path, claimed).await? {
+        Credibility::Nothing => HashComparison::Unknown(NoHash::OtherFile),
+        Credibility::OfTheFile if here != there => HashComparison::Differs(there),
+        Credibility::OfTheFile | Credibility::Outdated => HashComparison::Equal,
     })
 }
 

@@ -5,7 +5,6 @@ use sftp_wire::extension::{CheckFileFormat, CheckFileQuery, Md5HashReply, Md5Que
 use sftp_wire::{ExtendedReply as _, ExtendedRequest, Reply, Request};
 
 use super::Link;
-use super::command_view::{ClaimedHash, Credibility, credibility};
 use super::error::{ConnectionLost, RemoteError};
 use super::hash::{Extent, HashKind, HashQuestion, HashValue, NoHash};
 use super::hash_routes::{HashAnswer, HashRoute};
@@ -60,43 +59,6 @@ pub fn offers(link: &Link, kind: HashKind) -> bool {
             && route.has(kind)
             && route.is_offered(&link.channel)
             && link.hash_routes.is_usable(route)
-    })
-}
-
-/// What the hashes of both ends say.
-pub enum HashComparison {
-    /// Both ends hold the same bytes.
-    Equal,
-    /// The server's bytes differ, and this is their hash.
-    Differs(HashValue),
-    /// The hash of the server's bytes cannot be had.
-    Unknown(NoHash),
-}
-
-/// Compares the answer to a question with the hash of this machine's bytes. A hash by a command counts only if the
-/// server's commands are known to see the files of its SFTP server.
-///
-/// # Errors
-/// When the connection is lost.
-pub async fn judge(
-    link: &Link,
-    question: &HashQuestion<'_>,
-    here: HashValue,
-    answer: HashAnswer,
-) -> Result<HashComparison, ConnectionLost> {
-    let (there, route) = match answer {
-        HashAnswer::CannotBeHad(reason) => return Ok(HashComparison::Unknown(reason)),
-        HashAnswer::Value(there, route) => (there, route),
-    };
-    let claimed = ClaimedHash {
-        value: there,
-        route,
-        here: Some(here),
-    };
-    Ok(match credibility(link, question.path, claimed).await? {
-        Credibility::Nothing => HashComparison::Unknown(NoHash::OtherFile),
-        Credibility::OfTheFile if here != there => HashComparison::Differs(there),
-        Credibility::OfTheFile | Credibility::Outdated => HashComparison::Equal,
     })
 }
 

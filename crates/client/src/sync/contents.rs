@@ -7,9 +7,9 @@ use std::path::PathBuf;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::link::hashing::{HashComparison, judge};
 use crate::link::{
-    ConnectionLost, Extent, HashAnswer, HashKind, HashQuestion, HashValue, Link, RemoteError, hashing,
+    ConnectionLost, Extent, HashAnswer, HashComparison, HashKind, HashQuestion, HashValue, Link, RemoteError,
+    hashing, judge,
 };
 use crate::transfer::TransferContext;
 

@@ -16,8 +16,9 @@ use super::error::TransferError;
 use super::outcome::Proof;
 use super::progress_hub::Stage;
 use super::settings::Verify;
-use crate::link::hashing::HashComparison;
-use crate::link::{Extent, HashAnswer, HashQuestion, HashValue, NoHash, RemoteError, hashing};
+use crate::link::{
+    Extent, HashAnswer, HashComparison, HashQuestion, HashValue, NoHash, RemoteError, hashing, judge,
+};
 use crate::plan::Policy;
 
 /// The advice when the server has other bytes than those that were sent.
@@ -274,7 +275,7 @@ impl<'a> Prover<'a> {
         here: HashValue,
         answer: HashAnswer,
     ) -> Result<HashComparison, TransferError> {
-        let judged = hashing::judge(self.attempt.link, question, here, answer).await;
+        let judged = judge(self.attempt.link, question, here, answer).await;
         judged.map_err(TransferError::ConnectionLost)
     }
 

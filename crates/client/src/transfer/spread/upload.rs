@@ -201,8 +201,11 @@ impl SpreadUpload<'_> {
     ) -> Result<Option<Digest>, TransferError> {
         let is_wanted = hashers.whole.is_some() || hashers.ranges.is_some();
         let mut fronts = shared.fronts();
+        if !is_wanted {
+            return hashers.finish().await;
+        }
         let mut at = from;
-        while is_wanted {
+        loop {
             let has_ended = ended.is_cancelled();
             let front = *fronts.borrow_and_update();
             if at < front {
