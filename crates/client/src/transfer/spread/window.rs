@@ -225,17 +225,17 @@ mod tests {
 
     /// What happens to a window: ranges are taken, the one with this number arrives in pieces, or all begins again.
     #[derive(Debug, Clone)]
-    enum Event {
+    enum WindowEvent {
         Take,
         Arrive(prop::sample::Index),
         Restart,
     }
 
-    fn event() -> impl Strategy<Value = Event> {
+    fn event() -> impl Strategy<Value = WindowEvent> {
         prop_oneof![
-            6 => Just(Event::Take),
-            6 => any::<prop::sample::Index>().prop_map(Event::Arrive),
-            1 => Just(Event::Restart),
+            6 => Just(WindowEvent::Take),
+            6 => any::<prop::sample::Index>().prop_map(WindowEvent::Arrive),
+            1 => Just(WindowEvent::Restart),
         ]
     }
 
@@ -251,7 +251,7 @@ mod tests {
             let (mut next, mut under_way) = (start, Vec::<Range<u64>>::new());
             for event in events {
                 match event {
-                    Event::Take => match window.take() {
+                    WindowEvent::Take => match window.take() {
                         Some(range) => {
                             prop_assert_eq!(range.start, next);
                             prop_assert!(range.end > range.start && range.end <= end);
@@ -264,14 +264,14 @@ mod tests {
                             "a full window"
                         ),
                     },
-                    Event::Arrive(which) if !under_way.is_empty() => {
+                    WindowEvent::Arrive(which) if !under_way.is_empty() => {
                         let range = under_way.swap_remove(which.index(under_way.len()));
                         let (half, rest) = ((range.end - range.start) / 2, (range.end - range.start).div_ceil(2));
                         window.arrived(range.start + half, u32::try_from(rest).unwrap());
                         window.arrived(range.start, u32::try_from(half).unwrap());
                     }
-                    Event::Arrive(_) => {}
-                    Event::Restart => {
+                    WindowEvent::Arrive(_) => {}
+                    WindowEvent::Restart => {
                         next = window.front.whole;
                         window.restart(next);
                         under_way.clear();
