@@ -60,7 +60,7 @@ impl ConnectionSlot {
 }
 
 /// A connection that was chosen for a job.
-enum Choice {
+enum ChosenConnection {
     /// The one that is up and has the fewest jobs.
     Use(ConnectionLease),
     /// All that are up have jobs, and the idle one at this place may be made.
@@ -104,9 +104,9 @@ impl Connections {
     pub async fn take(self: &Arc<Self>) -> Option<ConnectionLease> {
         loop {
             match self.choose() {
-                Choice::Use(lease) | Choice::Busy(lease) => return Some(lease),
-                Choice::Make(place) => self.make(place).await,
-                Choice::None => return None,
+                ChosenConnection::Use(lease) | ChosenConnection::Busy(lease) => return Some(lease),
+                ChosenConnection::Make(place) => self.make(place).await,
+                ChosenConnection::None => return None,
             }
         }
     }
@@ -128,16 +128,16 @@ impl Connections {
             tokio::pin!(changed);
             changed.as_mut().enable();
             match self.choose() {
-                Choice::Use(lease) => return Some(lease),
-                Choice::Make(place) => self.make(place).await,
-                Choice::Busy(lease) => {
+                ChosenConnection::Use(lease) => return Some(lease),
+                ChosenConnection::Make(place) => self.make(place).await,
+                ChosenConnection::Busy(lease) => {
                     lease.give_back();
                     if self.is_alone() {
                         return None;
                     }
                     changed.await;
                 }
-                Choice::None => return None,
+                ChosenConnection::None => return None,
             }
         }
     }
@@ -148,7 +148,7 @@ impl Connections {
         self.slots.lock().iter().skip(1).all(refused)
     }
 
-    fn choose(self: &Arc<Self>) -> Choice {
+    fn choose(self: &Arc<Self>) -> ChosenConnection {
         let mut slots = self.slots.lock();
         let up: Vec<(usize, Arc<Link>)> = slots
             .iter()
@@ -160,7 +160,7 @@ impl Connections {
         }
         let jobs = |place: usize| slots.get(place).map_or(usize::MAX, |slot| slot.jobs);
         let Some((place, link)) = up.into_iter().min_by_key(|(place, _)| jobs(*place)) else {
-            return Choice::None;
+            return ChosenConnection::None;
         };
         let is_free = jobs(place) == 0;
         let idle = slots
@@ -170,14 +170,14 @@ impl Connections {
             && let Some(slot) = slots.get_mut(idle)
         {
             slot.state = ConnectionState::Connecting;
-            return Choice::Make(idle);
+            return ChosenConnection::Make(idle);
         }
         if let Some(slot) = slots.get_mut(place) {
             slot.jobs += 1;
         }
         match is_free {
-            true => Choice::Use(self.lease(place, link)),
-            false => Choice::Busy(self.lease(place, link)),
+            true => ChosenConnection::Use(self.lease(place, link)),
+            false => ChosenConnection::Busy(self.lease(place, link)),
         }
     }
 
