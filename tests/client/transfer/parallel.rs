@@ -45,20 +45,29 @@ fn is_whole(client: &Client, disk: &Path, content: &[u8]) {
 async fn a_large_file_goes_over_several_connections() {
     let server = TestServer::start(&["alice"]);
     let client = Client::connect("alice", server.port(), &server.key("alice"), b"").await;
+    // Slow enough that all connections are made before the file is whole.
+    let settings = Settings {
+        limit_rate: NonZeroU64::new(60 * MIB as u64),
+        ..FOUR()
+    };
     let content = bytes(1, 100 * MIB);
     let disk = server.home("alice").join("big");
     client.write("big", &content);
-    proven(&client.run(FOUR(), vec![client.up("big")]).await);
+    proven(&client.run(settings, vec![client.up("big")]).await);
     is_whole(&client, &disk, &content);
     assert_eq!(sign_ins(&server), 4, "one that exists, and three beside it");
     std::fs::remove_file(client.local("big")).unwrap();
-    proven(&client.run(FOUR(), vec![client.down("big", content.len())]).await);
+    proven(
+        &client
+            .run(settings, vec![client.down("big", content.len())])
+            .await,
+    );
     is_whole(&client, &disk, &content);
     assert_eq!(sign_ins(&server), 7, "three beside the one that exists");
     // The same file again is no reason for more connections, and neither is a small one.
     client.write("small", &content[..MIB]);
     for name in ["big", "small"] {
-        let run = client.run(FOUR(), vec![client.up(name)]).await;
+        let run = client.run(settings, vec![client.up(name)]).await;
         assert_eq!(run.summary.exit_code(), 0, "{run:?}");
     }
     assert_eq!(sign_ins(&server), 7);
