@@ -199,7 +199,9 @@ impl SpreadUpload<'_> {
         hashers: BlockHashers,
         ended: &CancellationToken,
     ) -> Result<Option<Digest>, TransferError> {
-        let is_wanted = hashers.whole.is_some() || hashers.ranges.is_some();
+        if hashers.whole.is_none() && hashers.ranges.is_none() {
+            return Ok(None);
+        }
         let mut fronts = shared.fronts();
         if !is_wanted {
             return hashers.finish().await;
