@@ -203,9 +203,6 @@ impl SpreadUpload<'_> {
             return Ok(None);
         }
         let mut fronts = shared.fronts();
-        if !is_wanted {
-            return hashers.finish().await;
-        }
         let mut at = from;
         loop {
             let has_ended = ended.is_cancelled();
