@@ -68,11 +68,11 @@ pub(super) const REFUSALS: &[(&str, &str)] = &[
     ),
     (
         "[server]\nproxy_from = [\"10.0.0.5\", \"haproxy\"]",
-        "homeportd.toml:2:27: \"proxy_from\" in [server]: \"haproxy\" is neither an address nor a network (hint: for example \"10.0.0.5\" or \"10.0.0.0/28\")\n 2 | proxy_from = [\"10.0.0.5\", \"haproxy\"]\n   |                           ^^^^^^^^^",
+        "homeportd.toml:2:14: \"proxy_from\" in [server]: \"haproxy\" is neither an address nor a network (hint: for example \"10.0.0.5\" or \"10.0.0.0/28\")\n 2 | proxy_from = [\"10.0.0.5\", \"haproxy\"]\n   |              ^^^^^^^^^^^^^^^^^^^^^^^",
     ),
     (
         "[server]\nproxy_from = [\"::/0\"]",
-        "homeportd.toml:2:15: \"proxy_from\" in [server]: \"::/0\" is every address, so that anyone could claim to be anyone (hint: name the proxies alone)\n 2 | proxy_from = [\"::/0\"]\n   |               ^^^^^^",
+        "homeportd.toml:2:14: \"proxy_from\" in [server]: \"::/0\" is every address, so that anyone could claim to be anyone (hint: name the proxies alone)\n 2 | proxy_from = [\"::/0\"]\n   |              ^^^^^^^^",
     ),
     (
         "[server]\nproxy_from = \"10.0.0.5\"",
