@@ -24,12 +24,28 @@ pub struct FileRecord {
     digest: Option<UploadStream>,
     /// Whether the size was set.
     resized: bool,
-    /// The lowest offset at which a write was refused that was not repeated since.
-    missing_from: Option<u64>,
+    missing: MissingPiece,
     since: Instant,
     /// How the use of the file has ended, once it has.
     ended: Option<FileEnding>,
     busy: BusyGuard,
+}
+
+/// The lowest offset at which a write was refused, unless that was repeated since. A write elsewhere does not fill the gap.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct MissingPiece(Option<u64>);
+
+impl MissingPiece {
+    fn refused(&mut self, offset: u64) {
+        self.0 = Some(self.0.map_or(offset, |earlier| earlier.min(offset)));
+    }
+
+    fn written(&mut self, offset: u64, length: u64) {
+        self.0 = self.0.filter(|missing| {
+            let behind = missing.checked_sub(offset);
+            behind.is_none_or(|behind| behind >= length)
+        });
+    }
 }
 
 /// How the use of a file has ended, and its size then.
@@ -78,7 +94,7 @@ impl FileRecord {
             path,
             bytes_read: 0,
             bytes_written: 0,
-            missing_from: None,
+            missing: MissingPiece::default(),
             since: Instant::now(),
             ended: None,
             busy: context.busy(),
@@ -96,20 +112,18 @@ impl FileRecord {
         if let Some(digest) = &mut self.digest {
             digest.written(data, offset);
         }
-        if self.missing_from.is_some_and(|missing| offset <= missing) {
-            self.missing_from = None;
-        }
+        self.missing.written(offset, data.len() as u64);
     }
 
     /// Records that a write at this offset was refused, so that the file lacks a piece.
     pub fn note_refused(&mut self, offset: u64) {
-        self.missing_from = Some(self.missing_from.map_or(offset, |earlier| earlier.min(offset)));
+        self.missing.refused(offset);
     }
 
     /// Records that the client has closed the file, and whether all that it had written has arrived. The file must
     /// still be open.
     pub fn closed(&mut self, file: &dyn OpenFile, is_complete: bool) {
-        let end = match is_complete && self.missing_from.is_none() {
+        let end = match is_complete && self.missing.0.is_none() {
             true => FileEnd::Client,
             false => FileEnd::Error,
         };
@@ -137,7 +151,7 @@ impl Drop for FileRecord {
             path,
             bytes_read,
             bytes_written,
-            missing_from: _,
+            missing: _,
             digest,
             written,
             resized,
@@ -193,5 +207,31 @@ impl Drop for FileRecord {
                 stream.finish(size, shared, known);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_write_of_the_same_place_fills_a_gap() {
+        let check = |writes: &[(u64, u64)], expected: Option<u64>| {
+            let mut missing = MissingPiece::default();
+            missing.refused(100);
+            missing.refused(50);
+            missing.refused(200);
+            for (offset, length) in writes {
+                missing.written(*offset, *length);
+            }
+            assert_eq!(missing, MissingPiece(expected), "{writes:?}");
+        };
+        check(&[], Some(50));
+        check(&[(0, 10), (0, 50), (51, 100)], Some(50));
+        check(&[(50, 0)], Some(50));
+        check(&[(50, 1)], None);
+        check(&[(0, 51)], None);
+        check(&[(0, 30), (30, 30)], None);
+        check(&[(0, u64::MAX)], None);
     }
 }
