@@ -238,6 +238,8 @@ impl Server {
         let written = self.service.accounts.stopped();
         within(RECORD_USAGE_TIMEOUT, "recording the use of homes", written).await;
         within(STOP_TIMEOUT, "closing the store", self.store.close()).await;
+        let hashed = self.service.events.uploads().hashed();
+        within(STOP_TIMEOUT, "hashing the last uploads", hashed).await;
         self.service.events.emit(&Event::Stopped {
             duration: began.elapsed(),
         });

@@ -37,6 +37,8 @@ const TOO_FAST: &str = "the bytes came faster than they could be hashed";
 pub struct DigestWorkers {
     sender: Sender<Arc<StreamHasher>>,
     waiting: Arc<AtomicUsize>,
+    /// The number of files that are closed, and whose digest was not passed on yet.
+    unfinished: Arc<AtomicUsize>,
 }
 
 impl DigestWorkers {
@@ -56,7 +58,13 @@ impl DigestWorkers {
         Ok(Self {
             sender,
             waiting: Arc::default(),
+            unfinished: Arc::default(),
         })
+    }
+
+    /// Returns whether digests of files that are closed are still being computed.
+    pub fn are_busy(&self) -> bool {
+        self.unfinished.load(Ordering::Acquire) > 0
     }
 
     /// Begins to hash what a handle writes. If the file is not empty, it will have no digest.
@@ -68,6 +76,7 @@ impl DigestWorkers {
                 sender: self.sender.clone(),
                 waiting: Arc::clone(&self.waiting),
             }),
+            unfinished: Arc::clone(&self.unfinished),
             next: 0,
             missing: (!is_empty).then_some(HAD_CONTENT),
         }
@@ -87,6 +96,7 @@ fn work(receiver: &Mutex<Receiver<Arc<StreamHasher>>>) {
 /// What one handle writes, as far as it is to be hashed.
 pub struct UploadStream {
     hasher: Arc<StreamHasher>,
+    unfinished: Arc<AtomicUsize>,
     /// The offset behind what was written so far.
     next: u64,
     /// Why there will be no digest.
@@ -131,8 +141,30 @@ impl UploadStream {
         };
         match missing {
             Some(why) => then(UploadDigest::Missing(why)),
-            None => self.hasher.end(Box::new(then)),
+            None => {
+                let unfinished = UnfinishedDigest::new(self.unfinished);
+                self.hasher.end(Box::new(move |digest| {
+                    then(digest);
+                    drop(unfinished);
+                }));
+            }
         }
+    }
+}
+
+/// Counts one digest as unfinished until it is dropped.
+struct UnfinishedDigest(Arc<AtomicUsize>);
+
+impl UnfinishedDigest {
+    fn new(count: Arc<AtomicUsize>) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for UnfinishedDigest {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Release);
     }
 }
 
@@ -276,6 +308,7 @@ mod tests {
         let workers = DigestWorkers {
             sender,
             waiting: Arc::default(),
+            unfinished: Arc::default(),
         };
         let mut stream = workers.begin(true);
         let piece = vec![0; 1 << 20];
@@ -286,5 +319,33 @@ mod tests {
         assert_eq!(workers.waiting.load(Ordering::Relaxed), MOST_WAITING_OF_ONE);
         receiver.recv().unwrap().hash();
         assert_eq!(workers.waiting.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn a_closed_file_is_unfinished_until_its_digest_was_passed_on() {
+        let (sender, receiver) = channel();
+        let workers = DigestWorkers {
+            sender,
+            waiting: Arc::default(),
+            unfinished: Arc::default(),
+        };
+        let workers = Arc::new(workers);
+        let mut stream = workers.begin(true);
+        stream.written(b"abc", 0);
+        assert!(!workers.are_busy(), "the file is still open");
+        let (seen, busy) = (Arc::new(AtomicUsize::new(0)), Arc::clone(&workers));
+        let passed_on = Arc::clone(&seen);
+        stream.finish(Some(3), false, move |_| {
+            passed_on.store(1 + usize::from(busy.are_busy()), Ordering::Relaxed);
+        });
+        assert!(workers.are_busy());
+        receiver.recv().unwrap().hash();
+        assert_eq!(seen.load(Ordering::Relaxed), 2, "while it is passed on, too");
+        assert!(!workers.are_busy());
+        // One that is given up is not waited for.
+        let mut stream = workers.begin(false);
+        stream.written(b"abc", 0);
+        stream.finish(Some(3), false, |_| {});
+        assert!(!workers.are_busy());
     }
 }

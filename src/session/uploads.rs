@@ -9,6 +9,7 @@
 
 use parking_lot::Mutex;
 use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
 
 use crate::domain::event::{FileEnd, UploadDigest};
 use crate::domain::path::VirtualPath;
@@ -20,6 +21,9 @@ use super::upload_digest::{DigestWorkers, UploadStream};
 /// The most files without a writer that are remembered as incomplete: one to two megabytes. Beyond that, the oldest are
 /// forgotten, and are uploaded only if something is written to them.
 const MOST_INCOMPLETE: usize = 16_384;
+
+/// How often a server that stops looks whether all digests are computed.
+const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
 /// The most digests of files with a name for incomplete files that are kept until the file is renamed.
 const MOST_DIGESTS: usize = 4096;
@@ -150,6 +154,13 @@ impl Uploads {
         self.workers.as_ref().map(|workers| workers.begin(is_empty))
     }
 
+    /// Waits until the digests of all files that are closed were passed on.
+    pub async fn hashed(&self) {
+        while self.workers.as_ref().is_some_and(DigestWorkers::are_busy) {
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    }
+
     /// Records that the digest of a file that was closed is being computed, and will be reported when it is renamed.
     pub fn expect_digest(&self, inode: InodeId) -> DigestTicket {
         let mut digests = self.digests.lock();
@@ -252,6 +263,11 @@ impl Uploads {
             return false;
         };
         self.partial.iter().any(|pattern| pattern.matches(name))
+    }
+
+    /// Returns whether a rename gives up a name for incomplete files.
+    pub fn completes(&self, from: &VirtualPath, to: &VirtualPath) -> bool {
+        self.is_partial(from) && !self.is_partial(to)
     }
 
     /// Returns whether any file is being written, or was left incomplete.
