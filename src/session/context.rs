@@ -153,7 +153,7 @@ impl SessionContext {
     /// Emits the event that an upload is complete, if a rename has completed it.
     pub fn renamed(&self, storage: &dyn Storage, from: &VirtualPath, to: &VirtualPath) {
         let uploads = self.events.uploads();
-        let completes = uploads.is_partial(from) && !uploads.is_partial(to);
+        let completes = uploads.completes(from, to);
         if !completes && !uploads.is_tracking() {
             return;
         }

@@ -8,7 +8,7 @@ use crate::sftp::attrs;
 use crate::sftp::context::SymlinkOrder;
 use crate::sftp::outcome::{RequestInfo, RequestResult, ok};
 use crate::sftp::session::{Sftp, is_large, path_of};
-use crate::storage::{IfExists, Links, Renaming, SetAttrs};
+use crate::storage::{FileKind, IfExists, Links, Renaming, SetAttrs};
 
 /// Replies with the attributes of a name: STAT follows a link, LSTAT does not.
 pub(super) fn stat(sftp: &mut Sftp, path: &[u8], links: Links, info: RequestInfo) -> RequestResult {
@@ -116,9 +116,16 @@ pub(in crate::sftp) fn rename(
         IfExists::Replace => sftp.storage.stat(&to, Links::NoFollow).ok(),
         IfExists::Refuse => None,
     };
-    sftp.not_in_callback(replaced.as_ref().is_some_and(is_large), info.wait)?;
+    let completes = sftp.context.session.events.uploads().completes(&from, &to);
+    let source = match replaced.is_some() || completes {
+        true => sftp.storage.stat(&from, Links::NoFollow).ok(),
+        false => None,
+    };
+    // A directory that is complete now is searched for files.
+    let is_searched = completes && source.is_some_and(|meta| meta.kind == FileKind::Directory);
+    let heavy = is_searched || replaced.as_ref().is_some_and(is_large);
+    sftp.not_in_callback(heavy, info.wait)?;
     // A rename onto another name of the same file replaces nothing.
-    let source = replaced.and_then(|_| sftp.storage.stat(&from, Links::NoFollow).ok());
     let replaced = replaced.is_some_and(|old| source.is_none_or(|source| source.inode != old.inode));
     let done = sftp.storage.rename(
         &from,
