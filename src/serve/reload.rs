@@ -40,6 +40,23 @@ pub(super) struct Reloading {
     notifier: Notifier,
 }
 
+/// A reload that the service manager knows of. Dropping it says that the reload has ended, also if it was given up because
+/// the command that has asked for it has left.
+struct AnnouncedReload<'a>(&'a Notifier);
+
+impl<'a> AnnouncedReload<'a> {
+    fn new(notifier: &'a Notifier) -> Self {
+        notifier.send(&Notice::Reloading);
+        Self(notifier)
+    }
+}
+
+impl Drop for AnnouncedReload<'_> {
+    fn drop(&mut self) {
+        self.0.send(&Notice::Ready);
+    }
+}
+
 impl Reloading {
     /// Prepares reloads of a server with this configuration.
     pub fn new(
@@ -70,10 +87,8 @@ impl Reloading {
     /// Returns everything that is wrong with the configuration, or why it could not be read.
     pub async fn run(&self) -> Result<ReloadView> {
         let mut in_force = self.in_force.lock().await;
-        self.notifier.send(&Notice::Reloading);
-        let view = self.run_within_limit(&mut in_force).await;
-        self.notifier.send(&Notice::Ready);
-        view
+        let _announced = AnnouncedReload::new(&self.notifier);
+        self.run_within_limit(&mut in_force).await
     }
 
     async fn run_within_limit(&self, in_force: &mut Config) -> Result<ReloadView> {
@@ -149,4 +164,34 @@ pub(super) fn current(config: &Config, auth: &AuthSettings, keys: Vec<PrivateKey
         limits,
         russh: algorithms::russh_config(&config.ssh, auth, keys)?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixDatagram;
+
+    use super::*;
+
+    /// The future of a reload is dropped if its command leaves, or if the server is stopped.
+    #[tokio::test]
+    async fn a_reload_that_is_given_up_has_ended_for_the_service_manager() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("notify");
+        let manager = UnixDatagram::bind(&path).unwrap();
+        manager.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        let notifier = Notifier::connect(Some(path.as_os_str())).unwrap();
+        let reload = async {
+            let _announced = AnnouncedReload::new(&notifier);
+            std::future::pending::<()>().await;
+        };
+        let ended = tokio::time::timeout(Duration::from_millis(1), reload).await;
+        assert!(ended.is_err());
+        let receive = || {
+            let mut buffer = [0; 256];
+            let length = manager.recv(&mut buffer).unwrap();
+            String::from_utf8_lossy(&buffer[..length]).into_owned()
+        };
+        assert!(receive().starts_with("RELOADING=1"));
+        assert_eq!(receive(), "READY=1");
+    }
 }
