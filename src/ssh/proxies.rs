@@ -7,7 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net};
 use serde::Deserialize;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -45,6 +45,7 @@ impl TryFrom<String> for ProxyNetwork {
                 network.trunc()
             ));
         }
+        let network = without_mapping(network);
         if network.prefix_len() == 0 {
             return Err(format!(
                 "\"{shown}\" is every address, so that anyone could claim to be anyone (hint: name the proxies alone)"
@@ -52,6 +53,16 @@ impl TryFrom<String> for ProxyNetwork {
         }
         Ok(Self(network))
     }
+}
+
+/// Returns a network of IPv4 addresses that are written as IPv6 ones as one of IPv4, as which peers are compared.
+fn without_mapping(network: IpNet) -> IpNet {
+    let mapped = match network {
+        IpNet::V6(six) => six.addr().to_ipv4_mapped().zip(six.prefix_len().checked_sub(96)),
+        IpNet::V4(_) => None,
+    };
+    let plain = mapped.and_then(|(address, prefix)| Ipv4Net::new(address, prefix).ok());
+    plain.map_or(network, IpNet::V4)
 }
 
 impl std::fmt::Display for ProxyNetwork {
@@ -157,6 +168,8 @@ mod tests {
         check("::ffff:10.0.0.5", Ok("10.0.0.5/32"));
         check("10.0.0.0/24", Ok("10.0.0.0/24"));
         check("2001:db8::/32", Ok("2001:db8::/32"));
+        check("::ffff:10.0.0.0/120", Ok("10.0.0.0/24"));
+        check("::ffff:0:0/96", Err("every address"));
         check("10.0.0.5/24", Err("the network is \"10.0.0.0/24\""));
         check("0.0.0.0/0", Err("every address"));
         check("::/0", Err("every address"));
