@@ -227,6 +227,19 @@ const ROWS: &[Row] = &[
         },
         &["/p 5"],
     ),
+    (
+        "scp of an empty file onto another one",
+        |s| {
+            std::fs::write(s.server.path().join("local"), b"").unwrap();
+            let mut command = s.server.client("scp", "alice", By::Key);
+            command.arg("-O").arg(s.server.path().join("local"));
+            command.arg("alice@127.0.0.1:p");
+            let output = testkit::stock::run(command, "");
+            assert!(output.status.success(), "{output:?}");
+            s.sessions += 1;
+        },
+        &["/p 0"],
+    ),
 ];
 
 #[test]

@@ -348,6 +348,9 @@ impl ScpSink<'_, '_> {
             old: Some(size_before),
             new: size,
         });
+        if sizes.is_some() {
+            received.opened.note_resized();
+        }
         self.home
             .context
             .attributes_changed(&received.path, &attrs, sizes);
