@@ -24,8 +24,8 @@ const MOST_WAITING_OF_ONE: usize = 16 << 20;
 const NOT_IN_ORDER: &str = "not written from the beginning to the end in order";
 /// Why a file has no digest that had content when it was opened.
 const HAD_CONTENT: &str = "the file had content before";
-/// Why a file has no digest that several handles have written.
-const SEVERAL_WRITERS: &str = "several handles have written the file";
+/// Why a file has no digest that several handles have written, or that was changed without a handle.
+const SEVERAL_WRITERS: &str = "the file was not written through one handle alone";
 /// Why a file has no digest whose size is another than what was written.
 const OTHER_SIZE: &str = "the size is not that of what was written";
 /// Why a file has no digest whose size was set while it was written.

@@ -82,7 +82,7 @@ struct WrittenFile {
     writers: usize,
     /// Whether the content or the existence has changed since the file was uploaded last.
     changed: bool,
-    /// Whether two handles have had it open for writing at once.
+    /// Whether two handles have had it open for writing at once, or it was changed without a handle meanwhile.
     shared: bool,
     /// The name by which it was opened last, or that it got since.
     path: VirtualPath,
@@ -97,12 +97,12 @@ pub enum LeftFile {
     Uploaded {
         /// The name of the file.
         path: VirtualPath,
-        /// Whether two handles have had it open for writing at once.
+        /// Whether it was changed by more than one handle: by two at once, or without one.
         shared: bool,
     },
     /// It has a name for incomplete files, and is uploaded when it is renamed.
     Partial {
-        /// Whether two handles have had it open for writing at once.
+        /// Whether it was changed by more than one handle: by two at once, or without one.
         shared: bool,
     },
 }
@@ -322,11 +322,13 @@ impl Uploads {
         }
     }
 
-    /// Records that the content of a file was changed without a handle.
+    /// Records that the content of a file was changed without a handle. What a handle has written is then not known to be
+    /// what the file has.
     pub fn changed(&self, inode: InodeId) {
         self.forget_digest(inode);
         if let Some(file) = self.files.lock().written.get_mut(&inode) {
             file.changed = true;
+            file.shared = true;
         }
     }
 

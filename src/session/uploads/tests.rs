@@ -177,3 +177,25 @@ fn the_digest_of_a_partial_file_is_known_when_it_is_renamed() {
     uploads.digest_is_known(FILE, later, UploadDigest::Sha256([8; 32]));
     assert_eq!(receiver.recv(), Ok(Some(UploadDigest::Sha256([8; 32]))));
 }
+
+/// A digest is that of what one handle has written, so it must not be given for a file that was changed otherwise.
+#[test]
+fn a_change_without_a_handle_leaves_no_digest() {
+    let writer = WriterEnd {
+        end: FileEnd::Client,
+        changed: true,
+        has_name: true,
+    };
+    for is_changed in [false, true] {
+        let uploads = uploads();
+        uploads.opened(FILE, &path("/f"), true);
+        if is_changed {
+            uploads.changed(FILE);
+        }
+        let expected = LeftFile::Uploaded {
+            path: path("/f"),
+            shared: is_changed,
+        };
+        assert_eq!(uploads.left(FILE, writer), expected);
+    }
+}
