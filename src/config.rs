@@ -9,6 +9,7 @@ mod explain;
 #[doc(hidden)]
 pub mod fuzz;
 mod load;
+mod parse;
 mod report;
 pub mod sample;
 mod server;

@@ -65,6 +65,12 @@ pub enum LogFormat {
     Json,
 }
 
+impl LogFormat {
+    fn is_json(self) -> bool {
+        self == LogFormat::Json
+    }
+}
+
 /// The lowest level that is logged.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -100,7 +106,7 @@ pub fn init(settings: &LogSettings) -> Result<Flush> {
     let flush = Flush(queue.clone());
     let queue = Prioritised::new(queue, journal::reads_standard_error());
     let (filter, filter_handle) = reload::Layer::new(filter(settings));
-    direct::set(settings.format, &queue);
+    direct::set(settings.format.is_json().then(|| queue.clone()));
     let (output, output_handle) = reload::Layer::new(output(settings.format, queue.clone()));
     let subscriber = Registry::default().with(filter).with(output);
     tracing::subscriber::set_global_default(subscriber)
@@ -160,7 +166,7 @@ impl Reload {
                 .reload(filter(settings))
                 .and_then(|()| log.output.reload(output(settings.format, log.queue.clone())));
             changed.map_err(|e| Error::new("cannot change the log").because(e))?;
-            direct::set(settings.format, &log.queue);
+            direct::set(settings.format.is_json().then(|| log.queue.clone()));
         }
         Ok(())
     }

@@ -8,7 +8,7 @@ use std::ffi::OsString;
 
 use toml::{Table, Value};
 
-use super::load::parse;
+use super::parse::parse;
 use super::sample;
 use super::settings::Config;
 use base::error::{Error, Result};

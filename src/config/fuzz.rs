@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use super::load::{MOST_PROBLEMS, parse};
+use super::parse::{MOST_PROBLEMS, parse};
 use super::report;
 
 /// Parses `data`, and formats all errors in it.

@@ -1,6 +1,6 @@
 use std::path::{Path, PathBuf};
 
-use super::load::{MOST_PROBLEMS, parse};
+use super::parse::{MOST_PROBLEMS, parse};
 use super::sample::TEXT as SAMPLE;
 use super::*;
 

@@ -3,16 +3,15 @@
 
 use parking_lot::Mutex;
 
-use super::LogFormat;
 use super::journal::Prioritised;
 use super::log_queue::LogQueue;
 
 /// The process's log, if it is JSON.
 static DIRECT: Mutex<Option<Prioritised<LogQueue>>> = Mutex::new(None);
 
-/// Sets the process's log and its format.
-pub(super) fn set(format: LogFormat, log: &Prioritised<LogQueue>) {
-    *DIRECT.lock() = (format == LogFormat::Json).then(|| log.clone());
+/// Sets the process's log, if it is one of JSON.
+pub(super) fn set(log: Option<Prioritised<LogQueue>>) {
+    *DIRECT.lock() = log;
 }
 
 /// Returns the log that takes whole JSON objects; `None` if the log is text, or if there is none.

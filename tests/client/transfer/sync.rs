@@ -121,7 +121,7 @@ async fn a_sync_goes_on_after_each_break() {
 #[tokio::test(flavor = "multi_thread")]
 async fn no_backup_is_overwritten_when_connections_break() {
     let (server, proxy, client) = behind_proxy(&[]).await;
-    let (source, target) = (client.local("t"), server.home("alice").join("t"));
+    let (source, target) = (client.local("t"), server.home("alice").join("b"));
     make_tree(&source);
     let paths: Vec<String> = (0..40)
         .map(|number| format!("d{}/{number}", number % 3))
@@ -144,7 +144,7 @@ async fn no_backup_is_overwritten_when_connections_break() {
     options.backup_dir = Some(b"old".to_vec());
     options.filter.reserved = options.backup_dir.clone();
     assert_eq!(
-        run_with(&client, Direction::Up, ["t", "/t"], options).await,
+        run_with(&client, Direction::Up, ["t", "/b"], options).await,
         Ok(0)
     );
     assert!(state.cuts.lock().unwrap().is_empty());
