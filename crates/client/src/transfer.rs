@@ -36,6 +36,7 @@ mod part_file;
 pub mod progress_hub;
 mod prover;
 mod range_prover;
+mod ranges_mark;
 mod read_pump;
 mod replacement;
 mod settings;

@@ -11,7 +11,6 @@ use russh::keys::{Certificate, PublicKey, PublicKeyOrCertificate};
 
 use super::host_certificate;
 use super::known_hosts::{self, HostKeyStatus, HostName, KnownHosts, ListedKey, fingerprint};
-use super::library::KnownTypes;
 use super::prompts::AsyncPrompts;
 use super::ssh_config::settings::UnknownKeys;
 use base::error::Error;
@@ -39,6 +38,14 @@ impl HostKeyRules {
             .cloned()
             .collect()
     }
+}
+
+/// What `known_hosts` says about a host before its key is known.
+pub(super) struct KnownTypes {
+    /// The types of the host's keys. The server is asked for these first.
+    pub keys: Vec<Algorithm>,
+    /// Whether certificates of the host can be checked.
+    pub certificates: bool,
 }
 
 /// Why a server's key is not accepted.

@@ -4,10 +4,10 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use russh::client::Config;
-use russh::keys::Algorithm;
 use russh::{Limits, Preferred, SshId, compression};
 
 use super::destination::Destination;
+use super::host_key::KnownTypes;
 
 /// The identification string of the client, without its version.
 const CLIENT_ID: &str = "SSH-2.0-Homeport";
@@ -18,14 +18,6 @@ const MAX_PACKET: u32 = 65_535;
 /// The bytes after which new keys are agreed on. RFC 4253 recommends a gigabyte; russh takes no more.
 const REKEY_BYTES: usize = 1 << 30;
 const REKEY_AFTER: Duration = Duration::from_secs(3600);
-
-/// What `known_hosts` says about a host before its key is known.
-pub(super) struct KnownTypes {
-    /// The types of the host's keys. The server is asked for these first.
-    pub keys: Vec<Algorithm>,
-    /// Whether certificates of the host can be checked.
-    pub certificates: bool,
-}
 
 /// The configuration of one connection.
 pub(super) fn config(destination: &Destination, known: &KnownTypes) -> Config {

@@ -22,6 +22,7 @@ use super::outcome::{Outcome, Proof};
 use super::part_file::{PartFile, followed, look, part_path};
 use super::progress_hub::Stage;
 use super::prover::{ExistingBytes, Prover, ReceivedBytes};
+use super::ranges_mark;
 use super::settings::Settings;
 use super::spread;
 use super::spread::download::SpreadDownload;
@@ -180,7 +181,8 @@ impl<'a> Download<'a> {
         }
         // An earlier run may have fetched it over several connections. This one has cut what it has begun.
         let holes = match size >= spread::SMALLEST && !self.file.begun_by_this_run {
-            true if part.has_holes(have) => Holes::Possible,
+            true if ranges_mark::is_marked(&part.file) => Holes::Possible,
+            true if part.has_holes(have) => Holes::Seen,
             true => Holes::Unseen,
             false => Holes::None,
         };

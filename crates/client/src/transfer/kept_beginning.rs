@@ -3,7 +3,7 @@
 //! Ranges of a large file may have come over several connections. If that run was killed, the file may have holes in its
 //! last [`WINDOW`] bytes, which its size does not show. So only a hash of all of it says that it is whole; without one,
 //! the last [`WINDOW`] bytes are transferred again. If the hashes differ, they are transferred again as well, but only if
-//! nobody else can have made the file: it has a name of ours, or holes are seen in it.
+//! nobody else can have made the file: it has a name of ours or our mark, or holes are seen in it.
 
 use std::fs::File;
 use std::sync::Arc;
@@ -20,6 +20,8 @@ pub(super) enum Holes {
     None,
     /// None are seen in it, but there may be small ones in its last [`WINDOW`] bytes. It may be somebody else's file.
     Unseen,
+    /// Some are seen in it. It is probably ours.
+    Seen,
     /// It is ours, and may have some in its last [`WINDOW`] bytes.
     Possible,
 }
@@ -54,8 +56,9 @@ pub(super) async fn kept_beginning(
     }
     let length = length.saturating_sub(WINDOW);
     let bytes = match (length, bytes) {
-        (0, ExistingBytes::Same { .. }) => prover.nothing(),
-        (0, bytes) => bytes,
+        // Nothing says whose a short file with holes is, if all that it has in common with the source may be missing.
+        (0, ExistingBytes::Different) if holes == Holes::Seen => ExistingBytes::Different,
+        (0, _) => prover.nothing(),
         _ => prover.compare_existing(local, length, false).await?,
     };
     Ok(KeptBeginning { length, bytes })

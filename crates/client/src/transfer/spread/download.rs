@@ -14,6 +14,7 @@ use crate::transfer::digest::Follower;
 use crate::transfer::error::TransferError;
 use crate::transfer::file_sink::{FileSink, TruncateOnDrop};
 use crate::transfer::open_files::OpenFiles;
+use crate::transfer::ranges_mark;
 use crate::transfer::read_pump::{RangeFetch, ReadSchedule, pump_down};
 
 /// The download of one file by one attempt, with helpers if it is large.
@@ -43,6 +44,7 @@ impl SpreadDownload<'_> {
             && helpers.for_bytes(end.saturating_sub(at)) > 0
             && let Some(before) = self.attributes().await?
         {
+            ranges_mark::mark(self.files.local);
             loop {
                 let count = helpers.for_bytes(end.saturating_sub(at));
                 if count == 0 {
@@ -65,6 +67,7 @@ impl SpreadDownload<'_> {
                 // What lies beyond was cut off.
                 self.attempt.progress.set_done(at);
             }
+            ranges_mark::unmark(self.files.local);
         }
         pump_down(self.attempt, self.files, at..end, self.follower).await
     }
