@@ -265,7 +265,7 @@ pub(super) async fn send_blocks(
         // Dropping the sender ends `completions` when the last reply has arrived.
         let (sender, hashers) = (sender, hashers);
         let mut at = 0;
-        'ranges: while let Some(range) = ranges.next().await {
+        'ranges: while let Some(range) = ranges.next_unless(&refused).await {
             at = range.start;
             let mut blocks = read_ahead(attempt, files, &range);
             while let Some(some) = blocks.recv().await {

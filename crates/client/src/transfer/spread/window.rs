@@ -7,6 +7,7 @@ use std::ops::Range;
 
 use parking_lot::Mutex;
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 use crate::transfer::file_sink::ContiguousFront;
 
@@ -181,11 +182,16 @@ pub(in crate::transfer) enum Ranges<'a> {
 }
 
 impl Ranges<'_> {
-    /// The next range. `None`: nothing is left.
-    pub async fn next(&mut self) -> Option<Range<u64>> {
+    /// The next range. `None`: nothing is left, or `refused` is cancelled. Then bytes that were handed out do not arrive,
+    /// and a window that is full stays full: nobody may wait for it.
+    pub async fn next_unless(&mut self, refused: &CancellationToken) -> Option<Range<u64>> {
         match self {
             Self::Own(range) => range.take(),
-            Self::Shared(ranges) => ranges.next().await,
+            Self::Shared(ranges) => tokio::select! {
+                biased;
+                () = refused.cancelled() => None,
+                range = ranges.next() => range,
+            },
         }
     }
 
@@ -309,5 +315,29 @@ mod tests {
         ranges.exhausted().await;
         ranges.restart();
         assert_eq!(ranges.next().await, Some(2 * RANGE..3 * RANGE));
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_has_failed_does_not_wait_for_a_full_window() {
+        let shared = SharedRanges::new(0..2 * WINDOW);
+        let (failed, works) = (CancellationToken::new(), CancellationToken::new());
+        let mut ranges = Ranges::Shared(&shared);
+        for _ in 0..WINDOW / RANGE {
+            assert!(ranges.next_unless(&failed).await.is_some());
+        }
+        let limit = std::time::Duration::from_secs(10);
+        let waiting = async {
+            let mut other = Ranges::Shared(&shared);
+            tokio::time::timeout(limit, other.next_unless(&works)).await
+        };
+        let failing = async {
+            let next = tokio::time::timeout(limit, ranges.next_unless(&failed));
+            let (next, ()) = tokio::join!(next, async { failed.cancel() });
+            // This is what a connection does that has failed.
+            shared.stop();
+            next
+        };
+        let (other, next) = tokio::join!(waiting, failing);
+        assert_eq!((other, next), (Ok(None), Ok(None)));
     }
 }
