@@ -233,7 +233,7 @@ async fn a_name_that_is_taken_meanwhile_stays() {
         }
     };
     let (run, ()) = tokio::join!(client.run(FOUR(), vec![client.up("big")]), meanwhile);
-    run.failed_with(&["cannot rename the file on the server"]);
+    run.failed_with(&["a file is there"]);
     assert!(
         run.warnings.contains("all of it is kept as /big.homeport.part"),
         "{}",
@@ -245,6 +245,36 @@ async fn a_name_that_is_taken_meanwhile_stays() {
         &content,
         "the new file",
     );
+}
+
+/// A server that refuses to rename the new file gets it in place, and nothing is left behind.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_file_that_cannot_be_renamed_is_written_in_place() {
+    let server = TestServer::start(&["alice"]);
+    let permissions = "list,read,create,overwrite,delete";
+    server.admin_ok(&["user", "set", "alice", "--permissions", permissions], "");
+    let client = Client::connect("alice", server.port(), &server.key("alice"), b"").await;
+    let content = bytes(7, 70 * MIB);
+    client.write("big", &content);
+    let run = client.run(FOUR(), vec![client.up("big")]).await;
+    proven(&run);
+    is_whole(&client, &server.home("alice").join("big"), &content);
+    let said = "cannot rename the file on the server";
+    assert_eq!(run.warnings.matches(said).count(), 1, "{}", run.warnings);
+}
+
+/// A link that points nowhere stays, and its target is made.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_to_a_new_file_stays_a_link() {
+    let (sshd, client) = openssh("ForceCommand internal-sftp").await;
+    let content = bytes(8, 70 * MIB);
+    client.write("big", &content);
+    let disk = sshd.path("files/big");
+    std::os::unix::fs::symlink("target", &disk).unwrap();
+    let run = client.run(FOUR(), vec![client.up("big")]).await;
+    assert_eq!(run.summary.exit_code(), 0, "{run:?}");
+    assert!(disk.is_symlink());
+    is_whole(&client, &disk, &content);
 }
 
 /// The rate is that of all connections together.

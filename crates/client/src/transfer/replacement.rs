@@ -101,11 +101,21 @@ impl<'a> TemporaryName<'a> {
         if size < spread::SMALLEST || context.temporary_names.are_refused() || is_claimed {
             return Ok(None);
         }
-        let there = match missing_is_none(attempt.link.lstat(&path)).await {
-            Ok(there) => there,
+        let looking = async {
+            tokio::try_join!(
+                missing_is_none(attempt.link.lstat(&file.job.remote)),
+                missing_is_none(attempt.link.lstat(&path)),
+            )
+        };
+        let (old, there) = match looking.await {
+            Ok(found) => found,
             Err(RemoteError::ConnectionLost(lost)) => return Err(TransferError::ConnectionLost(lost)),
             Err(_) => return Ok(None),
         };
+        if old.is_some_and(|old| old.is_symlink()) {
+            // What the link points to is made in place. A rename would replace the link, or be refused.
+            return Ok(None);
+        }
         let usable = match &there {
             Some(attrs) => attrs.file_type() == Some(FileType::Regular),
             None => is_spread(&context.settings, size),
@@ -124,19 +134,17 @@ impl<'a> TemporaryName<'a> {
         temporary
     }
 
-    /// Cuts what an attempt of this run has left, if it may have holes.
+    /// Cuts what an attempt of this run has left, if it may have holes. That is remembered until bytes are sent again:
+    /// WRITEs of the lost connections may still arrive.
     pub(super) async fn cut_to_front(&mut self, attempt: Attempt<'_>) -> Result<(), TransferError> {
-        let Some(front) = self.file.uncut.take() else {
+        let Some(front) = self.file.uncut.get() else {
             return Ok(());
         };
         let Some(there) = self.there.filter(|there| there.size > Some(front)) else {
             return Ok(());
         };
-        let cut = cut_or_remove(attempt.link, &self.file.job.remote, front).await;
-        if cut.is_err() {
-            self.file.uncut.set(front);
-        }
-        self.there = cut?.map(|size| Attributes {
+        let cut = cut_or_remove(attempt.link, &self.file.job.remote, front).await?;
+        self.there = cut.map(|size| Attributes {
             size: Some(size),
             ..there
         });

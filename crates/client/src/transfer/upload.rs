@@ -24,7 +24,7 @@ use super::upload_at_once::{HashedHead, OpenTarget, send_at_once};
 use super::write_pump::pump_up;
 use crate::link::{Handle, RemoteError};
 use crate::local_attributes::growing_mode;
-use crate::plan::{ExistingEntry, Policy};
+use crate::plan::{Conflict, ExistingEntry, Policy};
 use base::visible::printable;
 
 /// One attempt at an upload.
@@ -159,26 +159,52 @@ impl<'a> Upload<'a> {
                 return Err(error);
             }
         };
+        match self.give_name(path, old).await? {
+            true => Ok(Some(Outcome::Sent { resumed_from, proof })),
+            false => Ok(None),
+        }
+    }
+
+    /// Gives the whole file its name. `false`: the server refuses that, and the file is to be written in place.
+    async fn give_name(&mut self, path: Vec<u8>, old: ExistingEntry) -> Result<bool, TransferError> {
+        let context = self.attempt.context;
         let (link, target) = (self.attempt.link, &self.file.job.remote);
         let renamed = match old {
-            // What has got the name meanwhile is not replaced.
-            ExistingEntry::Nothing => link.rename_to_new(&path, target).await,
+            ExistingEntry::Nothing => {
+                // What has got the name meanwhile is not replaced, although some servers would do that.
+                let mut is_taken = self.is_taken().await?;
+                let mut renamed = Ok(());
+                if !is_taken {
+                    renamed = link.rename_to_new(&path, target).await;
+                    is_taken = matches!(renamed, Err(RemoteError::Refused { .. })) && self.is_taken().await?;
+                }
+                if is_taken {
+                    let kept = format!("all of it is kept as {}", printable(&path));
+                    context.hub.warn(&format!("{}: {kept}", self.file.job.name()));
+                    return Err(TransferError::Conflict(Conflict::Exists));
+                }
+                renamed
+            }
             _ => link.rename(&path, target).await,
         };
         match renamed {
-            Ok(()) => Ok(Some(Outcome::Sent { resumed_from, proof })),
+            Ok(()) => Ok(true),
             Err(RemoteError::ConnectionLost(lost)) => Err(TransferError::ConnectionLost(lost)),
-            Err(refusal) if old == ExistingEntry::Nothing => {
-                let kept = format!("all of it is kept as {}", printable(&path));
-                context.hub.warn(&format!("{}: {kept}", self.file.job.name()));
-                Err(TransferError::Remote("rename the file", refusal))
-            }
             Err(refusal) => {
                 context.temporary_names.refuse();
                 context.warn_in_place(&path, &TransferError::Remote("rename the file", refusal));
                 self.file.leftover = Some(path);
-                Ok(None)
+                Ok(false)
             }
+        }
+    }
+
+    /// Whether something has the name of the file, or may have it.
+    async fn is_taken(&self) -> Result<bool, TransferError> {
+        match self.attempt.link.look(&self.file.job.remote).await {
+            Ok(there) => Ok(there.is_some()),
+            Err(RemoteError::ConnectionLost(lost)) => Err(TransferError::ConnectionLost(lost)),
+            Err(_) => Ok(true),
         }
     }
 
@@ -230,6 +256,8 @@ impl<'a> Upload<'a> {
         let opened = self.open_target(source, from).await;
         let handle = opened.map_err(TransferError::remote("open the file"))?;
         self.file.begun_by_this_run = true;
+        // What had holes was cut off, and is sent again.
+        self.file.uncut.take();
         let (from, head) = match from > 0 && self.attempt.is_emptied(&handle, from).await? {
             true => (0, self.attempt.new_digest()),
             false => (from, head),

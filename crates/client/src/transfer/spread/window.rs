@@ -217,6 +217,10 @@ impl UncutFront {
         *self.0.lock() = Some(front);
     }
 
+    pub fn get(&self) -> Option<u64> {
+        *self.0.lock()
+    }
+
     /// Returns the offset once.
     pub fn take(&self) -> Option<u64> {
         self.0.lock().take()
