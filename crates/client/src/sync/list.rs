@@ -11,7 +11,7 @@ pub(super) mod remote;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
-use super::entry::{EntryKind, TreeEntry, sorted};
+use super::entry::{EntryKind, TreeEntry, is_below, sorted};
 use super::filter::Filter;
 use crate::symlinks::LinkRule;
 
@@ -81,11 +81,22 @@ impl Listing {
         top.map(|(_, why)| &**why)
     }
 
-    /// Sorts the names. A directory that could not be listed was noted a second time, which counts.
+    /// Sorts the names. A directory that could not be listed was noted a second time, which counts. Only a directory has
+    /// names below it: a server that says twice what something is must not have files written through its link.
     fn finish(mut self) -> Self {
         self.entries
             .sort_by_key(|entry| entry.kind != EntryKind::Excluded);
-        self.entries = sorted(self.entries);
+        let mut leaf: Option<Box<[u8]>> = None;
+        self.entries = sorted(self.entries)
+            .into_iter()
+            .filter(|entry| {
+                if leaf.as_deref().is_some_and(|leaf| is_below(&entry.path, leaf)) {
+                    return false;
+                }
+                leaf = (entry.kind != EntryKind::Directory).then(|| entry.path.clone());
+                true
+            })
+            .collect();
         self
     }
 }
@@ -105,5 +116,40 @@ pub(super) fn below(top: &Path, path: &[u8]) -> std::path::PathBuf {
     match path {
         b"" => top.to_owned(),
         _ => top.join(std::ffi::OsStr::from_bytes(path)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_directory_has_names_below_it() {
+        let entry = |path: &str, kind| TreeEntry {
+            kind,
+            ..excluded(path.as_bytes().to_vec())
+        };
+        let (link, directory, file) = (EntryKind::Link, EntryKind::Directory, EntryKind::File(1));
+        let listing = Listing {
+            entries: vec![
+                entry("twice/below/file", file),
+                entry("d", directory),
+                entry("twice", link),
+                entry("twice", directory),
+                entry("twice/below", directory),
+                entry("twice.txt", file),
+                entry("d/file", file),
+                entry("unknown", directory),
+                entry("unknown/file", file),
+                entry("unknown", EntryKind::Excluded),
+            ],
+            failures: Vec::new(),
+        };
+        let left = listing.finish().entries;
+        let paths: Vec<_> = left
+            .iter()
+            .map(|entry| String::from_utf8_lossy(&entry.path))
+            .collect();
+        assert_eq!(paths, ["d", "d/file", "twice", "twice.txt", "unknown"]);
     }
 }

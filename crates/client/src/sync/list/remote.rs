@@ -244,7 +244,11 @@ impl WantedLook {
             return Ok(found);
         }
         if self.copies_links {
-            found.target = Some(link.readlink(path).await?);
+            found.target = match link.readlink(path).await {
+                Err(RemoteError::ConnectionLost(lost)) => return Err(lost.into()),
+                // It is there, even if the server says that it is not: then it takes no part, and nothing is deleted for it.
+                target => target.ok(),
+            };
         }
         if self.follows_files {
             let followed = match link.stat(path).await {
