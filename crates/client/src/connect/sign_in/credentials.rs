@@ -86,7 +86,11 @@ impl Credentials {
     pub fn why_once(&self) -> Option<&'static str> {
         let own = {
             let kept = self.kept();
-            let is_password = |answer: &Answer| answer.prompt.to_lowercase().contains("password");
+            let is_password = |answer: &Answer| {
+                let prompt = answer.prompt.to_lowercase();
+                let counts_once = ["one-time", "one time", "onetime", "otp"];
+                prompt.contains("password") && !counts_once.iter().any(|word| prompt.contains(word))
+            };
             match &kept.answers[..] {
                 _ if kept.confirmed => Some("its key is confirmed for each sign-in"),
                 [] => None,
@@ -166,6 +170,7 @@ mod tests {
             (&["Password: "], true),
             (&["(alice@host) password for alice:"], true),
             (&["Verification code: "], false),
+            (&["One-time password (OATH) for `alice': "], false),
             (&["Password: ", "Verification code: "], false),
         ] {
             let credentials = Credentials::default();
