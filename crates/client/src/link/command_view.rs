@@ -202,6 +202,7 @@ async fn read_head(link: &Link, path: &[u8], most: u64) -> Result<Option<Vec<u8>
     let head = Arc::new(HeadSink::default());
     let sink: Arc<dyn DataSink> = Arc::clone(&head) as _;
     let (sender, mut completions) = mpsc::unbounded_channel();
+    let mut ended = true;
     loop {
         let offset = head.0.lock().len() as u64;
         let left = u32::try_from(most.saturating_sub(offset)).unwrap_or(0);
@@ -213,10 +214,15 @@ async fn read_head(link: &Link, path: &[u8], most: u64) -> Result<Option<Vec<u8>
             .read(&handle, ByteRange { offset, length }, &sink, &sender);
         match completions.recv().await.map(|completed| completed.ended) {
             Some(Completion::Data(1..)) => {}
-            Some(Completion::Data(0) | Completion::Reply(_)) => break,
+            Some(Completion::Data(0)) => break,
+            Some(Completion::Reply(reply)) => {
+                // If the file has not ended, what was read is not all of it.
+                ended = RemoteError::from_reply(reply, "data").is_end();
+                break;
+            }
             Some(Completion::ConnectionLost) | None => return Err(link.channel.lost()),
         }
     }
     link.forget_handle(&handle);
-    Ok(Some(std::mem::take(&mut *head.0.lock())))
+    Ok(ended.then(|| std::mem::take(&mut *head.0.lock())))
 }
