@@ -231,7 +231,7 @@ impl FoundLink {
     async fn copy_down(&self, link: &Link, policy: Policy) -> Result<CopiedLink, LinkError> {
         let target = link.readlink(&self.remote).await;
         let target = target.map_err(LinkError::remote("read the link"))?;
-        if !stays_within(&target, self.depth) {
+        if !stays_within(&target, real_directories(&self.local, self.depth)) {
             return Ok(CopiedLink::Outside(target));
         }
         let (target, path) = (Path::new(OsStr::from_bytes(&target)), &self.local);
@@ -268,6 +268,15 @@ impl FoundLink {
     }
 }
 
+/// How many of the `most` directories in which a path lies are directories themselves, the innermost first. Behind a
+/// link, which may be from an earlier transfer, the next ones up are others than the path says.
+fn real_directories(path: &Path, most: usize) -> usize {
+    let directories = path.ancestors().skip(1).take(most);
+    directories
+        .take_while(|directory| !directory.is_symlink())
+        .count()
+}
+
 /// Makes a link in the place of a file or another link.
 async fn replace_remote(link: &Link, target: &[u8], path: &[u8]) -> Result<(), RemoteError> {
     if !link.channel.offers(Extension::PosixRename) {
@@ -281,4 +290,28 @@ async fn replace_remote(link: &Link, target: &[u8], path: &[u8]) -> Result<(), R
     }
     link::symlink(link, target, &temporary).await?;
     link.rename(&temporary, path).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn directories_above_a_link_do_not_count() {
+        let dir = tempfile::tempdir().unwrap();
+        let top = dir.path();
+        std::fs::create_dir_all(top.join("a/b")).unwrap();
+        std::fs::create_dir_all(top.join("s/below")).unwrap();
+        symlink("../../s", top.join("a/b/to-s")).unwrap();
+        for (path, most, expected) in [
+            ("link", 0, 0),
+            ("a/link", 1, 1),
+            ("a/b/link", 2, 2),
+            ("a/b/to-s", 2, 2),
+            ("a/b/to-s/link", 3, 0),
+            ("a/b/to-s/below/link", 4, 1),
+        ] {
+            assert_eq!(real_directories(&top.join(path), most), expected, "{path}");
+        }
+    }
 }
