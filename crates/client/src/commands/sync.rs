@@ -28,7 +28,7 @@ use base::error::{Error, Result};
 /// Files that differ in size or time are replaced. Nothing is deleted without --delete.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Args)]
 #[command(
-    after_help = "From a command line:\n  homeport sync DIR HOST:DIR\n  homeport sync HOST:DIR DIR\n\n\
+    after_help = "Examples:\n  homeport sync DIR HOST:DIR\n  homeport sync HOST:DIR DIR\n\n\
     The contents of the first directory go into the second."
 )]
 pub struct SyncArgs {

@@ -113,13 +113,24 @@ fn in_a_line(mut verb: clap::Command) -> clap::Command {
         // On a command line, -F names a configuration file.
         verb = verb.mut_arg("classify", |classify| classify.short('F'));
     }
-    // The examples are those of a command line, where a server is named.
     let examples = verb.get_after_help().map(ToString::to_string);
-    let examples = examples.map(|text| text.replace("homeport ", "").replace("HOST:", ""));
+    let examples = examples.map(|text| examples_in_a_line(verb.get_name(), &text));
     verb.color(clap::ColorChoice::Never)
         .disable_version_flag(true)
         .disable_help_flag(true)
         .after_help(examples.unwrap_or_default())
+}
+
+/// The examples of a command line as they are typed in the shell. No server is named here; `sync` and `check` know a
+/// directory of the server by a colon. Examples with a pipe are left out, because they need a shell of this machine.
+fn examples_in_a_line(verb: &str, text: &str) -> String {
+    let server = match verb {
+        "sync" | "check" => ":",
+        _ => "",
+    };
+    let lines = text.lines().filter(|line| !line.contains(" | "));
+    let lines = lines.map(|line| line.replace("homeport ", "").replace("HOST:", server));
+    lines.map(|line| line.trim_end().to_owned() + "\n").collect()
 }
 
 /// The name of a verb, and the others that are as good.

@@ -64,11 +64,18 @@ fn help_names_every_command() {
         "Usage: put",
         "--overwrite",
         "Also called: upload",
-        "Examples:\n  put backup.tar \n",
+        "Examples:\n  put backup.tar\n",
     ] {
         assert!(message.text.contains(part), "{part}: {}", message.text);
     }
-    assert!(!message.text.contains("HOST"), "{}", message.text);
+    for part in ["HOST", " | "] {
+        assert!(!message.text.contains(part), "{}", message.text);
+    }
+    let sync = of(Some("sync")).text;
+    assert!(
+        sync.contains("Examples:\n  sync DIR :DIR\n  sync :DIR DIR\n"),
+        "{sync}"
+    );
     assert_eq!(of(Some("nothing like it")).code, 2);
 }
 
