@@ -8,8 +8,8 @@ use crate::transfer::Direction;
 use crate::transfer::progress_hub::Stage;
 use base::size::Size;
 
-/// Below this width only the percentage is shown.
-const NARROW: usize = 40;
+/// Below this width only the percentage is shown. A terminal of 40 columns has 39 for a line.
+const NARROW: usize = 39;
 /// From this width on there is a bar.
 const WIDE: usize = 60;
 /// From this width on there is a longer bar, and the time that is left.
@@ -64,10 +64,10 @@ impl RowProgress {
         }
     }
 
+    /// The time until all bytes are sent. How long a comparison takes is not known.
     fn clock(&self) -> String {
-        let left = self
-            .rate
-            .and_then(|rate| rate::left(self.total.saturating_sub(self.done), rate));
+        let rate = self.rate.filter(|_| self.stage == Stage::Sending);
+        let left = rate.and_then(|rate| rate::left(self.total.saturating_sub(self.done), rate));
         left.map(line::clock).unwrap_or_default()
     }
 
@@ -94,12 +94,17 @@ impl RowProgress {
             WIDE..WIDEST => format!(" [{}] {percent} {:>11}", self.bar(12), self.word()),
             _ => format!(
                 " [{}] {percent} {:>11} {:>8}",
-                self.bar(20),
+                self.bar(longer_bar(width)),
                 self.word(),
                 self.clock()
             ),
         }
     }
+}
+
+/// The cells of the bar on a wide screen: about a quarter of the line, so that the name and the bar do not drift apart.
+fn longer_bar(width: usize) -> u64 {
+    u64::try_from(width / 4).unwrap_or(u64::MAX).clamp(20, 60)
 }
 
 /// The line for one file.
@@ -195,8 +200,8 @@ mod tests {
         let sending = half(Stage::Sending, Some(5 << 20));
         for (width, expected) in [
             (20, "/srv/fi…big.iso 45%"),
-            (39, "/srv/files/big.iso                  45%"),
-            (40, "/srv/files/big.iso           5.0 MiB/s  45%"),
+            (38, "/srv/files/big.iso                 45%"),
+            (39, "/srv/files/big.iso           5.0 MiB/s  45%"),
             (
                 60,
                 "/srv/files/big.iso            [#####.......]  45%   5.0 MiB/s",
@@ -224,6 +229,9 @@ mod tests {
             ..half(Stage::Verifying, None)
         };
         assert!(file("a", &unknown, 50).ends_with("verifying     "));
+        let compared = file("a", &half(Stage::Verifying, Some(5 << 20)), 80);
+        assert_eq!(compared.trim_end().rsplit(' ').next(), Some("verifying"));
+        assert!(file("a", &sending, 200).contains(&format!("[{}]", "#".repeat(22) + &".".repeat(28))));
         let line = whole(FileCount { ended: 3, files: 12 }, &sending, 110);
         assert!(
             line.starts_with("3 of 12 files, 45.0 MiB of 100.0 MiB "),
