@@ -116,8 +116,9 @@ pub fn words(typed: impl Iterator<Item = OsString>) -> Vec<OsString> {
     words
 }
 
-/// The options that all commands share: how to connect, and what is shown.
+/// The options that all commands share: how to connect, and what is shown. Help lists them behind a command's own.
 #[derive(Debug, Default, Args)]
+#[command(next_display_order = 100)]
 pub struct CommonArgs {
     /// Connect to this port of the server.
     #[arg(short = 'P', long, global = true, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
