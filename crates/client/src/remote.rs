@@ -170,6 +170,7 @@ impl Remote {
             return Ok(Arc::clone(&current));
         }
         let mut lost = current.channel.lost();
+        let mut why = lost.to_string();
         let notice = current.channel.notice();
         if !notice.is_empty() {
             self.show(&printable_lines(&notice, 5, 500));
@@ -181,7 +182,7 @@ impl Remote {
                 ConnectionRole::First => "",
                 ConnectionRole::Beside => "one of several connections: ",
             };
-            self.show(&format!("{whose}{lost}; connecting again in {wait} s ({which})"));
+            self.show(&format!("{whose}{why}; connecting again in {wait} s ({which})"));
             self.wait(pause).await;
             match self.dialer.dial().await {
                 Ok(link) => {
@@ -191,7 +192,8 @@ impl Remote {
                 }
                 Err(error) => {
                     let goes_on = error.may_pass();
-                    lost = ConnectionLost(error.to_string().into());
+                    why = error.to_string();
+                    lost = ConnectionLost(why.as_str().into());
                     if !goes_on {
                         break;
                     }
