@@ -94,7 +94,7 @@ fn the_question_about_a_conflict_is_asked_until_it_is_answered() {
     terminal.wait_for_output("on the server");
     terminal.wait_for_output("for all? ");
     terminal.type_keys("what\r");
-    terminal.wait_for_output("Please type a letter: [o]verwrite");
+    terminal.wait_for_output("Please type one of these letters.");
     terminal.wait_for_output("for all? ");
     assert_eq!(stored("a"), "a");
     terminal.type_keys("o\r");

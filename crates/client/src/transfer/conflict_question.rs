@@ -129,7 +129,7 @@ impl ConflictQuestion<'_> {
 
     /// What is asked after an answer that is not one.
     pub fn again(&self) -> String {
-        format!("Please type a letter: {}", self.choices())
+        format!("Please type one of these letters.\n{}", self.choices())
     }
 
     /// The answer that was typed, and whether it is for all conflicts. `None`: it is not one.
