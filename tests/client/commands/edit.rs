@@ -110,7 +110,12 @@ fn an_editor_may_make_a_file_or_fail() {
     edit(&sandbox, "there", "echo half > \"$1\"; exit 1")
         .expect_code(1)
         .expect_stderr(&["the editor failed", "the edited copy is "]);
+    edit(&sandbox, "there", "exit 1")
+        .expect_code(1)
+        .expect_stderr(&["the editor failed, and the file was not changed"]);
     assert_eq!(std::fs::read_to_string(&stored).unwrap(), "old\n");
     std::fs::create_dir(sandbox.stored("d")).unwrap();
-    edit(&sandbox, "d", "true").expect_code(1);
+    edit(&sandbox, "d", "true")
+        .expect_code(1)
+        .expect_stderr(&["d\" is not a regular file"]);
 }

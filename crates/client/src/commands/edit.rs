@@ -116,7 +116,10 @@ async fn edit(session: &Arc<Session>, found: &RemotePath) -> Result<u8> {
     let edited = hash_of(&copy)?;
     if edited == original || edited.is_none() {
         if session.output.style == Style::Words {
-            session.remote.show("the file was not changed");
+            session.remote.show(match status.success() {
+                true => "the file was not changed",
+                false => "the editor failed, and the file was not changed",
+            });
         }
         return Ok(u8::from(!status.success()));
     }
@@ -217,7 +220,8 @@ async fn open(session: &Session, path: &[u8]) -> Result<Option<(OpenFile, Attrib
     };
     let attrs = file.attributes().await.map_err(refused("look at the file"))?;
     if !matches!(attrs.file_type(), Some(FileType::Regular) | None) {
-        return Err(Error::new("it is not a regular file"));
+        let shown = printable(path);
+        return Err(Error::new(format!("\"{shown}\" is not a regular file")));
     }
     if attrs.size.is_some_and(|size| size > MOST_BYTES) {
         return Err(too_large());
