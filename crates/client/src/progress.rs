@@ -76,7 +76,8 @@ pub fn summary(summary: &Summary, totals: &Totals, elapsed: Duration) -> String 
         sent => format!("{sent} files"),
     };
     let mut text = format!("{files}, {} in {}", Size(moved), line::time(elapsed));
-    if let Some(rate) = rate::per_second(moved, elapsed) {
+    // Empty files have no rate.
+    if let Some(rate) = rate::per_second(moved, elapsed).filter(|rate| *rate > 0) {
         text.push_str(&format!(" ({})", line::rate(rate)));
     }
     match summary.sent.saturating_sub(summary.proven) {

@@ -379,4 +379,12 @@ fn the_summary_is_one_line() {
         ..Summary::default()
     };
     assert_eq!(nothing(of), "1 file, 0 B in 0.0 s, MD5 verified; stopped");
+    let empty = Summary {
+        sent: 2,
+        ..Summary::default()
+    };
+    assert_eq!(
+        summary(&empty, &Totals::default(), ten),
+        "2 files, 0 B in 10 s, not verified"
+    );
 }
