@@ -52,6 +52,10 @@ fn a_tree_goes_up_and_comes_back_and_a_second_run_sends_nothing() {
     let dry = sandbox
         .run(["sync", "-n", "--json", "tree", &remote])
         .expect_code(0);
+    sandbox
+        .run(["sync", "-n", "tree", &remote])
+        .expect_code(0)
+        .expect_stderr(&["60 to send, ", " directories to make"]);
     assert!(!sandbox.stored("copy").exists(), "a dry run changes nothing");
     let run = sandbox.run(["sync", "--json", "tree", &remote]).expect_code(0);
     assert_eq!(changes(&dry), changes(&run), "what -n prints is what a run does");

@@ -73,6 +73,7 @@ pub(super) struct SyncReport {
     style: Style,
     dry_run: bool,
     warned: HashSet<String>,
+    sent: u64,
     made: u64,
     linked: u64,
     deleted: u64,
@@ -86,6 +87,7 @@ impl SyncReport {
             style,
             dry_run,
             warned: HashSet::new(),
+            sent: 0,
             made: 0,
             linked: 0,
             deleted: 0,
@@ -117,7 +119,7 @@ impl SyncReport {
             Step::Link => self.linked += 1,
             Step::Attributes => self.attributes += 1,
             Step::Delete => self.deleted += 1,
-            Step::Send => {}
+            Step::Send => self.sent += 1,
         }
         // A closed output does not stop the sync.
         let _ = match (self.style, self.dry_run) {
@@ -191,16 +193,31 @@ impl SyncReport {
         }
     }
 
-    /// The numbers of the changes, as a sentence: `3 unchanged, 2 directories made, 1 deleted`.
+    /// The numbers of the changes, as a sentence: `3 unchanged, 2 directories made, 1 deleted`. In a dry run it says
+    /// what would be done: `3 unchanged, 5 to send, 2 directories to make, 1 to delete`.
     pub(super) fn numbers(&self, plan: &Plan<'_>, unchanged: u64) -> String {
+        let directories = match self.made {
+            1 => "directory",
+            _ => "directories",
+        };
+        let links = match self.linked {
+            1 => "link",
+            _ => "links",
+        };
+        let (made, set, deleted) = match self.dry_run {
+            true => ("to make", "to set", "to delete"),
+            false => ("made", "set", "deleted"),
+        };
         let numbers = [
-            (unchanged, "unchanged"),
-            (plan.newer, "newer at the target"),
-            (self.made, "directories made"),
-            (self.linked, "links made"),
-            (self.attributes, "times or permissions set"),
-            (self.deleted, "deleted"),
-            (plan.kept.len() as u64, "kept"),
+            (unchanged, "unchanged".to_owned()),
+            (plan.newer, "newer at the target".to_owned()),
+            // The summary of the transfers counts what was sent.
+            (if self.dry_run { self.sent } else { 0 }, "to send".to_owned()),
+            (self.made, format!("{directories} {made}")),
+            (self.linked, format!("{links} {made}")),
+            (self.attributes, format!("times or permissions {set}")),
+            (self.deleted, deleted.to_owned()),
+            (plan.kept.len() as u64, "kept".to_owned()),
         ];
         let numbers = numbers.iter().filter(|(count, _)| *count > 0);
         let words: Vec<String> = numbers.map(|(count, what)| format!("{count} {what}")).collect();
