@@ -1,5 +1,6 @@
 //! The callbacks of the SSH library on the client's side. They decide nothing, and pass everything on to the inbox.
 
+use std::io;
 use std::sync::{Arc, OnceLock};
 
 use russh::ChannelId;
@@ -130,7 +131,13 @@ impl Handler for SshHandler {
                 Ok(())
             }
             DisconnectReason::Error(error) => {
-                self.wiring.inbox.lose(&error.to_string());
+                let why = match &error {
+                    russh::Error::IO(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                        "the server closed it".to_owned()
+                    }
+                    error => error.to_string(),
+                };
+                self.wiring.inbox.lose(&why);
                 Err(error)
             }
         }
