@@ -93,7 +93,7 @@ fn as_bar(space: Space, bytes: bool) -> String {
     let full = usize::try_from(part(BAR)).unwrap_or(0);
     let empty = usize::try_from(BAR).unwrap_or(0).saturating_sub(full);
     format!(
-        "[{}{}] {} %  {} of {} used, {} free\n",
+        "[{}{}] {}%  {} of {} used, {} free\n",
         "#".repeat(full),
         "-".repeat(empty),
         part(100),
@@ -118,9 +118,9 @@ mod tests {
                 },
                 false
             ),
-            "[###############---------------] 50 %  512.0 MiB of 1.0 GiB used, 512.0 MiB free\n"
+            "[###############---------------] 50%  512.0 MiB of 1.0 GiB used, 512.0 MiB free\n"
         );
-        assert!(as_bar(Space { total: 0, free: 0 }, true).contains("0 %  0 bytes of 0 bytes used"));
+        assert!(as_bar(Space { total: 0, free: 0 }, true).contains("0%  0 bytes of 0 bytes used"));
         assert!(
             as_bar(
                 Space {
@@ -129,7 +129,7 @@ mod tests {
                 },
                 false
             )
-            .contains("100 %")
+            .contains("100%")
         );
     }
 }
