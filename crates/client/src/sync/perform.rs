@@ -62,9 +62,11 @@ pub async fn sync(session: &SyncSession, trees: &Trees, options: &SyncOptions) -
     drop(run);
     let elapsed = began.elapsed().saturating_sub(totals.idle.total());
     let files = summary.sent + summary.same + summary.skipped + summary.failed;
-    let text = match files {
-        0 => numbers,
-        _ => format!("{}\n{numbers}", progress::summary(&summary, &totals, elapsed)),
+    let text = match (files, numbers.is_empty()) {
+        (0, true) => "nothing was there to sync".to_owned(),
+        (0, false) => numbers,
+        (_, true) => progress::summary(&summary, &totals, elapsed),
+        (_, false) => format!("{}\n{numbers}", progress::summary(&summary, &totals, elapsed)),
     };
     for line in text.lines() {
         report::record("summary", line);
