@@ -221,20 +221,38 @@ fn columns(entries: &[Name], format: LsFormat, stdout: Stdout) -> Vec<u8> {
     };
     let width_of = |entry| width(&String::from_utf8_lossy(&shown(entry, format, plain)));
     let widths: Vec<usize> = entries.iter().map(width_of).collect();
-    let widest = widths.iter().max().unwrap_or(&0) + GAP;
-    // The last column needs no gap.
-    let columns = ((room + GAP) / widest).max(1);
-    let rows = entries.len().div_ceil(columns);
+    let (rows, widest) = column_widths(&widths, room);
     for row in 0..rows {
         let mut missing = 0;
-        for (entry, width) in entries.iter().zip(&widths).skip(row).step_by(rows) {
+        let cells = entries.iter().zip(&widths).skip(row).step_by(rows);
+        for ((entry, width), widest) in cells.zip(&widest) {
             out.resize(out.len() + missing, b' ');
             out.extend_from_slice(&shown(entry, format, stdout));
-            missing = widest.saturating_sub(*width);
+            missing = (widest + GAP).saturating_sub(*width);
         }
         out.push(b'\n');
     }
     out
+}
+
+/// The number of rows, and the width of each column, for as many columns as fit: each is as wide as its own names, as
+/// ls(1) has it, so that one long name does not take the room of all others.
+fn column_widths(widths: &[usize], room: usize) -> (usize, Vec<usize>) {
+    let of_rows = |rows: usize| -> Vec<usize> {
+        let columns = widths.chunks(rows);
+        columns
+            .map(|column| column.iter().copied().max().unwrap_or(0))
+            .collect()
+    };
+    // The last column needs no gap, and no name is empty.
+    let most = ((room + GAP) / (GAP + 1)).clamp(1, widths.len().max(1));
+    let rows = (2..=most).rev().map(|columns| widths.len().div_ceil(columns));
+    let fits =
+        |columns: &[usize]| columns.iter().sum::<usize>() + GAP * columns.len().saturating_sub(1) <= room;
+    let mut fitting = rows.map(|rows| (rows, of_rows(rows)));
+    fitting
+        .find(|(_, columns)| fits(columns))
+        .unwrap_or_else(|| (widths.len(), of_rows(widths.len().max(1))))
 }
 
 #[cfg(test)]
@@ -286,8 +304,9 @@ mod tests {
             (false, Stdout::Raw, "a\n世界\nb\n\n"),
             (true, Stdout::Raw, "a\0世界\0b\n\0"),
             (true, terminal(80, false), "a\0世界/\0b\\n\0"),
-            (false, terminal(19, false), "a      世界/  b\\n\n"),
-            (false, terminal(18, false), "a      b\\n\n世界/\n"),
+            (false, terminal(13, false), "a  世界/  b\\n\n"),
+            (false, terminal(12, false), "a      b\\n\n世界/\n"),
+            (false, terminal(9, false), "a\n世界/\nb\\n\n"),
             (false, terminal(1, true), "a\n\x1b[1;34m世界\x1b[0m/\nb\\n\n"),
         ] {
             let out = columns(&entries, format(null, false), stdout);
