@@ -10,6 +10,9 @@ use tokio::time::{Instant, sleep_until};
 const BLOCKS_PER_SECOND: u64 = 8;
 /// The smallest block at a low rate, in bytes.
 const SMALLEST_BLOCK: u64 = 1 << 10;
+/// Timers end up to a few milliseconds late, which is as long as a block takes at a high rate. So much is made up for,
+/// and no more, so that a pause earns nothing.
+const LATENESS: Duration = Duration::from_millis(10);
 
 /// The limit of a run, which all of its files share.
 pub(super) struct Pace {
@@ -49,7 +52,8 @@ impl Pace {
             let micros = u128::from(bytes) * 1_000_000 / u128::from(limit.get());
             let time = Duration::from_micros(u64::try_from(micros).unwrap_or(u64::MAX));
             let mut free_at = self.free_at.lock();
-            *free_at = (*free_at).max(now).checked_add(time).unwrap_or(now);
+            let earliest = now.checked_sub(LATENESS).unwrap_or(now);
+            *free_at = (*free_at).max(earliest).checked_add(time).unwrap_or(now);
         }
     }
 
@@ -69,7 +73,7 @@ mod tests {
     #[test]
     fn bytes_wait_for_those_before_them() {
         let pace = Pace::new(NonZeroU64::new(1000));
-        let now = Instant::now();
+        let now = *pace.free_at.lock();
         for _ in 0..4 {
             pace.take_at(500, now);
         }
@@ -77,7 +81,18 @@ mod tests {
         // A pause earns nothing.
         let later = now + Duration::from_secs(60);
         pace.take_at(3000, later);
-        assert_eq!(*pace.free_at.lock(), later + Duration::from_secs(3));
+        assert_eq!(*pace.free_at.lock(), later + Duration::from_secs(3) - LATENESS);
+    }
+
+    #[test]
+    fn a_timer_that_ends_late_costs_nothing() {
+        let pace = Pace::new(NonZeroU64::new(1_000_000));
+        let begin = *pace.free_at.lock();
+        for _ in 0..1000 {
+            let late = *pace.free_at.lock() + Duration::from_millis(2);
+            pace.take_at(1000, late);
+        }
+        assert_eq!(*pace.free_at.lock(), begin + Duration::from_secs(1));
     }
 
     #[test]
