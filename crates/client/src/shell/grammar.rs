@@ -129,7 +129,11 @@ fn examples_in_a_line(verb: &str, text: &str) -> String {
         _ => "",
     };
     let lines = text.lines().filter(|line| !line.contains(" | "));
-    let lines = lines.map(|line| line.replace("homeport ", "").replace("HOST:", server));
+    let lines = lines.map(|line| {
+        line.replace("homeport ", "")
+            .replace("HOST: ", "")
+            .replace("HOST:", server)
+    });
     lines.map(|line| line.trim_end().to_owned() + "\n").collect()
 }
 
