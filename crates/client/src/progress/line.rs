@@ -45,6 +45,8 @@ pub(super) fn result(
     elapsed: Duration,
 ) -> String {
     match result {
+        // The user wanted that.
+        Err(error @ TransferError::Stopped) => error.to_string(),
         Err(error) => format!("FAILED: {error}"),
         Ok(Outcome::Same(Proof::Md5)) => "already there, MD5 verified".to_owned(),
         Ok(Outcome::Same(Proof::Sha256)) => "already there, SHA-256 verified".to_owned(),

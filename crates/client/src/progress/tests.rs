@@ -100,6 +100,13 @@ fn each_outcome_has_its_line() {
             Direction::Up,
             0,
             0,
+            Err(TransferError::Stopped),
+            "a: stopped (hint: run the same command again; it goes on where this one stopped)",
+        ),
+        (
+            Direction::Up,
+            0,
+            0,
             Err(TransferError::Disconnected(RemoteError::ConnectionLost(
                 ConnectionLost("\u{1b}[2Jbye\u{7}".into()),
             ))),
