@@ -87,7 +87,7 @@ fn make_tree(top: &Path) {
     for number in 0..40_u64 {
         let path = top.join(format!("d{}/{number}", number % 3));
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(&path, bytes(number, (number as usize) * 20_000)).unwrap();
+        std::fs::write(&path, bytes(number, (number as usize) * 60_000)).unwrap();
     }
 }
 
@@ -104,7 +104,8 @@ async fn a_sync_goes_on_after_each_break() {
         make_tree(&source);
         std::fs::create_dir(&target).unwrap();
         std::fs::write(target.join("extra"), "x").unwrap();
-        let cuts = (1..29).map(|number| number * 450_000);
+        // Five files at once, each with WRITEs of up to 256 KiB, get on between any two of them.
+        let cuts = (1..29).map(|number| number * 1_400_000);
         proxy
             .direction_state(direction)
             .cuts
@@ -133,7 +134,7 @@ async fn no_backup_is_overwritten_when_connections_break() {
             std::fs::write(place, format!("{content} {path}")).unwrap();
         }
     }
-    let cuts = (1..25).map(|number| number * 500_000);
+    let cuts = (1..25).map(|number| number * 1_500_000);
     let state = proxy.direction_state(Direction::Up);
     state
         .cuts

@@ -143,10 +143,6 @@ impl Engine {
                         run: hub.done(),
                         file: progress.done(),
                     };
-                    eprintln!(
-                        "DEBUG {:?} {reached:?} {breaks:?}",
-                        file.job.remote.escape_ascii().to_string()
-                    );
                     if !breaks.allow_another(reached) {
                         return Err(TransferError::Disconnected(lost.into()));
                     }
