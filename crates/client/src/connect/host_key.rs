@@ -43,7 +43,7 @@ impl HostKeyRules {
 /// What `known_hosts` says about a host before its key is known.
 pub(super) struct KnownTypes {
     /// The types of the host's keys. The server is asked for these first.
-    pub keys: Vec<Algorithm>,
+    pub keys: Vec<russh::keys::Algorithm>,
     /// Whether certificates of the host can be checked.
     pub certificates: bool,
 }
