@@ -195,7 +195,7 @@ fn the_quota_is_shown() {
         .out;
     assert_eq!(
         shown,
-        "[###############---------------] 50 %  5.0 MiB of 10.0 MiB used, 5.0 MiB free\n"
+        "[###############---------------] 50%  5.0 MiB of 10.0 MiB used, 5.0 MiB free\n"
     );
 }
 

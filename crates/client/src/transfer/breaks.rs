@@ -58,6 +58,11 @@ impl Breaks {
         }
     }
 
+    /// Whether the file itself got no further between the last two breaks.
+    pub fn was_fruitless(&self) -> bool {
+        self.file.count > 0
+    }
+
     /// Counts a break, and returns whether another attempt is worth it.
     pub fn allow_another(&mut self, progress: ProgressAtBreak) -> bool {
         // Both are counted, whatever the other says.
@@ -101,6 +106,16 @@ mod tests {
             file: number / 49,
         };
         assert_eq!(breaks_until_end(0, own), 1000);
+    }
+
+    #[test]
+    fn a_break_without_progress_of_the_file_is_fruitless() {
+        let mut breaks = Breaks::new(0);
+        assert!(!breaks.was_fruitless());
+        for (file, fruitless) in [(5, false), (5, true), (6, false)] {
+            breaks.allow_another(ProgressAtBreak { run: file, file });
+            assert_eq!(breaks.was_fruitless(), fruitless, "{file}");
+        }
     }
 
     #[test]

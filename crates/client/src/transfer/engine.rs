@@ -32,6 +32,8 @@ pub struct Engine {
     pub context: TransferContext,
     large: Arc<Semaphore>,
     small: Arc<Semaphore>,
+    /// Lets one file at a time go on of those that the last break has left where they were.
+    after_breaks: Semaphore,
 }
 
 impl Engine {
@@ -48,6 +50,7 @@ impl Engine {
             large: Arc::new(Semaphore::new(LARGE.max(settings.parallel))),
             context: TransferContext::new(remote, settings, hub, stop),
             small: Arc::new(Semaphore::new(SMALL)),
+            after_breaks: Semaphore::new(1),
         })
     }
 
@@ -118,6 +121,12 @@ impl Engine {
         let mut file = FileState::new(job);
         loop {
             let attempt = async {
+                // Several files at once would share what the connection carries until it breaks again, and none of them
+                // would get further.
+                let _alone = match breaks.was_fruitless() {
+                    true => self.after_breaks.acquire().await.ok(),
+                    false => None,
+                };
                 let lease = self.context.lease().await.map_err(TransferError::Disconnected)?;
                 let attempt = Attempt {
                     context: &self.context,
