@@ -49,7 +49,7 @@ fn a_pager_gets_only_what_it_reads() {
 fn ctrl_c_is_the_editors_while_it_runs() {
     let server = server_with(&["f"]);
     let home = tempfile::tempdir().unwrap();
-    let lines = "trap 'echo trapped > \"$1\"; exit 0' INT\necho ready\nsleep 100 & wait";
+    let lines = "trap 'kill $!; echo trapped > \"$1\"; exit 0' INT\necho ready\nsleep 100 & wait";
     let editor = program(home.path(), "editor", lines);
     let mut terminal = open_shell(&server, home.path(), &[("VISUAL", &editor)]);
     terminal.at_prompt("/", "edit f\r", "ready");

@@ -9,6 +9,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, utimensat};
 use sftp_wire::{Attributes, Extension, Times};
@@ -22,6 +23,10 @@ use crate::names::join;
 use crate::transfer::{Breaks, Engine, ProgressAtBreak};
 use base::error::Clause;
 
+/// How often it is looked whether a rename was carried out whose connection broke, and the time between two looks: a
+/// server may need a while for what the lost connection has sent.
+const LOOKS_AFTER_RENAME: usize = 5;
+const LOOK_AGAIN: Duration = Duration::from_millis(300);
 /// How many operations are under way at once.
 const AT_ONCE: usize = 64;
 
@@ -63,8 +68,10 @@ impl RemoteWork<'_> {
             Self::Set(path, attrs) => link.set(path, attrs).await,
             Self::Rename(from, to) => match link.rename(from, to).await {
                 Err(failed @ RemoteError::Refused { .. }) if again => {
-                    let renamed = look(link, from).await?.is_none() && look(link, to).await?.is_some();
-                    if renamed { Ok(()) } else { Err(failed) }
+                    match was_renamed(link, from, to).await? {
+                        true => Ok(()),
+                        false => Err(failed),
+                    }
                 }
                 renamed => renamed,
             },
@@ -79,6 +86,17 @@ impl RemoteWork<'_> {
         };
         done.map(|()| None)
     }
+}
+
+/// Whether a rename was carried out whose connection broke. The server may still be at it.
+async fn was_renamed(link: &Link, from: &[u8], to: &[u8]) -> Result<bool, RemoteError> {
+    for _ in 0..LOOKS_AFTER_RENAME {
+        if look(link, from).await?.is_none() && look(link, to).await?.is_some() {
+            return Ok(true);
+        }
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
+    Ok(false)
 }
 
 /// The attributes of a name, which is not followed if it is a link. `None`: nothing has the name.
