@@ -26,6 +26,8 @@ class Server:
     """A process with a log. `port` is known once it has been started."""
 
     name = "server"
+    # Where it runs. A server that mixes up paths leaves what it makes there.
+    working_directory = None
 
     def __init__(self, directory):
         self.directory = directory
@@ -37,7 +39,9 @@ class Server:
         """Runs the command with additional environment variables, and returns the first true result of `ready`."""
         with open(self.log_file, "wb") as log:
             pipes = {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": log}
-            self.process = subprocess.Popen(command, **pipes, env={**os.environ, **environment})
+            self.process = subprocess.Popen(
+                command, **pipes, env={**os.environ, **environment}, cwd=self.working_directory
+            )
 
         def ready_or_dead():
             if self.process.poll() is not None:

@@ -174,6 +174,7 @@ class Asyncssh(Server):
         self.command = [sys.executable, str(PROGRAM), str(root), str(self.host_key), f"{key}.pub", str(self.lie)]
 
     def __enter__(self):
+        self.working_directory = self.directory
         self.port = self.start(self.command, self.listening)
         return self
 
