@@ -14,6 +14,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
 use std::sync::Arc;
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
@@ -35,6 +36,8 @@ const MAX_WORDS: usize = 2048;
 const MAX_LINE: usize = 1024;
 /// How long the program may take to end by itself after its input has ended.
 const END: Duration = Duration::from_secs(1);
+/// The time between two looks whether all was read.
+const LOOK_AGAIN: Duration = Duration::from_millis(5);
 /// The exit code by which `ssh` says that it has failed itself. Others are those of the remote command.
 const FAILED: i32 = 255;
 
@@ -43,6 +46,8 @@ pub struct SshProcess {
     program: SshProgram,
     child: Mutex<Option<Child>>,
     words: StderrTail,
+    /// The thread that reads them, which ends with the program.
+    listener: Mutex<Option<JoinHandle<()>>>,
     /// The directory of our sockets, which only this user can enter.
     directory: Arc<TempDir>,
     /// Answers what the program asks, as long as it runs.
@@ -96,6 +101,7 @@ pub(super) fn start(
         program: program.clone(),
         child: Mutex::new(None),
         words: StderrTail::default(),
+        listener: Mutex::new(None),
         askpass: Arc::new(askpass),
         shares: !program.shares_by_configuration,
         directory: Arc::new(directory),
@@ -182,8 +188,8 @@ impl SshProcess {
         drop(command);
         if let Some(stderr) = child.stderr.take() {
             let (words, prompts) = (self.words.clone(), Arc::clone(&self.prompts));
-            // The thread ends with the program.
-            std::thread::spawn(move || listen(stderr, &words, &prompts));
+            let listener = std::thread::spawn(move || listen(stderr, &words, &prompts));
+            *self.listener.lock() = Some(listener);
         }
         *self.child.lock() = Some(child);
         ours.set_nonblocking(true)?;
@@ -204,6 +210,7 @@ impl SshProcess {
             program: self.program.clone(),
             child: Mutex::new(None),
             words: StderrTail::default(),
+            listener: Mutex::new(None),
             directory: Arc::clone(&self.directory),
             askpass: Arc::clone(&self.askpass),
             shares: self.shares,
@@ -259,7 +266,7 @@ impl SshProcess {
     pub(crate) fn failure(&self, destination: &Destination, limit: Option<Duration>) -> ConnectError {
         let status = match limit {
             Some(_) => None,
-            None => self.ended(),
+            None => self.ended().inspect(|_| self.hear_the_rest()),
         };
         let last = self.words.last_line();
         let host = printable(destination.given.as_bytes());
@@ -297,6 +304,15 @@ impl SshProcess {
     /// Waits a moment for the program to end, and returns how it did.
     fn ended(&self) -> Option<ExitStatus> {
         wait_until_ended(self.child.lock().as_mut()?, END).ok().flatten()
+    }
+
+    /// Waits a moment until what the program has printed before its end is read: that says why it has ended.
+    fn hear_the_rest(&self) {
+        let until = Instant::now() + END;
+        let is_heard = || self.listener.lock().as_ref().is_none_or(JoinHandle::is_finished);
+        while !is_heard() && Instant::now() < until {
+            std::thread::sleep(LOOK_AGAIN);
+        }
     }
 
     /// Keeps the answers of this sign-in for the next one.
