@@ -4,7 +4,9 @@ It has its own processes, its own network with only the loopback address, and no
 changed in it is gone afterwards.
 """
 
+import os
 import shutil
+import signal
 import subprocess
 import tempfile
 from pathlib import Path
@@ -70,7 +72,10 @@ class Machine:
 
     def __exit__(self, *_):
         if self.nspawn and self.nspawn.poll() is None:
-            # Nothing in the machine needs to end well.
+            # Nothing in the machine needs to end well. With its first process all of them end; systemd-nspawn alone would
+            # leave them behind.
+            for first in children(self.nspawn.pid):
+                os.kill(first, signal.SIGKILL)
             self.nspawn.kill()
             self.nspawn.wait()
         for mounted in (self.root, self.directory):
