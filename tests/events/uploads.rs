@@ -3,6 +3,17 @@
 use super::*;
 use testkit::packets::{copy_data, extended_paths};
 
+/// Sends a file with these bytes to `/p`, by the stock scp.
+fn upload_by_scp(story: &mut Story, content: &[u8]) {
+    let local = story.server.path().join("local");
+    std::fs::write(&local, content).unwrap();
+    let mut command = story.server.client("scp", "alice", By::Key);
+    command.arg("-O").arg(local).arg("alice@127.0.0.1:p");
+    let output = testkit::stock::run(command, "");
+    assert!(output.status.success(), "{output:?}");
+    story.sessions += 1;
+}
+
 /// A server with a user, and the sessions that a row begins.
 struct Story {
     server: TestServer,
@@ -214,30 +225,10 @@ const ROWS: &[Row] = &[
         },
         &[],
     ),
-    (
-        "scp",
-        |s| {
-            std::fs::write(s.server.path().join("local"), b"12345").unwrap();
-            let mut command = s.server.client("scp", "alice", By::Key);
-            command.arg("-O").arg(s.server.path().join("local"));
-            command.arg("alice@127.0.0.1:p");
-            let output = testkit::stock::run(command, "");
-            assert!(output.status.success(), "{output:?}");
-            s.sessions += 1;
-        },
-        &["/p 5"],
-    ),
+    ("scp", |s| upload_by_scp(s, b"12345"), &["/p 5"]),
     (
         "scp of an empty file onto another one",
-        |s| {
-            std::fs::write(s.server.path().join("local"), b"").unwrap();
-            let mut command = s.server.client("scp", "alice", By::Key);
-            command.arg("-O").arg(s.server.path().join("local"));
-            command.arg("alice@127.0.0.1:p");
-            let output = testkit::stock::run(command, "");
-            assert!(output.status.success(), "{output:?}");
-            s.sessions += 1;
-        },
+        |s| upload_by_scp(s, b""),
         &["/p 0"],
     ),
 ];

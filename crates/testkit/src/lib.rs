@@ -131,3 +131,33 @@ pub fn test_name(module_path: &str, function: &str) -> String {
     let (_, module) = module_path.split_once("::").unwrap();
     format!("{module}::{function}")
 }
+
+/// Runs a test that is ignored otherwise in a process of its own. `command` prepares the process, and runs what follows
+/// its own words; `test` is the name from [`test_name`], and `variable` tells the test its directory. The exit code 77
+/// says that the preparation is not possible here.
+///
+/// # Panics
+/// If the test fails or does not run.
+#[track_caller]
+pub fn run_in_own_process(
+    mut command: std::process::Command,
+    test: &str,
+    variable: (&str, &std::path::Path),
+) {
+    let output = command
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", test, "--ignored", "--nocapture"])
+        .env(variable.0, variable.1)
+        .output()
+        .unwrap();
+    let words = String::from_utf8_lossy(&output.stderr);
+    if output.status.code() == Some(77) {
+        skipped("a small disk", &words);
+        return;
+    }
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success() && said.contains("1 passed"),
+        "{said}\n{words}"
+    );
+}

@@ -96,29 +96,10 @@ fn a_disk_that_fills_up() {
     // The mount has a namespace of its own, and ends with the process. It has room for few files only.
     let script =
         r#"mount -t tmpfs -o size=64m,nr_inodes=20 none "$HOMEPORT_SMALL_DISK" || exit 77; exec "$0" "$@""#;
-    let output = Command::new(mounts[0])
-        .args(&mounts[1..])
-        .args(["sh", "-c", script])
-        .arg(std::env::current_exe().unwrap())
-        .args([
-            "--exact",
-            &testkit::test_name(module_path!(), "in_its_own_process_with_a_small_disk"),
-            "--ignored",
-            "--nocapture",
-        ])
-        .env(PLACE, dir.path())
-        .output()
-        .unwrap();
-    let words = String::from_utf8_lossy(&output.stderr);
-    if output.status.code() == Some(77) {
-        testkit::skipped("a small disk", &words);
-        return;
-    }
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert!(
-        output.status.success() && said.contains("1 passed"),
-        "{said}\n{words}"
-    );
+    let mut command = Command::new(mounts[0]);
+    command.args(&mounts[1..]).args(["sh", "-c", script]);
+    let test = testkit::test_name(module_path!(), "in_its_own_process_with_a_small_disk");
+    testkit::run_in_own_process(command, &test, (PLACE, dir.path()));
 }
 
 #[ignore = "runs in a process of its own, by the test above"]

@@ -1,7 +1,7 @@
 //! No space left, by quota on the server or on the local disk. The transferred bytes are kept, and the next run
 //! completes the file.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use homeport::link::Space;
@@ -72,7 +72,7 @@ fn a_limit_on_file_sizes_keeps_the_part() {
     let script = r#"trap "" XFSZ; ulimit -f 8192; exec "$0" "$@""#;
     let mut command = Command::new("sh");
     command.args(["-c", script]);
-    run_in_own_process(command, dir.path().into());
+    run_in_own_process(command, dir.path());
 }
 
 /// The same test on a real file system that is full.
@@ -86,31 +86,12 @@ fn a_full_disk_keeps_the_part() {
     };
     let mut command = Command::new(mounts[0]);
     command.args(&mounts[1..]).args(["sh", "-c", script]);
-    run_in_own_process(command, dir.path().into());
+    run_in_own_process(command, dir.path());
 }
 
-fn run_in_own_process(mut command: Command, place: PathBuf) {
-    let output = command
-        .arg(std::env::current_exe().unwrap())
-        .args([
-            "--exact",
-            &testkit::test_name(module_path!(), "in_its_own_process_with_too_little_space"),
-            "--ignored",
-            "--nocapture",
-        ])
-        .env(PLACE, place)
-        .output()
-        .unwrap();
-    let words = String::from_utf8_lossy(&output.stderr);
-    if output.status.code() == Some(77) {
-        testkit::skipped("a small disk", &words);
-        return;
-    }
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert!(
-        output.status.success() && said.contains("1 passed"),
-        "{said}\n{words}"
-    );
+fn run_in_own_process(command: Command, place: &Path) {
+    let test = testkit::test_name(module_path!(), "in_its_own_process_with_too_little_space");
+    testkit::run_in_own_process(command, &test, (PLACE, place));
 }
 
 #[ignore = "runs in a process of its own, by the tests above"]
