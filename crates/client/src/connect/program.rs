@@ -36,8 +36,8 @@ const MAX_WORDS: usize = 2048;
 const MAX_LINE: usize = 1024;
 /// How long the program may take to end by itself after its input has ended.
 const END: Duration = Duration::from_secs(1);
-/// The time between two looks whether all was read.
-const LOOK_AGAIN: Duration = Duration::from_millis(5);
+/// The time between two looks whether the program has ended, or whether all that it said was read.
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
 /// The exit code by which `ssh` says that it has failed itself. Others are those of the remote command.
 const FAILED: i32 = 255;
 
@@ -308,11 +308,9 @@ impl SshProcess {
 
     /// Waits a moment until what the program has printed before its end is read: that says why it has ended.
     fn hear_the_rest(&self) {
-        let until = Instant::now() + END;
         let is_heard = || self.listener.lock().as_ref().is_none_or(JoinHandle::is_finished);
-        while !is_heard() && Instant::now() < until {
-            std::thread::sleep(LOOK_AGAIN);
-        }
+        // Looking cannot fail, and nothing more can be done when the time is up.
+        let _ = poll_for(END, || Ok(is_heard().then_some(())));
     }
 
     /// Keeps the answers of this sign-in for the next one.
@@ -329,15 +327,20 @@ impl Drop for SshProcess {
 
 /// Waits for a program to end, for at most this long.
 fn wait_until_ended(child: &mut Child, limit: Duration) -> io::Result<Option<ExitStatus>> {
+    poll_for(limit, || child.try_wait())
+}
+
+/// Looks again and again until there is a result or an error, for at most this long.
+fn poll_for<T>(limit: Duration, mut look: impl FnMut() -> io::Result<Option<T>>) -> io::Result<Option<T>> {
     let until = Instant::now() + limit;
     loop {
-        if let Some(status) = child.try_wait()? {
-            return Ok(Some(status));
+        if let Some(found) = look()? {
+            return Ok(Some(found));
         }
         if Instant::now() >= until {
             return Ok(None);
         }
-        std::thread::sleep(Duration::from_millis(10));
+        std::thread::sleep(LOOK_AGAIN);
     }
 }
 
