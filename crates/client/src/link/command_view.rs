@@ -83,9 +83,9 @@ async fn by_all_bytes(link: &Link, path: &[u8], claimed: ClaimedHash) -> Result<
 /// A hash that came by some route, and what it is compared with.
 #[derive(Debug, Clone, Copy)]
 pub struct ClaimedHash {
-    /// The hash.
+    /// The hash that the server has told.
     pub value: HashValue,
-    /// The route.
+    /// The route by which the hash came.
     pub route: HashRoute,
     /// The hash of this machine's bytes, if they are compared.
     pub here: Option<HashValue>,
@@ -99,7 +99,7 @@ pub enum Credibility {
     /// It is not, and the file of the SFTP server has the hash with which it is compared: the command has hashed what was
     /// there before, or another file.
     Outdated,
-    /// It says nothing.
+    /// It says nothing about that file.
     Nothing,
 }
 

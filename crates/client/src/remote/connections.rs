@@ -67,7 +67,7 @@ enum ChosenConnection {
     Make(usize),
     /// All that are up have jobs, and no other can be made. This one has the fewest.
     Busy(ConnectionLease),
-    /// None is up.
+    /// No connection is up at the moment.
     None,
 }
 
@@ -304,7 +304,7 @@ async fn make_again(connections: Weak<Connections>, place: usize, remote: Arc<Re
 
 /// A connection, for one job. Dropping this gives it back.
 pub struct ConnectionLease {
-    /// The connection.
+    /// The connection that the job uses.
     pub link: Arc<Link>,
     place: usize,
     connections: Arc<Connections>,

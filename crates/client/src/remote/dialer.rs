@@ -28,7 +28,7 @@ const WITH_PROMPTS: Duration = Duration::from_secs(24 * 3600);
 pub(super) enum ConnectionRole {
     /// The first, for which the user is asked.
     First,
-    /// One beside it.
+    /// Another one, which may not ask the user.
     Beside,
 }
 

@@ -51,7 +51,7 @@ pub(super) struct RangeFetch<'a> {
     pub attempt: Attempt<'a>,
     /// The handle of the file on the server.
     pub handle: &'a [u8],
-    /// Takes the bytes.
+    /// The local file, which takes the bytes.
     pub sink: &'a Arc<FileSink>,
     /// Hashes the file, as far as it is contiguous.
     pub follower: Option<&'a Follower>,
@@ -172,7 +172,7 @@ impl ReadSchedule {
         (self.next, self.size) = (range.start, range.end);
     }
 
-    /// Sends nothing more.
+    /// Ends the schedule: no further READ is sent.
     pub fn stop(&mut self) {
         self.again.clear();
         (self.next, self.probed) = (self.size, true);
