@@ -28,6 +28,7 @@ pub(super) async fn return_free_pages(service: Arc<Service>, quit: CancellationT
             let returning = tokio::task::spawn_blocking(|| {
                 base::buffer::free_unused();
                 heap::release_free_memory();
+                heap::release_unused_code();
             });
             if let Err(error) = returning.await {
                 tracing::warn!(%error, "free memory cannot be returned to the system");
