@@ -344,7 +344,6 @@ async fn open_store(
     report: &mut Report,
 ) -> Result<Arc<SqlStore>> {
     let store = crate::ops::store::open(installation, |warning| tracing::warn!("{warning}")).await?;
-    store.stay_open().await?;
     store.check_integrity().await?;
     if !store.has_users().await? {
         preflight::orphans(config, report);

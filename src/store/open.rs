@@ -22,8 +22,17 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// MiB, and a command that reads a damaged page reports it anyway.
 const QUICK_CHECK_LIMIT: u64 = 1 << 20;
 
-/// Creates the file if it is missing, and upgrades it to the current version. Returns the options for connecting to it.
-pub(super) async fn prepare(path: &Path) -> Result<SqliteConnectOptions> {
+/// A file that is ready for use.
+pub(super) struct Prepared {
+    /// The options for more connections to the file.
+    pub options: SqliteConnectOptions,
+    /// The connection that has prepared the file. If it closed before another opens, SQLite would remove the log and its
+    /// index, and create them again.
+    pub connection: SqliteConnection,
+}
+
+/// Creates the file if it is missing, and upgrades it to the current version.
+pub(super) async fn prepare(path: &Path) -> Result<Prepared> {
     let path = absolute(path)?;
     create(&path)?;
     reserve::before_write(&path);
@@ -31,7 +40,7 @@ pub(super) async fn prepare(path: &Path) -> Result<SqliteConnectOptions> {
 }
 
 /// Upgrades an existing file to the current version. Returns an error if the file is empty.
-pub(super) async fn prepare_existing(path: &Path) -> Result<SqliteConnectOptions> {
+pub(super) async fn prepare_existing(path: &Path) -> Result<Prepared> {
     let path = absolute(path)?;
     must_exist(&path)?;
     // SQLite may have to create the log and its index.
@@ -115,7 +124,7 @@ pub(super) async fn inspect(path: &Path) -> Result<Inspected> {
     })
 }
 
-async fn upgrade(path: &Path, empty: Empty) -> Result<SqliteConnectOptions> {
+async fn upgrade(path: &Path, empty: Empty) -> Result<Prepared> {
     check_mode(path)?;
     let options = options(path).synchronous(SqliteSynchronous::Full);
     let mut connection = connect(&options, path).await?;
@@ -129,8 +138,7 @@ async fn upgrade(path: &Path, empty: Empty) -> Result<SqliteConnectOptions> {
     write_ahead(&mut connection, path).await?;
     if version == latest() {
         // This path takes no write lock, so a reader does not wait for a writer.
-        connection.close().await.map_err(|error| failed(path, error))?;
-        return Ok(options);
+        return Ok(Prepared { options, connection });
     }
     // All steps run in one transaction that takes the write lock at its start: if two processes start at the same time,
     // the second one finds the upgrade done.
@@ -158,8 +166,7 @@ async fn upgrade(path: &Path, empty: Empty) -> Result<SqliteConnectOptions> {
             error => cannot.because(error),
         }
     })?;
-    connection.close().await.map_err(|error| failed(path, error))?;
-    Ok(options)
+    Ok(Prepared { options, connection })
 }
 
 fn is_empty(path: &Path) -> Error {

@@ -18,7 +18,7 @@ use tokio::sync::Mutex;
 
 use self::database::{Database, retry_if_disk_was_full};
 use self::reader::KeptReader;
-use super::open::Upgrade;
+use super::open::{Prepared, Upgrade};
 use super::relative::HomeLocations;
 use super::rows::read_quota;
 use super::{
@@ -39,7 +39,8 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 pub struct SqlStore {
     db: Database,
     migration: Option<Upgrade>,
-    /// The connection that [`SqlStore::stay_open`] keeps open.
+    /// A connection that stays open until the store is closed. When the last connection closes, SQLite removes the log
+    /// and its index, which could not be created again on a full disk.
     anchor: Mutex<Option<SqliteConnection>>,
 }
 
@@ -47,18 +48,15 @@ impl SqlStore {
     /// Opens the store. Creates it (mode 0600) if it is missing, and upgrades an older one. The directory is created
     /// too, but not its parents.
     pub async fn open(path: &Path) -> Result<Self> {
-        let options = retry_if_disk_was_full(open::prepare(path).await, open::prepare(path)).await?;
-        Self::connect(path, options).await
+        let prepared = retry_if_disk_was_full(open::prepare(path).await, open::prepare(path)).await?;
+        Self::with_anchor(path, prepared).await
     }
 
     /// Opens the store and upgrades an older one. Returns an error if the store is missing.
     pub async fn open_existing(path: &Path) -> Result<Self> {
         let first = open::prepare_existing(path).await;
-        Self::connect(
-            path,
-            retry_if_disk_was_full(first, open::prepare_existing(path)).await?,
-        )
-        .await
+        let prepared = retry_if_disk_was_full(first, open::prepare_existing(path)).await?;
+        Self::with_anchor(path, prepared).await
     }
 
     /// Opens the store for reading only, as `check` does: no file is created or changed (except for SQLite's index of
@@ -182,22 +180,6 @@ impl SqlStore {
             .map_err(|e| self.db.failed(e))
     }
 
-    /// Keeps one additional connection open until the store is closed. When the last connection closes, SQLite removes
-    /// the log and its index, which could not be created again on a full disk.
-    ///
-    /// # Errors
-    /// Returns an error if the store cannot be opened.
-    pub async fn stay_open(&self) -> Result<()> {
-        let connection = self.db.pool.acquire().await.map_err(|e| self.db.failed(e))?;
-        let mut connection = connection.detach();
-        // A connection opens the log's index only when it reads.
-        identity::touch(&mut connection)
-            .await
-            .map_err(|e| self.db.failed(e))?;
-        *self.anchor.lock().await = Some(connection);
-        Ok(())
-    }
-
     /// Closes the store; the last process to do so moves the log's content into the file. Later calls fail.
     pub async fn close(&self) {
         if let Some(anchor) = self.anchor.lock().await.take() {
@@ -206,6 +188,21 @@ impl SqlStore {
         }
         self.db.reader.close().await;
         self.db.pool.close().await;
+    }
+
+    /// Keeps the connection that has prepared the file.
+    async fn with_anchor(path: &Path, prepared: Prepared) -> Result<Self> {
+        let Prepared {
+            options,
+            mut connection,
+        } = prepared;
+        let store = Self::connect(path, options).await?;
+        // A connection opens the log's index only when it reads.
+        identity::touch(&mut connection)
+            .await
+            .map_err(|e| store.db.failed(e))?;
+        *store.anchor.lock().await = Some(connection);
+        Ok(store)
     }
 
     async fn connect(path: &Path, options: SqliteConnectOptions) -> Result<Self> {
