@@ -275,6 +275,7 @@ impl AuditWriter {
         loop {
             let batch = self.queue.take(BATCH);
             let ended = batch.ended;
+            let more_may_wait = batch.entries.len() == BATCH;
             if let Some(sink) = self.next.lock().take() {
                 self.sink = sink;
                 self.torn = false;
@@ -283,7 +284,9 @@ impl AuditWriter {
             if ended {
                 return;
             }
-            std::thread::sleep(WRITE_PAUSE);
+            if !more_may_wait {
+                std::thread::sleep(WRITE_PAUSE);
+            }
         }
     }
 

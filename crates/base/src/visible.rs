@@ -80,9 +80,19 @@ pub fn bytes(raw: &[u8]) -> String {
     out
 }
 
+/// Whether a text has only printable ASCII characters, as nearly every one has. It is checked many bytes at a time.
+fn is_plain(text: &str) -> bool {
+    text.as_bytes()
+        .iter()
+        .fold(true, |plain, byte| plain & (0x20..0x7f).contains(byte))
+}
+
 /// Escapes the dangerous characters of a text as in Rust (`\n`, `\u{1b}`), so that it is safe for a terminal and stays
 /// on one line.
 pub fn for_terminal(text: &str) -> String {
+    if is_plain(text) {
+        return text.to_owned();
+    }
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match must_be_escaped(c) {
@@ -95,6 +105,9 @@ pub fn for_terminal(text: &str) -> String {
 
 /// Escapes the dangerous characters of JSON in JSON's way: they can only occur in strings.
 pub fn in_json(json: &str) -> String {
+    if is_plain(json) {
+        return json.to_owned();
+    }
     let mut out = String::with_capacity(json.len());
     for c in json.chars() {
         if must_be_escaped(c) {
