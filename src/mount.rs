@@ -18,6 +18,7 @@ use crate::storage::durable::{Durable, Fsync};
 use crate::storage::gate::{Gate, Gated};
 use crate::storage::guard::Guard;
 use crate::storage::local::LocalStorage;
+use base::advice;
 use base::error::{Error, Result};
 
 /// A home that is ready for a session.
@@ -103,6 +104,11 @@ pub fn mount(
     };
     found.map_err(cannot)?;
     let local = LocalStorage::open(home).map_err(cannot)?;
+    if let Some(hint) = advice::outside_of_sandbox(home) {
+        return Err(cannot(std::io::ErrorKind::PermissionDenied.into())
+            .hint(hint)
+            .into());
+    }
     let file_system = local
         .identity()
         .map_err(|error| Error::new(format!("cannot open the home {home:?}")).because(error))?;

@@ -12,3 +12,4 @@ mod sandbox;
 mod secrets;
 mod sessions;
 mod systemd;
+mod units;

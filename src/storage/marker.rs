@@ -20,6 +20,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{OFlags, StatVfsMountFlags, statvfs};
 
+use base::advice;
 use base::error::{Error, Result};
 
 /// The marker's file name. No home is a place, so no home contains it.
@@ -154,7 +155,9 @@ pub fn require(place: &Path, id: &str) -> Result<()> {
             ))),
         Err(error) => Err(refused()
             .because(error)
-            .hint(format!("the server's user must be able to read {shown}/{NAME}"))),
+            .hint(advice::outside_of_sandbox(place).unwrap_or_else(|| {
+                format!("the server's user must be able to read {shown}/{NAME}")
+            }))),
     }
 }
 

@@ -113,9 +113,18 @@ fn random_name() -> Result<String> {
 }
 
 fn cannot_open(path: &Path, cause: io::Error) -> Error {
+    let kept_out = match cause.kind() {
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            advice::view(path.parent().unwrap_or(path)).or_else(|| advice::outside_of_sandbox(path))
+        }
+        _ => None,
+    };
+    let hint = kept_out.unwrap_or_else(|| {
+        "[log] audit in the configuration names it; its directory must exist and be ours".to_owned()
+    });
     Error::new(format!("cannot open audit log \"{}\"", path.display()))
         .because(cause)
-        .hint("[log] audit in the configuration names it; its directory must exist and be ours")
+        .hint(hint)
 }
 
 /// Opens the file as [`AuditSink::open`] does, but does not create it. Returns `false` if the file is missing and can

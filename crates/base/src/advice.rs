@@ -9,7 +9,11 @@ use std::io::{self, ErrorKind};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{Access, AtFlags, CWD, Mode, OFlags, accessat};
+use rustix::io::Errno;
+
 use crate::error::Error;
+use crate::mounts::{self, MountView};
 
 /// Returns the advice for a file that must belong to user `uid`.
 pub fn chown(path: &Path, uid: u32) -> String {
@@ -55,10 +59,7 @@ pub fn chmod(path: &Path, mode: &str) -> String {
 pub fn because(error: Error, cause: io::Error, path: &Path, mode: &str) -> Error {
     let hint = match cause.kind() {
         ErrorKind::PermissionDenied => Some(permission(path, mode)),
-        ErrorKind::ReadOnlyFilesystem => Some(
-            "its file system is mounted read-only: mount it read-write, or see in dmesg why it became so"
-                .to_owned(),
-        ),
+        ErrorKind::ReadOnlyFilesystem => Some(read_only(path)),
         _ => None,
     };
     let error = error.because(cause);
@@ -68,8 +69,61 @@ pub fn because(error: Error, cause: io::Error, path: &Path, mode: &str) -> Error
     }
 }
 
+/// Returns the advice for a path on a file system that this process sees as read-only.
+pub fn read_only(path: &Path) -> String {
+    view(path).unwrap_or_else(|| {
+        "its file system is mounted read-only: mount it read-write, or see in dmesg why it became so"
+            .to_owned()
+    })
+}
+
+/// Returns the advice for a path that only this process, or its unit or container, cannot write to or see; `None` for every
+/// other path.
+pub fn view(path: &Path) -> Option<String> {
+    Some(match mounts::view_of(path)? {
+        MountView::ReadOnlyHere => format!(
+            "it is read-only for this process alone: in a systemd unit, ProtectSystem= does that (add ReadWritePaths={}); in a \
+             container, mount it read-write",
+            quoted(path)
+        ),
+        MountView::Hidden => format!(
+            "it is hidden from this process: in a systemd unit, ProtectHome= or InaccessiblePaths= does that (set ProtectHome=no, \
+             and add ReadWritePaths={})",
+            quoted(path)
+        ),
+    })
+}
+
+/// Returns the advice for a path that this process cannot reach although its permissions would allow it; `None` for every
+/// other path. A path that does not exist counts as its directory.
+pub fn outside_of_sandbox(path: &Path) -> Option<String> {
+    let found = path
+        .ancestors()
+        .find_map(|above| Some((above, above.metadata().ok()?)));
+    let (found, meta) = found?;
+    if !(meta.is_dir() || meta.is_file()) || accessat(CWD, found, Access::READ_OK, AtFlags::EACCESS).is_err()
+    {
+        return None;
+    }
+    let denied = rustix::fs::open(
+        found,
+        OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC,
+        Mode::empty(),
+    );
+    (denied.err()? == Errno::ACCESS).then(|| {
+        format!(
+            "{} lies outside of the server's sandbox, which is closed at the start: restart the server if it was mounted, \
+             made or named in the configuration since; otherwise SELinux or AppArmor forbids it",
+            quoted(found)
+        )
+    })
+}
+
 /// Returns the advice for a file that this process may not access, as [`because`] adds it.
 pub fn permission(path: &Path, mode: &str) -> String {
+    if let Some(advice) = view(path).or_else(|| outside_of_sandbox(path)) {
+        return advice;
+    }
     let us = rustix::process::geteuid().as_raw();
     for above in path.ancestors() {
         match above.metadata() {

@@ -1,5 +1,5 @@
 //! What the server and the client share: errors for people, secrets, sizes, digests, patterns, words as shells split
-//! them, text that is safe for a terminal, and the TCP stream in large pieces.
+//! them, text that is safe for a terminal, how mounts show a path, and the TCP stream in large pieces.
 #![forbid(unsafe_code)]
 // The documentation is for developers of the programs, so private items are part of it.
 #![allow(rustdoc::private_intra_doc_links)]
@@ -12,6 +12,7 @@ pub mod error;
 pub mod glob;
 pub mod manual;
 pub mod mode;
+pub mod mounts;
 pub mod paths;
 pub mod regular;
 pub mod secret;

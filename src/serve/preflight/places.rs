@@ -33,13 +33,7 @@ pub fn places(config: &Config, report: &mut Report) {
     data_directory(config, report);
     homes(config, report);
     for root in &config.storage.roots {
-        if !root.is_dir() {
-            let at = config.place_of("storage", "roots");
-            report.warn(format!(
-                "{at}\"{}\" in roots is not a directory (hint: make it, or remove it from the list)",
-                root.display()
-            ));
-        }
+        check_root(config, root, report);
     }
     let data = config.data_dir();
     // A missing data directory is reported with the store.
@@ -50,6 +44,23 @@ pub fn places(config: &Config, report: &mut Report) {
             Ok(false) => report.plan(format!("make the audit log \"{}\"", audit.display())),
             Err(error) => report.error(format!("{}{error}", config.place_of("log", "audit"))),
         }
+    }
+}
+
+/// Checks a directory in which homes may lie. One on a disk that is mounted read-only is right: its homes are only read.
+fn check_root(config: &Config, root: &Path, report: &mut Report) {
+    let at = || config.place_of("storage", "roots");
+    let shown = root.display();
+    match advice::view(root) {
+        Some(hint) => report.warn(format!(
+            "{}the homes in \"{shown}\" can only be read, or not at all (hint: {hint})",
+            at()
+        )),
+        None if !root.is_dir() => report.warn(format!(
+            "{}\"{shown}\" in roots is not a directory (hint: make it, or remove it from the list)",
+            at()
+        )),
+        None => {}
     }
 }
 
@@ -228,7 +239,10 @@ fn homes(config: &Config, report: &mut Report) {
             homes.display()
         ))
         .because(cause)
-        .hint("it must be a directory that the server's user can write to")
+        .hint(
+            advice::view(homes)
+                .unwrap_or_else(|| "it must be a directory that the server's user can write to".to_owned()),
+        )
     };
     match homes.metadata() {
         Ok(meta) if !meta.is_dir() => {
