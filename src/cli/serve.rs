@@ -11,6 +11,7 @@ use crate::ops::store;
 use crate::serve::listen::listen_on;
 use crate::serve::manager::ServiceManager;
 use crate::serve::process;
+use crate::serve::sandbox::Sandbox;
 use crate::store::Store as _;
 use crate::telemetry;
 use base::error::{Error, Result};
@@ -37,7 +38,9 @@ pub fn demo(dir: &Path, listen: Option<SocketAddr>) -> Result<()> {
         add_users(context.installation, context.store).await
     })?;
     let shown = config.clone();
-    process::run(config, ServiceManager::default(), move |addresses| {
+    // The log's thread, which only writes to standard error, is not restricted.
+    let sandbox = Sandbox::prepare(&config);
+    process::run(config, ServiceManager::default(), &sandbox, move |addresses| {
         let fingerprints = wait(async {
             let store = store::open_read_only(&installation).await?;
             store.host_keys().await

@@ -124,6 +124,10 @@ fn process(config: &Config, report: &mut Report) {
             }
             Err(error) => report.warn(format!("the server would run without its sandbox: {error}")),
         }
+        match sandbox::probe_files(config) {
+            Ok(reached) => report.plan(format!("reach no other files than the system's and {reached}")),
+            Err(error) => report.warn(format!("the server would reach all files of its user: {error}")),
+        }
     }
     if !config.server.proxy_from.is_empty() {
         let networks: Vec<String> = config.server.proxy_from.iter().map(ToString::to_string).collect();

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::manager::ServiceManager;
 use super::runtime::runtime;
-use super::sandbox;
+use super::sandbox::Sandbox;
 use super::server::{Server, ServerSignals};
 use crate::config::Config;
 use crate::telemetry;
@@ -25,11 +25,14 @@ const THREADS_TIMEOUT: Duration = Duration::from_secs(3);
 /// Returns an error if it cannot start.
 pub fn serve(config: Config) -> Result<()> {
     let manager = ServiceManager::from_environment()?;
+    // Code that must run other programs (hooks, for example) must be started here, before there are threads and before
+    // the sandbox: as a helper process that receives requests, and runs as the server's user.
+    let sandbox = Sandbox::prepare(&config);
     let _flush = telemetry::init(&config.log)?;
-    run(config, manager, |_| Ok(()))
+    run(config, manager, &sandbox, |_| Ok(()))
 }
 
-/// Runs the server; the log must have been started. `ready` is called with the addresses once they are bound, on a
+/// Runs the server; the log must have been started, and the sandbox prepared. `ready` is called with the addresses once they are bound, on a
 /// thread that may block.
 ///
 /// # Errors
@@ -37,12 +40,9 @@ pub fn serve(config: Config) -> Result<()> {
 pub fn run(
     config: Config,
     manager: ServiceManager,
+    sandbox: &Sandbox,
     ready: impl FnOnce(Vec<SocketAddr>) -> Result<()> + Send + 'static,
 ) -> Result<()> {
-    // Code that must run other programs (hooks, for example) must be started here, before there are threads and before
-    // the sandbox: as a helper process that receives requests, and runs as the server's user.
-    let sandboxed = config.server.sandbox;
-    sandbox::prepare(sandboxed);
     let runtime = runtime()?;
     let done = runtime.block_on(async {
         // This comes first: SIGHUP would end a process that does not handle it yet.
@@ -60,7 +60,7 @@ pub fn run(
         };
         let server = bound?.with_end_now(end_now);
         // Privileges have been given up, and no connection is accepted yet.
-        sandbox::enter(sandboxed);
+        sandbox.enter();
         let addresses = server.local_addrs();
         let reported = tokio::task::spawn_blocking(move || ready(addresses)).await;
         reported.map_err(|e| Error::new("cannot say that the server is ready").because(e))??;

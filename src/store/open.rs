@@ -179,6 +179,8 @@ fn options(path: &Path) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
         .filename(path)
         .busy_timeout(BUSY_TIMEOUT)
+        // The sandbox has no directory for temporary files, and what the server sorts is small.
+        .pragma("temp_store", "MEMORY")
         .foreign_keys(true)
         .disable_statement_logging()
 }

@@ -1,8 +1,10 @@
 //! The sandbox of the running server, and that all functions work in it.
 
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 
+use crate::admin::preflight::edit;
 use crate::clients::local_file;
 use testkit::programs::homeportd;
 use testkit::server::{TestServer, password};
@@ -41,6 +43,7 @@ fn can_be_inspected(server: &TestServer) -> bool {
 fn every_thread_is_in_the_sandbox_and_everything_works() {
     let mut server = TestServer::start(&["alice"]);
     server.wait_for_log("the sandbox is in force");
+    server.wait_for_log("the server reaches no other files than the system's and ");
     local_file(&server, "up", 3_000_000);
     let output = server.sftp_ok(
         "alice",
@@ -99,9 +102,110 @@ fn every_thread_is_in_the_sandbox_and_everything_works() {
 fn the_sandbox_can_be_disabled() {
     let server = TestServer::start_with(&[("server", "sandbox = false")], &["alice"]);
     server.wait_for_log("the sandbox is off");
+    assert!(
+        !server.log().contains("reaches no other files"),
+        "{}",
+        server.log()
+    );
     assert!(of_all_threads(&server, "Seccomp").iter().all(|mode| mode == "0"));
     assert!(can_be_inspected(&server));
     server.sftp_ok("alice", "ls");
+}
+
+/// A log that was rotated and a configuration that an editor has replaced are other files in the same directories.
+#[test]
+fn rotated_logs_and_replaced_configurations_are_within_reach() {
+    let mut server = TestServer::new(&[]);
+    // The directory of the configuration is only read.
+    let logs = server.path().join("logs");
+    fs::create_dir(&logs).unwrap();
+    edit(&server, "audit.log", "logs/audit.log");
+    server.add_user("alice", &[]);
+    server.serve();
+    server.wait_for_log("the server reaches no other files than");
+    let log = logs.join("audit.log");
+    let logged = |path: &Path| fs::read_to_string(path).unwrap_or_default();
+    for round in ["one", "two"] {
+        server.sftp_ok("alice", &format!("mkdir {round}\n"));
+        wait_for("the event", || {
+            logged(&log).contains(&format!("\"path\":\"/{round}\""))
+        });
+        let rotated = logs.join(format!("audit.log.{round}"));
+        fs::rename(&log, &rotated).unwrap();
+        let new = server.path().join("homeportd.toml.new");
+        let text = logged(&server.config());
+        fs::write(&new, text.replace("[log]", &format!("# {round}\n[log]"))).unwrap();
+        fs::rename(&new, server.config()).unwrap();
+        server.admin_ok(&["reload"], "");
+        wait_for("the new log", || log.exists());
+    }
+    let reloads = server.log().matches("the configuration was read again").count();
+    assert_eq!(reloads, 2, "{}", server.log());
+}
+
+#[test]
+fn what_was_not_named_or_there_at_the_start_is_out_of_reach_until_a_restart() {
+    const OUTSIDE: &str =
+        "lies outside of the server's sandbox, which is closed at the start: restart the server";
+    let elsewhere = tempfile::tempdir().unwrap();
+    let root = elsewhere.path().join("root");
+    fs::create_dir(&root).unwrap();
+    let mut server = TestServer::new(&[("storage", &format!("roots = [{root:?}]"))]);
+    server.add_user("alice", &[]);
+    server.add_user("carol", &["--home", root.join("carol").to_str().unwrap()]);
+    server.serve();
+    let has_landlock = server.log().contains("reaches no other files");
+    if !has_landlock {
+        testkit::skipped("Landlock", "this kernel does not have it");
+        return;
+    }
+    local_file(&server, "up", 1000);
+    server.sftp_ok("carol", "put up f\n");
+
+    // A reload names another log, and then other host keys.
+    let before = fs::read_to_string(server.config()).unwrap();
+    let keys = elsewhere.path().join("keys");
+    let copy = |from: &Path, to: &Path| {
+        let copied = Command::new("cp").arg("-a").args([from, to]).status();
+        assert!(copied.unwrap().success());
+    };
+    copy(&server.path().join("hostkeys"), &keys);
+    let log = elsewhere.path().join("audit.log");
+    for (from, to) in [
+        ("audit = \"audit.log\"", format!("audit = {log:?}")),
+        ("[server]", format!("[server]\nhost_keys = {keys:?}")),
+    ] {
+        fs::write(server.config(), before.replace(from, &to)).unwrap();
+        let refused = server.admin(&["reload"], "");
+        let message = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(
+            !refused.status.success() && message.contains(OUTSIDE),
+            "{to}: {message}"
+        );
+        // A start has other rights, and so does a check.
+        let checked = server.admin(&["check"], "");
+        assert!(
+            checked.status.success(),
+            "{to}: {}",
+            String::from_utf8_lossy(&checked.stdout)
+        );
+    }
+    assert!(!log.exists());
+    fs::write(server.config(), &before).unwrap();
+    server.admin_ok(&["reload"], "");
+    server.sftp_ok("carol", "get f\n");
+
+    // Another directory in its place, as if a disk was mounted there.
+    fs::rename(&root, elsewhere.path().join("old")).unwrap();
+    copy(&elsewhere.path().join("old"), &root);
+    let refused = server.sftp("carol", "ls\n");
+    assert!(!refused.status.success());
+    server.wait_for_log(OUTSIDE);
+    server.sftp_ok("alice", "put up f\n");
+    server.signal("TERM");
+    assert_eq!(server.wait_for_exit(), Some(0));
+    server.serve();
+    server.sftp_ok("carol", "get f again\n");
 }
 
 #[test]

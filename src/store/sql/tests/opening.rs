@@ -203,6 +203,7 @@ async fn every_connection_is_durable_and_keeps_references_whole() {
         ("synchronous", "2"),
         ("foreign_keys", "1"),
         ("journal_mode", "wal"),
+        ("temp_store", "2"),
     ] {
         let value: String = sqlx::query_scalar(sqlx::AssertSqlSafe(format!(
             "SELECT CAST({pragma} AS TEXT) FROM pragma_{pragma}"
