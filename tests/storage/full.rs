@@ -16,11 +16,16 @@ struct Disk {
 }
 
 impl Disk {
-    /// Creates and mounts a disk, or prints the reason and returns `None` if that is not possible.
+    /// Creates a disk and mounts it as the data directory, or prints the reason and returns `None` if that is not possible.
     fn mount(server: &TestServer, kind: &str) -> Option<Self> {
         let point = server.path().join("data");
         fs::remove_dir_all(&point).unwrap();
         fs::create_dir(&point).unwrap();
+        Self::mount_at(point, server, kind)
+    }
+
+    /// Does the same for a directory that is empty.
+    fn mount_at(point: PathBuf, server: &TestServer, kind: &str) -> Option<Self> {
         let run = |program: &str, args: &[&str]| {
             let output = Command::new(program)
                 .args(args)
@@ -176,6 +181,86 @@ fn users_can_sign_in_on_a_full_tmpfs() {
 #[test]
 fn users_can_sign_in_on_a_full_ext4() {
     check_full_disk("ext4");
+}
+
+/// Service goes before completeness: a full disk of the audit log stops nobody, and what is missing is counted.
+#[test]
+fn a_full_disk_of_the_audit_log_stops_nothing_and_the_losses_are_counted() {
+    const ROUNDS: usize = 20;
+    let mut server = TestServer::new(&[]);
+    let logs = server.path().join("logs");
+    fs::create_dir(&logs).unwrap();
+    let Some(disk) = Disk::mount_at(logs.clone(), &server, "tmpfs") else {
+        return;
+    };
+    let text = fs::read_to_string(server.config()).unwrap();
+    fs::write(server.config(), text.replace("audit.log", "logs/audit.log")).unwrap();
+    server.add_user("alice", &[]);
+    server.serve();
+    let small = local(&server, "small", b"content");
+    let work = |name: &str| {
+        let batch = format!("put {} {name}\nrename {name} {name}.done\n", small.display());
+        server.sftp_ok("alice", &batch);
+    };
+    // Each line is whole, whatever happened before and after it.
+    let lines = || -> Vec<serde_json::Value> {
+        let text = fs::read_to_string(logs.join("audit.log")).unwrap();
+        text.lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
+    };
+    work("before");
+    wait_for("the event before", || {
+        lines().iter().any(|event| event["to"] == "/before.done")
+    });
+    disk.fill("filler");
+    let began = std::time::Instant::now();
+    for round in 0..ROUNDS {
+        work(&format!("full-{round}"));
+    }
+    // A session waits for the log at most once, for two seconds.
+    assert!(
+        began.elapsed() < std::time::Duration::from_secs(60),
+        "{:?}",
+        began.elapsed()
+    );
+    server.wait_for_log("cannot write the audit log: events are being lost");
+    // The operator's commands go on, too, and so does a restart.
+    server.admin_ok(&["user", "set", "alice", "--quota", "1GiB"], "");
+    server.admin_ok(&["reload"], "");
+    work("after-the-reload");
+    let message = server.log();
+    assert_eq!(
+        message.matches("cannot write the audit log").count(),
+        1,
+        "{message}"
+    );
+
+    fs::remove_file(disk.point.join("filler")).unwrap();
+    work("room-again");
+    let mut lost = 0;
+    wait_for("the losses in the log", || {
+        let lines = lines();
+        let of = |event: &&serde_json::Value| event["event"] == "lost";
+        lost = lines
+            .iter()
+            .filter(of)
+            .map(|event| event["count"].as_u64().unwrap())
+            .sum();
+        lost > 0 && lines.iter().any(|event| event["to"] == "/room-again.done")
+    });
+    // Each round has at least signed_in, opened, closed, uploaded, renamed and session_ended. A few lines may have fitted.
+    let rounds = (ROUNDS + 1) as u64;
+    assert!(
+        (5 * rounds..=9 * rounds).contains(&lost),
+        "{lost} of {rounds} rounds"
+    );
+
+    disk.fill("filler");
+    server.signal("TERM");
+    assert_eq!(server.wait_for_exit(), Some(0));
+    server.serve();
+    server.sftp_ok("alice", "ls\n");
 }
 
 /// The change is larger than the free space, which the store notices in the middle.
