@@ -14,7 +14,7 @@ pub mod measure;
 mod measurer;
 mod ownership;
 pub mod quota;
-mod settings;
+pub mod settings;
 mod table;
 
 use std::sync::Arc;

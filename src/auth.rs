@@ -198,9 +198,14 @@ impl Authenticator {
     /// Returns an error if the store cannot answer.
     pub async fn review(&self, login: &Login, peer: IpAddr) -> base::error::Result<Review> {
         let user = self.store.user(&login.user).await?;
-        let max_sessions = user.as_ref().and_then(|user| user.max_sessions);
+        let limits = user.as_ref().map(|user| (user.max_sessions, user.rates));
+        let (max_sessions, rates) = limits.unwrap_or_default();
         Ok(match login.review(user.as_ref(), peer, Timestamp::now()) {
-            Ok(until) => Review::Continues { until, max_sessions },
+            Ok(until) => Review::Continues {
+                until,
+                max_sessions,
+                rates,
+            },
             Err(lost) => Review::Ends(lost),
         })
     }
@@ -383,6 +388,7 @@ fn complete(user: User, attempt: &Attempt<'_>) -> Result<Login, Denial> {
         permissions: user.permissions,
         quota: user.quota,
         max_sessions: user.max_sessions,
+        rates: user.rates,
         factors,
         proofs,
         until,

@@ -3,4 +3,5 @@
 pub mod event;
 pub mod path;
 pub mod penalty;
+pub mod rate;
 pub mod user;

@@ -1,7 +1,7 @@
 //! The sessions of the server: which sessions exist ([`registry`]), which resources they may hold ([`budget`],
 //! [`memory`]), what a channel knows of its session ([`context`]), where their events go ([`events`]), which files
 //! they are writing ([`uploads`]), what was done with each ([`file_record`]), the two directions of one SSH channel
-//! ([`stream`]), and the tasks of a connection ([`tasks`]).
+//! ([`stream`]), the rates of their users ([`rate`], [`unpaid`]), and the tasks of a connection ([`tasks`]).
 //!
 //! This module depends on none of SFTP, commands and the SSH library; they use it.
 
@@ -10,15 +10,18 @@ pub mod context;
 pub mod events;
 pub mod file_record;
 pub mod memory;
+pub mod rate;
 pub mod registry;
 pub mod settings;
 pub mod stream;
 pub mod tasks;
+pub mod unpaid;
 pub mod upload_digest;
 pub mod uploads;
 
 pub use context::{Activity, ActivityGuard, BusyGuard, SessionContext};
 pub use file_record::FileRecord;
 pub use registry::{
-    EndReport, EndRequest, NewSession, NotRegistered, Registration, Session, Sessions, Traffic, session_limit,
+    EndReport, EndRequest, NewSession, NotRegistered, Registration, Session, Sessions, Traffic, UserLimits,
+    session_limit,
 };

@@ -7,6 +7,7 @@
 pub mod attrs;
 mod backlog;
 pub mod channel;
+mod channel_state;
 pub mod context;
 mod deferred_close;
 pub mod extensions;
@@ -21,3 +22,4 @@ pub mod requests;
 pub mod session;
 pub mod status;
 mod unsent;
+mod withheld;

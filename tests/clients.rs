@@ -6,6 +6,7 @@ mod broken_off;
 mod bytes;
 mod bytes_client;
 mod crowd;
+mod denied;
 mod order;
 mod probes;
 mod proxy;

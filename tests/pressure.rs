@@ -13,6 +13,7 @@ mod misuse;
 mod mix;
 mod order;
 mod peer;
+mod rates;
 mod shares;
 mod starve;
 mod stock;

@@ -15,7 +15,7 @@ use base::size::Size;
 #[serde(deny_unknown_fields, default)]
 pub struct QuotaSettings {
     /// The quota in bytes for users that are added without `--quota`; `None` means unlimited.
-    #[serde(deserialize_with = "size")]
+    #[serde(deserialize_with = "size_or_unlimited")]
     pub default_bytes: Option<u64>,
     /// The quota in files for users that are added without `--max-files`; `None` means unlimited.
     #[serde(deserialize_with = "count")]
@@ -53,7 +53,11 @@ fn percentages<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<u8>, D::Error> 
     list.into_iter().map(percentage).collect()
 }
 
-fn size<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
+/// Reads a number of bytes as a number or as text such as "10GiB"; "unlimited" is `None`.
+///
+/// # Errors
+/// Returns an error that says what a size is.
+pub fn size_or_unlimited<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
     let limit = from.deserialize_any(NumberOrText::<Size> {
         expected: "a size: a number of bytes, \"10GiB\" or \"unlimited\"",
         kind: PhantomData,

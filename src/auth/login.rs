@@ -9,6 +9,7 @@ use jiff::Timestamp;
 
 use super::address::allowed;
 use super::proofs::{Credential, Proofs, Revocation};
+use crate::domain::rate::RateRules;
 use crate::domain::user::{Factor, Permissions, Quota, User, UserName};
 
 /// A user who has signed in. Only this module creates a login, and the storage cannot be reached without one.
@@ -19,6 +20,7 @@ pub struct Login {
     pub(super) permissions: Permissions,
     pub(super) quota: Quota,
     pub(super) max_sessions: Option<u32>,
+    pub(super) rates: RateRules,
     pub(super) factors: BTreeSet<Factor>,
     /// The proofs of the sign-in. They are kept so that a changed record ends the sessions that lose something by it.
     pub(super) proofs: Proofs,
@@ -45,6 +47,10 @@ impl Login {
     /// Returns the most sessions that the user may have at once, if the user's record contains a limit.
     pub fn max_sessions(&self) -> Option<u32> {
         self.max_sessions
+    }
+    /// Returns what the user's record said about rates at the time of the sign-in.
+    pub fn rates(&self) -> RateRules {
+        self.rates
     }
     /// Returns when the user or the key expires, as known at the sign-in. [`super::Authenticator::review`] returns the
     /// current value.
@@ -134,6 +140,8 @@ pub enum Review {
         until: Option<Timestamp>,
         /// The most sessions that the user may have at once, if the record contains a limit.
         max_sessions: Option<u32>,
+        /// What the record says about rates.
+        rates: RateRules,
     },
     /// The session must end, because the user has lost something that it needs.
     Ends(Revocation),

@@ -8,7 +8,7 @@ use crate::ops::keys::KeyView;
 use crate::ops::users::change::ConfirmedChange;
 use crate::ops::users::view::UserView;
 
-/// A user, as `user show --json` prints it. `null` in a quota is unlimited.
+/// A user, as `user show --json` prints it. `null` in a quota is unlimited, and in a rate the server's.
 #[derive(Debug, Serialize)]
 pub struct UserJson<'a> {
     name: &'a str,
@@ -26,6 +26,8 @@ pub struct UserJson<'a> {
     allowed_from: Vec<String>,
     require: Vec<&'static str>,
     expires_at: Option<String>,
+    rate_up: Option<u64>,
+    rate_down: Option<u64>,
 }
 
 impl<'a> From<&'a UserView> for UserJson<'a> {
@@ -46,6 +48,8 @@ impl<'a> From<&'a UserView> for UserJson<'a> {
             allowed_from: view.allowed_from.iter().map(ToString::to_string).collect(),
             require: view.require.iter().map(|f| f.name()).collect(),
             expires_at: view.expires_at.map(|t| t.to_string()),
+            rate_up: view.rates.up.as_number(),
+            rate_down: view.rates.down.as_number(),
         }
     }
 }

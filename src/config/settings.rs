@@ -101,6 +101,9 @@ impl Config {
             channels: _,
             handles: _,
             idle_timeout_secs: _,
+            deny: _,
+            rate_up: _,
+            rate_down: _,
         } = limits;
         let LogSettings {
             format: _,

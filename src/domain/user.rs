@@ -8,6 +8,7 @@ use std::str::FromStr;
 use ipnet::IpNet;
 use jiff::Timestamp;
 
+use super::rate::RateRules;
 use base::error::Error;
 use base::size::Size;
 
@@ -244,6 +245,8 @@ pub struct User {
     pub quota: Quota,
     /// The most sessions that the user may have at once. With `None`, the server's limit applies.
     pub max_sessions: Option<u32>,
+    /// The rates of the user's transfers, in all sessions together.
+    pub rates: RateRules,
     /// The permissions that the user has in the home.
     pub permissions: Permissions,
     /// The addresses from which the user may connect. An empty list allows every address.
@@ -265,6 +268,7 @@ impl User {
             expires_at: None,
             quota: Quota::default(),
             max_sessions: None,
+            rates: RateRules::default(),
             permissions: Permissions::all(),
             allowed_from: Vec::new(),
             require: BTreeSet::new(),

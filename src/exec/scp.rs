@@ -40,7 +40,7 @@ pub(crate) async fn run(
         true => script.unsplit(first).map(<[u8]>::to_vec),
         false => None,
     };
-    let mut peer = ScpPeer { io, errors: 0 };
+    let mut peer = ScpPeer::new(io, home);
     let outcome = match options.role {
         Role::Sink => sink::run(home, &mut peer, &options, names, whole).await,
         Role::Source => source::run(home, &mut peer, &options, names, whole).await,

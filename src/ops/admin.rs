@@ -124,6 +124,8 @@ fn settings_of(user: &User) -> Vec<Setting> {
             ),
         ),
         ("max_sessions", number(user.max_sessions.map(u64::from))),
+        ("rate_up", number(user.rates.up.as_number())),
+        ("rate_down", number(user.rates.down.as_number())),
         (
             "expires_at",
             user.expires_at

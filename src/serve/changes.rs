@@ -148,6 +148,9 @@ impl RecordChanges {
                 }
             };
             for session in sessions {
+                if let Some(user) = &user {
+                    session.budget.rates.set_rules(user.rates);
+                }
                 let review = session
                     .login
                     .review(user.as_ref(), session.peer.ip(), Timestamp::now());
@@ -165,8 +168,9 @@ impl RecordChanges {
         let login: &Login = &session.login;
         match self.service.auth.review(login, session.peer.ip()).await? {
             Review::Ends(lost) => Ok(session.revoke(lost.to_string())),
-            Review::Continues { until, .. } => {
+            Review::Continues { until, rates, .. } => {
                 self.service.sessions.set_expiry(session, until);
+                session.budget.rates.set_rules(rates);
                 Ok(false)
             }
         }

@@ -1,5 +1,5 @@
 //! The budget of each user: how many file descriptors and how much memory (see [`super::memory`]) all sessions of one
-//! user may hold together. Limits for each channel and each connection multiply; these limits do not.
+//! user may hold together, and how fast they may transfer ([`super::rate`]). Limits for each channel and each connection multiply; these limits do not.
 //!
 //! One user never gets more than half, so that something is left for others. A session also takes descriptors for its
 //! connection and its home. The descriptors for new connections and for the server itself are counted in
@@ -10,6 +10,7 @@ use std::sync::Arc;
 use crate::io::descriptors::{DescriptorShares, PER_SESSION};
 
 use super::memory::{BoundedCounter, ServerMemory, UserMemory};
+use super::rate::UserRates;
 
 /// The memory budget if the size of the machine's memory is not known, in bytes.
 const LEAST_MEMORY: usize = 1 << 30;
@@ -50,6 +51,8 @@ pub struct UserBudget {
     files: BoundedCounter,
     /// The memory that the user's sessions hold.
     pub memory: Arc<UserMemory>,
+    /// The rates of the user's transfers.
+    pub rates: Arc<UserRates>,
 }
 
 /// Why no more files can be opened. The texts are shown to the client.
@@ -83,6 +86,7 @@ impl UserBudget {
         Arc::new(Self {
             files: BoundedCounter::new(server.files.limit / 2),
             memory: UserMemory::of(&server.memory),
+            rates: Arc::default(),
             server: Arc::clone(server),
         })
     }

@@ -29,6 +29,7 @@ use crate::storage::gate::Gate;
 
 use super::budget::{Descriptor, Exhausted, ServerBudget, UserBudget};
 use super::events::Events;
+use super::rate::Rates;
 
 /// The registry of the sessions of one server.
 #[derive(Default)]
@@ -239,15 +240,15 @@ impl Sessions {
         self.live.lock()
     }
 
-    /// Registers a session, if the user has fewer sessions than the record allows, or `limit` if the record has no
-    /// limit.
+    /// Registers a session, if the user has fewer sessions than the record allows, or than `usual` does if the record
+    /// has no limit. The rates hold from then on for all sessions of the user.
     pub fn enter(
         self: &Arc<Self>,
         newcomer: NewSession,
-        limit: usize,
+        usual: UserLimits,
     ) -> Result<Registration, NotRegistered> {
         let NewSession { login, peer, ending } = newcomer;
-        let limit = session_limit(login.max_sessions(), limit);
+        let limit = session_limit(login.max_sessions(), usual.sessions);
         let mut live = self.live();
         let mut of_user = live
             .values()
@@ -261,6 +262,8 @@ impl Sessions {
             return Err(NotRegistered::TooMany { limit });
         }
         let descriptor = budget.session()?;
+        budget.rates.set_usual(usual.rates);
+        budget.rates.set_rules(login.rates());
         let id = SessionId(self.last_id.fetch_add(1, Ordering::Relaxed) + 1);
         let session = Arc::new(Session {
             id,
@@ -287,6 +290,13 @@ impl Sessions {
             sessions: Arc::clone(self),
             _descriptor: descriptor,
         })
+    }
+
+    /// Puts rates in force for the sessions of users whose records have none.
+    pub fn set_rates(&self, usual: Rates) {
+        for session in self.live().values() {
+            session.budget.rates.set_usual(usual);
+        }
     }
 
     /// Returns all sessions, oldest first.
@@ -359,6 +369,15 @@ impl Sessions {
 /// Returns how many sessions a user may have at once: the limit of the record, or `usual` if it has none.
 pub fn session_limit(of_record: Option<u32>, usual: usize) -> usize {
     of_record.map_or(usual, |limit| usize::try_from(limit).unwrap_or(usize::MAX))
+}
+
+/// What one user may have, unless the user's record says something else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UserLimits {
+    /// The number of sessions at once.
+    pub sessions: usize,
+    /// The rates of all sessions together.
+    pub rates: Rates,
 }
 
 /// A sign-in that is about to become a session.

@@ -52,11 +52,6 @@ impl WaitingRequest {
             WaitingRequest::Packet(packet) => NextRequest::Packet(packet),
         }
     }
-
-    /// Returns the number of bytes of the channel's window that the request occupies.
-    pub(super) fn size(&self) -> usize {
-        self.next().size()
-    }
 }
 
 impl NextRequest<'_> {
@@ -231,7 +226,7 @@ mod tests {
             }
             let size = next.size();
             let request = backlog.pop().unwrap();
-            assert_eq!(request.size(), size);
+            assert_eq!(request.next().size(), size);
             sizes -= size;
         }
         assert!(backlog.is_empty() && backlog.pop().is_none());

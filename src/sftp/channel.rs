@@ -5,18 +5,19 @@
 //! not with the task; the SSH layer has taken over every reply that the task sent (otherwise the new reply would
 //! overtake them); the peer's window has room; the user's part of the event queue has room; this callback has not
 //! produced as much as one may ([`crate::session::stream::connection_budget::ConnectionBudget::may_make_more`]); no
-//! keys are being exchanged; and the file system does not hang. Requests that only wait for the window continue in the
+//! keys are being exchanged; the file system does not hang; and a READ does not exceed the user's rate. Requests that only wait for the window continue in the
 //! callback that opens it; all others go to the task (*Queued*).
 
 use std::sync::Arc;
 
 use bytes::Bytes;
-use sftp_wire::ClientFault;
 use sftp_wire::frame::{self, LENGTH_FIELD};
+use sftp_wire::{ClientFault, PacketType};
 
+use super::channel_state::{ChannelState, SessionOwner};
 use super::deferred_close::DeferredClose;
 use super::outcome::Outcome;
-use super::queue::{ChannelQueue, ChannelSetup, ChannelState, SessionOwner};
+use super::queue::{ChannelQueue, ChannelSetup};
 use super::read::Read;
 use super::requests;
 use super::session::Sftp;
@@ -252,15 +253,21 @@ impl<'a> InlineBatch<'a> {
     /// Executes a packet, or appends it to those that wait.
     fn take(&mut self, packet: &[u8]) {
         let wait = self.wait();
+        let kind = PacketType::of(packet);
         if self.state.pending.is_empty()
             && self.is_open()
             && let SessionOwner::Channel(sftp) = &mut self.state.owner
+            && (kind != Some(PacketType::Read) || sftp.unpaid_reads.try_pay())
             && let Outcome::Reply(reply) = requests::execute(sftp, packet, wait)
         {
             let notice = sftp.take_notice();
             let read = Read::of_packet(packet).map(|(_, read)| read);
             self.state.pending.unsent = UnsentReply::of(reply, read);
-            self.state.pending.unpaid += packet.len() + LENGTH_FIELD;
+            let write_len = (kind == Some(PacketType::Write)).then_some(packet.len());
+            self.state
+                .pending
+                .occupied
+                .add(packet.len() + LENGTH_FIELD, write_len);
             self.send_notice(notice);
             self.send_unsent();
             return;
@@ -280,7 +287,7 @@ impl<'a> InlineBatch<'a> {
         let direct = permit.is_some();
         drop(permit);
         if matches!(state.owner, SessionOwner::Channel(_)) {
-            let more = state.take_window_due(queue);
+            let more = queue.take_window_due(state);
             if more > 0 {
                 sender.open_window(more);
             }

@@ -17,14 +17,36 @@ use crate::storage::Wait;
 const BATCH: usize = 64;
 const BATCH_BYTES: usize = 1 << 20;
 
+/// The bytes of the client's window that are occupied by requests.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(super) struct OccupiedWindow {
+    /// The bytes of all requests.
+    pub(super) all: usize,
+    /// The bytes among them that WRITEs occupy, for which the user may have a rate.
+    pub(super) by_writes: usize,
+}
+
+impl OccupiedWindow {
+    /// Adds a request of this size; `write_len` is the length of its packet if it is a WRITE.
+    pub(super) fn add(&mut self, size: usize, write_len: Option<usize>) {
+        self.all += size;
+        self.by_writes += write_len.unwrap_or(0);
+    }
+
+    /// Adds a request that has waited.
+    pub(super) fn add_request(&mut self, request: &NextRequest<'_>) {
+        self.add(request.size(), request.write_len());
+    }
+}
+
 /// What waits in one channel, in order.
 pub(super) struct Pending {
     /// The unsent part of a reply that did not fit into the window. It is sent before anything else.
     pub(super) unsent: UnsentReply,
     /// Whether the client has announced that it sends nothing more.
     pub(super) end: bool,
-    /// The bytes of the client's window that are occupied by requests whose replies are on their way.
-    pub(super) unpaid: usize,
+    /// The part of the client's window that is occupied by requests whose replies are on their way.
+    pub(super) occupied: OccupiedWindow,
     pub(super) backlog: Backlog,
 }
 
@@ -34,7 +56,7 @@ impl Pending {
         Self {
             unsent: UnsentReply::default(),
             end: false,
-            unpaid: 0,
+            occupied: OccupiedWindow::default(),
             backlog: Backlog::default(),
         }
     }
@@ -65,16 +87,19 @@ impl Pending {
     }
 
     /// Executes the next request, if that does not take long; returns `false` if nothing waits, or if the request may
-    /// take long.
+    /// take long, or would exceed the user's rate.
     pub(super) fn execute_next(&mut self, sftp: &mut Sftp, wait: Wait) -> bool {
         let Some(next) = self.backlog.front() else {
             return false;
         };
+        if read_of(&next).is_some() && !sftp.unpaid_reads.try_pay() {
+            return false;
+        }
         let Outcome::Reply(reply) = execute(sftp, &next, wait) else {
             return false;
         };
         self.unsent = UnsentReply::of(reply, read_of(&next));
-        self.unpaid += next.size();
+        self.occupied.add_request(&next);
         self.backlog.pop();
         true
     }

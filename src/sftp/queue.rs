@@ -8,7 +8,9 @@
 //!
 //! Only requests wait here, not data for a client that does not read: a READ is executed when its reply can be sent,
 //! and the part of a reply that does not fit into the window is charged, or read again ([`super::unsent`]). The
-//! client's own window ([`ReceiveWindow`]) limits how much can wait: it is opened again as requests are answered.
+//! client's own window limits how much can wait: it is opened again as requests are answered. If the user has a rate, a
+//! READ waits here until what the channel has read before is paid for, and the window that WRITEs have occupied is opened
+//! later ([`super::withheld`]); all other channels of the session go on.
 
 use parking_lot::{Mutex, MutexGuard};
 use std::sync::Arc;
@@ -18,33 +20,24 @@ use tokio::sync::OwnedSemaphorePermit as InFlightBytesPermit;
 use tokio_util::sync::CancellationToken;
 
 use crate::io::HomeIo;
+use crate::session::Activity;
 use crate::session::events::EventBackpressure;
 use crate::session::stream::connection_budget::ConnectionBudget;
 use crate::session::stream::peer_window::PeerWindow;
-use crate::session::stream::receive_window::{PacketRoom, ReceiveWindow};
 use crate::session::stream::{Disconnected, QueuedSender, Stream};
 use crate::session::tasks::TaskStarter;
 use crate::storage::Wait;
 
 use super::backlog::WaitingRequest;
+use super::channel_state::{ChannelState, SessionOwner, WindowDue};
 use super::deferred_close::DeferredClose;
 use super::outcome::Outcome;
-use super::pending::{Pending, execute, execute_batch, read_of, reply_bytes_needed};
+use super::pending::{execute, execute_batch, read_of, reply_bytes_needed};
 use super::session::Sftp;
 use super::unsent::{UnreadTail, UnsentReply};
 
 /// Smaller replies, in bytes, need no room: each channel has only one of them at a time.
 const SMALL_REPLY: usize = 8 * 1024;
-
-/// The owner of a channel's session.
-pub(super) enum SessionOwner {
-    /// The channel owns it: requests are executed in SSH callbacks.
-    Channel(Box<Sftp>),
-    /// The task owns it: requests wait for the task.
-    Task,
-    /// The channel has ended, so nothing owns the session.
-    Nobody,
-}
 
 /// The state that a channel's callbacks and its task share.
 pub(super) struct ChannelQueue {
@@ -56,17 +49,7 @@ pub(super) struct ChannelQueue {
     tasks: TaskStarter,
     /// Slows the channel down when the audit log cannot keep up with the user's events.
     pub(super) event_backpressure: Arc<EventBackpressure>,
-}
-
-pub(super) struct ChannelState {
-    pub(super) owner: SessionOwner,
-    pub(super) pending: Pending,
-    /// The window that the client was granted.
-    pub(super) window: ReceiveWindow,
-    /// The number of bytes that have not arrived yet of a packet that has begun.
-    pub(super) missing: usize,
-    /// Whether a task waits for the connection's slot for large packets.
-    slot_asked: bool,
+    activity: Activity,
 }
 
 /// The parts of a channel besides its session.
@@ -94,15 +77,12 @@ impl ChannelQueue {
         } = setup;
         let io = sftp.storage.scheduler().clone();
         let event_backpressure = Arc::clone(&sftp.context.session.event_backpressure);
+        let activity = sftp.context.session.activity.clone();
+        let state = ChannelState::new(sftp, &budget);
         Arc::new(Self {
             event_backpressure,
-            state: Mutex::new(ChannelState {
-                owner: SessionOwner::Channel(Box::new(sftp)),
-                pending: Pending::new(),
-                window: ReceiveWindow::new(&budget),
-                missing: 0,
-                slot_asked: false,
-            }),
+            activity,
+            state: Mutex::new(state),
             peer_window,
             queued_sender,
             io,
@@ -169,7 +149,7 @@ impl ChannelQueue {
                         return Ok(true);
                     }
                     // A part of a packet may have arrived since.
-                    None => match (state.take_window_due(self), held.sftp.take()) {
+                    None => match (self.take_window_due(&mut state), held.sftp.take()) {
                         (0, Some(sftp)) => {
                             state.owner = SessionOwner::Channel(sftp);
                             return Ok(false);
@@ -191,6 +171,12 @@ impl ChannelQueue {
             };
             // Execute it only when there is room for the reply, so that requests wait, and not data.
             self.event_backpressure.wait().await;
+            let read = read_of(&request.next());
+            if read.is_some()
+                && let Some(sftp) = &mut held.sftp
+            {
+                sftp.unpaid_reads.pay().await;
+            }
             let needed = reply_bytes_needed(&request.next());
             let permit = match needed > SMALL_REPLY {
                 true => Some(self.peer_window.room(needed).await?),
@@ -199,7 +185,6 @@ impl ChannelQueue {
                     None
                 }
             };
-            let read = read_of(&request.next());
             let reply = self.run(held, request).await?;
             let notice = held.sftp.as_mut().and_then(|sftp| sftp.take_notice());
             if let Some(mut notice) = notice {
@@ -266,11 +251,29 @@ impl ChannelQueue {
     /// Opens the client's window by what the answered requests occupied, and for a packet that is longer than the
     /// window.
     async fn open_client_window(self: &Arc<Self>) -> Result<(), TaskEnd> {
-        let more = self.state().take_window_due(self);
+        let more = self.take_window_due(&mut self.state());
         match more {
             0 => Ok(()),
             more => Ok(self.queued_sender.open_window(more).await?),
         }
+    }
+
+    /// Returns by how many bytes the client's window must be opened now, and counts them as granted. What must be opened
+    /// later is opened by tasks, which this starts.
+    pub(super) fn take_window_due(self: &Arc<Self>, state: &mut ChannelState) -> u32 {
+        let due = state.take_window_due();
+        if state.withheld.begin_return() {
+            self.return_withheld();
+        }
+        self.grant(state, due)
+    }
+
+    /// Returns the bytes that are due, and asks for the connection's slot if it is needed.
+    fn grant(self: &Arc<Self>, state: &ChannelState, due: WindowDue) -> u32 {
+        if due.needs_slot {
+            self.wait_for_slot(state.window.budget());
+        }
+        due.bytes
     }
 
     /// Waits for the connection's slot for large packets, and then lets this channel's packet arrive.
@@ -291,12 +294,41 @@ impl ChannelQueue {
                 let _ = queue.queued_sender.open_window(more).await;
             }
         };
+        self.start(waiting);
+    }
+
+    /// Starts the task that opens the window again that was withheld, at the user's rate.
+    fn return_withheld(self: &Arc<Self>) {
+        let queue = Arc::clone(self);
+        let returning = async move {
+            // A client that cannot send is not idle.
+            let _working = queue.activity.begin();
+            loop {
+                let Some((rates, part)) = queue.state().withheld.next_part() else {
+                    return;
+                };
+                rates.up.pay(part).await;
+                let more = {
+                    let mut state = queue.state();
+                    let due = state.return_withheld(part);
+                    queue.grant(&state, due)
+                };
+                // An error means that the connection has ended.
+                if more > 0 && queue.queued_sender.open_window(more).await.is_err() {
+                    return;
+                }
+            }
+        };
+        self.start(returning);
+    }
+
+    /// Starts a task that ends with the channel, which owns it.
+    fn start(&self, task: impl Future<Output = ()> + Send + 'static) {
         let cancelled = self.cancelled.clone();
-        // The channel owns the task.
         self.tasks.start(async move {
             tokio::select! {
                 () = cancelled.cancelled() => {}
-                () = waiting => {}
+                () = task => {}
             }
         });
     }
@@ -306,7 +338,7 @@ impl ChannelQueue {
     ///
     /// The task may be dropped at every `await`: until a thread takes the session, it stays in `held`.
     async fn run(&self, held: &mut DeferredClose, request: WaitingRequest) -> Result<Bytes, TaskEnd> {
-        self.state().pending.unpaid += request.size();
+        self.state().pending.occupied.add_request(&request.next());
         let quick = match (self.io.enter(), &mut held.sftp) {
             (Some(permit), Some(sftp)) => execute(sftp, &request.next(), Wait::with(&permit)),
             _ => Outcome::AskAgain,
@@ -323,7 +355,9 @@ impl ChannelQueue {
             let mut state = self.state();
             let requests = state.pending.batch(request);
             // The first one is counted already.
-            state.pending.unpaid += requests.iter().skip(1).map(WaitingRequest::size).sum::<usize>();
+            for request in requests.iter().skip(1) {
+                state.pending.occupied.add_request(&request.next());
+            }
             requests
         };
         let cancelled = self.cancelled.clone();
@@ -340,26 +374,6 @@ impl ChannelQueue {
             // This outcome occurs only where a request may not wait.
             Outcome::AskAgain => Ok(Bytes::new()),
         }
-    }
-}
-
-impl ChannelState {
-    /// Returns by how many bytes the client's window must be opened now, and counts them as granted.
-    pub(super) fn take_window_due(&mut self, queue: &Arc<ChannelQueue>) -> u32 {
-        let mut more = 0;
-        if self.pending.unsent.is_empty() && self.pending.unpaid > 0 {
-            more = self.window.consume(std::mem::take(&mut self.pending.unpaid));
-        }
-        if self.missing > 0 && self.pending.is_empty() && !self.slot_asked {
-            match self.window.window_for_rest_of_packet(self.missing) {
-                PacketRoom::Open(room) => more += room,
-                PacketRoom::NeedsSlot => {
-                    self.slot_asked = true;
-                    queue.wait_for_slot(self.window.budget());
-                }
-            }
-        }
-        more
     }
 }
 

@@ -13,6 +13,7 @@ use crate::domain::path::VirtualPath;
 use crate::session::ActivityGuard;
 use crate::session::budget::Descriptor;
 use crate::session::memory::{MemoryCharge, TOO_MUCH_HELD};
+use crate::session::unpaid::{Direction, UnpaidBytes};
 use crate::storage::{Error, FileKind, Links, Metadata, Storage, Wait};
 use base::buffer::{Buffer, FilledBuffer};
 
@@ -32,6 +33,8 @@ pub struct Sftp {
     pub(super) storage: Arc<dyn Storage>,
     pub(super) handles: HandleTable,
     pub(super) context: ClientContext,
+    /// The bytes that were read, as far as the user's rate was not waited for.
+    pub(super) unpaid_reads: UnpaidBytes,
     notice: Option<Bytes>,
     last_notice: Option<Instant>,
 }
@@ -39,7 +42,10 @@ pub struct Sftp {
 impl Sftp {
     /// Creates the session over a home.
     pub fn new(storage: Arc<dyn Storage>, context: ClientContext) -> Self {
+        let rates = Arc::clone(&context.session.budget.rates);
+        let activity = context.session.activity.clone();
         Self {
+            unpaid_reads: UnpaidBytes::new(rates, Direction::Down, activity),
             storage,
             handles: HandleTable::new(context.max_handles),
             context,

@@ -33,6 +33,10 @@ const TOO_MANY_HEADERS: RefusalReason<'static> = RefusalReason::new(
     "too many connections from proxies whose PROXY header has not arrived",
 );
 
+/// Why a connection from a network of `[limits] deny` is refused.
+const DENIED_NETWORK: RefusalReason<'static> =
+    RefusalReason::new("denied_network", "its address is in a network of [limits] deny");
+
 /// Accepts connections until `stop` is cancelled. Their tasks are tracked by `tracker`.
 pub async fn accept(
     listener: TcpListener,
@@ -135,16 +139,20 @@ struct Acceptor {
 }
 
 impl Acceptor {
-    /// Serves a connection if the limits allow it.
+    /// Serves a connection if the limits allow it. One from a network that is denied is closed without a word.
     fn admit(&self, stream: TcpStream, peer: SocketAddr) {
         let Self {
             service,
             stop,
             tracker,
         } = self.clone();
+        let current = service.current();
+        if current.limits.denies(peer.ip()) {
+            return refused(&service, peer, DENIED_NETWORK);
+        }
         match service
             .admission
-            .enter(peer.ip(), &service.limits(), Instant::now())
+            .enter(peer.ip(), &current.limits, Instant::now())
         {
             Ok(permit) => {
                 tracker.spawn(async move {

@@ -159,7 +159,7 @@ pub(super) async fn start_sftp(
         },
         session: start.context,
         quirks: ClientQuirks::of_client(&banner),
-        max_handles: connection.service.limits().handles,
+        max_handles: connection.service.current().limits.handles,
         gone: cancelled.clone(),
     };
     let setup = ChannelSetup {

@@ -274,14 +274,14 @@ impl Connection {
             revision,
             method,
         } = accepted;
-        let limit = self.service.limits().sessions_per_user;
+        let limits = self.service.current().limits.of_one_user();
         let user = login.user().clone();
         let newcomer = NewSession {
             login,
             peer: self.peer,
             ending: self.ending.clone(),
         };
-        match self.service.sessions.enter(newcomer, limit) {
+        match self.service.sessions.enter(newcomer, limits) {
             Ok(registration) => {
                 if self.service.sessions.revision() != revision
                     && let Err(reason) = self.review_session(&registration).await
@@ -292,7 +292,7 @@ impl Connection {
                     return self.refuse();
                 }
                 let session = Arc::clone(registration.session());
-                let budget = ConnectionBudget::of(Arc::clone(&session.budget.memory));
+                let budget = ConnectionBudget::of(&session.budget);
                 let end_report = EndReport::new(session, self.service.events.clone());
                 // A connection signs in only once.
                 let _ = self.end_report.set(Arc::clone(&end_report));
@@ -328,9 +328,14 @@ impl Connection {
         };
         match review.map_err(|error| error.to_string())? {
             Review::Ends(lost) => Err(lost.to_string()),
-            Review::Continues { until, max_sessions } => {
+            Review::Continues {
+                until,
+                max_sessions,
+                rates,
+            } => {
                 sessions.set_expiry(session, until);
-                let limit = session_limit(max_sessions, self.service.limits().sessions_per_user);
+                session.budget.rates.set_rules(rates);
+                let limit = session_limit(max_sessions, self.service.current().limits.sessions_per_user);
                 match sessions.count(session.login.user()) > limit {
                     true => Err(NotRegistered::TooMany { limit }.to_string()),
                     false => Ok(()),

@@ -196,7 +196,7 @@ impl Handler for Connection {
         _session: &mut Session,
     ) -> Result<(), Error> {
         let open = self.channels.len();
-        if open >= self.service.limits().channels {
+        if open >= self.service.current().limits.channels {
             reply.reject(ChannelOpenFailure::ResourceShortage).await;
             return Ok(());
         }

@@ -1,8 +1,15 @@
 //! The section `[limits]` of the configuration: how much peers may have at once.
 
-use serde::Deserialize;
+use std::net::IpAddr;
 
+use serde::{Deserialize, Deserializer, de};
+
+use super::networks::Network;
+use crate::accounts::settings::size_or_unlimited;
+use crate::domain::rate::check_rate;
 use crate::io::descriptors::DescriptorShares;
+use crate::session::UserLimits;
+use crate::session::rate::Rates;
 
 /// The settings of `[limits]`: what a peer can make grow.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -23,9 +30,44 @@ pub struct Limits {
     /// The seconds after which a connection is closed in which the client sends nothing and no work for it is under
     /// way; 0: never.
     pub idle_timeout_secs: u64,
+    /// The networks whose connections are refused.
+    pub deny: Vec<Network>,
+    /// The bytes per second that all sessions of one user together upload; `None` means unlimited.
+    #[serde(deserialize_with = "rate")]
+    pub rate_up: Option<u64>,
+    /// The same for downloads.
+    #[serde(deserialize_with = "rate")]
+    pub rate_down: Option<u64>,
+}
+
+/// Reads a rate as a size, or as "unlimited".
+fn rate<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
+    let rate = size_or_unlimited(from)?;
+    rate.map(check_rate).transpose().map_err(de::Error::custom)
 }
 
 impl Limits {
+    /// Returns the rates of each user.
+    pub fn rates(&self) -> Rates {
+        Rates {
+            up: self.rate_up,
+            down: self.rate_down,
+        }
+    }
+
+    /// Returns what each user may have.
+    pub fn of_one_user(&self) -> UserLimits {
+        UserLimits {
+            sessions: self.sessions_per_user,
+            rates: self.rates(),
+        }
+    }
+
+    /// Returns whether connections from this address are refused.
+    pub fn denies(&self, address: IpAddr) -> bool {
+        self.deny.iter().any(|network| network.includes(address))
+    }
+
     /// Returns these limits, or lower ones if the process cannot have as many files open as they allow, and then also a
     /// sentence that says so.
     pub fn fitted(&self, shares: &DescriptorShares) -> (Self, Option<String>) {
@@ -76,6 +118,9 @@ impl Default for Limits {
             // OpenSSH's server takes what RLIMIT_NOFILE leaves, usually 1,019.
             handles: 1024,
             idle_timeout_secs: 0,
+            deny: Vec::new(),
+            rate_up: None,
+            rate_down: None,
         }
     }
 }

@@ -131,14 +131,11 @@ impl Service {
         Arc::clone(&self.current.read())
     }
 
-    /// Returns the limits that are in force now.
-    pub fn limits(&self) -> Limits {
-        self.current().limits.clone()
-    }
-
-    /// Replaces the settings for the connections that follow.
+    /// Replaces the settings for the connections that follow. Rates also hold for the sessions that exist.
     pub fn replace(&self, current: Current) {
+        let rates = current.limits.rates();
         *self.current.write() = Arc::new(current);
+        self.sessions.set_rates(rates);
     }
 
     /// Counts a connection that ended without having sent a byte of its own: a health check of a load balancer or

@@ -24,6 +24,7 @@ pub(super) fn migrations() -> Vec<Migration> {
             include_str!("migrations/0004_incarnations_and_changes.sql"),
         ),
         (5, "sign-ins", include_str!("migrations/0005_sign_ins.sql")),
+        (6, "rates", include_str!("migrations/0006_rates.sql")),
     ];
     list.into_iter()
         .map(|(version, title, sql)| {

@@ -7,6 +7,7 @@ use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
 use super::relative::HomeLocations;
+use crate::domain::rate::{RateRule, RateRules};
 use crate::domain::user::{Factor, PasswordHash, Permission, Quota, User, UserName};
 use base::advice;
 use base::error::{Error, Result};
@@ -21,6 +22,8 @@ pub(super) struct UserRow {
     pub quota_bytes: Option<i64>,
     pub quota_files: Option<i64>,
     pub max_sessions: Option<i64>,
+    pub rate_up: Option<i64>,
+    pub rate_down: Option<i64>,
     pub permissions: String,
     pub allowed_from: String,
     pub require: String,
@@ -45,6 +48,8 @@ impl UserRow {
             quota_bytes: limit(user.quota.bytes).map_err(refused)?,
             quota_files: limit(user.quota.files).map_err(refused)?,
             max_sessions: user.max_sessions.map(i64::from),
+            rate_up: limit(user.rates.up.as_number()).map_err(refused)?,
+            rate_down: limit(user.rates.down.as_number()).map_err(refused)?,
             permissions: join(user.permissions.iter().map(Permission::name)),
             allowed_from: join(user.allowed_from.iter().map(ToString::to_string)),
             require: join(user.require.iter().map(|factor| factor.name())),
@@ -72,6 +77,10 @@ pub(super) fn read_user(row: &SqliteRow, keys: Vec<String>, homes: &HomeLocation
                 files: unsigned(row, "quota_files")?,
             },
             max_sessions: unsigned(row, "max_sessions")?,
+            rates: RateRules {
+                up: RateRule::from_number(unsigned(row, "rate_up")?),
+                down: RateRule::from_number(unsigned(row, "rate_down")?),
+            },
             permissions: words::<Permission>(row, "permissions")?.into_iter().collect(),
             allowed_from: words(row, "allowed_from")?,
             require: words::<Factor>(row, "require")?.into_iter().collect(),
@@ -123,7 +132,7 @@ fn limit(limit: Option<u64>) -> Result<Option<i64>> {
     limit
         .map(i64::try_from)
         .transpose()
-        .map_err(|_| Error::new("a quota is at most 8 EiB").hint("unlimited"))
+        .map_err(|_| Error::new("a quota or rate is at most 8 EiB").hint("unlimited"))
 }
 
 fn join<S: AsRef<str>>(words: impl Iterator<Item = S>) -> String {

@@ -71,12 +71,12 @@ pub(super) async fn share_quota(connection: &mut SqliteConnection, row: &UserRow
 /// The incarnation is the revision that adding the record creates. Every change creates a new revision, so no
 /// incarnation is repeated.
 const INSERT: &str = "INSERT INTO users (name, password_hash, home, enabled, expires_at, quota_bytes, quota_files, \
-     max_sessions, permissions, allowed_from, require, incarnation) \
-     SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, number + 1 FROM users_revision";
+     max_sessions, permissions, allowed_from, require, rate_up, rate_down, incarnation) \
+     SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, number + 1 FROM users_revision";
 
 const UPDATE: &str = "UPDATE users SET name = $1, password_hash = $2, home = $3, enabled = $4, expires_at = $5, \
-     quota_bytes = $6, quota_files = $7, max_sessions = $8, permissions = $9, allowed_from = $10, require = $11 \
-     WHERE name = $12";
+     quota_bytes = $6, quota_files = $7, max_sessions = $8, permissions = $9, allowed_from = $10, require = $11, \
+     rate_up = $12, rate_down = $13 WHERE name = $14";
 
 /// Adds the user of a row, without keys.
 pub(super) async fn insert(connection: &mut SqliteConnection, row: &UserRow) -> sqlx::Result<()> {
@@ -109,6 +109,8 @@ fn bind<'q>(sql: &'static str, row: &'q UserRow) -> Query<'q> {
         .bind(&row.permissions)
         .bind(&row.allowed_from)
         .bind(&row.require)
+        .bind(row.rate_up)
+        .bind(row.rate_down)
 }
 
 /// Replaces the keys of a user.

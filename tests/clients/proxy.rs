@@ -284,3 +284,22 @@ fn limits_count_the_address_of_the_client() {
     let crowd = |event: &serde_json::Value| event["peer"] == "198.51.100.1:4711";
     assert!(server.events().iter().skip(1).all(crowd), "{}", server.audit());
 }
+
+#[test]
+fn a_client_of_a_denied_network_is_refused_behind_a_proxy() {
+    let settings = [
+        ("server", "proxy_from = [\"127.0.0.1\"]"),
+        // The proxy's own address says nothing about its clients.
+        ("limits", "deny = [\"203.0.113.0/24\", \"127.0.0.1\"]"),
+    ];
+    let server = TestServer::start_with(&settings, &["alice"]);
+    for (client, may) in [("203.0.113.7", false), ("198.51.100.1", true)] {
+        let port = forward(&server, header(client));
+        let mut command = server.client_at(port, "sftp", "alice", By::Key);
+        command.args(["-q", "-b", "-", "alice@127.0.0.1"]);
+        assert_eq!(run(command, "ls\n").status.success(), may, "{client}");
+    }
+    server.wait_for_audit(
+        "\"peer\":\"203.0.113.7:4711\",\"reason\":\"its address is in a network of [limits] deny\"",
+    );
+}

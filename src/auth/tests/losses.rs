@@ -59,6 +59,7 @@ async fn a_session_ends_with_whatever_it_has_and_its_user_has_not() {
     let by_password = f.password("all", HERE, "secret").await.unwrap();
     assert_eq!(by_key.until(), None);
     let continues = |until| Review::Continues {
+        rates: crate::domain::rate::RateRules::default(),
         until,
         max_sessions: Some(3),
     };

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
+use crate::domain::rate::RateRule;
 use crate::domain::user::{Factor, Limit, Permission, Permissions};
 use crate::ops::users::settings::SettingChanges;
 use base::error::{Error, Result};
@@ -36,6 +37,12 @@ pub struct Settings {
     /// The most sessions at once, or default for the server's limit
     #[arg(long, value_name = "N")]
     pub max_sessions: Option<SessionCap>,
+    /// The bytes per second that all sessions together upload: 10MiB, unlimited, or default for the server's rate
+    #[arg(long, value_name = "SIZE")]
+    pub rate_up: Option<RateRule>,
+    /// The bytes per second that all sessions together download: 10MiB, unlimited, or default
+    #[arg(long, value_name = "SIZE")]
+    pub rate_down: Option<RateRule>,
     /// The addresses or networks from which the user may connect: 10.0.0.0/8,192.0.2.7; or any
     #[arg(long, value_name = "CIDR,…")]
     pub allow_from: Option<Networks>,
@@ -58,6 +65,8 @@ impl From<Settings> for SettingChanges {
             permissions: permissions.into(),
             expires_at: settings.expires.map(|Expiry(at)| at).into(),
             max_sessions: settings.max_sessions.map(|SessionCap(cap)| cap).into(),
+            rate_up: settings.rate_up.into(),
+            rate_down: settings.rate_down.into(),
             allowed_from: settings.allow_from.map(|Networks(networks)| networks).into(),
             require: settings.require.map(|Factors(factors)| factors).into(),
         }

@@ -28,9 +28,10 @@ pub enum UserCommand {
     /// Show a user
     ///
     /// With --json: name, enabled, home, keys, has_password, quota_bytes, quota_files, used_bytes, used_files,
-    /// usage_exact, max_sessions, permissions, allowed_from, require, expires_at. null in a quota means unlimited. The
-    /// use is that of the running server, or else what was last recorded; null means unknown. If usage_exact is false,
-    /// the use is at most the given number (see `quota show`).
+    /// usage_exact, max_sessions, permissions, allowed_from, require, expires_at, rate_up, rate_down. null in a quota
+    /// means unlimited; in a rate it means the server's, and 0 means unlimited. The use is that of the running server, or
+    /// else what was last recorded; null means unknown. If usage_exact is false, the use is at most the given number (see
+    /// `quota show`).
     #[command(after_help = "Example:\n  homeportd user show calvin --json | jq .home")]
     Show {
         /// The name of the user

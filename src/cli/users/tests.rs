@@ -93,7 +93,7 @@ async fn what_is_set_is_shown() {
         "has_password": false, "quota_bytes": 1 << 30, "quota_files": 1000,
         "used_bytes": null, "used_files": null, "usage_exact": false, "max_sessions": null,
         "permissions": ["list", "read", "create", "overwrite", "delete", "rename", "mkdir", "attributes", "link"],
-        "allowed_from": [], "require": [], "expires_at": null,
+        "allowed_from": [], "require": [], "expires_at": null, "rate_up": null, "rate_down": null,
     });
     assert_eq!(shown, expected);
     assert!(
@@ -108,12 +108,16 @@ async fn what_is_set_is_shown() {
         .await;
     f.ok("user set calvin --allow-from 10.1.0.0/16,::1 --require publickey,password")
         .await;
+    f.ok("user set calvin --rate-up 10MiB --rate-down unlimited")
+        .await;
     let shown = f.show("calvin").await;
     assert_eq!(shown["quota_bytes"], Value::Null);
     assert_eq!(shown["quota_files"], 1000);
     assert_eq!(shown["permissions"], serde_json::json!(["list", "read"]));
     assert_eq!(shown["expires_at"], "2030-01-01T00:00:00Z");
     assert_eq!(shown["max_sessions"], 3);
+    let rates = serde_json::json!([shown["rate_up"], shown["rate_down"]]);
+    assert_eq!(rates, serde_json::json!([10 << 20, 0]));
     assert_eq!(
         shown["allowed_from"],
         serde_json::json!(["10.1.0.0/16", "::1/128"])

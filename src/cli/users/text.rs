@@ -37,6 +37,8 @@ pub fn user(view: &UserView) -> String {
             or(factors.join(" and "), "a key or the password"),
         ),
         ("expires", expires.unwrap_or("never".into())),
+        ("uploads", format!("{} (rate)", view.rates.up)),
+        ("downloads", format!("{} (rate)", view.rates.down)),
     ];
     let mut text = output::lines(&rows);
     for key in &view.keys {

@@ -35,6 +35,18 @@ pub(super) const REFUSALS: &[(&str, &str)] = &[
         "homeportd.toml:2:1: unknown setting \"colour\" in [log] (hint: its settings are format, level, audit, digest)\n 2 | colour = true\n   | ^^^^^^",
     ),
     (
+        "[limits]\nrate_up = \"fast\"",
+        "homeportd.toml:2:11: \"rate_up\" in [limits]: \"fast\" is not a size (hint: 512, 10MiB, 1GiB, 1G or unlimited)\n 2 | rate_up = \"fast\"\n   |           ^^^^^^",
+    ),
+    (
+        "[limits]\nrate_down = 512",
+        "homeportd.toml:2:13: \"rate_down\" in [limits]: a rate must be at least 1.0 KiB per second (hint: to refuse transfers, take permissions away)\n 2 | rate_down = 512\n   |             ^^^",
+    ),
+    (
+        "[limits]\ndeny = [\"10.0.0.5/24\"]",
+        "homeportd.toml:2:8: \"deny\" in [limits]: \"10.0.0.5/24\" has bits set behind its prefix (hint: the network is \"10.0.0.0/24\")\n 2 | deny = [\"10.0.0.5/24\"]\n   |        ^^^^^^^^^^^^^^^",
+    ),
+    (
         "[limits]\nchannels = [1]",
         "homeportd.toml:2:12: \"channels\" in [limits] must be a whole number, 0 or more, not a list\n 2 | channels = [1]\n   |            ^^^",
     ),

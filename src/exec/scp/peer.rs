@@ -1,9 +1,13 @@
 //! The dialogue with the client's scp: bytes, one-byte responses, and error messages.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
+use crate::exec::home_session::HomeSession;
 use crate::exec::io::CommandIo;
 use crate::session::stream::{Disconnected, Stream};
+use crate::session::unpaid::{Direction, UnpaidBytes};
 
 /// The longest line, in bytes: the size of OpenSSH's buffer.
 pub(super) const MAX_LINE: usize = 2048;
@@ -26,9 +30,27 @@ impl From<Disconnected> for ScpAbort {
 pub(super) struct ScpPeer<'a> {
     pub(super) io: &'a mut CommandIo,
     pub(super) errors: u32,
+    /// The bytes of files that were received, as far as the user's rate was not waited for.
+    pub(super) received: UnpaidBytes,
+    /// The same for the bytes of files that were sent.
+    pub(super) sent: UnpaidBytes,
 }
 
-impl ScpPeer<'_> {
+impl<'a> ScpPeer<'a> {
+    /// Creates the dialogue of a command that has transferred nothing yet.
+    pub(super) fn new(io: &'a mut CommandIo, home: &HomeSession) -> Self {
+        let unpaid = |direction| {
+            let rates = Arc::clone(&home.context.budget.rates);
+            UnpaidBytes::new(rates, direction, home.context.activity.clone())
+        };
+        Self {
+            io,
+            errors: 0,
+            received: unpaid(Direction::Up),
+            sent: unpaid(Direction::Down),
+        }
+    }
+
     /// Sends bytes without any framing.
     pub(super) async fn send(&self, bytes: impl Into<Bytes>) -> Result<(), ScpAbort> {
         Ok(self.io.output.send(Stream::Output, bytes).await?)

@@ -272,7 +272,10 @@ impl ScpSink<'_, '_> {
         let mut offset = 0;
         while offset < size {
             let most = usize::try_from(size - offset).map_or(PIECE, |rest| rest.min(PIECE));
+            // As long as nothing is read, the client's window stays shut.
+            self.peer.received.pay().await;
             let bytes = self.peer.io.input.take(most).await?;
+            self.peer.received.add(bytes.len());
             if bytes.is_empty() {
                 self.peer.fatal(b"dropped connection").await?;
             }

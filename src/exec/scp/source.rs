@@ -269,6 +269,7 @@ impl ScpSource<'_, '_> {
         let mut offset = 0;
         while offset < size {
             let rest = usize::try_from(size - offset).map_or(BUFFER_SIZE, |rest| rest.min(BUFFER_SIZE));
+            self.peer.sent.pay().await;
             // Read only when the bytes can be sent, since many commands may wait for their clients.
             let room = self.peer.io.output.room(rest).await?;
             let wanted = room.bytes;
@@ -287,6 +288,7 @@ impl ScpSource<'_, '_> {
             buffer.get_mut(count..wanted).unwrap_or_default().fill(0);
             let bytes = Bytes::from_owner(FilledBuffer::new(buffer, wanted));
             self.peer.io.output.send_into(room, bytes).await?;
+            self.peer.sent.add(wanted);
             offset += wanted as u64;
         }
         opened.note_end(match outcome {

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use ipnet::IpNet;
 use jiff::Timestamp;
 
+use crate::domain::rate::RateRule;
 use crate::domain::user::{Factor, Limit, Permissions, User};
 
 /// The change of one setting.
@@ -44,6 +45,10 @@ pub struct SettingChanges {
     pub expires_at: SettingChange<Option<Timestamp>>,
     /// The most sessions at once; `None` means the server's limit.
     pub max_sessions: SettingChange<Option<u32>>,
+    /// The rate of the user's uploads.
+    pub rate_up: SettingChange<RateRule>,
+    /// The rate of the user's downloads.
+    pub rate_down: SettingChange<RateRule>,
     /// The networks from which the user may connect; an empty list means any.
     pub allowed_from: SettingChange<Vec<IpNet>>,
     /// The factors that are all required to sign in; an empty set means that one is enough.
@@ -62,6 +67,8 @@ impl SettingChanges {
         self.permissions.apply(&mut user.permissions);
         self.expires_at.apply(&mut user.expires_at);
         self.max_sessions.apply(&mut user.max_sessions);
+        self.rate_up.apply(&mut user.rates.up);
+        self.rate_down.apply(&mut user.rates.down);
         self.allowed_from.apply(&mut user.allowed_from);
         self.require.apply(&mut user.require);
     }

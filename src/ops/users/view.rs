@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use ipnet::IpNet;
 use jiff::Timestamp;
 
+use crate::domain::rate::RateRules;
 use crate::domain::user::{Factor, Permissions, Quota, User, UserName};
 use crate::ops::context::OpsContext;
 use crate::ops::keys::KeyView;
@@ -40,6 +41,8 @@ pub struct UserView {
     pub require: BTreeSet<Factor>,
     /// The time from which the user cannot sign in.
     pub expires_at: Option<Timestamp>,
+    /// The rates of the user's transfers.
+    pub rates: RateRules,
 }
 
 impl UserView {
@@ -57,6 +60,7 @@ impl UserView {
             allowed_from: user.allowed_from,
             require: user.require,
             expires_at: user.expires_at,
+            rates: user.rates,
         }
     }
 }

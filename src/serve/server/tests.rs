@@ -129,7 +129,8 @@ pub(in crate::serve) async fn passing_guest(
         peer: "127.0.0.1:9".parse().unwrap(),
         ending: crate::session::EndRequest::default(),
     };
-    server.service.sessions.enter(newcomer, 1).unwrap()
+    let limits = server.service.current().limits.of_one_user();
+    server.service.sessions.enter(newcomer, limits).unwrap()
 }
 
 #[tokio::test]

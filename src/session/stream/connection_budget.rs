@@ -17,7 +17,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::Semaphore;
 
+use crate::session::budget::UserBudget;
 use crate::session::memory::{MemoryAccount, UserMemory};
+use crate::session::rate::{RateLimit, UserRates};
 
 /// What a channel may always send ahead, in bytes: two of the largest packets that clients send if they do not know
 /// that larger ones are allowed.
@@ -45,17 +47,19 @@ pub struct WindowExceeded;
 pub struct ConnectionBudget {
     used: AtomicUsize,
     memory: Arc<UserMemory>,
+    rates: Arc<UserRates>,
     in_flight: Arc<Semaphore>,
     large_packet: Arc<Semaphore>,
     callback: Mutex<Option<CallbackCharge>>,
 }
 
 impl ConnectionBudget {
-    /// Creates the budget of a connection whose user has this memory.
-    pub fn of(memory: Arc<UserMemory>) -> Arc<Self> {
+    /// Creates the budget of a connection of this user.
+    pub fn of(user: &UserBudget) -> Arc<Self> {
         Arc::new(Self {
             used: AtomicUsize::new(0),
-            memory,
+            memory: Arc::clone(&user.memory),
+            rates: Arc::clone(&user.rates),
             in_flight: Arc::new(Semaphore::new(IN_FLIGHT)),
             large_packet: Arc::new(Semaphore::new(1)),
             callback: Mutex::default(),
@@ -65,6 +69,11 @@ impl ConnectionBudget {
     /// Returns the memory of the connection's user.
     pub fn memory(&self) -> &Arc<UserMemory> {
         &self.memory
+    }
+
+    /// Returns the limit on the rate at which the connection's user uploads.
+    pub fn upload_rate(&self) -> &RateLimit {
+        &self.rates.up
     }
 
     /// Returns the semaphore with a permit for each byte of replies that may be between a task and the SSH layer.
@@ -208,6 +217,7 @@ impl ConnectionBudget {
 
     /// Creates the budget of a connection to a server with this much memory, in bytes.
     pub fn with(memory: usize) -> Arc<Self> {
-        Self::of(UserMemory::of(&crate::session::memory::ServerMemory::new(memory)))
+        let server = crate::session::budget::ServerBudget::new(1000, memory);
+        Self::of(&UserBudget::of(&Arc::new(server)))
     }
 }

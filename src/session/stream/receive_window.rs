@@ -5,7 +5,7 @@
 //! when its reply was taken, that of a command's input when the command has read it. So what waits is bounded by what
 //! was granted. A channel begins with [`MINIMUM`], which is not charged; when its work begins it gets [`USUAL`], and up
 //! to [`LARGEST`] if it consumes much, as far as the budget allows. When the user's credit is nearly used up, a channel
-//! returns half of its own as it consumes data.
+//! returns half of its own as it consumes data. If the user has a rate for uploads, less is granted.
 //!
 //! Always: `open + waiting + owed == MINIMUM + reserved + slot + excess_total`, where *open* is what the client may still
 //! send, *owed* what was consumed and not given back yet, *slot* the one packet of the connection that no window has
@@ -82,9 +82,16 @@ impl ReceiveWindow {
         MINIMUM + self.reserved.bytes()
     }
 
+    /// Returns the largest size of the window. If the user has a rate, less is sent ahead.
+    fn largest(&self) -> usize {
+        let sent_ahead = self.budget().upload_rate().sent_ahead();
+        sent_ahead.map_or(LARGEST, |bytes| bytes.clamp(MINIMUM, LARGEST))
+    }
+
     /// Opens the window for work that begins; returns by how many bytes.
     pub fn begin(&mut self) -> u32 {
-        self.owed += self.reserved.grow_within_share(USUAL - MINIMUM);
+        let more = USUAL.min(self.largest()) - MINIMUM;
+        self.owed += self.reserved.grow_within_share(more);
         self.give()
     }
 
@@ -145,11 +152,23 @@ impl ReceiveWindow {
             self.reserved.shrink(less);
             return;
         }
+        let largest = self.largest();
+        let excess = self.size().saturating_sub(largest);
+        if excess > 0 {
+            // The user has got a lower rate since.
+            let less = excess.min(self.owed).min(self.reserved.bytes());
+            self.owed -= less;
+            self.reserved.shrink(less);
+            return;
+        }
         let earned = usize::try_from(self.consumed / 2).unwrap_or(usize::MAX);
-        let wanted = earned.clamp(USUAL, LARGEST);
+        let wanted = earned.clamp(USUAL, LARGEST).min(largest);
         let more = wanted.saturating_sub(self.size());
         if more > 0 {
-            self.owed += self.reserved.grow_within_share(more);
+            let grown = self.reserved.grow_within_share(more);
+            // What may be sent ahead is paid for like what was sent.
+            self.budget().upload_rate().charge(grown);
+            self.owed += grown;
         }
     }
 
@@ -196,6 +215,8 @@ impl ReceiveWindow {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::session::budget::{ServerBudget, UserBudget};
+    use crate::session::rate::Rates;
 
     fn window() -> ReceiveWindow {
         ReceiveWindow::new(&ConnectionBudget::unlimited())
@@ -235,6 +256,32 @@ mod tests {
         assert!(window.size() <= LARGEST);
         let used = window.open + window.owed;
         assert_eq!(used, window.size(), "nothing waits");
+    }
+
+    #[test]
+    fn a_user_with_a_rate_sends_less_ahead() {
+        let user = UserBudget::of(&Arc::new(ServerBudget::new(10, 1 << 30)));
+        let set = |up| user.rates.set_usual(Rates { up, down: None });
+        let transfer = |window: &mut ReceiveWindow| {
+            for _ in 0..1000 {
+                window.receive(MINIMUM / 2).unwrap();
+                window.consume(MINIMUM / 2);
+            }
+            assert_eq!(window.open + window.owed, window.size());
+            window.size()
+        };
+        set(Some(1 << 20));
+        let budget = ConnectionBudget::of(&user);
+        let mut window = ReceiveWindow::new(&budget);
+        assert_eq!(window.begin() as usize, (512 << 10) - MINIMUM);
+        assert_eq!(transfer(&mut window), 512 << 10);
+        // A reload changes the rate while the channel is at work.
+        set(Some(8 << 20));
+        assert_eq!(transfer(&mut window), 4 << 20);
+        set(Some(1024));
+        assert_eq!(transfer(&mut window), MINIMUM);
+        set(None);
+        assert!(transfer(&mut window) > LARGEST - (1 << 20));
     }
 
     #[test]

@@ -29,6 +29,7 @@ pub(super) fn read(sftp: &mut Sftp, read: Read, info: RequestInfo) -> RequestRes
         return Err(StatusCode::Eof.into());
     }
     file.record.note_read(count);
+    sftp.unpaid_reads.add(count);
     let length = u32::try_from(count).unwrap_or(0);
     DataHeader { id: info.id, length }.write_to(&mut buffer);
     let reply = Bytes::from_owner(FilledBuffer::new(buffer, DataHeader::SIZE + count));

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use tempfile::TempDir;
 
 use super::*;
+use crate::domain::rate::RateRules;
 use crate::domain::user::{Factor, PasswordHash, Permissions, Quota};
 use crate::store::migrations;
 
@@ -88,6 +89,7 @@ async fn a_user_comes_back_as_stored() {
             files: Some(0),
         },
         max_sessions: Some(u32::MAX),
+        rates: RateRules::default(),
         permissions: Permissions::read_only(),
         allowed_from: vec!["10.0.0.0/8".parse().unwrap(), "2001:db8::/32".parse().unwrap()],
         require: [Factor::PublicKey, Factor::Password].into(),

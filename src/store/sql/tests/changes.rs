@@ -84,3 +84,22 @@ async fn changes_name_the_users_and_homes_that_were_changed() {
     let second = store.user(&name("hobbes")).await.unwrap().unwrap();
     assert!(second.incarnation > first.incarnation);
 }
+
+#[tokio::test]
+async fn rates_come_back_as_stored() {
+    use crate::domain::rate::RateRule;
+    let (_dir, store) = store().await;
+    for (name, up, down) in [
+        ("calvin", RateRule::Usual, RateRule::Unlimited),
+        ("tom", RateRule::Limited(i64::MAX as u64), RateRule::Limited(1024)),
+    ] {
+        let mut user = user(name);
+        user.rates = RateRules { up, down };
+        store.add_user(&user).await.unwrap();
+        let found = store.user(&user.name).await.unwrap().unwrap();
+        assert_eq!(found.rates, user.rates);
+    }
+    let mut faster = user("guest");
+    faster.rates.up = RateRule::Limited(u64::MAX);
+    assert!(store.add_user(&faster).await.is_err());
+}
