@@ -54,6 +54,8 @@ pub struct Faults {
     pub names: Vec<Vec<u8>>,
     /// Listings fail after their first names.
     pub listing_fails: bool,
+    /// The files of a second server behind the same address, where all connections but the first end.
+    pub second_server: Option<Files>,
 }
 
 /// What is wrong with a reply to md5-hash.

@@ -10,6 +10,7 @@ use homeport::transfer::{Direction, Outcome, Proof, Settings};
 
 use crate::client::transfer::broken::{behind_proxy, proven};
 use crate::client::transfer::client::Client;
+use crate::client::transfer::faulty_server::{Faults, FaultyServer, Files};
 use crate::client::transfer::table::openssh;
 use crate::client::transfer::{assert_same, bytes, read};
 use testkit::server::TestServer;
@@ -143,6 +144,44 @@ async fn fewer_connections_than_asked_for_are_said_once() {
         assert!(run.warnings.contains(note), "{}", run.warnings);
         assert_eq!(run.warnings.matches("--parallel").count(), 1, "{}", run.warnings);
     }
+}
+
+/// Behind a load balancer, the connections may end at servers that do not share files. There, another run has left a file
+/// with the same temporary name.
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_to_servers_with_other_files_do_not_share_a_file() {
+    let second = Files::default();
+    let left = (b"/big.homeport.part".to_vec(), bytes(9, 80 * MIB));
+    second.lock().unwrap().extend([left.clone()]);
+    let faulty = FaultyServer::start(Faults {
+        // Without hashes, nothing else would notice it.
+        no_hashes: true,
+        second_server: Some(Files::clone(&second)),
+        ..Faults::default()
+    })
+    .await;
+    let client = faulty.client().await;
+    let content = bytes(8, 70 * MIB);
+    for name in ["big", "next"] {
+        client.write(name, &content);
+    }
+    let jobs = vec![client.up("big"), client.up("next")];
+    // Slow enough that the other connections are made before the file is whole.
+    let settings = Settings {
+        limit_rate: NonZeroU64::new(40 * MIB as u64),
+        ..FOUR()
+    };
+    // Where the second server has no such file, nothing can be opened there.
+    for (job, expected) in jobs.into_iter().zip([1, 0]) {
+        let run = client.run(settings, vec![job]).await;
+        assert_eq!(run.summary.exit_code(), 0, "{run:?}");
+        let said = run.warnings.matches("do not see the same files").count();
+        assert_eq!(said, expected, "{}", run.warnings);
+    }
+    assert_same(&faulty.get("big").unwrap(), &content, "on the first server");
+    assert_same(&faulty.get("next").unwrap(), &content, "on the first server");
+    let second = second.lock().unwrap();
+    assert_same(&second[&left.0], &left.1, "on the second server");
 }
 
 /// Writes the file that a killed run leaves: its last 64 MiB have holes.

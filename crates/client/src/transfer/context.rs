@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use std::hash::{BuildHasher as _, RandomState};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
@@ -42,6 +43,8 @@ pub struct TransferContext {
     pub(super) pace: Pace,
     /// The connections of the run.
     pub(super) connections: Arc<Connections>,
+    /// Whether connections of this run end at servers with different files.
+    sees_other_files: AtomicBool,
     /// What is known about temporary names on this server.
     pub(super) temporary_names: TemporaryNames,
     /// The kinds of warnings that were given, of those that are given once.
@@ -68,6 +71,7 @@ impl TransferContext {
             answers: Mutex::new(None),
             claimed: parking_lot::Mutex::default(),
             hasher: RandomState::new(),
+            sees_other_files: AtomicBool::new(false),
             temporary_names: TemporaryNames::default(),
             warned: parking_lot::Mutex::default(),
             gone: Mutex::new(None),
@@ -93,6 +97,24 @@ impl TransferContext {
         if self.warned.lock().insert(kind) {
             self.hub.warn(&message());
         }
+    }
+
+    /// The number of connections that may write one file.
+    pub(super) fn connections_of_upload(&self) -> usize {
+        match self.sees_other_files.load(Ordering::Relaxed) {
+            true => 1,
+            false => self.settings.parallel,
+        }
+    }
+
+    /// Remembers that connections of this run see different files, so that each file is sent by one of them.
+    pub(super) fn upload_by_one_connection(&self) {
+        self.sees_other_files.store(true, Ordering::Relaxed);
+        self.warn_once("other files", || {
+            "the connections of --parallel do not see the same files, as with servers behind a load balancer; each file is \
+             sent over one connection"
+                .to_owned()
+        });
     }
 
     /// Warns once in a run that a file is written in place, because a temporary name did not work.

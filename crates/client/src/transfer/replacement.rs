@@ -118,7 +118,7 @@ impl<'a> TemporaryName<'a> {
         }
         let usable = match &there {
             Some(attrs) => attrs.file_type() == Some(FileType::Regular),
-            None => is_spread(&context.settings, size),
+            None => is_spread(context, size),
         };
         let file = Self::file_of(file, path);
         let room = None;

@@ -15,11 +15,16 @@
 //!   the next attempt looks at the file.
 //! - The program is killed: nothing can be cut. [`kept_beginning`](super::kept_beginning) does not trust the last
 //!   [`WINDOW`](window::WINDOW) bytes of a file that may have been spread.
-//! - A helper opens another file under the same name: its attributes differ, and it does not help.
+//! - A helper opens another file under the same name, because a load balancer has chosen another server for it. For a
+//!   download its attributes differ, and it does not help. Before a helper writes, it has to find a
+//!   [`Mark`](mark::Mark) that the first connection has written where the data comes later: before it sends anything in a
+//!   round, and for a helper that comes too late for that, where the helper is to begin. If the helper does not find it,
+//!   large files go over one connection for the rest of the run.
 //!
 //! Uploads are spread only under temporary names, downloads always have one.
 
 pub(super) mod download;
+mod mark;
 pub(super) mod upload;
 pub(super) mod window;
 
@@ -38,7 +43,7 @@ const FRUITLESS: usize = 5;
 enum HelperFailure {
     /// Its connection was lost.
     Lost,
-    /// The server, or this machine, refused something.
+    /// The server, or this machine, refused something, or the helper sees another file.
     Refused,
 }
 

@@ -282,8 +282,8 @@ impl<'a> Upload<'a> {
                 Some(_) if from == 0 => RangeProver::begin(self.attempt, &self.file.job.remote, size).await,
                 _ => None,
             };
-            let settings = &self.attempt.context.settings;
-            let sent = match self.file.is_temporary && is_spread(settings, size.saturating_sub(from)) {
+            let left = size.saturating_sub(from);
+            let sent = match self.file.is_temporary && is_spread(self.attempt.context, left) {
                 true => {
                     let upload = SpreadUpload {
                         attempt: self.attempt,

@@ -153,8 +153,13 @@ impl Handler for FaultyConnection {
 impl FaultyConnection {
     /// Creates the state of a new connection, and counts it.
     pub fn new(faults: Arc<Faults>, files: Files, counters: Arc<SharedCounters>) -> Self {
+        let first = counters.connections.fetch_add(1, SeqCst) == 0;
+        let files = match &faults.second_server {
+            Some(second) if !first => Arc::clone(second),
+            _ => files,
+        };
         Self {
-            first: counters.connections.fetch_add(1, SeqCst) == 0,
+            first,
             faults,
             files,
             counters,

@@ -5,27 +5,29 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 
+use super::mark::Mark;
 use super::window::{Ranges, SharedRanges, UncutFront};
 use super::{HelperCount, HelperFailure, SMALLEST, join_all, worst};
-use crate::link::RemoteError;
+use crate::link::{Link, RemoteError};
 use crate::transfer::attempt::Attempt;
+use crate::transfer::context::TransferContext;
 use crate::transfer::cut::with_size;
 use crate::transfer::digest::{BlockHasher, Digest};
 use crate::transfer::error::TransferError;
 use crate::transfer::open_files::OpenFiles;
 use crate::transfer::range_prover::{RangeHasher, RangeProver};
-use crate::transfer::settings::Settings;
 use crate::transfer::write_pump::{BlockHashers, FailedWrite, SentRange, read_full, send_blocks};
 
 /// The size of one read of this machine's file for its hashes, in bytes.
 const HASHED: usize = 256 << 10;
 
 /// Whether an upload of so many bytes is spread.
-pub(in crate::transfer) fn is_spread(settings: &Settings, bytes: u64) -> bool {
-    bytes >= SMALLEST && HelperCount::of(settings.parallel).for_bytes(bytes) > 0
+pub(in crate::transfer) fn is_spread(context: &TransferContext, bytes: u64) -> bool {
+    bytes >= SMALLEST && HelperCount::of(context.connections_of_upload()).for_bytes(bytes) > 0
 }
 
 /// The upload of one file by one attempt, with helpers.
@@ -36,6 +38,27 @@ pub(in crate::transfer) struct SpreadUpload<'a> {
     pub files: OpenFiles<'a>,
     /// Gets the front, unless everything arrives.
     pub uncut: &'a UncutFront,
+}
+
+/// What a helper sees under the name of the file.
+enum HelperView {
+    /// The file of the first connection. The range was handed out to the helper already, if there is one.
+    SameFile(Option<Range<u64>>),
+    /// Another file.
+    OtherFile,
+    /// A file that cannot be compared. A range was handed out that does not arrive.
+    Unknown,
+    /// All ranges were handed out before it has looked.
+    NothingLeft,
+}
+
+impl HelperView {
+    fn of(is_found: bool, first: Option<Range<u64>>) -> Self {
+        match is_found {
+            true => Self::SameFile(first),
+            false => Self::OtherFile,
+        }
+    }
 }
 
 /// Remembers the front when it is dropped, unless everything has arrived: the upload may be stopped at any time.
@@ -106,13 +129,28 @@ impl SpreadUpload<'_> {
 
     /// Sends round after round, until everything has arrived. Returns where the file ended.
     async fn rounds(&self, shared: &SharedRanges, end: u64) -> Result<u64, FailedWrite> {
-        let mut helpers = HelperCount::of(self.attempt.context.settings.parallel);
+        let mut helpers = HelperCount::of(self.attempt.context.connections_of_upload());
         loop {
             let begin = shared.front();
             let count = helpers.for_bytes(end.saturating_sub(begin));
-            let own = self.share(self.attempt, self.files, shared);
-            let helping = join_all((0..count).map(|_| self.help(shared)).collect());
-            let (own, failures) = tokio::join!(own, helping);
+            let (mark, written) = (Mark::at(shared.late_offset()), watch::Sender::new(None));
+            // It is sent before all data of this round.
+            let marking = (count > 0).then(|| mark.write(self.attempt.link, self.files.handle));
+            let marking = async {
+                let is_there = match marking {
+                    Some(marking) => marking.await.is_ok(),
+                    None => false,
+                };
+                written.send_replace(Some(is_there));
+            };
+            let ranges = Ranges::Shared {
+                first: None,
+                ranges: shared,
+            };
+            let own = self.share(self.attempt, self.files, ranges, shared);
+            let help = |_| self.help(shared, &mark, written.subscribe());
+            let helping = join_all((0..count).map(help).collect());
+            let (own, failures, ()) = tokio::join!(own, helping, marking);
             let front = shared.front();
             if let Err(failed) = own {
                 return Err(FailedWrite {
@@ -150,9 +188,10 @@ impl SpreadUpload<'_> {
         &self,
         attempt: Attempt<'_>,
         files: OpenFiles<'_>,
+        ranges: Ranges<'_>,
         shared: &SharedRanges,
     ) -> Result<(), FailedWrite> {
-        let (ranges, hashers) = (Ranges::Shared(shared), BlockHashers::default());
+        let hashers = BlockHashers::default();
         let arrived = |offset, length| shared.arrived(offset, length);
         let sent = send_blocks(attempt, files, ranges, hashers, arrived).await;
         if sent.is_err() {
@@ -162,7 +201,12 @@ impl SpreadUpload<'_> {
     }
 
     /// Helps with another connection, once there is one. Returns how it has failed, if it has.
-    async fn help(&self, shared: &SharedRanges) -> Option<HelperFailure> {
+    async fn help(
+        &self,
+        shared: &SharedRanges,
+        mark: &Mark,
+        written: watch::Receiver<Option<bool>>,
+    ) -> Option<HelperFailure> {
         let lease = tokio::select! {
             lease = self.attempt.context.connections.take_spare() => lease?,
             () = shared.exhausted() => return None,
@@ -177,11 +221,38 @@ impl SpreadUpload<'_> {
             handle: &handle,
             ..self.files
         };
-        let helped = self.share(attempt, files, shared).await;
+        let seen = match self.finds_early(&lease.link, shared, mark, written).await {
+            Ok(None) => self.finds_late(&lease.link, shared).await,
+            Ok(Some(is_found)) => Ok(HelperView::of(is_found, None)),
+            Err(failed) => Err(failed),
+        };
+        let helped = match seen {
+            Ok(HelperView::SameFile(first)) => {
+                let ranges = Ranges::Shared {
+                    first,
+                    ranges: shared,
+                };
+                let shared = self.share(attempt, files, ranges, shared).await;
+                shared.map_err(|failed| failed.error)
+            }
+            Ok(HelperView::NothingLeft) => Ok(()),
+            Ok(HelperView::Unknown) => {
+                shared.stop();
+                lease.link.forget_handle(&handle);
+                return Some(HelperFailure::Refused);
+            }
+            Ok(HelperView::OtherFile) => {
+                self.attempt.context.upload_by_one_connection();
+                shared.stop();
+                lease.link.forget_handle(&handle);
+                return Some(HelperFailure::Refused);
+            }
+            Err(failed) => Err(TransferError::remote("compare the file")(failed)),
+        };
         let closed = lease.link.close_handle(&handle).await;
         let is_lost = match (helped, closed) {
             (Ok(()), Ok(())) => return None,
-            (Err(FailedWrite { error, .. }), _) => matches!(error, TransferError::ConnectionLost(_)),
+            (Err(error), _) => matches!(error, TransferError::ConnectionLost(_)),
             (Ok(()), Err(failed)) => matches!(failed, RemoteError::ConnectionLost(_)),
         };
         shared.stop();
@@ -189,6 +260,45 @@ impl SpreadUpload<'_> {
             true => HelperFailure::Lost,
             false => HelperFailure::Refused,
         })
+    }
+
+    /// Whether a helper finds the mark of this round under the name of the file. `None`: it is overwritten already, or
+    /// could not be written.
+    async fn finds_early(
+        &self,
+        helper: &Arc<Link>,
+        shared: &SharedRanges,
+        mark: &Mark,
+        mut written: watch::Receiver<Option<bool>>,
+    ) -> Result<Option<bool>, RemoteError> {
+        let is_there = match written.wait_for(Option::is_some).await {
+            Ok(written) => *written == Some(true),
+            Err(_) => false,
+        };
+        if !is_there {
+            return Ok(None);
+        }
+        let is_found = mark.is_in(helper, self.path).await?;
+        Ok(match is_found {
+            false if shared.has_handed_out(mark.offset) => None,
+            found => Some(found),
+        })
+    }
+
+    /// Looks for a mark where the helper is to begin, under the name of the file. It waits for what the first connection
+    /// has under way. The helper overwrites the mark.
+    async fn finds_late(&self, helper: &Arc<Link>, shared: &SharedRanges) -> Result<HelperView, RemoteError> {
+        let Some(first) = shared.next().await else {
+            return Ok(HelperView::NothingLeft);
+        };
+        if first.end.saturating_sub(first.start) < u64::from(Mark::LENGTH) {
+            // The mark would lie behind the end of the file.
+            return Ok(HelperView::Unknown);
+        }
+        let mark = Mark::at(first.start);
+        mark.write(self.attempt.link, self.files.handle).await?;
+        let is_found = mark.is_in(helper, self.path).await?;
+        Ok(HelperView::of(is_found, Some(first)))
     }
 
     /// Hashes this machine's file up to the front, until sending has ended.

@@ -123,6 +123,18 @@ impl SharedRanges {
         }
     }
 
+    /// An offset that is handed out late: in the last range of the window, or of the file.
+    pub fn late_offset(&self) -> u64 {
+        let window = &self.state.lock().window;
+        let last = window.front.whole.saturating_add(WINDOW).min(window.end);
+        last.saturating_sub(RANGE).max(window.front.whole)
+    }
+
+    /// Whether the byte at this offset was handed out.
+    pub fn has_handed_out(&self, offset: u64) -> bool {
+        self.state.lock().window.next > offset
+    }
+
     /// Waits until there is nothing more to hand out.
     pub async fn exhausted(&self) {
         let mut moved = self.report.subscribe();
@@ -177,8 +189,13 @@ impl SharedRanges {
 pub(in crate::transfer) enum Ranges<'a> {
     /// The one range that it carries alone, until it was handed out.
     Own(Option<Range<u64>>),
-    /// What it takes from those that it shares with other connections.
-    Shared(&'a SharedRanges),
+    /// Those that it shares with other connections.
+    Shared {
+        /// The first of them, if it was taken already.
+        first: Option<Range<u64>>,
+        /// Those from which it takes the others.
+        ranges: &'a SharedRanges,
+    },
 }
 
 impl Ranges<'_> {
@@ -187,23 +204,26 @@ impl Ranges<'_> {
     pub async fn next_unless(&mut self, refused: &CancellationToken) -> Option<Range<u64>> {
         match self {
             Self::Own(range) => range.take(),
-            Self::Shared(ranges) => tokio::select! {
-                biased;
-                () = refused.cancelled() => None,
-                range = ranges.next() => range,
+            Self::Shared { first, ranges } => match first.take() {
+                Some(first) => Some(first),
+                None => tokio::select! {
+                    biased;
+                    () = refused.cancelled() => None,
+                    range = ranges.next() => range,
+                },
             },
         }
     }
 
     /// Hands out nothing more, because the source has ended.
     pub fn stop(&self) {
-        if let Self::Shared(ranges) = self {
+        if let Self::Shared { ranges, .. } = self {
             ranges.stop();
         }
     }
 
     pub fn are_stopped(&self) -> bool {
-        matches!(self, Self::Shared(ranges) if ranges.is_stopped())
+        matches!(self, Self::Shared { ranges, .. } if ranges.is_stopped())
     }
 }
 
@@ -298,9 +318,12 @@ mod tests {
     async fn a_full_window_waits_for_the_front() {
         let ranges = SharedRanges::new(0..WINDOW + 2 * RANGE);
         let mut taken = Vec::new();
+        let late = ranges.late_offset();
         for _ in 0..WINDOW / RANGE {
+            assert!(!ranges.has_handed_out(late));
             taken.extend(ranges.next().await);
         }
+        assert!(ranges.has_handed_out(late));
         let waiting = ranges.next();
         tokio::pin!(waiting);
         let soon = std::time::Duration::from_millis(50);
@@ -325,13 +348,17 @@ mod tests {
     async fn a_connection_that_has_failed_does_not_wait_for_a_full_window() {
         let shared = SharedRanges::new(0..2 * WINDOW);
         let (failed, works) = (CancellationToken::new(), CancellationToken::new());
-        let mut ranges = Ranges::Shared(&shared);
+        let share = || Ranges::Shared {
+            first: None,
+            ranges: &shared,
+        };
+        let mut ranges = share();
         for _ in 0..WINDOW / RANGE {
             assert!(ranges.next_unless(&failed).await.is_some());
         }
         let limit = std::time::Duration::from_secs(10);
         let waiting = async {
-            let mut other = Ranges::Shared(&shared);
+            let mut other = share();
             tokio::time::timeout(limit, other.next_unless(&works)).await
         };
         let failing = async {
