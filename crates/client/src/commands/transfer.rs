@@ -25,7 +25,7 @@ use crate::report;
 use crate::symlinks::LinkRule;
 use crate::transfer::free_space::InsufficientSpace;
 use crate::transfer::progress_hub::{ProgressHub, Totals};
-use crate::transfer::{Engine, HashChoice, SMALL_BYTES, Settings, Summary, Verify};
+use crate::transfer::{Breaks, Engine, HashChoice, ProgressAtBreak, SMALL_BYTES, Settings, Summary, Verify};
 use base::error::{Error, Result};
 use base::size::Size;
 use base::visible::printable;
@@ -116,9 +116,6 @@ pub(super) fn rate(text: &str) -> Result<NonZeroU64> {
     NonZeroU64::new(rate).ok_or_else(|| Error::new("nothing could be transferred with a rate of 0"))
 }
 
-/// The number of connections that may break while directories are walked through.
-const WALKS: usize = 5;
-
 /// Whether files go into a directory, or one file gets the given name. Several files need a directory.
 #[derive(Clone, Copy)]
 pub(super) enum TargetKind {
@@ -208,16 +205,18 @@ impl<'a> TransferRun<'a> {
     /// Walks through directories, and starts again if the connection breaks meanwhile.
     pub(super) async fn found(&self, routes: &TransferRoutes) -> Result<WalkResult> {
         let work = async {
-            for _ in 1..WALKS {
-                match routes.walk(self.walk().await?).await {
-                    Err(RemoteError::ConnectionLost(_)) => {}
-                    walked => return walked.map_err(refused(routes.what())),
+            let mut breaks = Breaks::new(self.hub.done());
+            loop {
+                let walked = routes.walk(self.walk().await?).await;
+                let reached = ProgressAtBreak {
+                    run: self.hub.done(),
+                    file: 0,
+                };
+                let is_lost = matches!(walked, Err(RemoteError::ConnectionLost(_)));
+                if !is_lost || !breaks.allow_another(reached) {
+                    return walked.map_err(refused(routes.what()));
                 }
             }
-            routes
-                .walk(self.walk().await?)
-                .await
-                .map_err(refused(routes.what()))
         };
         self.session.stoppable(work).await
     }

@@ -10,12 +10,9 @@ use super::options::Trees;
 use crate::link::RemoteError;
 use crate::output::Output;
 use crate::remote::Remote;
-use crate::transfer::Direction;
+use crate::transfer::{Breaks, Direction, ProgressAtBreak};
 use base::error::{Error, Result};
 use base::visible::printable;
-
-/// The number of connections that may break while the server's tree is listed.
-const LISTINGS: usize = 5;
 
 /// A signed-in server, and how results are shown.
 pub struct SyncSession {
@@ -76,24 +73,19 @@ pub(super) async fn list_both(session: &SyncSession, trees: &Trees, filter: &Fil
     };
     let remote = async {
         let cannot = || format!("cannot list \"{}\" on the server", printable(&trees.remote));
-        for _ in 0..LISTINGS {
+        // Each attempt lists all of the tree, so a break is never followed by progress.
+        let none = ProgressAtBreak { run: 0, file: 0 };
+        let mut breaks = Breaks::new(none.run);
+        loop {
             match list_remote(session, &trees.remote, remote_role, filter).await {
                 Ok(RemoteTop::Missing) if remote_role == Role::Target => return Ok(None),
                 Ok(RemoteTop::Missing) => return Err(Error::new(format!("{}: it does not exist", cannot()))),
                 Ok(RemoteTop::Other) => return Err(not_a_directory(&trees.remote)),
                 Ok(RemoteTop::Listed(listing)) => return Ok(Some(listing)),
-                Err(RemoteError::ConnectionLost(_)) => {}
+                Err(RemoteError::ConnectionLost(_)) if breaks.allow_another(none) => {}
                 Err(failed) => return Err(Error::new(cannot()).because(failed)),
             }
         }
-        Err(Error::new(cannot()).because(
-            session
-                .remote
-                .link()
-                .await
-                .err()
-                .unwrap_or(RemoteError::UnexpectedReply("a connection that lasts")),
-        ))
     };
     let (local, remote) = tokio::try_join!(local, remote)?;
     let (source, target) = match trees.direction {

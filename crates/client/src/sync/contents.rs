@@ -3,20 +3,19 @@
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::link::{
-    ConnectionLost, Extent, HashAnswer, HashComparison, HashKind, HashQuestion, HashValue, Link, RemoteError,
-    hashing, judge,
+    ConnectionLost, Extent, HashAnswer, HashComparison, HashKind, HashQuestion, HashValue, Link,
+    RemoteError, hashing, judge,
 };
-use crate::transfer::TransferContext;
+use crate::transfer::{Breaks, ProgressAtBreak, TransferContext};
 
 /// The number of files that are hashed at once.
 const AT_ONCE: usize = 16;
-/// How many connections may break while contents are compared.
-const BREAKS: usize = 50;
 /// The hash by which contents are compared.
 const KIND: HashKind = HashKind::Md5;
 /// The size of one read, in bytes.
@@ -53,7 +52,9 @@ pub(super) async fn compared(
     let mut results = vec![Contents::Unknown; pairs.len()];
     let mut waiting: Vec<usize> = (0..pairs.len()).rev().collect();
     let mut asked = JoinSet::new();
-    let mut breaks = 0;
+    let mut breaks = Breaks::new(context.hub.done());
+    // All that were asked about on one connection are told that it is lost.
+    let mut lost_link: Option<Arc<Link>> = None;
     loop {
         while asked.len() < AT_ONCE
             && let Some(number) = waiting.pop()
@@ -61,41 +62,60 @@ pub(super) async fn compared(
         {
             let (pair, stop, link) = (pair.clone(), context.stop.clone(), context.link().await?);
             asked.spawn(async move {
-                if pair.size == 0 {
-                    return (number, Ok(Contents::Same));
-                }
-                // This machine's file is hashed on another thread while the server hashes its own.
-                let here = tokio::task::spawn_blocking(move || local_hash(pair.local, &stop));
-                let question = HashQuestion {
-                    path: &pair.remote,
-                    handle: None,
-                    extent: Extent::Whole,
-                    expected: Some(pair.size),
-                    kind: KIND,
-                };
-                let there = hashing::hash(&link, &question).await;
-                let here = here.await.map_err(io::Error::other).flatten();
-                (number, contents(&link, &question, here.ok(), there).await)
+                let contents = compared_pair(&link, pair, stop).await;
+                (number, link, contents)
             });
         }
         let Some(answer) = asked.join_next().await else {
             return Ok(results);
         };
         match answer {
-            Ok((number, Ok(contents))) => {
+            Ok((number, _, Ok(contents))) => {
+                context.hub.operation_ended();
                 if let Some(result) = results.get_mut(number) {
                     *result = contents;
                 }
             }
             // The next attempt is made on a new connection, or there is none.
-            Ok((number, Err(_))) if breaks < BREAKS => {
-                breaks += 1;
+            Ok((number, link, Err(lost))) => {
                 waiting.push(number);
+                if lost_link.as_ref().is_some_and(|known| Arc::ptr_eq(known, &link)) {
+                    continue;
+                }
+                lost_link = Some(link);
+                let reached = ProgressAtBreak {
+                    run: context.hub.done(),
+                    file: 0,
+                };
+                if !breaks.allow_another(reached) {
+                    return Err(lost.into());
+                }
             }
-            Ok((_, Err(lost))) => return Err(lost.into()),
             Err(_) => {}
         }
     }
+}
+
+async fn compared_pair(
+    link: &Link,
+    pair: FilePair,
+    stop: CancellationToken,
+) -> Result<Contents, ConnectionLost> {
+    if pair.size == 0 {
+        return Ok(Contents::Same);
+    }
+    // This machine's file is hashed on another thread while the server hashes its own.
+    let here = tokio::task::spawn_blocking(move || local_hash(pair.local, &stop));
+    let question = HashQuestion {
+        path: &pair.remote,
+        handle: None,
+        extent: Extent::Whole,
+        expected: Some(pair.size),
+        kind: KIND,
+    };
+    let there = hashing::hash(link, &question).await;
+    let here = here.await.map_err(io::Error::other).flatten();
+    contents(link, &question, here.ok(), there).await
 }
 
 async fn contents(

@@ -14,6 +14,7 @@ use super::{StreamedBytes, check_provable, prove_stored};
 use crate::link::{Block, InFlightPermit, Link};
 use crate::plan::{Conflict, ExistingEntry, Policy};
 use crate::transfer::attempt::Attempt;
+use crate::transfer::breaks::{Breaks, ProgressAtBreak};
 use crate::transfer::context::TransferContext;
 use crate::transfer::decide::existing_entry;
 use crate::transfer::digest::BlockHasher;
@@ -30,8 +31,6 @@ use base::visible::printable;
 const READ_AHEAD: usize = 4;
 /// The longest time that removing an incomplete file may take.
 const CLEAN_UP: Duration = Duration::from_secs(5);
-/// On how many connections the verification is tried: all bytes have arrived by then.
-const PROOFS: usize = 3;
 
 /// One stream that goes to the server.
 pub struct StreamUpload<'a> {
@@ -169,8 +168,9 @@ impl<'a> StreamUpload<'a> {
         path: &[u8],
         sent: StreamedBytes,
     ) -> Result<Proof, TransferError> {
-        let mut result = Ok(Proof::NotAsked);
-        for _ in 0..PROOFS {
+        let hub = &self.context.hub;
+        let mut breaks = Breaks::new(hub.done());
+        loop {
             let link = self.context.link().await.map_err(TransferError::Disconnected)?;
             let attempt = Attempt {
                 context: self.context,
@@ -181,12 +181,16 @@ impl<'a> StreamUpload<'a> {
                 remote: path.to_vec(),
                 ..self.job.clone()
             };
-            result = prove_stored(attempt, job, sent).await;
-            if !matches!(result, Err(TransferError::ConnectionLost(_))) {
-                break;
+            let result = prove_stored(attempt, job, sent).await;
+            // All bytes have arrived by then.
+            let reached = ProgressAtBreak {
+                run: hub.done(),
+                file: sent.size,
+            };
+            if !matches!(result, Err(TransferError::ConnectionLost(_))) || !breaks.allow_another(reached) {
+                return result;
             }
         }
-        result
     }
 
     /// Gives the whole file its name, with the mode of the one that it replaces.
