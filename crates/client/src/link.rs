@@ -29,7 +29,9 @@ mod watch;
 
 pub use block::Block;
 pub use channel::{ByteRange, InFlightPermit, Limits, SftpChannel};
-pub use command_view::{ClaimedHash, Credibility, HashComparison, credibility, judge};
+pub use command_view::{
+    ClaimedHash, Credibility, HashComparison, LocalHash, confirm_commands, credibility, judge,
+};
 pub use copy::copy;
 pub use directory_reader::DirectoryReader;
 pub use error::{ConnectionLost, OpenError, RemoteError, TransportError, done};

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use homeport::transfer::{Outcome, Proof, Settings};
 
 use super::bytes;
-use super::faulty_server::{FaultyServer, Shell};
+use super::faulty_server::{Faults, FaultyServer, Shell};
 use super::proof::{all_sent, with_shell};
 
 /// More bytes than are compared as a whole.
@@ -104,4 +104,52 @@ async fn commands_are_trusted_after_one_comparison() {
     let commands = faulty.commands();
     let heads = commands.iter().filter(|command| command.starts_with("head "));
     assert_eq!(heads.count(), 1, "{commands:?}");
+}
+
+/// A server without `head`, whose commands see the right file while SFTP shows another of the same size: an equal hash
+/// neither proves that file nor makes the commands trustworthy for the next.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_equal_hash_does_not_confirm_commands_without_head() {
+    let content = bytes(1, LENGTH);
+    let files = BTreeMap::from([(b"/file".to_vec(), content.clone())]);
+    let shell = Shell {
+        files: Some(files),
+        one_name: true,
+    };
+    let faulty = FaultyServer::start(Faults {
+        // The bytes that SFTP stores differ from those that the command sees.
+        flips: Some(100),
+        ..with_shell(shell)
+    })
+    .await;
+    let client = faulty.client().await;
+    client.write("file", &content);
+    let run = client.run(Settings::default(), vec![client.up("file")]).await;
+    all_sent(&run, 1, Proof::Sizes, 1);
+}
+
+/// A file that is too large to be read back is compared by its ends, and its hash counts then.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_large_file_is_proven_by_a_server_without_head() {
+    let shell = Shell {
+        files: None,
+        one_name: true,
+    };
+    for (flips, proof, warnings) in [(None, Proof::Md5, 0), (Some(9), Proof::Sizes, 1)] {
+        let content = bytes(2, 17 << 20);
+        let seen = BTreeMap::from([(b"/file".to_vec(), content.clone())]);
+        let shell = Shell {
+            files: flips.map(|_| seen),
+            ..shell.clone()
+        };
+        let faulty = FaultyServer::start(Faults {
+            flips,
+            ..with_shell(shell)
+        })
+        .await;
+        let client = faulty.client().await;
+        client.write("file", &content);
+        let run = client.run(Settings::default(), vec![client.up("file")]).await;
+        all_sent(&run, 1, proof, warnings);
+    }
 }

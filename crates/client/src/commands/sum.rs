@@ -101,6 +101,7 @@ async fn hash_of_the_file(
     };
     Ok(match credibility(link, question.path, claimed).await? {
         Credibility::Nothing => HashAnswer::CannotBeHad(NoHash::OtherFile),
+        Credibility::Unchecked => HashAnswer::CannotBeHad(NoHash::Unchecked),
         Credibility::OfTheFile | Credibility::Outdated => answer,
     })
 }

@@ -16,8 +16,7 @@ use super::inbox::{Completion, DataSink};
 
 /// How many bytes of a file are read to find out whether a command sees the same file.
 const COMPARED_HEAD: u64 = 256 << 10;
-/// How large a file may be that is read back as a whole where commands cannot hash beginnings, in bytes. That happens
-/// only if a hash counts against it.
+/// How large a file may be that is read back as a whole where commands cannot hash beginnings, in bytes.
 const READ_BACK: u64 = 16 << 20;
 
 /// What the beginning of a file says about the server's commands.
@@ -68,16 +67,31 @@ fn md5_of(bytes: &[u8]) -> Option<HashValue> {
     HashValue::new(HashKind::Md5, &hasher.finalize())
 }
 
-/// What all bytes of a file say about a hash that counts against it. Nothing is known about a large file.
+/// What all bytes of a file say about a hash. A large file is not read back.
 async fn by_all_bytes(link: &Link, path: &[u8], claimed: ClaimedHash) -> Result<Credibility, ConnectionLost> {
     let bytes = read_head(link, path, READ_BACK).await?;
-    let is_all = |bytes: &Vec<u8>| (bytes.len() as u64) < READ_BACK;
-    let now = bytes.filter(is_all).and_then(|bytes| md5_of(&bytes));
-    Ok(match now {
-        Some(_) if now == claimed.here => Credibility::Outdated,
+    let is_large = bytes
+        .as_ref()
+        .is_some_and(|bytes| bytes.len() as u64 >= READ_BACK);
+    if is_large {
+        return Ok(Credibility::Unchecked);
+    }
+    let here = claimed.here.map(|here| here.value);
+    Ok(match bytes.and_then(|bytes| md5_of(&bytes)) {
         Some(now) if now == claimed.value => Credibility::OfTheFile,
+        Some(now) if Some(now) == here => Credibility::Outdated,
         _ => Credibility::Nothing,
     })
+}
+
+/// The hash of bytes of this machine, with which one of the server is compared.
+#[derive(Debug, Clone, Copy)]
+pub struct LocalHash {
+    /// The hash.
+    pub value: HashValue,
+    /// Whether the SFTP server has just shown these bytes. If so, an equal hash by a command says that it sees the same
+    /// file.
+    pub is_of_shown_bytes: bool,
 }
 
 /// A hash that came by some route, and what it is compared with.
@@ -88,7 +102,7 @@ pub struct ClaimedHash {
     /// The route by which the hash came.
     pub route: HashRoute,
     /// The hash of this machine's bytes, if they are compared.
-    pub here: Option<HashValue>,
+    pub here: Option<LocalHash>,
 }
 
 /// What a hash says about the file of the SFTP server.
@@ -101,11 +115,19 @@ pub enum Credibility {
     Outdated,
     /// It says nothing about that file.
     Nothing,
+    /// It may be the hash of that file, but nothing has shown yet that commands see the files of the SFTP server, and the
+    /// file is too large to be read back.
+    Unchecked,
+}
+
+/// Remembers that the commands of a server see the files of its SFTP server.
+pub fn confirm_commands(link: &Link) {
+    link.hash_routes.confirm_commands();
 }
 
 /// What a hash says about the file of the SFTP server under this path. Commands may see other files: they are trusted
 /// after a comparison of the beginning of one file, and a hash that counts against a file is checked by the beginning of
-/// that very file. Where there is no `head`, as with rclone, all bytes of the file are read for that: such a server may
+/// that very file. Where there is no `head`, as with rclone, all bytes of a file are read for both: such a server may
 /// answer for what it has stored, while other bytes are still in its cache.
 ///
 /// # Errors
@@ -116,7 +138,7 @@ pub async fn credibility(
     claimed: ClaimedHash,
 ) -> Result<Credibility, ConnectionLost> {
     let ClaimedHash { value, route, here } = claimed;
-    let counts_against = here.is_some_and(|here| here != value);
+    let counts_against = here.is_some_and(|here| here.value != value);
     // There is no beginning of an empty file to compare.
     let is_empty = !counts_against && value.is_of_nothing();
     if !route.is_command() || is_empty {
@@ -131,18 +153,32 @@ pub async fn credibility(
     if !routes.is_usable(HashRoute::Command) {
         return Ok(Credibility::Nothing);
     }
-    Ok(match command_view(link, path).await? {
+    if !counts_against && here.is_some_and(|here| here.is_of_shown_bytes) {
+        routes.confirm_commands();
+        return Ok(Credibility::OfTheFile);
+    }
+    let credibility = match command_view(link, path).await? {
         CommandView::OtherFile => {
             routes.distrust_commands();
             Credibility::Nothing
         }
-        CommandView::Unknown if counts_against => by_all_bytes(link, path, claimed).await?,
-        CommandView::SameFile(now) if counts_against && now.is_some() && now == here => Credibility::Outdated,
-        CommandView::SameFile(_) | CommandView::Unknown => {
-            routes.confirm_commands();
-            Credibility::OfTheFile
+        CommandView::Unknown => by_all_bytes(link, path, claimed).await?,
+        CommandView::SameFile(now)
+            if counts_against && now.is_some() && now == here.map(|here| here.value) =>
+        {
+            Credibility::Outdated
         }
-    })
+        CommandView::SameFile(_) => Credibility::OfTheFile,
+    };
+    if !counts_against {
+        match credibility {
+            Credibility::OfTheFile => routes.confirm_commands(),
+            // The hash is right for what was sent, but SFTP shows other bytes.
+            Credibility::Nothing | Credibility::Outdated => routes.distrust_commands(),
+            Credibility::Unchecked => {}
+        }
+    }
+    Ok(credibility)
 }
 
 /// What the hashes of both ends say.
@@ -153,6 +189,8 @@ pub enum HashComparison {
     Differs(HashValue),
     /// The hash of the server's bytes cannot be had.
     Unknown(NoHash),
+    /// The hashes are equal, but nothing has shown yet that the server's commands see the files of its SFTP server.
+    Unchecked,
 }
 
 /// Compares the answer to a question with the hash of this machine's bytes. A hash by a command counts only if the
@@ -163,7 +201,7 @@ pub enum HashComparison {
 pub async fn judge(
     link: &Link,
     question: &HashQuestion<'_>,
-    here: HashValue,
+    here: LocalHash,
     answer: HashAnswer,
 ) -> Result<HashComparison, ConnectionLost> {
     let (there, route) = match answer {
@@ -177,7 +215,9 @@ pub async fn judge(
     };
     Ok(match credibility(link, question.path, claimed).await? {
         Credibility::Nothing => HashComparison::Unknown(NoHash::OtherFile),
-        Credibility::OfTheFile if here != there => HashComparison::Differs(there),
+        Credibility::Unchecked if here.value != there => HashComparison::Unknown(NoHash::OtherFile),
+        Credibility::Unchecked => HashComparison::Unchecked,
+        Credibility::OfTheFile if here.value != there => HashComparison::Differs(there),
         Credibility::OfTheFile | Credibility::Outdated => HashComparison::Equal,
     })
 }

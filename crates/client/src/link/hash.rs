@@ -129,13 +129,18 @@ pub enum NoHash {
     EmptyInput,
     /// The commands of the server see another file under this path.
     OtherFile,
+    /// The commands of the server may see another file under this path.
+    Unchecked,
 }
 
 impl NoHash {
     /// Whether the reason is about the file, so that another file may be hashed by the same route.
     pub(super) fn is_about_the_file(&self) -> bool {
         match self {
-            Self::Refused(RemoteError::UnexpectedReply(_)) | Self::NoRoute | Self::OtherFile => false,
+            Self::Refused(RemoteError::UnexpectedReply(_))
+            | Self::NoRoute
+            | Self::OtherFile
+            | Self::Unchecked => false,
             Self::Refused(refused) => !refused.is_unsupported(),
             Self::NoLine | Self::EmptyInput => true,
         }
@@ -156,6 +161,9 @@ impl fmt::Display for NoHash {
             Self::OtherFile => {
                 f.write_str("the server cannot hash it: its commands see other files than its SFTP")
             }
+            Self::Unchecked => f.write_str(
+                "the server cannot hash it for certain: its md5sum may see another file than its SFTP",
+            ),
         }
     }
 }

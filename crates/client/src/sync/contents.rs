@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::link::{
-    ConnectionLost, Extent, HashAnswer, HashComparison, HashKind, HashQuestion, HashValue, Link,
+    ConnectionLost, Extent, HashAnswer, HashComparison, HashKind, HashQuestion, HashValue, Link, LocalHash,
     RemoteError, hashing, judge,
 };
 use crate::transfer::{Breaks, ProgressAtBreak, TransferContext};
@@ -127,10 +127,14 @@ async fn contents(
     let Some(here) = here else {
         return there.map(|_| Contents::Unknown);
     };
+    let here = LocalHash {
+        value: here,
+        is_of_shown_bytes: false,
+    };
     Ok(match judge(link, question, here, there?).await? {
         HashComparison::Equal => Contents::Same,
         HashComparison::Differs(_) => Contents::Different,
-        HashComparison::Unknown(_) => Contents::Unknown,
+        HashComparison::Unknown(_) | HashComparison::Unchecked => Contents::Unknown,
     })
 }
 

@@ -13,11 +13,13 @@ use super::attempt::{Attempt, FileState};
 use super::digest::Digest;
 use super::end_samples::{ends_agree, is_all};
 use super::error::TransferError;
+use super::job::Job;
 use super::outcome::Proof;
 use super::progress_hub::Stage;
 use super::settings::Verify;
 use crate::link::{
-    Extent, HashAnswer, HashComparison, HashQuestion, HashValue, NoHash, RemoteError, hashing, judge,
+    Extent, HashAnswer, HashComparison, HashQuestion, HashValue, LocalHash, NoHash, RemoteError,
+    confirm_commands, hashing, judge,
 };
 use crate::plan::Policy;
 
@@ -105,8 +107,21 @@ impl<'a> Prover<'a> {
         if whole {
             self.attempt.progress.set_hash(digest.clone().value());
         }
-        let reason = match self.judge(&question, digest.clone().value(), answer).await? {
+        let here = LocalHash {
+            value: digest.clone().value(),
+            is_of_shown_bytes: false,
+        };
+        let path = &self.file.job.remote;
+        let reason = match self.judge(&question, here, answer).await? {
             HashComparison::Equal => {
+                let proof = Proof::by_hash(question.kind);
+                return Ok(ExistingBytes::Same { digest, proof });
+            }
+            HashComparison::Unchecked => {
+                if !ends_agree(self.attempt.link, path, local, length).await? {
+                    return Ok(ExistingBytes::Different);
+                }
+                confirm_commands(self.attempt.link);
                 let proof = Proof::by_hash(question.kind);
                 return Ok(ExistingBytes::Same { digest, proof });
             }
@@ -117,8 +132,7 @@ impl<'a> Prover<'a> {
             HashComparison::Unknown(_) if self.may_replace() => return Ok(ExistingBytes::Replaceable),
             HashComparison::Unknown(reason) => reason,
         };
-        let agree = ends_agree(self.attempt.link, &self.file.job.remote, local, length);
-        if !agree.await? {
+        if !ends_agree(self.attempt.link, path, local, length).await? {
             return Ok(ExistingBytes::Different);
         }
         let what = match whole {
@@ -170,8 +184,20 @@ impl<'a> Prover<'a> {
         self.attempt.progress.enter(Stage::Verifying);
         let mut question = self.question(Extent::Whole);
         (question.expected, question.kind) = (Some(size), here.kind());
-        match self.compare(&question, here).await? {
+        let local = LocalHash {
+            value: here,
+            is_of_shown_bytes: false,
+        };
+        match self.compare(&question, local).await? {
             HashComparison::Equal => Ok(Proof::by_hash(here.kind())),
+            HashComparison::Unchecked if self.shows_what_was_sent(size).await? => {
+                confirm_commands(self.attempt.link);
+                Ok(Proof::by_hash(here.kind()))
+            }
+            HashComparison::Unchecked => {
+                self.compare_sizes(size).await?;
+                self.sizes_only(NoHash::Unchecked)
+            }
             HashComparison::Differs(there) => Err(TransferError::Differs {
                 here,
                 there,
@@ -181,6 +207,16 @@ impl<'a> Prover<'a> {
                 self.compare_sizes(size).await?;
                 self.sizes_only(reason)
             }
+        }
+    }
+
+    /// Whether the SFTP server shows the ends of the file that was sent, as far as this machine has one.
+    async fn shows_what_was_sent(&self, size: u64) -> Result<bool, TransferError> {
+        let Job { local, remote, .. } = &self.file.job;
+        match File::open(local) {
+            Ok(local) => ends_agree(self.attempt.link, remote, &Arc::new(local), size).await,
+            // It was a stream, or is not there any more.
+            Err(_) => Ok(false),
         }
     }
 
@@ -197,6 +233,10 @@ impl<'a> Prover<'a> {
     /// have grown since.
     pub(super) async fn verify_received(&self, received: ReceivedBytes<'_>) -> Result<Proof, TransferError> {
         let here = received.hash;
+        let local = LocalHash {
+            value: here,
+            is_of_shown_bytes: true,
+        };
         self.attempt.progress.set_hash(here);
         self.attempt.progress.enter(Stage::Verifying);
         let mut question = self.question(Extent::AllOf(received.size));
@@ -204,12 +244,13 @@ impl<'a> Prover<'a> {
         // Another hash may be that of other bytes, because the file has grown.
         if let Some(early @ HashAnswer::Value(there, _)) = received.early
             && there == here
-            && let HashComparison::Equal = self.judge(&question, here, early).await?
+            && let HashComparison::Equal = self.judge(&question, local, early).await?
         {
             return Ok(Proof::by_hash(here.kind()));
         }
-        let there = match self.compare(&question, here).await? {
+        let there = match self.compare(&question, local).await? {
             HashComparison::Equal => return Ok(Proof::by_hash(here.kind())),
+            HashComparison::Unchecked => return self.sizes_only(NoHash::Unchecked),
             HashComparison::Unknown(reason) => return self.sizes_only(reason),
             HashComparison::Differs(there) => there,
         };
@@ -224,7 +265,7 @@ impl<'a> Prover<'a> {
         {
             // A command has hashed all of the file, which has grown.
             question.extent = Extent::First(received.size);
-            if let HashComparison::Equal = self.compare(&question, here).await? {
+            if let HashComparison::Equal = self.compare(&question, local).await? {
                 return Ok(Proof::by_hash(here.kind()));
             }
         }
@@ -263,7 +304,7 @@ impl<'a> Prover<'a> {
     async fn compare(
         &self,
         question: &HashQuestion<'_>,
-        here: HashValue,
+        here: LocalHash,
     ) -> Result<HashComparison, TransferError> {
         let answer = self.ask(question).await?;
         self.judge(question, here, answer).await
@@ -272,7 +313,7 @@ impl<'a> Prover<'a> {
     async fn judge(
         &self,
         question: &HashQuestion<'_>,
-        here: HashValue,
+        here: LocalHash,
         answer: HashAnswer,
     ) -> Result<HashComparison, TransferError> {
         let judged = judge(self.attempt.link, question, here, answer).await;
