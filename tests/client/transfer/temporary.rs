@@ -97,6 +97,23 @@ async fn another_run_resumes_the_temporary_file() {
     }
 }
 
+/// The file under the temporary name may have been larger when it was sent over several connections: it may have holes,
+/// although what is sent now is small.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_small_temporary_file_may_have_holes() {
+    let (sshd, client) = openssh("ForceCommand internal-sftp").await;
+    let disk = sshd.path("files/f");
+    let new = bytes(2, 8 * MIB);
+    client.write("f", &new);
+    let mut holes = new[..5 * MIB].to_vec();
+    holes[2 * MIB..3 * MIB].fill(0);
+    std::fs::write(&disk, b"old").unwrap();
+    std::fs::write(temporary(&disk), holes).unwrap();
+    let run = client.run(OVERWRITE, vec![client.up("f")]).await;
+    assert_eq!(run.summary.sent, 1, "{run:?}");
+    assert_same(&read(&disk).unwrap(), &new, "the new file");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_is_replaced_in_place_where_a_rename_would_change_more() {
     let server = TestServer::start(&["alice"]);

@@ -13,7 +13,6 @@ use super::job::Direction;
 use super::kept_beginning::{Holes, kept_beginning};
 use super::outcome::Proof;
 use super::prover::{ExistingBytes, Prover};
-use super::spread;
 use crate::plan::{Conflict, Decision, ExistingEntry, FirstStep, Policy, compared, first_step};
 
 /// What is done with one file.
@@ -65,7 +64,7 @@ pub(super) async fn decide(
         (FirstStep::Compare { .. }, None) => return Ok(TransferAction::anew(attempt)),
         (FirstStep::Compare { length, whole }, Some(local)) => {
             let prover = Prover::new(attempt, file);
-            let kept = kept_beginning(prover, local, length, whole, possible_holes(file, ends.size)).await?;
+            let kept = kept_beginning(prover, local, length, whole, possible_holes(file)).await?;
             let equal = match kept.bytes {
                 ExistingBytes::Same { digest: head, .. } if kept.length < length => {
                     let from = kept.length;
@@ -93,9 +92,9 @@ pub(super) async fn decide(
 }
 
 /// Whether the file at the target may have holes: if an earlier run may have sent it over several connections. This run
-/// has cut what it has begun.
-fn possible_holes(file: &FileState, size: u64) -> Holes {
-    match file.is_temporary && !file.begun_by_this_run && size >= spread::SMALLEST {
+/// has cut what it has begun. The size says nothing: the file may have been larger then.
+fn possible_holes(file: &FileState) -> Holes {
+    match file.is_temporary && !file.begun_by_this_run {
         true => Holes::Possible,
         false => Holes::None,
     }

@@ -180,11 +180,13 @@ impl<'a> Download<'a> {
             return Ok(None);
         }
         // An earlier run may have fetched it over several connections. This one has cut what it has begun.
-        let holes = match size >= spread::SMALLEST && !self.file.begun_by_this_run {
-            true if ranges_mark::is_marked(&part.file) => Holes::Possible,
-            true if part.has_holes(have) => Holes::Seen,
-            true => Holes::Unseen,
-            false => Holes::None,
+        let holes = match self.file.begun_by_this_run {
+            true => Holes::None,
+            // The file may have been larger then.
+            false if ranges_mark::is_marked(&part.file) => Holes::Possible,
+            false if size < spread::SMALLEST => Holes::None,
+            false if part.has_holes(have) => Holes::Seen,
+            false => Holes::Unseen,
         };
         let kept = kept_beginning(self.prover(), &part.file, have, have == size, holes).await?;
         let digest = match kept.bytes {
