@@ -233,3 +233,28 @@ async fn a_refused_temporary_file_is_a_warning() {
         assert_eq!(server.get("f.homeport.part"), None);
     }
 }
+
+/// What an earlier run has sent as a whole gets its mode and times before it gets its name, also with --skip.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_whole_temporary_file_gets_its_attributes() {
+    let server = TestServer::start(&["alice"]);
+    let client = Client::connect("alice", server.port(), &server.key("alice"), b"").await;
+    let disk = server.home("alice").join("f");
+    let content = bytes(3, 64 * MIB);
+    client.write("f", &content);
+    set_mode(&client.local("f"), 0o444);
+    let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000_000);
+    let file = std::fs::File::open(client.local("f")).unwrap();
+    file.set_modified(time).unwrap();
+    std::fs::write(temporary(&disk), &content).unwrap();
+    set_mode(&temporary(&disk), 0o600);
+    let settings = Settings {
+        conflicts: Policy::Skip,
+        preserve: true,
+        ..Settings::default()
+    };
+    let run = client.run(settings, vec![client.up("f")]).await;
+    assert_eq!((run.summary.sent, run.moved), (1, 0), "{run:?}");
+    let meta = std::fs::metadata(&disk).unwrap();
+    assert_eq!((mode(&disk), meta.modified().unwrap()), (0o444, time));
+}

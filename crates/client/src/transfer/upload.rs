@@ -72,8 +72,8 @@ impl<'a> Upload<'a> {
             local: Some(&source.file),
         };
         match decide(self.attempt, self.file, ends).await? {
-            // All bytes had arrived when the connection broke.
-            TransferAction::Same(proof) if self.file.begun_by_this_run => {
+            // All bytes had arrived when the connection broke, or when an earlier run ended.
+            TransferAction::Same(proof) if self.file.begun_by_this_run || self.file.is_temporary => {
                 if !self.finish_again(source).await? {
                     return self.send(source, 0, self.attempt.new_digest()).await;
                 }
