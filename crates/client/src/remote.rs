@@ -6,6 +6,7 @@
 pub mod connections;
 mod dialer;
 mod failure;
+mod passing_failures;
 pub mod prompts_above_progress;
 
 pub use failure::ConnectFailure;

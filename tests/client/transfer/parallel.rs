@@ -340,3 +340,28 @@ async fn all_connections_together_stay_below_the_rate() {
         began.elapsed()
     );
 }
+
+/// A server may drop connections while it has too many that have not signed in. Such a failure passes.
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_are_tried_again_after_a_failure_that_passes() {
+    let (server, proxy, client) = behind_proxy(&[]).await;
+    let settings = Settings {
+        limit_rate: NonZeroU64::new(16 * MIB as u64),
+        ..FOUR()
+    };
+    let content = bytes(10, 96 * MIB);
+    client.write("big", &content);
+    proxy.set_target(0);
+    let coming_back = async {
+        while !with_ending(&server.home("alice").join("big"), ".homeport.part").exists() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        // By then, those beside the first have failed.
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        proxy.set_target(server.port());
+    };
+    let (run, ()) = tokio::join!(client.run(settings, vec![client.up("big")]), coming_back);
+    proven(&run);
+    is_whole(&client, &server.home("alice").join("big"), &content);
+    assert_eq!(sign_ins(&server), 4, "{}", run.warnings);
+}

@@ -9,25 +9,30 @@
 //! - *refused*: it could not be made, or not again. It is not tried any more in this run, and all that are idle are
 //!   refused with it: a server that allows no further connection must not be asked again and again. This is said once.
 //!
+//! A failure that may pass, such as a server that drops connections while it has too many that have not signed in,
+//! leaves the connection idle, and the next is tried after a pause. Only after several such failures in a row are the idle
+//! ones refused.
+//!
 //! What may go wrong: the user would have to be asked (a code, the touch of a key), the server allows no more sessions, it
 //! drops connections that have not signed in yet, or a connection breaks. In each case the run goes on with those that
 //! are up. If none is, the caller waits for the first, as without other connections.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
+use std::time::Instant;
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
 use super::Remote;
+use super::passing_failures::PassingFailures;
 use crate::link::{Link, RemoteError};
 
 /// The most connections of a run. More would gain nothing, and servers limit them.
 pub const MOST_CONNECTIONS: usize = 16;
 /// The place of the first connection.
 const FIRST: usize = 0;
-
 /// The state of one connection.
 enum ConnectionState {
     Idle,
@@ -75,6 +80,7 @@ enum ChosenConnection {
 pub struct Connections {
     first: Arc<Remote>,
     slots: Mutex<Vec<ConnectionSlot>>,
+    failures: Mutex<PassingFailures>,
     /// Whether it was said that there are fewer connections than asked for.
     said: AtomicBool,
     /// Wakes those who wait for a connection without a job.
@@ -93,6 +99,7 @@ impl Connections {
         Arc::new(Self {
             first,
             slots: Mutex::new(slots),
+            failures: Mutex::default(),
             said: AtomicBool::new(false),
             changed: Notify::new(),
             repairs: Mutex::default(),
@@ -135,7 +142,11 @@ impl Connections {
                     if self.is_alone() {
                         return None;
                     }
-                    changed.await;
+                    let again_at = self.failures.lock().again_at;
+                    tokio::select! {
+                        () = changed => {}
+                        () = pause_until(again_at) => {}
+                    }
                 }
                 ChosenConnection::None => return None,
             }
@@ -165,7 +176,8 @@ impl Connections {
         let is_free = jobs(place) == 0;
         let idle = slots
             .iter()
-            .position(|slot| matches!(slot.state, ConnectionState::Idle));
+            .position(|slot| matches!(slot.state, ConnectionState::Idle))
+            .filter(|_| self.failures.lock().may_try(Instant::now()));
         if let (false, Some(idle)) = (is_free, idle)
             && let Some(slot) = slots.get_mut(idle)
         {
@@ -206,19 +218,21 @@ impl Connections {
             connections: self,
             place,
         };
-        let made = match self.first.why_alone() {
-            Some(why) => Err(why.to_owned()),
-            None => self
-                .first
-                .connect_beside()
-                .await
-                .map_err(|failed| failed.to_string()),
-        };
-        match made {
-            Ok(remote) => self.set(place, ConnectionState::Up(Arc::new(remote))),
-            Err(why) => {
-                self.refuse(place);
-                self.say(&why);
+        if let Some(why) = self.first.why_alone() {
+            self.refuse(place);
+            return self.say(why);
+        }
+        match self.first.connect_beside().await {
+            Ok(remote) => {
+                *self.failures.lock() = PassingFailures::default();
+                self.set(place, ConnectionState::Up(Arc::new(remote)));
+            }
+            Err(failed) => {
+                // If it may pass, the connection is idle again.
+                if !failed.may_pass() || !self.failures.lock().failed(Instant::now()) {
+                    self.refuse(place);
+                }
+                self.say(&failed.to_string());
             }
         }
     }
@@ -291,6 +305,14 @@ impl Connections {
                 self.say(&why.to_string());
             }
         }
+    }
+}
+
+/// Waits until this time, if it is not over yet, else for ever.
+async fn pause_until(time: Option<Instant>) {
+    match time.filter(|time| *time > Instant::now()) {
+        Some(time) => tokio::time::sleep_until(time.into()).await,
+        None => std::future::pending().await,
     }
 }
 
