@@ -98,8 +98,11 @@ pub fn summary(summary: &Summary, totals: &Totals, elapsed: Duration) -> String 
     ];
     let rest = rest.iter().filter(|(count, _)| *count > 0);
     let mut rest: Vec<String> = rest.map(|(count, what)| format!("{count} {what}")).collect();
-    if summary.stopped {
-        rest.push("stopped".to_owned());
+    match (summary.stopped, summary.interrupted + summary.not_begun) {
+        (false, _) => {}
+        (true, 0) => rest.push("stopped".to_owned()),
+        (true, 1) => rest.push("stopped with 1 file unfinished".to_owned()),
+        (true, files) => rest.push(format!("stopped with {files} files unfinished")),
     }
     match (summary.sent, rest.is_empty()) {
         (0, false) => rest.join(", "),

@@ -85,6 +85,7 @@ enum JsonEvent<'a> {
         failed: u64,
         differ: u64,
         stopped: bool,
+        unfinished: u64,
         moved: u64,
         seconds: f64,
     },
@@ -164,9 +165,11 @@ pub fn summary(summary: &Summary, totals: &Totals, elapsed: Duration) -> String 
         same: summary.same,
         skipped: summary.skipped + summary.left_out,
         links: summary.links,
-        failed: summary.failed,
+        // What it counted before there was `unfinished`.
+        failed: summary.failed + summary.interrupted,
         differ: summary.differ,
         stopped: summary.stopped,
+        unfinished: summary.interrupted + summary.not_begun,
         moved: totals.moved.load(Relaxed),
         seconds: seconds(elapsed),
     })

@@ -272,7 +272,7 @@ fn scripts_get_an_object_for_each_event() {
     assert_eq!(
         event,
         serde_json::json!({"v": 1, "event": "summary", "sent": 1, "same": 0, "skipped": 0, "links": 0, "failed": 0, "differ": 0,
-            "stopped": false, "moved": 0, "seconds": 1.5})
+            "stopped": false, "unfinished": 0, "moved": 0, "seconds": 1.5})
     );
 }
 
@@ -386,6 +386,23 @@ fn the_summary_is_one_line() {
         ..Summary::default()
     };
     assert_eq!(nothing(of), "1 file, 0 B in 0.0 s, MD5 verified; stopped");
+    let of = Summary {
+        interrupted: 1,
+        stopped: true,
+        ..Summary::default()
+    };
+    let text = summary_event(&of, &Totals::default(), Duration::ZERO);
+    let event: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!((&event["failed"], &event["unfinished"]), (&1.into(), &1.into()));
+    assert_eq!(nothing(of), "stopped with 1 file unfinished");
+    let of = Summary {
+        failed: 1,
+        interrupted: 1,
+        not_begun: 2,
+        stopped: true,
+        ..Summary::default()
+    };
+    assert_eq!(nothing(of), "1 FAILED, stopped with 3 files unfinished");
     let empty = Summary {
         sent: 2,
         ..Summary::default()

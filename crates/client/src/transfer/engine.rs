@@ -60,9 +60,11 @@ impl Engine {
         let mut running = JoinSet::new();
         let claim = |job: &Job| self.context.claim(job.target());
         let first: Vec<bool> = jobs.iter().map(claim).collect();
-        for (job, first) in jobs.into_iter().zip(first) {
+        let mut waiting = jobs.into_iter().zip(first);
+        while let Some((job, first)) = waiting.next() {
             if self.context.stop.is_cancelled() {
                 summary.stopped = true;
+                summary.not_begun += 1 + waiting.len() as u64;
                 break;
             }
             let places = if job.size < SMALL_BYTES {

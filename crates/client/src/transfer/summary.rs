@@ -22,12 +22,16 @@ pub struct Summary {
     pub links: u64,
     /// Links and special files that were left out, although nobody has decided that.
     pub left_out: u64,
-    /// The number of files that failed.
+    /// The number of files that failed. One that the user has stopped has not failed.
     pub failed: u64,
     /// Files that failed because their bytes differ at the two ends.
     pub differ: u64,
     /// Whether the user stopped the run.
     pub stopped: bool,
+    /// Files that are not whole because the user stopped the run.
+    pub interrupted: u64,
+    /// Files that were not begun because the user stopped the run.
+    pub not_begun: u64,
 }
 
 impl Summary {
@@ -55,6 +59,8 @@ impl Summary {
             failed,
             differ,
             stopped,
+            interrupted,
+            not_begun,
         } = other;
         self.sent += sent;
         self.proven += proven;
@@ -67,6 +73,8 @@ impl Summary {
         self.failed += failed;
         self.differ += differ;
         self.stopped |= stopped;
+        self.interrupted += interrupted;
+        self.not_begun += not_begun;
     }
 
     /// Counts the outcome of one file.
@@ -80,13 +88,16 @@ impl Summary {
             }
             Ok(Outcome::Same(_)) => self.same += 1,
             Ok(Outcome::Skipped) => self.skipped += 1,
+            Err(TransferError::Stopped) => {
+                self.stopped = true;
+                self.interrupted += 1;
+            }
             Err(error) => {
                 self.failed += 1;
                 self.differ += u64::from(matches!(
                     error,
                     TransferError::Differs { .. } | TransferError::OtherSize { .. }
                 ));
-                self.stopped |= matches!(error, TransferError::Stopped);
             }
         }
     }
@@ -109,9 +120,21 @@ mod tests {
         let mut all = part();
         all.add(Summary {
             stopped: true,
+            interrupted: 3,
+            not_begun: 7,
             ..part()
         });
         assert_eq!((all.sent, all.proven, all.proven_by_sha256), (10, 8, 6));
         assert_eq!((all.sized, all.failed, all.stopped), (2, 4, true));
+        assert_eq!((all.interrupted, all.not_begun), (3, 7));
+    }
+
+    #[test]
+    fn a_file_that_was_stopped_has_not_failed() {
+        let mut summary = Summary::default();
+        summary.count(&Err(TransferError::Stopped));
+        assert_eq!((summary.failed, summary.interrupted), (0, 1));
+        assert!(summary.stopped);
+        assert_eq!(summary.exit_code(), 4);
     }
 }
