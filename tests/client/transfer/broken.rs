@@ -340,3 +340,25 @@ async fn a_stopped_run_can_be_resumed_at_once() {
         assert_same(&read(&client.local("big")).unwrap(), &content, "here");
     }
 }
+
+/// The number of bytes that a stopped download has moved includes those of replies that have not arrived as a whole.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stopped_download_counts_all_that_has_arrived() {
+    let (server, proxy, client) = behind_proxy(&[]).await;
+    std::fs::write(server.home("alice").join("f"), bytes(7, SIZE)).unwrap();
+    let stop = CancellationToken::new();
+    proxy.pause_at(Direction::Down, SIZE as u64 / 2 + 12_345);
+    let stopping = async {
+        proxy.wait_for_pause(Direction::Down).await;
+        // What was forwarded before the pause arrives meanwhile.
+        tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+        stop.cancel();
+    };
+    let job = client.down("f", SIZE);
+    let (run, ()) = tokio::join!(client.run_until(&stop, Settings::default(), vec![job]), stopping);
+    assert_eq!((run.summary.interrupted, run.summary.failed), (1, 0), "{run:?}");
+    let arrived = std::fs::metadata(client.local("f.part")).unwrap().len();
+    assert!(arrived > 0);
+    assert_eq!(run.moved, arrived);
+    proxy.resume(Direction::Down);
+}

@@ -7,6 +7,7 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::link::DataSink;
 
@@ -15,6 +16,8 @@ use crate::link::DataSink;
 pub(super) struct FileSink {
     file: Arc<File>,
     writing: Mutex<FileSinkState>,
+    /// The bytes that were written since [`FileSink::take_written`].
+    written: AtomicU64,
 }
 
 struct FileSinkState {
@@ -36,7 +39,16 @@ impl FileSink {
             error: None,
             open: true,
         });
-        Self { file, writing }
+        Self {
+            file,
+            writing,
+            written: AtomicU64::new(0),
+        }
+    }
+
+    /// The number of bytes that were written since the last call.
+    pub fn take_written(&self) -> u64 {
+        self.written.swap(0, Ordering::Relaxed)
     }
 
     fn writing(&self) -> MutexGuard<'_, FileSinkState> {
@@ -66,9 +78,11 @@ impl DataSink for FileSink {
             return;
         }
         match self.file.write_all_at(bytes, offset) {
-            Ok(()) => writing
-                .front
-                .add(offset, offset.saturating_add(bytes.len() as u64)),
+            Ok(()) => {
+                let length = bytes.len() as u64;
+                writing.front.add(offset, offset.saturating_add(length));
+                self.written.fetch_add(length, Ordering::Relaxed);
+            }
             Err(error) => writing.error = Some(error),
         }
     }
@@ -153,6 +167,7 @@ mod tests {
         sink.bytes(8, b"89");
         assert_eq!((sink.whole(), file.metadata().unwrap().len()), (4, 10));
         drop(closing);
+        assert_eq!((sink.take_written(), sink.take_written()), (6, 0));
         sink.bytes(4, b"4567");
         assert_eq!((sink.whole(), file.metadata().unwrap().len()), (4, 4));
         assert!(sink.outcome().is_ok());

@@ -14,6 +14,7 @@ use super::digest::Follower;
 use super::error::TransferError;
 use super::file_sink::{FileSink, TruncateOnDrop};
 use super::open_files::OpenFiles;
+use super::progress_hub::FileProgress;
 use super::spread::window::SharedRanges;
 use crate::link::{ByteRange, CompletedRequest, Completion, DataSink, InFlightPermit, RemoteError};
 
@@ -72,6 +73,10 @@ impl RangeFetch<'_> {
         shared: Option<&SharedRanges>,
     ) -> Result<(), TransferError> {
         let attempt = self.attempt;
+        let counting = ProgressOfSink {
+            progress: attempt.progress,
+            sink: self.sink,
+        };
         let pace = &attempt.context.pace;
         let (sender, mut completions) = mpsc::unbounded_channel();
         let sink: Arc<dyn DataSink> = Arc::clone(self.sink) as _;
@@ -105,7 +110,7 @@ impl RangeFetch<'_> {
             };
             let offset = completed.offset;
             let count = schedule.received(completed, attempt)?;
-            attempt.progress.add(u64::from(count));
+            counting.count();
             if let Some(follower) = self.follower {
                 follower.reach(self.sink.whole());
             }
@@ -117,6 +122,28 @@ impl RangeFetch<'_> {
             }
         }
         Ok(())
+    }
+}
+
+/// Counts the bytes that a sink writes as progress. When it is dropped, it counts those of replies that never became
+/// whole, too.
+struct ProgressOfSink<'a> {
+    progress: &'a FileProgress,
+    sink: &'a FileSink,
+}
+
+impl ProgressOfSink<'_> {
+    fn count(&self) {
+        match self.sink.take_written() {
+            0 => {}
+            bytes => self.progress.add(bytes),
+        }
+    }
+}
+
+impl Drop for ProgressOfSink<'_> {
+    fn drop(&mut self) {
+        self.count();
     }
 }
 
