@@ -4,6 +4,7 @@ use parking_lot::Mutex;
 use std::num::NonZeroU64;
 use std::time::Duration;
 
+use tokio::sync::Mutex as FairMutex;
 use tokio::time::{Instant, sleep_until};
 
 /// How many blocks a second are sent at a low rate, so that it is even.
@@ -20,6 +21,9 @@ pub(super) struct Pace {
     limit: Option<NonZeroU64>,
     /// When the bytes that were taken are paid for, so that the next may be taken.
     free_at: Mutex<Instant>,
+    /// The transfers that wait, in the order in which they came: each has a block in its turn, so that all have the same
+    /// share.
+    turn: FairMutex<()>,
 }
 
 impl Pace {
@@ -28,23 +32,24 @@ impl Pace {
         Self {
             limit,
             free_at: Mutex::new(Instant::now()),
+            turn: FairMutex::new(()),
         }
     }
 
-    /// Waits until more bytes may be taken. Nothing is lost if this is cancelled.
-    pub(super) async fn ready(&self) {
-        while self.limit.is_some() {
-            let free_at = *self.free_at.lock();
-            if free_at <= Instant::now() {
-                return;
+    /// Takes bytes that are sent or asked for next, once their turn has come. If this is cancelled, nothing is taken, but
+    /// the place among those that wait is lost.
+    pub(super) async fn take(&self, bytes: u64) {
+        if self.limit.is_none() {
+            return;
+        }
+        let _turn = self.turn.lock().await;
+        loop {
+            let (free_at, now) = (*self.free_at.lock(), Instant::now());
+            if free_at <= now {
+                return self.take_at(bytes, now);
             }
             sleep_until(free_at).await;
         }
-    }
-
-    /// Takes bytes that are sent or asked for now.
-    pub(super) fn take(&self, bytes: u64) {
-        self.take_at(bytes, Instant::now());
     }
 
     fn take_at(&self, bytes: u64, now: Instant) {
@@ -93,6 +98,26 @@ mod tests {
             pace.take_at(1000, late);
         }
         assert_eq!(*pace.free_at.lock(), begin + Duration::from_secs(1));
+    }
+
+    /// A transfer that has had its turn waits behind the others.
+    #[tokio::test]
+    async fn all_transfers_have_the_same_share() {
+        let pace = Pace::new(NonZeroU64::new(1_000_000));
+        let turns = Mutex::new(Vec::new());
+        let taking = |number: usize| {
+            let (pace, turns) = (&pace, &turns);
+            async move {
+                while turns.lock().len() < 30 {
+                    pace.take(5000).await;
+                    turns.lock().push(number);
+                }
+            }
+        };
+        tokio::join!(taking(0), taking(1), taking(2));
+        let turns = turns.into_inner();
+        let shares = [0, 1, 2].map(|number| turns.iter().filter(|turn| **turn == number).count());
+        assert!(shares.iter().all(|share| (9..=12).contains(share)), "{turns:?}");
     }
 
     #[test]

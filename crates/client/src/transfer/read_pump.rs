@@ -77,10 +77,11 @@ impl RangeFetch<'_> {
             progress: attempt.progress,
             sink: self.sink,
         };
-        let pace = &attempt.context.pace;
         let (sender, mut completions) = mpsc::unbounded_channel();
         let sink: Arc<dyn DataSink> = Arc::clone(self.sink) as _;
         let mut more = shared.is_some();
+        // It keeps its place among those that wait while replies come.
+        let mut asking = None;
         while !self.sink.has_failed() {
             if shared.is_some_and(SharedRanges::is_stopped) {
                 schedule.stop();
@@ -88,6 +89,11 @@ impl RangeFetch<'_> {
             let wanted = schedule.next();
             if wanted.is_none() && !more && schedule.is_idle() {
                 break;
+            }
+            match wanted {
+                Some(_) if asking.is_none() => asking = Some(Box::pin(reserve_next(attempt, wanted))),
+                Some(_) => {}
+                None => asking = None,
             }
             let completed = tokio::select! {
                 biased;
@@ -99,9 +105,10 @@ impl RangeFetch<'_> {
                     }
                     continue;
                 }
-                Some(permit) = reserve_next(attempt, wanted), if wanted.is_some() => {
+                permit = ended(&mut asking), if asking.is_some() => {
+                    asking = None;
+                    let permit = permit.ok_or_else(|| attempt.lost())?;
                     if let Some(wanted) = wanted {
-                        pace.take(u64::from(wanted.length));
                         schedule.asked(wanted, permit);
                         attempt.link.channel.read(self.handle, wanted, &sink, &sender);
                     }
@@ -151,9 +158,20 @@ async fn next_shared(shared: Option<&SharedRanges>) -> Option<Range<u64>> {
     shared?.next().await
 }
 
+/// The output of a future. Without one, this waits for ever.
+async fn ended<F: Future + Unpin>(future: &mut Option<F>) -> F::Output {
+    match future {
+        Some(future) => future.await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Waits until the next READ may be sent, and counts its bytes.
 pub(super) async fn reserve_next(attempt: Attempt<'_>, wanted: Option<ByteRange>) -> Option<InFlightPermit> {
-    attempt.context.pace.ready().await;
-    attempt.link.channel.reserve(wanted?.length).await
+    let length = wanted?.length;
+    let permit = attempt.link.channel.reserve(length).await;
+    attempt.context.pace.take(u64::from(length)).await;
+    permit
 }
 
 /// The READs that are still to be sent.

@@ -47,9 +47,7 @@ pub(super) async fn send_at_once(
         at = at.saturating_add(u64::from(count));
         blocks.push(block);
     }
-    let pace = &attempt.context.pace;
-    pace.ready().await;
-    pace.take(at.saturating_sub(from));
+    attempt.context.pace.take(at.saturating_sub(from)).await;
     let (sender, mut completions) = tokio::sync::mpsc::unbounded_channel();
     for block in blocks {
         channel.write(block, &sender);

@@ -276,14 +276,14 @@ pub(super) async fn send_blocks(
                     }
                     at = block.offset.saturating_add(u64::from(block.length));
                     let allowed = async {
-                        pace.ready().await;
-                        attempt.link.channel.reserve(block.length).await
+                        let permit = attempt.link.channel.reserve(block.length).await;
+                        pace.take(u64::from(block.length)).await;
+                        permit
                     };
                     let permit = tokio::select! {
                         permit = allowed => permit,
                         () = refused.cancelled() => break 'ranges,
                     };
-                    pace.take(u64::from(block.length));
                     permits.lock().extend(permit.map(|permit| (block.offset, permit)));
                     let data = attempt.link.channel.write(block, &sender);
                     hashers.feed(data).await;

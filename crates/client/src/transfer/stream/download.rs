@@ -198,7 +198,6 @@ async fn pump(
             }
             Some(permit) = reserve_next(attempt, wanted), if may_ask => {
                 if let Some(wanted) = wanted {
-                    attempt.context.pace.take(u64::from(wanted.length));
                     schedule.asked(wanted, permit);
                     attempt.link.channel.read(handle, wanted, &sink_for_link, &sender);
                 }

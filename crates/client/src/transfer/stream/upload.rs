@@ -273,12 +273,12 @@ async fn pump(
             end = block.offset.saturating_add(u64::from(block.length));
             let permit = tokio::select! {
                 permit = async {
-                    pace.ready().await;
-                    channel.reserve(block.length).await
+                    let permit = channel.reserve(block.length).await;
+                    pace.take(u64::from(block.length)).await;
+                    permit
                 } => permit,
                 () = refused.cancelled() => return Ok(end),
             };
-            pace.take(u64::from(block.length));
             permits.lock().extend(permit.map(|permit| (block.offset, permit)));
             let data = channel.write(block, &sender);
             if let Some(hasher) = &hasher {
