@@ -109,12 +109,16 @@ fn sentence(verb: &clap::Command, error: &clap::Error) -> ShellMessage {
     ))
 }
 
-/// The most similar verb, if at most half of the letters differ. Two swapped letters count as one difference.
+/// The most similar verb, if at most half of the letters differ. Two swapped letters count as one difference. Of verbs that
+/// are as similar, one that only lacks letters at the end, or has too many there, is the nearest: `lss` is `ls`.
 fn nearest(grammar: &clap::Command, typed: &[u8]) -> Option<String> {
     let typed = printable_lines(typed, 1, 20).to_ascii_lowercase();
     let names = grammar.get_subcommands().flat_map(names);
-    let distances = names.map(|name| (strsim::osa_distance(&typed, name), name));
-    let (distance, name) = distances.min()?;
+    let distances = names.map(|name| {
+        let is_beginning = typed.starts_with(name) || name.starts_with(&typed);
+        (strsim::osa_distance(&typed, name), !is_beginning, name)
+    });
+    let (distance, _, name) = distances.min()?;
     (distance <= typed.len().max(name.len()) / 2).then(|| name.to_owned())
 }
 

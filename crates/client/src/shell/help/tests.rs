@@ -284,6 +284,16 @@ fn errors_are_one_sentence() {
             2,
             "there is no command \"removve\"; did you mean \"remove\"? (hint: help)",
         ),
+        (
+            "lss x",
+            2,
+            "there is no command \"lss\"; did you mean \"ls\"? (hint: help)",
+        ),
+        (
+            "llss x",
+            2,
+            "there is no command \"llss\"; did you mean \"lls\"? (hint: help)",
+        ),
         ("xyzzy", 2, "there is no command \"xyzzy\" (hint: help)"),
         (
             "'\u{1b}[2J'",
