@@ -21,7 +21,10 @@ use base::error::Result;
 ///
 /// Contents are compared by their hashes. The exit code is 5 if something differs.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Args)]
-#[command(after_help = "Examples:\n  homeport check DIR HOST:DIR\n  homeport check HOST:DIR DIR")]
+#[command(
+    override_usage = "homeport check [OPTIONS] DIR [USER@]HOST:DIR\n       homeport check [OPTIONS] [USER@]HOST:DIR DIR",
+    after_help = "Examples:\n  homeport check DIR HOST:DIR\n  homeport check HOST:DIR DIR"
+)]
 pub struct CheckArgs {
     /// Compare sizes and times instead of contents.
     #[arg(long)]

@@ -18,9 +18,12 @@ use base::visible::printable;
 
 /// Copy files on the server
 #[derive(Debug, Clone, PartialEq, Eq, Default, Args)]
-#[command(after_help = "Examples:\n  \
+#[command(
+    override_usage = "homeport cp [OPTIONS] [USER@]HOST:PATH... [USER@]HOST:TARGET",
+    after_help = "Examples:\n  \
     homeport cp HOST:config HOST:config.old\n  \
-    homeport cp -r HOST:site HOST:backup/    a directory with its contents")]
+    homeport cp -r HOST:site HOST:backup/    a directory with its contents"
+)]
 pub struct CpArgs {
     /// Also copy directories with their contents.
     #[arg(short, long)]

@@ -24,6 +24,7 @@ use base::glob::{escape, unescape};
 /// Fetch files from the server
 #[derive(Debug, Clone, PartialEq, Eq, Default, Args)]
 #[command(
+    override_usage = "homeport get [OPTIONS] [USER@]HOST:FILE... [DESTINATION]",
     after_help = "Examples:\n  homeport get HOST:backup.tar\n  homeport get -r HOST:photos .\n  homeport get HOST:x.tar - | tar t"
 )]
 pub struct GetArgs {

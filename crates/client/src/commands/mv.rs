@@ -17,6 +17,7 @@ use base::visible::printable;
 /// Rename a file of the server, or move files to a directory
 #[derive(Debug, Clone, PartialEq, Eq, Default, Args)]
 #[command(
+    override_usage = "homeport mv [OPTIONS] [USER@]HOST:PATH... [USER@]HOST:TARGET",
     after_help = "Examples:\n  homeport mv HOST:draft HOST:final\n  homeport mv HOST:a HOST:b HOST:directory"
 )]
 pub struct MvArgs {

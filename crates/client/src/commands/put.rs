@@ -27,6 +27,7 @@ use base::glob::escape;
 /// Send files to the server
 #[derive(Debug, Clone, PartialEq, Eq, Default, Args)]
 #[command(
+    override_usage = "homeport put [OPTIONS] FILE... [USER@]HOST:[DESTINATION]",
     after_help = "Examples:\n  homeport put backup.tar HOST:\n  homeport put -r -p photos HOST:\n  tar c . | homeport put - HOST:x.tar"
 )]
 pub struct PutArgs {

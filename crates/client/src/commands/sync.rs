@@ -28,6 +28,7 @@ use base::error::{Error, Result};
 /// Files that differ in size or time are replaced. Nothing is deleted without --delete.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Args)]
 #[command(
+    override_usage = "homeport sync [OPTIONS] DIR [USER@]HOST:DIR\n       homeport sync [OPTIONS] [USER@]HOST:DIR DIR",
     after_help = "Examples:\n  homeport sync DIR HOST:DIR\n  homeport sync HOST:DIR DIR\n\n\
     The contents of the first directory go into the second."
 )]

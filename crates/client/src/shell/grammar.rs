@@ -96,6 +96,13 @@ pub(super) fn grammar() -> clap::Command {
 
 /// A verb as it is used in a line of the shell.
 fn in_a_line(mut verb: clap::Command) -> clap::Command {
+    let usage = verb.clone().render_usage().to_string();
+    if usage.starts_with("Usage: homeport ") {
+        // It is written for a command line.
+        let usage = examples_in_a_line(verb.get_name(), &usage);
+        let usage = usage.trim_start_matches("Usage: ").trim_end().to_owned();
+        verb = verb.override_usage(usage);
+    }
     let name = verb.get_name();
     let others = OTHER_NAMES.iter().find(|(known, _)| *known == name);
     if let Some((_, others)) = others {
@@ -121,7 +128,7 @@ fn in_a_line(mut verb: clap::Command) -> clap::Command {
         .after_help(examples.unwrap_or_default())
 }
 
-/// The examples of a command line as they are typed in the shell. No server is named here; `sync` and `check` know a
+/// The examples or the usage of a command line as they are typed in the shell. No server is named here; `sync` and `check` know a
 /// directory of the server by a colon. Examples with a pipe are left out, because they need a shell of this machine.
 fn examples_in_a_line(verb: &str, text: &str) -> String {
     let server = match verb {
@@ -131,6 +138,7 @@ fn examples_in_a_line(verb: &str, text: &str) -> String {
     let lines = text.lines().filter(|line| !line.contains(" | "));
     let lines = lines.map(|line| {
         line.replace("homeport ", "")
+            .replace("[USER@]", "")
             .replace("HOST: ", "")
             .replace("HOST:", server)
     });

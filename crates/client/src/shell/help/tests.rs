@@ -313,3 +313,26 @@ fn errors_are_one_sentence() {
     assert_eq!(message.code, 0);
     assert!(message.text.contains("Usage: get"), "{}", message.text);
 }
+
+/// The line of usage names the place where files go, in the words of the shell.
+#[test]
+fn usage_is_that_of_a_line() {
+    for (verb, usage) in [
+        ("get", "Usage: get [OPTIONS] FILE... [DESTINATION]\n"),
+        ("put", "Usage: put [OPTIONS] FILE... [DESTINATION]\n"),
+        ("mv", "Usage: mv [OPTIONS] PATH... TARGET\n"),
+        ("cp", "Usage: cp [OPTIONS] PATH... TARGET\n"),
+        (
+            "sync",
+            "Usage: sync [OPTIONS] DIR :DIR\n       sync [OPTIONS] :DIR DIR\n",
+        ),
+        (
+            "check",
+            "Usage: check [OPTIONS] DIR :DIR\n       check [OPTIONS] :DIR DIR\n",
+        ),
+        ("cat", "Usage: cat"),
+    ] {
+        let text = understood(&format!("{verb} --help")).unwrap_err().text;
+        assert!(text.contains(usage), "{text}");
+    }
+}
