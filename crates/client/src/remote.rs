@@ -11,6 +11,8 @@ pub mod prompts_above_progress;
 
 pub use failure::ConnectFailure;
 
+use std::borrow::Cow;
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -86,6 +88,16 @@ pub struct Remote {
     link: Mutex<Arc<Link>>,
     /// For how long a lost connection is made again, at least.
     retry_for: Duration,
+    /// The hints that were shown while connecting again.
+    hints: parking_lot::Mutex<HashSet<String>>,
+}
+
+/// The reason for which there is no connection, without its hint if that was shown before.
+fn with_new_hint<'a>(why: &'a str, shown: &mut HashSet<String>) -> Cow<'a, str> {
+    match why.rsplit_once(" (hint: ") {
+        Some((reason, hint)) if !shown.insert(hint.to_owned()) => reason.into(),
+        _ => why.into(),
+    }
 }
 
 impl Remote {
@@ -117,7 +129,7 @@ impl Remote {
         let screen = Arc::clone(&prompts);
         verbose::show_with(Arc::new(move |line: &str| screen.show(line)));
         let dialer = Dialer::new(destination, Arc::new(credentials), Arc::clone(&prompts));
-        let mut attempts = Attempts::new(retry_for);
+        let (mut attempts, mut hints) = (Attempts::new(retry_for), HashSet::new());
         let link = loop {
             let error = match dialer.dial().await {
                 Ok(link) => break link,
@@ -128,6 +140,8 @@ impl Remote {
                 return Err(error);
             };
             let wait = pause.as_secs_f32();
+            let error = error.to_string();
+            let error = with_new_hint(&error, &mut hints);
             prompts.show(&format!("{error}; connecting again in {wait:.1} s ({which})"));
             tokio::time::sleep(pause).await;
         };
@@ -137,6 +151,7 @@ impl Remote {
             screen_prompts,
             link: Mutex::new(Arc::new(link)),
             retry_for,
+            hints: parking_lot::Mutex::default(),
         })
     }
 
@@ -158,6 +173,7 @@ impl Remote {
             screen_prompts: Arc::clone(&self.screen_prompts),
             link: Mutex::new(Arc::new(link)),
             retry_for: self.retry_for,
+            hints: parking_lot::Mutex::default(),
         })
     }
 
@@ -183,7 +199,10 @@ impl Remote {
                 ConnectionRole::First => "",
                 ConnectionRole::Beside => "one of several connections: ",
             };
-            self.show(&format!("{whose}{why}; connecting again in {wait} s ({which})"));
+            let reason = with_new_hint(&why, &mut self.hints.lock()).into_owned();
+            self.show(&format!(
+                "{whose}{reason}; connecting again in {wait} s ({which})"
+            ));
             self.wait(pause).await;
             match self.dialer.dial().await {
                 Ok(link) => {
@@ -268,6 +287,22 @@ impl Remote {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_hint_is_shown_once() {
+        let mut shown = HashSet::new();
+        let why = "cannot connect to \"a\": refused (hint: is the server running?)";
+        for expected in [
+            why,
+            "cannot connect to \"a\": refused",
+            "cannot connect to \"a\": refused",
+        ] {
+            assert_eq!(with_new_hint(why, &mut shown), expected);
+        }
+        let other = "cannot find the host (hint: check the name)";
+        assert_eq!(with_new_hint(other, &mut shown), other);
+        assert_eq!(with_new_hint("it was closed", &mut shown), "it was closed");
+    }
 
     #[test]
     fn attempts_go_on_until_the_time_has_passed() {

@@ -90,9 +90,12 @@ impl RemoteWork<'_> {
 
 /// Whether a rename was carried out whose connection broke. The server may still be at it.
 async fn was_renamed(link: &Link, from: &[u8], to: &[u8]) -> Result<bool, RemoteError> {
-    for _ in 0..LOOKS_AFTER_RENAME {
+    for number in 1.. {
         if look(link, from).await?.is_none() && look(link, to).await?.is_some() {
             return Ok(true);
+        }
+        if number >= LOOKS_AFTER_RENAME {
+            break;
         }
         tokio::time::sleep(LOOK_AGAIN).await;
     }
