@@ -3,7 +3,7 @@
 mod homeportd;
 mod no_server;
 mod openssh;
-mod prompts;
+pub mod prompts;
 mod strange;
 mod terminal;
 

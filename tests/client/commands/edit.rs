@@ -7,8 +7,7 @@ use super::*;
 /// Runs `edit PATH` with an editor that runs these lines of a shell. `$1` is the copy.
 fn edit(sandbox: &ClientSandbox, path: &str, lines: &str) -> CommandResult {
     let editor = sandbox.local("my editor");
-    std::fs::write(&editor, format!("#!/bin/sh\n{lines}\n")).unwrap();
-    std::fs::set_permissions(&editor, std::fs::Permissions::from_mode(0o755)).unwrap();
+    script(&editor, lines);
     let temporary = sandbox.local("tmp");
     std::fs::create_dir_all(&temporary).unwrap();
     let mut command = sandbox.command(["edit", &sandbox.remote(path)]);

@@ -1,9 +1,9 @@
 //! What the shell shows in a terminal with programs of this machine, and what goes on until Ctrl-C.
 
 use std::io::Write as _;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
+use crate::client::commands::script;
 use crate::client::shell::terminal::homeport;
 use crate::client::shell::{USER, server_with};
 use crate::client::terminal::{CTRL_C, Terminal};
@@ -25,8 +25,7 @@ fn open_shell(server: &TestServer, home: &Path, variables: &[(&str, &str)]) -> T
 /// Writes a program for the shell into a directory, and returns its path.
 fn program(directory: &Path, name: &str, lines: &str) -> String {
     let file = directory.join(name);
-    std::fs::write(&file, format!("#!/bin/sh\n{lines}\n")).unwrap();
-    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).unwrap();
+    script(&file, lines);
     file.to_str().unwrap().to_owned()
 }
 

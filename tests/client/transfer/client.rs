@@ -6,13 +6,14 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use homeport::connect::{ConfigFile, Credentials, Unattended};
+use homeport::connect::{ConfigFile, Credentials};
 use homeport::remote::Remote;
 use homeport::transfer::error::TransferError;
 use homeport::transfer::progress_hub::{FileProgress, ProgressHub, ProgressObserver, Totals};
 use homeport::transfer::{Direction, Engine, Job, Outcome, Settings, Summary};
 use tokio_util::sync::CancellationToken;
 
+use crate::client::connect::prompts::ScriptedPrompts;
 use crate::client::destination::local_destination;
 
 /// The longest time of one run before it counts as hung.
@@ -36,7 +37,11 @@ impl Client {
         let config = dir.path().join("ssh_config");
         std::fs::write(&config, format!("IdentityFile {}\n", key.display())).unwrap();
         let destination = local_destination(user, port, dir.path(), ConfigFile::File(config));
-        let connecting = Remote::connect(destination, Credentials::default(), Arc::new(Unattended));
+        let connecting = Remote::connect(
+            destination,
+            Credentials::default(),
+            ScriptedPrompts::without_answers(),
+        );
         let remote = tokio::time::timeout(testkit::PATIENCE, connecting).await;
         Self {
             remote: Arc::new(remote.expect("connected in time").expect("connected")),

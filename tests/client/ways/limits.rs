@@ -9,8 +9,7 @@ use super::{Laptop, SFTP, sshd_with_key};
 fn a_server_that_never_begins_sftp_ends_within_the_limit() {
     let script = tempfile::tempdir().unwrap();
     let texty = script.path().join("texty");
-    std::fs::write(&texty, "#!/bin/sh\necho \"Welcome to the machine\"\nsleep 60\n").unwrap();
-    std::fs::set_permissions(&texty, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    crate::client::commands::script(&texty, "echo \"Welcome to the machine\"\nsleep 60");
     let texty = format!("Subsystem sftp {}", texty.display());
     for (config, expected) in [
         ("", "the server does not offer SFTP"),
