@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 use homeport::connect::destination::IdentityFile;
 use homeport::connect::{ConnectError, Credentials, SignInError, UnknownKeys};
 
+use crate::client::commands::script;
 use crate::client::connect::Connector;
 use crate::client::connect::prompts::ScriptedPrompts;
 use crate::client::terminal::KillOnDrop;
@@ -28,10 +29,18 @@ fn connector_to(sshd: &Sshd, keys: &[&Path]) -> Connector {
 
 /// Starts a real agent with these keys, and returns its socket.
 fn agent(sshd: &Sshd, keys: &[&Path]) -> (KillOnDrop, PathBuf) {
+    agent_with(sshd, keys, "-q", Path::new("/nonexistent"))
+}
+
+/// The same with this option of ssh-add, and this program that asks the user.
+fn agent_with(sshd: &Sshd, keys: &[&Path], option: &str, askpass: &Path) -> (KillOnDrop, PathBuf) {
     let socket = sshd.path("agent");
     let agent = Command::new("ssh-agent")
         .args(["-D", "-a"])
         .arg(&socket)
+        .env("SSH_ASKPASS", askpass)
+        .env("SSH_ASKPASS_REQUIRE", "force")
+        .env("DISPLAY", ":0")
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
@@ -40,7 +49,7 @@ fn agent(sshd: &Sshd, keys: &[&Path]) -> (KillOnDrop, PathBuf) {
     wait_for("the agent's socket", || socket.exists());
     for key in keys {
         let added = Command::new("ssh-add")
-            .arg("-q")
+            .args(["-q", option])
             .arg(key)
             .env("SSH_AUTH_SOCK", &socket)
             .status();
@@ -87,6 +96,44 @@ async fn a_key_of_the_agent_signs_in() {
             "{words}"
         );
         std::fs::rename(&away, key).unwrap();
+    }
+}
+
+/// The user confirms each signature (`ssh-add -c`), and takes a while for it.
+#[tokio::test]
+async fn a_key_that_asks_for_each_signature_is_waited_for() {
+    let sshd = Sshd::start(&["ed25519"], "");
+    let key = sshd.make_key("key", &["-t", "ed25519"]);
+    let confirmed = sshd.path("confirmed");
+    let askpass = sshd.path("askpass");
+    let lines = format!(
+        "until [ -e '{0}' ]; do sleep 0.1; done; cat '{0}'",
+        confirmed.display()
+    );
+    script(&askpass, &lines);
+    for (answer, signs_in) in [("yes", true), ("no", false)] {
+        let _ = std::fs::remove_file(sshd.path("agent"));
+        let _ = std::fs::remove_file(&confirmed);
+        let (_running, socket) = agent_with(&sshd, &[&key], "-c", &askpass);
+        let mut connector = connector_to(&sshd, &[]);
+        connector.destination.sign_in.agent = Some(socket);
+        let prompts = ScriptedPrompts::without_answers();
+        let credentials = Credentials::default();
+        let confirming = async {
+            let waits = || prompts.messages().contains("waiting for the agent to sign with");
+            while !waits() {
+                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            }
+            std::fs::write(&confirmed, answer).unwrap();
+        };
+        let (connected, ()) = tokio::join!(connector.connect(&credentials, &prompts), confirming);
+        match signs_in {
+            true => assert!(connected.is_ok(), "{}", prompts.messages()),
+            false => {
+                let words = connected.err().unwrap().to_string();
+                assert!(words.contains("the agent does not sign with"), "{words}");
+            }
+        }
     }
 }
 

@@ -136,8 +136,15 @@ impl KeyMethod {
         let mut signer = AgentSigner {
             agent,
             listed: &listed.listed,
+            name: &key.name,
+            prompts: session.prompts,
+            was_silent: false,
         };
-        match show(session, &key, &mut signer).await {
+        let shown = show(session, &key, &mut signer).await;
+        if signer.was_silent {
+            self.agent = None;
+        }
+        match shown {
             Some(Err(AgentAuthError::Send(_))) => Err(SignInError::Closed(session.take_report())),
             Some(Err(AgentAuthError::Key(error))) => {
                 session.note(format!("the agent does not sign with {}: {error}", key.name));

@@ -1,15 +1,19 @@
 //! The keys that may be tried, wherever their private parts are, and the order in which they are tried.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use russh::keys::agent::AgentIdentity;
 use russh::keys::agent::client::AgentClient;
 use russh::keys::{Certificate, HashAlg, PublicKey};
 use russh::{AgentAuthError, Signer};
 use tokio::net::UnixStream;
+use tokio::time::{Instant, sleep_until, timeout_at};
 
+use super::auth_session::ANSWER;
 use super::keys::KeyFile;
 use crate::connect::known_hosts::fingerprint;
+use crate::connect::prompts::AsyncPrompts;
 use base::visible::printable;
 
 /// The agent of ssh-agent(1), which signs for us.
@@ -48,10 +52,22 @@ impl AgentKey {
     }
 }
 
+/// After this time without a signature, the user is told what is waited for: the agent may ask whether it may sign
+/// (`ssh-add -c`), or a key may have to be touched.
+const UNASKED: Duration = Duration::from_secs(2);
+/// How long the agent may take to sign, with what it asks. It is less than the time for the server's answer, so that the
+/// agent is named as what does not answer.
+const SIGNING: Duration = ANSWER.saturating_sub(Duration::from_secs(5));
+
 /// Signs with one key of the agent, also where a certificate is shown for which the agent has the plain key.
 pub(super) struct AgentSigner<'a> {
     pub(super) agent: &'a mut Agent,
     pub(super) listed: &'a AgentIdentity,
+    /// The name of the key, for messages.
+    pub(super) name: &'a str,
+    pub(super) prompts: &'a AsyncPrompts,
+    /// Whether the agent has not signed in time. It may still do so, and then its answer is in the way of others.
+    pub(super) was_silent: bool,
 }
 
 impl Signer for AgentSigner<'_> {
@@ -63,7 +79,27 @@ impl Signer for AgentSigner<'_> {
         hash: Option<HashAlg>,
         to_sign: Vec<u8>,
     ) -> Result<Vec<u8>, AgentAuthError> {
-        self.agent.auth_sign(self.listed, hash, to_sign).await
+        let begin = Instant::now();
+        let signing = self.agent.auth_sign(self.listed, hash, to_sign);
+        tokio::pin!(signing);
+        tokio::select! {
+            biased;
+            signed = &mut signing => return signed,
+            () = sleep_until(begin + UNASKED) => {}
+        }
+        self.prompts.show(&format!(
+            "waiting for the agent to sign with {}: it may ask for a confirmation, or the key for a touch",
+            self.name
+        ));
+        match timeout_at(begin + SIGNING, signing).await {
+            Ok(signed) => signed,
+            Err(_) => {
+                self.was_silent = true;
+                let why = format!("nobody has confirmed it within {} s", SIGNING.as_secs());
+                let error = std::io::Error::new(std::io::ErrorKind::TimedOut, why);
+                Err(AgentAuthError::Key(error.into()))
+            }
+        }
     }
 }
 
