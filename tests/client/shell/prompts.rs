@@ -132,7 +132,7 @@ fn batch_mode_never_prompts() {
     ));
     let (code, seen) = run(&line, home.path());
     assert!(
-        code == Some(4) && seen.contains("--overwrite, --skip or --rename decides"),
+        code == Some(4) && seen.contains("--overwrite, --skip, --rename or --update decides"),
         "{seen}"
     );
     std::fs::write(ssh.join("config"), "BatchMode yes\n").unwrap();

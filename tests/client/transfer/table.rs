@@ -274,3 +274,34 @@ async fn a_directory_is_never_replaced() {
     let run = client.run(Settings::default(), vec![client.up("missing")]).await;
     run.failed_with(&["cannot open the file: no such file or directory"]);
 }
+
+/// With `--update`, the dates decide about a file that differs, in both directions. Nobody is asked.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_newer_file_wins_where_that_is_asked_for() {
+    let server = TestServer::start(&["alice"]);
+    let client = Client::connect("alice", server.port(), &server.key("alice"), b"").await;
+    let (here, there) = (client.local("f"), server.home("alice").join("f"));
+    let settings = Settings {
+        update: true,
+        ..Settings::default()
+    };
+    let write = |path: &Path, text: &str, seconds: u64| {
+        std::fs::write(path, text).unwrap();
+        let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_500_000_000 + seconds);
+        std::fs::File::open(path).unwrap().set_modified(time).unwrap();
+    };
+    for direction in [Direction::Up, Direction::Down] {
+        let (source, target) = match direction {
+            Direction::Up => (&here, &there),
+            Direction::Down => (&there, &here),
+        };
+        for (seconds, counts, winner) in [(20, (1, 0), "the source"), (10, (0, 1), "the target")] {
+            write(source, "the source", seconds);
+            write(target, "the target", 15);
+            let run = client.run(settings, vec![client.job(direction, "f")]).await;
+            assert_eq!(run.summary.exit_code(), 0, "{run:?}");
+            assert_eq!((run.summary.sent, run.summary.skipped), counts, "{run:?}");
+            assert_eq!(read(target).unwrap(), winner.as_bytes());
+        }
+    }
+}

@@ -17,6 +17,7 @@ use testkit::server::TestServer;
 const MIB: usize = 1 << 20;
 const OVERWRITE: Settings = Settings {
     conflicts: Policy::Overwrite,
+    update: false,
     resume: true,
     verify: Verify::Auto,
     hash: HashChoice::Md5,

@@ -40,14 +40,17 @@ pub struct TransferArgs {
     #[arg(short, long)]
     pub preserve: bool,
     /// Replace files that exist and differ.
-    #[arg(long, conflicts_with_all = ["skip", "rename"])]
+    #[arg(long, conflicts_with_all = ["skip", "rename", "update"])]
     pub overwrite: bool,
     /// Skip files that exist and differ.
-    #[arg(long, conflicts_with = "rename")]
+    #[arg(long, conflicts_with_all = ["rename", "update"])]
     pub skip: bool,
     /// Store a file under another name if one exists that differs.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "update")]
     pub rename: bool,
+    /// Replace a file that exists and differs if the new one is newer, else skip it.
+    #[arg(short, long)]
+    pub update: bool,
     /// Send a file that replaces another to NAME.homeport.part first, and rename it when it is whole. With --overwrite this
     /// is the default where nothing speaks against it.
     #[arg(long)]
@@ -89,6 +92,7 @@ impl TransferArgs {
                 (_, _, true) => Policy::Rename,
                 _ => Policy::Ask,
             },
+            update: self.update,
             resume: !self.no_resume,
             verify: self.verify,
             hash: self.hash,

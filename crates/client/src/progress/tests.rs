@@ -94,7 +94,7 @@ fn each_outcome_has_its_line() {
             0,
             0,
             Err(TransferError::Conflict(Conflict::Longer)),
-            "a: FAILED: a longer file is there (hint: --overwrite, --skip or --rename decides)",
+            "a: FAILED: a longer file is there (hint: --overwrite, --skip, --rename or --update decides)",
         ),
         (
             Direction::Up,

@@ -68,7 +68,7 @@ impl TransferContext {
             settings,
             hub,
             stop,
-            answers: Mutex::new(None),
+            answers: Mutex::new(settings.update.then_some(ConflictAnswer::OnlyNewer)),
             claimed: parking_lot::Mutex::default(),
             hasher: RandomState::new(),
             sees_other_files: AtomicBool::new(false),

@@ -28,7 +28,7 @@ pub enum TransferError {
         error: io::Error,
     },
     /// The user or an option has to decide.
-    #[error("{0} (hint: --overwrite, --skip or --rename decides)")]
+    #[error("{0} (hint: --overwrite, --skip, --rename or --update decides)")]
     Conflict(Conflict),
     /// The existing entry cannot be replaced by a file.
     #[error("{0}; it is not replaced by a file (hint: --rename or --skip)")]

@@ -33,6 +33,8 @@ pub enum HashChoice {
 pub struct Settings {
     /// What is done about a file that exists and differs.
     pub conflicts: Policy,
+    /// Whether a conflict that would be asked about is decided by the dates: the newer file stays, or gets there.
+    pub update: bool,
     /// Whether an existing part may be completed.
     pub resume: bool,
     /// Whether and when hashes are compared.
@@ -54,6 +56,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             conflicts: Policy::Ask,
+            update: false,
             resume: true,
             verify: Verify::Auto,
             hash: HashChoice::Md5,
