@@ -147,3 +147,25 @@ fn ctrl_c_ends_a_loop_of_a_shell() {
     let seen = terminal.output();
     assert!(!seen.contains("[next"), "{seen}");
 }
+
+/// In a terminal, `sync --delete` asks before anything is deleted.
+#[test]
+fn deleting_is_asked_about() {
+    for (answer, code, stays) in [("n", 1, true), ("y", 0, false)] {
+        let server = server_with(&["tree/kept", "tree/gone"]);
+        let home = tempfile::tempdir().unwrap();
+        std::fs::create_dir(home.path().join("tree")).unwrap();
+        std::fs::write(home.path().join("tree/kept"), "tree/kept").unwrap();
+        let sync = client(
+            &server,
+            &format!("sync --delete tree {}", remote(&server, "tree")),
+        );
+        let mut terminal = open_terminal(&server, home.path(), &sync);
+        terminal.wait_for_output("Delete 1 name that the source does not have: gone");
+        assert!(server.home(USER).join("tree/gone").exists());
+        terminal.type_keys(&format!("{answer}\r"));
+        assert_eq!(terminal.exit_code(), Some(code));
+        assert_eq!(server.home(USER).join("tree/gone").exists(), stays);
+        assert!(server.home(USER).join("tree/kept").exists());
+    }
+}

@@ -49,7 +49,7 @@ fn what_the_source_does_not_have_is_deleted_only_when_that_is_allowed() {
         trees
             .sync(&[])
             .expect_code(1)
-            .expect_stderr(&["nobody can be asked whether 3 names"]);
+            .expect_stderr(&["nobody can be asked whether to delete 3 names"]);
         trees
             .sync(&["--max-delete", "2"])
             .expect_code(1)

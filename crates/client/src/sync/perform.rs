@@ -236,14 +236,15 @@ async fn permitted(
 ) -> Result<Deletion> {
     let takes_part = |entry: &&TreeEntry| entry.kind != EntryKind::Excluded;
     let source = listings.source.entries.iter().filter(takes_part).count();
-    let deletes = plan.deletes.len();
     match Deletion::of(plan, options, source, failures) {
         Deletion::EmptySource => Err(Error::new(format!(
-            "the source is empty, and {deletes} names would be deleted; nothing was changed"
+            "the source is empty, and {} would be deleted; nothing was changed",
+            names_of(plan)
         ))
         .hint("is a disk not mounted? --max-delete allows it")),
         Deletion::TooMany(most) => Err(Error::new(format!(
-            "{deletes} names would be deleted, and --max-delete allows {most}; nothing was changed"
+            "{} would be deleted, and --max-delete allows {most}; nothing was changed",
+            names_of(plan)
         ))
         .hint("-n shows them")),
         Deletion::Ask => match ask(session, plan).await? {
@@ -263,7 +264,8 @@ async fn ask(session: &SyncSession, plan: &Plan<'_>) -> Result<bool> {
         names.push("…".to_owned());
     }
     let question = format!(
-        "Delete {deletes} names that the source does not have: {}",
+        "Delete {} that the source does not have: {}",
+        names_of(plan),
         names.join(", ")
     );
     let prompts = Arc::clone(session.remote.prompts());
@@ -274,10 +276,19 @@ async fn ask(session: &SyncSession, plan: &Plan<'_>) -> Result<bool> {
         .map_err(|error| match error.kind() {
             io::ErrorKind::Interrupted => Error::new("stopped; nothing was changed"),
             _ => Error::new(format!(
-                "nobody can be asked whether {deletes} names are to be deleted; nothing was changed"
+                "nobody can be asked whether to delete {names}; nothing was changed",
+                names = names_of(plan)
             ))
             .hint("--max-delete N or --yes decides, and -n shows them"),
         })
+}
+
+/// The number of names that a plan deletes, in words.
+fn names_of(plan: &Plan<'_>) -> String {
+    match plan.deletes.len() {
+        1 => "1 name".to_owned(),
+        names => format!("{names} names"),
+    }
 }
 
 /// Shows what a run would do.
