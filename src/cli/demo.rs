@@ -66,6 +66,10 @@ pub fn welcome(config: &Config, address: SocketAddr, fingerprints: &[(String, St
             Size(quota_bytes)
         ));
     }
+    if let Some(first) = USERS.first() {
+        let command = format!("homeport -P {} {}@{host}", address.port(), first.name);
+        text.push_str(&format!("  {command:<36}  the same with Homeport's own client\n"));
+    }
     let homes = config.storage.homes.display();
     text.push_str(&format!(
         "\n  put README.md; ls -l; get README.md      files land in {homes}/NAME\n"
