@@ -4,7 +4,6 @@
 //! anything is charged, every change is charged, and a call that waits for the disk holds no lock of the quota
 //! meanwhile.
 
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -14,10 +13,12 @@ use crate::accounts::quota::QuotaStorage;
 use crate::auth::Login;
 use crate::io::IoScheduler;
 use crate::storage::Storage;
+use crate::storage::creation::CreationRules;
 use crate::storage::durable::{Durable, Fsync};
 use crate::storage::gate::{Gate, Gated};
 use crate::storage::guard::Guard;
 use crate::storage::local::LocalStorage;
+use crate::storage::local::jail::creation::make_home;
 use base::advice;
 use base::error::{Error, Result};
 
@@ -38,6 +39,8 @@ pub struct MountContext {
     pub disks: Disks,
     /// When written data is flushed to the disk.
     pub fsync: Fsync,
+    /// The mode and the group of what users create, and of homes.
+    pub creation: CreationRules,
     /// Returns where a home really lies, if it may lie there: links may have changed since the user was added, and
     /// disks may have been unmounted.
     pub check: HomeCheck,
@@ -97,7 +100,7 @@ pub fn mount(
         // This is not done earlier, because mkdir waits on a file system that accepts no writes, even for a directory
         // that exists.
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            made = make_missing(&site)?;
+            made = make_missing(&site, context.creation)?;
             std::fs::metadata(home)
         }
         found => found,
@@ -112,7 +115,9 @@ pub fn mount(
     let file_system = local
         .identity()
         .map_err(|error| Error::new(format!("cannot open the home {home:?}")).because(error))?;
-    let local = local.scheduled(context.scheduler.of_home(file_system.number(), login.home()));
+    let local = local
+        .creating(context.creation)
+        .scheduled(context.scheduler.of_home(file_system.number(), login.home()));
     if let Err(error) = &site.owned {
         tracing::error!(user = %login.user(), home = ?home, %error, "nothing may grow in the home");
     }
@@ -129,7 +134,7 @@ pub fn mount(
 
 /// Creates a missing home: only its last component, and only if the storage is this server's. If a parent or the marker
 /// is missing, the operator made a mistake, or a disk is not mounted.
-fn make_missing(site: &HomeSite) -> std::result::Result<bool, Refused> {
+fn make_missing(site: &HomeSite, rules: CreationRules) -> std::result::Result<bool, Refused> {
     let home = &site.path;
     let cannot = || Error::new(format!("cannot make the home {home:?}"));
     if let Err(error) = &site.owned {
@@ -144,7 +149,7 @@ fn make_missing(site: &HomeSite) -> std::result::Result<bool, Refused> {
             .hint("the server makes homes beneath [storage] homes only; make it, or put it back")
             .into());
     }
-    match std::fs::DirBuilder::new().mode(0o700).create(home) {
+    match make_home(home, rules) {
         Ok(()) => {
             tracing::info!(home = ?home, "made a missing home");
             Ok(true)

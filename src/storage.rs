@@ -9,6 +9,7 @@
 pub mod backend;
 #[cfg(test)]
 pub(crate) mod conformance;
+pub mod creation;
 pub mod durable;
 pub mod error;
 pub mod gate;
@@ -48,7 +49,8 @@ pub trait Storage: Send + Sync {
     fn set_attrs(&self, path: &VirtualPath, attrs: &SetAttrs, links: Links) -> Result<()>;
     /// Removes a file or a symbolic link, but never a directory.
     fn remove(&self, path: &VirtualPath, wait: Wait) -> Result<()>;
-    /// Creates a directory with these permission bits, to which the umask applies.
+    /// Creates a directory with these permission bits, to which the umask applies, or with those that the operator has
+    /// chosen.
     fn mkdir(&self, path: &VirtualPath, mode: u32, wait: Wait) -> Result<()>;
     /// Removes an empty directory; fails with `NotEmpty` if it has entries.
     fn rmdir(&self, path: &VirtualPath, wait: Wait) -> Result<()>;

@@ -3,6 +3,7 @@
 
 mod creation;
 mod full;
+mod modes;
 mod moved;
 mod owners;
 

@@ -206,6 +206,9 @@ impl Config {
             homes,
             roots,
             fsync: _,
+            file_mode: _,
+            dir_mode: _,
+            file_group: _,
         } = storage;
         let StoreSettings { path } = store;
         let LogSettings {

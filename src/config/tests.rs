@@ -225,6 +225,7 @@ fn what_a_reload_does_not_apply_is_named() {
     check("[auth]\nmax_attempts = 1", &["[auth]"]);
     check("[auth.throttle]\nfailures = 1", &["[auth]"]);
     check("[storage]\nfsync = \"close\"", &["[storage]"]);
+    check("[storage]\nfile_mode = \"0640\"", &["[storage]"]);
     check("[store]\npath = \"elsewhere\"", &["[store]"]);
     check("[quota]\nrescan_secs = 1", &["[quota]"]);
     check("[events]\npartial = []", &["[events]"]);

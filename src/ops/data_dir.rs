@@ -6,7 +6,7 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, lchown};
 use std::path::Path;
 
-use nix::unistd::{Gid, Uid, User, geteuid, setgid, setgroups, setuid};
+use nix::unistd::{Gid, Uid, User, geteuid, initgroups, setgid, setgroups, setuid};
 
 use super::installation::Installation;
 use base::advice;
@@ -159,8 +159,15 @@ pub fn become_owner(dir: &Path) -> Result<()> {
         return Ok(());
     }
     let (uid, gid) = (Uid::from_raw(meta.uid()), Gid::from_raw(meta.gid()));
-    // Drop the groups first: without root's rights they cannot be dropped any more.
-    setgroups(&[gid])
+    // Change the groups first: without root's rights that is not possible any more. The owner's other groups count as
+    // they do for a server that its service manager starts.
+    let name = User::from_uid(uid).ok().flatten().map(|user| user.name);
+    let name = name.and_then(|name| std::ffi::CString::new(name).ok());
+    let groups = match &name {
+        Some(name) => initgroups(name, gid),
+        None => setgroups(&[gid]),
+    };
+    groups
         .and_then(|()| setgid(gid))
         .and_then(|()| setuid(uid))
         .map_err(|e| {

@@ -98,7 +98,7 @@ pub async fn add_users(installation: &Installation, store: &dyn Store) -> Result
             bytes: Some(demo.quota_bytes),
             files: None,
         };
-        homes::make(&user.home)?;
+        homes::make(installation, &user.home)?;
         store.add_user(&user).await?;
     }
     Ok(())

@@ -1,14 +1,14 @@
 //! Decides where a home may lie, and creates homes.
 
 use std::cell::OnceCell;
-use std::fs::DirBuilder;
 use std::io;
-use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use super::installation::Installation;
 use crate::domain::user::UserName;
 use crate::mount::{HomeCheck, HomeSite};
+use crate::storage::creation::CreationRules;
+use crate::storage::local::jail::creation::make_home;
 use crate::storage::marker;
 use base::error::{Error, Result};
 use base::paths::{from_here, resolve};
@@ -170,21 +170,18 @@ pub enum HomeOrigin {
     Existing,
 }
 
-/// Creates a home (0700), unless it exists.
+/// Creates a home, unless it exists: with `[storage] dir_mode` and `file_group`, or else for its owner alone.
 ///
 /// # Errors
 /// Returns an error if it cannot be created, or if something else has its name.
-pub fn make(home: &Path) -> Result<HomeOrigin> {
+pub fn make(installation: &Installation, home: &Path) -> Result<HomeOrigin> {
+    let rules = CreationRules::of(&installation.storage)?;
     let cannot =
         |cause: io::Error| Error::new(format!("cannot make home \"{}\"", home.display())).because(cause);
     if let Some(parent) = home.parent() {
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(parent)
-            .map_err(cannot)?;
+        make_parents(parent, rules).map_err(cannot)?;
     }
-    match DirBuilder::new().mode(0o700).create(home) {
+    match make_home(home, rules) {
         Ok(()) => Ok(HomeOrigin::New),
         Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
             let meta = home.symlink_metadata().map_err(cannot)?;
@@ -195,6 +192,20 @@ pub fn make(home: &Path) -> Result<HomeOrigin> {
             Ok(HomeOrigin::Existing)
         }
         Err(e) => Err(cannot(e).hint("its parent must belong to the owner of the data directory")),
+    }
+}
+
+/// Creates the directories above a home that are missing, for the same programs as the home.
+fn make_parents(dir: &Path, rules: CreationRules) -> io::Result<()> {
+    if dir.is_dir() {
+        return Ok(());
+    }
+    if let Some(parent) = dir.parent() {
+        make_parents(parent, rules)?;
+    }
+    match make_home(dir, rules) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && dir.is_dir() => Ok(()),
+        made => made,
     }
 }
 

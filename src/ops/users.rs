@@ -60,7 +60,7 @@ pub async fn add(new: NewUser<'_>, context: &OpsContext<'_>) -> Result<Confirmed
     claim(&user.home, context).await?;
     // Write the store first: it has rules about homes, and a refused user must leave no directory behind.
     store.add_user(&user).await?;
-    let origin = match homes::make(&user.home) {
+    let origin = match homes::make(context.installation, &user.home) {
         Ok(origin) => origin,
         Err(error) => {
             store.remove_user(&user.name).await?;
@@ -122,7 +122,7 @@ pub async fn set(
     if changed.after.home != changed.before.home {
         let before = changed.before;
         left_home = Some(before.home.clone());
-        if let Err(error) = homes::make(&home) {
+        if let Err(error) = homes::make(context.installation, &home) {
             let back = move |user: &mut User| {
                 *user = before.clone();
                 Ok(())

@@ -57,6 +57,7 @@ pub async fn check(config: &Config, holder: SocketHolder) -> Result<CheckResult>
     };
     become_the_server(config, owned)?;
     preflight::places(config, &mut report);
+    preflight::creation(config, &mut report);
     let mut found = 0;
     let mut recorded = Vec::new();
     if let Some(store) = open(config, &installation, &mut report).await {

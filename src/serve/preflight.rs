@@ -4,10 +4,12 @@
 //! They have the order of a start, because rights change in between: first what needs the rights that the program was
 //! started with (the machine, the sockets), then, as the user that the server will be, what lies on the disk.
 
+mod creation;
 mod places;
 
 use std::net::{SocketAddr, TcpListener};
 
+pub use creation::creation;
 pub use places::{orphans, ownership, places};
 
 use super::{kernel, listen, privileges};

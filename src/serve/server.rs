@@ -45,6 +45,7 @@ use crate::ssh::hostkeys;
 use crate::ssh::proxies::Proxies;
 use crate::ssh::service::{Service, ServiceSetup};
 use crate::ssh::threads::SessionThreads;
+use crate::storage::creation::CreationRules;
 use crate::storage::local::backend::LocalDisks;
 use crate::store::Store;
 use crate::store::sql::SqlStore;
@@ -109,6 +110,7 @@ impl Server {
         } = manager;
         let tcp = bind_sockets(&config, &installation, sockets, &mut report)?;
         preflight::places(&config, &mut report);
+        preflight::creation(&config, &mut report);
         report.proceed()?;
         let lock = DataLock::take(installation.data_dir())?;
         let store = open_store(&config, &installation, &mut report).await?;
@@ -141,6 +143,7 @@ impl Server {
                 scheduler,
                 disks,
                 fsync: config.storage.fsync,
+                creation: CreationRules::of(&config.storage)?,
                 check: homes::checker(&installation, &id),
             },
             banner: config.server.banner.as_deref().map(whole_lines),

@@ -23,6 +23,15 @@ pub struct OwnIds {
     pub uid: u32,
     /// The numeric group id of the server's process.
     pub gid: u32,
+    /// The numeric id of the group that users' files get, if one is configured.
+    pub file_group: Option<u32>,
+}
+
+impl OwnIds {
+    /// Returns whether this is a group that users' files have.
+    pub fn is_group(self, gid: u32) -> bool {
+        gid == self.gid || Some(gid) == self.file_group
+    }
 }
 
 /// Formats the line of a directory entry, with the names of owner and group and in a time zone.
@@ -46,8 +55,8 @@ impl LongnameFormatter {
         line.push(b' ');
         // Here and below: writing into a vector does not fail.
         let _ = write!(line, " {:3} ", meta.links);
-        self.owner(&mut line, meta.uid, self.own_ids.uid);
-        self.owner(&mut line, meta.gid, self.own_ids.gid);
+        self.owner(&mut line, meta.uid, meta.uid == self.own_ids.uid);
+        self.owner(&mut line, meta.gid, self.own_ids.is_group(meta.gid));
         let _ = write!(line, "{:8} ", meta.size);
         // The time is that of the attributes in the same entry, limited to what every calendar has.
         self.date(&mut line, attrs::seconds(meta.mtime).into(), now);
@@ -56,8 +65,8 @@ impl LongnameFormatter {
         line
     }
 
-    fn owner(&self, line: &mut Vec<u8>, id: u32, own: u32) {
-        let _ = match id == own {
+    fn owner(&self, line: &mut Vec<u8>, id: u32, is_own: bool) {
+        let _ = match is_own {
             true => write!(line, "{:<8} ", self.user),
             false => write!(line, "{id:<8} "),
         };
@@ -114,7 +123,11 @@ mod tests {
     #[test]
     fn lines_are_those_of_ls() {
         let lister = LongnameFormatter {
-            own_ids: OwnIds { uid: 1000, gid: 1000 },
+            own_ids: OwnIds {
+                uid: 1000,
+                gid: 1000,
+                file_group: Some(4242),
+            },
             user: "calvin".into(),
             zone: TimeZone::UTC,
         };

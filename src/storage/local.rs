@@ -19,6 +19,7 @@ use rustix::io::{Errno, ReadWriteFlags, pread, preadv2, pwrite};
 
 use self::attrs::{Target, retry};
 use self::jail::{Jail, Opened, names, realpath};
+use super::creation::CreationRules;
 use super::{
     Capabilities, DirStream, Error, FileFacts, FileSystemId, Links, Metadata, OpenFile, OpenHow, PinnedInode,
     Renaming, Result, SetAttrs, Space, Storage, Wait,
@@ -54,13 +55,20 @@ impl LocalStorage {
             ..self
         }
     }
+
+    /// Gives these modes and this group to what is created in this home.
+    #[must_use]
+    pub fn creating(mut self, rules: CreationRules) -> LocalStorage {
+        self.jail.rules = rules;
+        self
+    }
 }
 
 impl Storage for LocalStorage {
     fn open(&self, path: &VirtualPath, how: OpenHow, _wait: Wait) -> Result<Arc<dyn OpenFile>> {
         let opened = self.jail.open_file(path, how)?;
         let io = Arc::clone(&self.io);
-        Ok(Arc::new(LocalFile::new(opened, how.append, io)))
+        Ok(Arc::new(LocalFile::new(opened, how.append, io, self.jail.rules)))
     }
 
     fn open_dir(&self, path: &VirtualPath) -> Result<Box<dyn DirStream>> {
@@ -124,7 +132,10 @@ impl Storage for LocalStorage {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities::ALL
+        Capabilities {
+            chosen_modes: self.jail.rules.file_mode.is_none(),
+            ..Capabilities::ALL
+        }
     }
 
     fn scheduler(&self) -> &HomeIo {
@@ -148,6 +159,7 @@ struct LocalFile {
     io: Arc<HomeIo>,
     directory: bool,
     append: bool,
+    rules: CreationRules,
     /// Whether the file system lives in memory, so that reading never waits for a disk.
     in_memory: bool,
     /// Whether the file system has refused RWF_NOWAIT before.
@@ -155,12 +167,13 @@ struct LocalFile {
 }
 
 impl LocalFile {
-    fn new(opened: Opened, append: bool, io: Arc<HomeIo>) -> Self {
+    fn new(opened: Opened, append: bool, io: Arc<HomeIo>, rules: CreationRules) -> Self {
         Self {
             io,
             fd: opened.fd,
             directory: opened.directory,
             append,
+            rules,
             in_memory: opened.in_memory,
             nowait_refused: AtomicBool::new(false),
         }
@@ -272,7 +285,7 @@ impl OpenFile for LocalFile {
     }
 
     fn set_attrs(&self, attrs: &SetAttrs) -> Result<()> {
-        Ok(attrs::apply(Target::Opened(self.fd.as_fd()), attrs)?)
+        Ok(attrs::apply(Target::Opened(self.fd.as_fd()), attrs, self.rules)?)
     }
 
     fn sync(&self) -> Result<()> {

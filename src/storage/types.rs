@@ -23,7 +23,8 @@ pub struct OpenHow {
     pub truncate: bool,
     /// Together with `create`, fails if the file exists.
     pub exclusive: bool,
-    /// The permission bits of a new file, already masked with 0o7777; `None` means 0666. The process's umask applies.
+    /// The permission bits of a new file, already masked with 0o7777; `None` means 0666. The process's umask applies, and
+    /// a mode that the operator has chosen takes their place.
     pub mode: Option<u32>,
 }
 
@@ -237,6 +238,8 @@ pub struct Capabilities {
     pub random_writes: bool,
     /// Whether it can rename directories, and not only files.
     pub directory_renames: bool,
+    /// Whether a new file gets the mode that its client asks for, and not one that the operator has chosen.
+    pub chosen_modes: bool,
 }
 
 impl Capabilities {
@@ -245,5 +248,6 @@ impl Capabilities {
         links: true,
         random_writes: true,
         directory_renames: true,
+        chosen_modes: true,
     };
 }

@@ -82,7 +82,11 @@ fn reply_status(bencher: Bencher) {
 #[divan::bench]
 fn line_of_a_listing(bencher: Bencher) {
     let lister = LongnameFormatter {
-        own_ids: OwnIds { uid: 1000, gid: 1000 },
+        own_ids: OwnIds {
+            uid: 1000,
+            gid: 1000,
+            file_group: None,
+        },
         user: "calvin".into(),
         zone: jiff::tz::TimeZone::UTC,
     };

@@ -27,7 +27,7 @@ fn findings(users: Vec<User>, spoil: impl FnOnce(&Config, &Path)) -> Report {
         hostkeys::ensure(&config.server.host_keys, &store).await.unwrap();
         for mut user in users {
             user.home = config.storage.homes.join(&user.home);
-            homes::make(&user.home).unwrap();
+            homes::make(&config.installation(), &user.home).unwrap();
             store.add_user(&user).await.unwrap();
         }
         store.close().await;

@@ -151,6 +151,30 @@ pub(super) const REFUSALS: &[(&str, &str)] = &[
         "homeportd.toml:2:12: \"channels\" in [limits] must be at least 1\n 2 | channels = 0\n   |            ^",
     ),
     (
+        "[storage]\nfile_mode = \"rw-r-----\"",
+        "homeportd.toml:2:13: \"file_mode\" in [storage]: \"rw-r-----\" is not a mode (hint: octal digits: \"0640\")\n 2 | file_mode = \"rw-r-----\"\n   |             ^^^^^^^^^^^",
+    ),
+    (
+        "[storage]\nfile_mode = 640",
+        "homeportd.toml:2:13: \"file_mode\" in [storage] must be a string, not the integer 640\n 2 | file_mode = 640\n   |             ^^^",
+    ),
+    (
+        "[storage]\nfile_mode = \"4755\"",
+        "homeportd.toml:2:13: \"file_mode\" in [storage]: \"4755\" has bits beyond 0777, which act for the server's own user (hint: for example \"0640\")\n 2 | file_mode = \"4755\"\n   |             ^^^^^^",
+    ),
+    (
+        "[storage]\nfile_mode = \"0440\"",
+        "homeportd.toml:2:13: \"file_mode\" in [storage]: with \"0440\" the server could not read and write such files (hint: \"0640\")\n 2 | file_mode = \"0440\"\n   |             ^^^^^^",
+    ),
+    (
+        "[storage]\ndir_mode = \"1770\"",
+        "homeportd.toml:2:12: \"dir_mode\" in [storage]: \"1770\" has bits beyond 2777 (hint: for example \"0750\" or \"2750\")\n 2 | dir_mode = \"1770\"\n   |            ^^^^^^",
+    ),
+    (
+        "[storage]\ndir_mode = \"0640\"",
+        "homeportd.toml:2:12: \"dir_mode\" in [storage]: with \"0640\" the server could not use such directories (hint: \"0740\")\n 2 | dir_mode = \"0640\"\n   |            ^^^^^^",
+    ),
+    (
         "[storage]\nroots = [\"/\"]",
         "homeportd.toml:2:9: \"roots\" in [storage] holds \"/\", which would let a home be anywhere (hint: name the directory that homes lie in)\n 2 | roots = [\"/\"]\n   |         ^^^^^",
     ),

@@ -317,7 +317,7 @@ impl ScpSink<'_, '_> {
         };
         let size_before = self
             .home
-            .call(move |_storage, wait| {
+            .call(move |storage, wait| {
                 let now = file.stat()?;
                 if now.size != size {
                     if wait != Wait::Allowed {
@@ -331,7 +331,7 @@ impl ScpSink<'_, '_> {
                 }
                 if attrs != SetAttrs::default() {
                     file.set_attrs(&attrs)?;
-                } else if !existed && mode & 0o200 == 0 {
+                } else if !existed && mode & 0o200 == 0 && storage.capabilities().chosen_modes {
                     // The file was made writable only for writing. If the user may not change modes, it stays so.
                     let made = SetAttrs {
                         permissions: Some(now.mode & 0o777 & !0o200),

@@ -82,18 +82,18 @@ fn a_home_holds_nothing_of_the_server() {
 fn a_home_is_made_private_or_taken_as_it_is() {
     let f = HomesFixture::new();
     let home = f.root.join("srv/a/b");
-    assert_eq!(make(&home).unwrap(), HomeOrigin::New);
+    assert_eq!(make(&f.installation, &home).unwrap(), HomeOrigin::New);
     assert_eq!(home.metadata().unwrap().permissions().mode() & 0o777, 0o700);
-    assert_eq!(make(&home).unwrap(), HomeOrigin::Existing);
+    assert_eq!(make(&f.installation, &home).unwrap(), HomeOrigin::Existing);
     let file = f.root.join("srv/file");
     std::fs::write(&file, "").unwrap();
     assert!(
-        make(&file)
+        make(&f.installation, &file)
             .unwrap_err()
             .to_string()
             .contains("not a directory has its name")
     );
     let link = f.root.join("srv/link");
     symlink(&home, &link).unwrap();
-    assert!(make(&link).is_err());
+    assert!(make(&f.installation, &link).is_err());
 }

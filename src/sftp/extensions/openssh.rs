@@ -95,10 +95,10 @@ pub(super) fn users_groups_by_id(
     /// The most ids in each list: the reply must not be longer than a packet may be.
     const MOST: usize = LARGEST_REQUEST as usize / 2 - 64;
     let lister = &sftp.context.lister;
-    let names = |ids: IdList<'_>, own: u32| -> Result<StringList, RequestRefusal> {
+    let names = |ids: IdList<'_>, is_own: &dyn Fn(u32) -> bool| -> Result<StringList, RequestRefusal> {
         let mut names = StringList::default();
         for id in ids.iter() {
-            names.push(if id == own { lister.user.as_bytes() } else { b"" });
+            names.push(if is_own(id) { lister.user.as_bytes() } else { b"" });
             if names.size() > MOST {
                 return Err(StatusCode::BadMessage.into());
             }
@@ -106,8 +106,8 @@ pub(super) fn users_groups_by_id(
         Ok(names)
     };
     let reply = UsersGroupsById {
-        users: names(uids, lister.own_ids.uid)?,
-        groups: names(gids, lister.own_ids.gid)?,
+        users: names(uids, &|uid| uid == lister.own_ids.uid)?,
+        groups: names(gids, &|gid| lister.own_ids.is_group(gid))?,
     };
     Ok(reply.to_bytes(info.id).into())
 }

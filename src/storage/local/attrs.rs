@@ -5,6 +5,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use rustix::fs::{AtFlags, CWD, FileType, Mode, Stat, StatVfs, StatVfsMountFlags, Timespec, Timestamps};
 use rustix::io::Errno;
 
+use crate::storage::creation::CreationRules;
 use crate::storage::{FileKind, FileTimes, InodeId, Metadata, Owner, SetAttrs, Space};
 
 /// Converts the result of stat(2) to [`Metadata`].
@@ -88,7 +89,7 @@ pub(super) enum Target<'a> {
 
 /// Changes attributes in OpenSSH's order: size, permissions, times, owner. All of them are tried, and the last error
 /// is returned.
-pub(super) fn apply(target: Target<'_>, attrs: &SetAttrs) -> Result<(), Errno> {
+pub(super) fn apply(target: Target<'_>, attrs: &SetAttrs, rules: CreationRules) -> Result<(), Errno> {
     let mut outcome = Ok(());
     let mut note = |result: Result<(), Errno>| {
         if result.is_err() {
@@ -99,7 +100,7 @@ pub(super) fn apply(target: Target<'_>, attrs: &SetAttrs) -> Result<(), Errno> {
         note(target.resize(size));
     }
     if let Some(mode) = attrs.permissions {
-        note(target.chmod(mode));
+        note(target.chmod(mode, rules));
     }
     if let Some(times) = attrs.times {
         note(target.touch(times));
@@ -133,14 +134,16 @@ impl<'a> Target<'a> {
         }
     }
 
-    fn chmod(self, wish: u32) -> Result<(), Errno> {
-        let kind = kind(&rustix::fs::fstat(self.fd())?);
+    fn chmod(self, wish: u32, rules: CreationRules) -> Result<(), Errno> {
+        let stat = rustix::fs::fstat(self.fd())?;
+        let kind = kind(&stat);
         if kind == FileKind::Symlink {
             // Some file systems would allow it; this is what fchmodat(AT_SYMLINK_NOFOLLOW) returns, which OpenSSH
             // calls.
             return Err(Errno::OPNOTSUPP);
         }
-        let mode = allowed_mode(wish, kind);
+        let allowed = allowed_mode(wish, kind).as_raw_mode();
+        let mode = Mode::from_raw_mode(rules.mode_of_changed(kind, allowed, stat.st_mode));
         match self {
             Target::Opened(fd) => rustix::fs::fchmod(fd, mode),
             Target::Located(_) => rustix::fs::chmodat(CWD, self.proc_name(), mode, AtFlags::empty()),

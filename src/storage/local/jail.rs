@@ -7,6 +7,7 @@
 //! descriptor), is `.` or `..`, or contains `/`. The calls in `names` get a plain last component, whose directory was
 //! resolved here.
 
+pub mod creation;
 pub(super) mod names;
 pub(super) mod realpath;
 
@@ -17,7 +18,8 @@ use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, Stat, fstat};
 use rustix::io::Errno;
 
 use crate::domain::path::VirtualPath;
-use crate::storage::local::attrs::{self, Target, allowed_mode};
+use crate::storage::creation::CreationRules;
+use crate::storage::local::attrs::{self, Target};
 use crate::storage::{FileKind, Links, Metadata, OpenHow, SetAttrs, Space};
 
 type SysResult<T> = std::result::Result<T, Errno>;
@@ -36,6 +38,8 @@ pub struct Jail {
     home: OwnedFd,
     /// The device of the home's file system if that lives in memory, where reads never wait.
     memory_device: Option<u64>,
+    /// The mode and the group of what is created here.
+    pub(super) rules: CreationRules,
 }
 
 /// The result of [`Jail::open_file`]: a descriptor and what is known about it.
@@ -66,6 +70,7 @@ impl Jail {
         let mut jail = Jail {
             home,
             memory_device: None,
+            rules: CreationRules::default(),
         };
         let seen_from_inside = jail.locate(b".", OFlags::empty())?;
         if rustix::fs::fstatfs(&seen_from_inside)?.f_type == i64::from(TMPFS_MAGIC) {
@@ -82,12 +87,7 @@ impl Jail {
     /// Opens a file, or a directory for reading. FIFOs, sockets and devices are refused with ENXIO, which open(2)
     /// itself returns for a socket.
     pub(super) fn open_file(&self, path: &VirtualPath, how: OpenHow) -> SysResult<Opened> {
-        let mode = match how.create {
-            true => allowed_mode(how.mode.unwrap_or(0o666), FileKind::File),
-            // openat2 refuses a mode if no file is created.
-            false => Mode::empty(),
-        };
-        let fd = self.resolve(path.relative(), open_flags(how), mode)?;
+        let fd = creation::open_or_create(self, path, how)?;
         let stat = fstat(&fd)?;
         let directory = match attrs::kind(&stat) {
             FileKind::File => false,
@@ -160,10 +160,10 @@ impl Jail {
         // cannot be opened either.
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | nofollow(links);
         let changed = match self.resolve(path.relative(), flags, Mode::empty()) {
-            Ok(fd) => attrs::apply(Target::Opened(fd.as_fd()), &rest),
+            Ok(fd) => attrs::apply(Target::Opened(fd.as_fd()), &rest, self.rules),
             Err(_) => {
                 let fd = self.locate(path.relative(), nofollow(links))?;
-                attrs::apply(Target::Located(fd.as_fd()), &rest)
+                attrs::apply(Target::Located(fd.as_fd()), &rest, self.rules)
             }
         };
         changed.and(outcome)
@@ -179,7 +179,7 @@ impl Jail {
                     size: Some(size),
                     ..SetAttrs::default()
                 };
-                attrs::apply(Target::Opened(fd.as_fd()), &wish)
+                attrs::apply(Target::Opened(fd.as_fd()), &wish, self.rules)
             }
             // The name is a FIFO without a reader, or a socket.
             Err(Errno::NXIO) => Err(Errno::INVAL),

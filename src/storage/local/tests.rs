@@ -86,7 +86,7 @@ fn attributes_can_be_changed_without_opening() {
         }),
         ..SetAttrs::default()
     };
-    attrs::apply(Target::Located(fd.as_fd()), &attrs).unwrap();
+    attrs::apply(Target::Located(fd.as_fd()), &attrs, CreationRules::default()).unwrap();
     let meta = attrs::metadata(&rustix::fs::fstat(&fd).unwrap());
     assert_eq!((meta.mode & 0o7777, meta.atime, meta.mtime), (0o640, 5, 6));
 }

@@ -6,13 +6,13 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{
-    AtFlags, Mode, OFlags, RenameFlags, fsync, linkat, mkdirat, renameat, renameat_with, symlinkat, unlinkat,
+    AtFlags, Mode, OFlags, RenameFlags, fsync, linkat, renameat, renameat_with, symlinkat, unlinkat,
 };
 use rustix::io::Errno;
 
-use super::{Jail, SysResult, stat_name};
+use super::{Jail, SysResult, creation, stat_name};
 use crate::domain::path::VirtualPath;
-use crate::storage::local::attrs::{self, allowed_mode};
+use crate::storage::local::attrs;
 use crate::storage::{FileKind, IfExists};
 
 /// The size limit for the target of a link in bytes, with its final NUL.
@@ -120,9 +120,7 @@ pub(in crate::storage::local) fn sync_name(jail: &Jail, path: &VirtualPath) -> S
 /// Creates a directory as mkdir(2) does; `new/` works like `new`.
 pub(in crate::storage::local) fn mkdir(jail: &Jail, path: &VirtualPath, mode: u32) -> SysResult<()> {
     match LastComponent::of(jail, path)? {
-        LastComponent::Name(place) => {
-            mkdirat(place.dir(), place.name(), allowed_mode(mode, FileKind::Directory))
-        }
+        LastComponent::Name(place) => creation::make_directory(jail.rules, place.dir(), place.name(), mode),
         LastComponent::Up | LastComponent::Dot | LastComponent::Root => Err(Errno::EXIST),
     }
 }

@@ -1,0 +1,335 @@
+//! Creates files and directories with the mode and the group of [`CreationRules`].
+//!
+//! Nobody but the server can open something new before it has its group: until then it has rights for its owner alone.
+
+use std::fs::DirBuilder;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use rustix::fs::{
+    AtFlags, CWD, Gid, Mode, OFlags, ResolveFlags, fchmod, fchown, fstat, mkdirat, openat, unlinkat,
+};
+use rustix::io::Errno;
+
+use super::{Jail, SysResult, open_flags, realpath, resolve_in, stat_name};
+use crate::domain::path::VirtualPath;
+use crate::storage::creation::CreationRules;
+use crate::storage::local::attrs::{self, allowed_mode};
+use crate::storage::{FileKind, OpenHow};
+
+/// The number of attempts to open or create a file that other sessions create and remove meanwhile.
+const ATTEMPTS: usize = 32;
+
+/// The shortest time between two warnings.
+const REPORT_EVERY: Duration = Duration::from_secs(60);
+
+/// The mode of a home that is not for other programs.
+const PRIVATE: u32 = 0o700;
+
+/// Opens a file, and creates it if it is missing and `how` says so.
+///
+/// open(2) does not say whether it has created the file, so this opens an existing one, or creates a new one with
+/// `O_EXCL`.
+pub(super) fn open_or_create(jail: &Jail, path: &VirtualPath, how: OpenHow) -> SysResult<OwnedFd> {
+    let Some(mode) = jail.rules.file_mode.filter(|_| how.create) else {
+        let mode = match how.create {
+            true => allowed_mode(how.mode.unwrap_or(0o666), FileKind::File),
+            // openat2 refuses a mode if no file is created.
+            false => Mode::empty(),
+        };
+        return jail.resolve(path.relative(), open_flags(how), mode);
+    };
+    let existing = open_flags(OpenHow { create: false, ..how });
+    let new = open_flags(OpenHow {
+        exclusive: true,
+        ..how
+    });
+    let mut path = path.clone();
+    for _ in 0..ATTEMPTS {
+        if !how.exclusive {
+            match jail.resolve(path.relative(), existing, Mode::empty()) {
+                Err(Errno::NOENT) => {}
+                // open(2) with O_CREAT returns this for a directory.
+                Ok(fd) if attrs::kind(&fstat(&fd)?) == FileKind::Directory => return Err(Errno::ISDIR),
+                opened => return opened,
+            }
+        }
+        match jail.resolve(path.relative(), new, first_mode(jail.rules, mode)) {
+            Ok(fd) => {
+                return match give(jail.rules, fd.as_fd()) {
+                    Ok(()) => Ok(fd),
+                    Err(errno) => {
+                        report(jail.rules, errno);
+                        let _ = take_back(jail, &path, &fd);
+                        Err(errno)
+                    }
+                };
+            }
+            // It was created in between, or it is a link that leads nowhere: then its target is created, as open(2) does.
+            Err(Errno::EXIST) if !how.exclusive => path = realpath::real_path(jail, &path)?,
+            Err(errno) => return Err(errno),
+        }
+    }
+    Err(Errno::BUSY)
+}
+
+/// Creates a directory by a plain name in one that was resolved already.
+pub(super) fn make_directory(
+    rules: CreationRules,
+    dir: BorrowedFd<'_>,
+    name: &[u8],
+    wish: u32,
+) -> SysResult<()> {
+    let Some(mode) = rules.dir_mode else {
+        return mkdirat(dir, name, allowed_mode(wish, FileKind::Directory));
+    };
+    mkdirat(dir, name, first_mode(rules, mode))?;
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW;
+    // If the user has put another directory in its place meanwhile, that one gets what all of them have.
+    let given = resolve_in(dir, name, flags, Mode::empty(), ResolveFlags::NO_SYMLINKS)
+        .and_then(|made| give(rules, made.as_fd()));
+    given.inspect_err(|errno| {
+        report(rules, *errno);
+        // It is empty, or it stays.
+        let _ = unlinkat(dir, name, AtFlags::REMOVEDIR);
+    })
+}
+
+/// Creates a home, for its owner alone unless `dir_mode` says otherwise. The directory above it must exist.
+///
+/// # Errors
+/// Returns the system's error, among them that it exists.
+pub fn make_home(home: &Path, rules: CreationRules) -> std::io::Result<()> {
+    DirBuilder::new().mode(PRIVATE).create(home)?;
+    if rules.dir_mode.is_none() {
+        return Ok(());
+    }
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let given = openat(CWD, home, flags, Mode::empty()).and_then(|made| give(rules, made.as_fd()));
+    given.map_err(|errno| {
+        // It is empty, or it stays.
+        let _ = std::fs::remove_dir(home);
+        errno.into()
+    })
+}
+
+/// Returns the mode with which something is created that then gets `mode`.
+fn first_mode(rules: CreationRules, mode: u32) -> Mode {
+    let rights = match rules.group {
+        Some(_) => 0o700,
+        None => 0o777,
+    };
+    Mode::from_raw_mode(mode & rights)
+}
+
+/// Gives something new its group and its mode, which the umask has no part in.
+fn give(rules: CreationRules, new: BorrowedFd<'_>) -> SysResult<()> {
+    let stat = fstat(new)?;
+    if let Some(group) = rules.group.filter(|group| *group != stat.st_gid) {
+        fchown(new, None, Some(Gid::from_raw(group)))?;
+    }
+    match rules.mode_of_new(attrs::kind(&stat), stat.st_mode) {
+        Some(mode) if mode != stat.st_mode & 0o7777 => fchmod(new, Mode::from_raw_mode(mode)),
+        _ => Ok(()),
+    }
+}
+
+/// Removes a new file that could not be given its group or mode, unless something else has its name meanwhile. If it
+/// cannot be removed either, it stays, for its owner alone.
+fn take_back(jail: &Jail, path: &VirtualPath, file: &OwnedFd) -> SysResult<()> {
+    let Some((parent, name)) = path.split() else {
+        return Ok(());
+    };
+    let dir = jail.locate(parent.relative(), OFlags::DIRECTORY)?;
+    match stat_name(dir.as_fd(), name)?.st_ino == fstat(file)?.st_ino {
+        true => unlinkat(&dir, name, AtFlags::empty()),
+        false => Ok(()),
+    }
+}
+
+/// Logs why a file or directory could not be created as configured, at most once a minute: clients try again.
+fn report(rules: CreationRules, errno: Errno) {
+    static REPORTED: Mutex<Option<Instant>> = Mutex::new(None);
+    let mut reported = REPORTED.lock();
+    if reported.is_some_and(|at| at.elapsed() < REPORT_EVERY) {
+        return;
+    }
+    *reported = Some(Instant::now());
+    let cause = std::io::Error::from(errno);
+    tracing::warn!(
+        group = rules.group,
+        %cause,
+        "what a user wanted to create was refused, because it could not get the mode and group of [storage] (hint: does the \
+         file system have modes and groups? homeportd check says whether the server's user is a member of the group)"
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
+
+    use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
+
+    use super::*;
+    use crate::storage::local::LocalStorage;
+    use crate::storage::{Error, Links, SetAttrs, Storage as _, Wait};
+
+    /// Returns a group, other than the usual one if possible, that this process may give its files to.
+    fn some_group() -> u32 {
+        let usual = rustix::process::getegid().as_raw();
+        if capabilities(None)
+            .unwrap()
+            .effective
+            .contains(CapabilitySet::CHOWN)
+        {
+            return 4242;
+        }
+        let groups = rustix::process::getgroups().unwrap();
+        let other = groups.iter().map(|gid| gid.as_raw()).find(|gid| *gid != usual);
+        other.unwrap_or(usual)
+    }
+
+    fn rules() -> CreationRules {
+        CreationRules {
+            // Wider than every usual umask allows.
+            file_mode: Some(0o664),
+            dir_mode: Some(0o2773),
+            group: Some(some_group()),
+        }
+    }
+
+    fn path(text: &str) -> VirtualPath {
+        VirtualPath::parse(text.as_bytes()).unwrap()
+    }
+
+    fn creating(mode: u32, exclusive: bool) -> OpenHow {
+        OpenHow {
+            write: true,
+            create: true,
+            exclusive,
+            mode: Some(mode),
+            ..OpenHow::default()
+        }
+    }
+
+    /// The mode and group of a name in a home.
+    fn given(home: &Path, name: &str) -> (u32, u32) {
+        let meta = home.join(name).symlink_metadata().unwrap();
+        (meta.mode() & 0o7777, meta.gid())
+    }
+
+    #[test]
+    fn new_files_have_the_mode_and_the_group_whatever_is_asked() {
+        let home = tempfile::tempdir().unwrap();
+        let storage = LocalStorage::open(home.path()).unwrap().creating(rules());
+        fs::write(home.path().join("old"), "old").unwrap();
+        fs::create_dir(home.path().join("dir")).unwrap();
+        symlink("target", home.path().join("dangling")).unwrap();
+        symlink("no/target", home.path().join("nowhere")).unwrap();
+        let old = given(home.path(), "old");
+        let open = |name: &str, mode, exclusive| {
+            let opened = storage.open(&path(name), creating(mode, exclusive), Wait::Allowed);
+            opened.map(|file| file.write_at(b"new", 0, Wait::Allowed).unwrap())
+        };
+        for (name, mode, exclusive) in [
+            ("wide", 0o777, false),
+            ("narrow", 0o400, false),
+            ("exclusive", 0o666, true),
+            ("dir/inside", 0, false),
+        ] {
+            open(name, mode, exclusive).unwrap();
+            assert_eq!(given(home.path(), name), (0o664, some_group()), "{name}");
+        }
+        open("dangling", 0o600, false).unwrap();
+        assert_eq!(given(home.path(), "target"), (0o664, some_group()));
+        // What exists stays as it is.
+        open("old", 0o777, false).unwrap();
+        assert_eq!(given(home.path(), "old"), old);
+        assert_eq!(fs::read(home.path().join("old")).unwrap(), b"new");
+        // The errors are those of open(2).
+        assert_eq!(open("old", 0, true), Err(Error::AlreadyExists));
+        assert_eq!(open("dangling", 0, true), Err(Error::AlreadyExists));
+        assert_eq!(open("dir", 0, false), Err(Error::IsADirectory));
+        assert_eq!(open("no/file", 0, false), Err(Error::NotFound));
+        assert_eq!(open("nowhere", 0, false), Err(Error::NotFound));
+        assert_eq!(open("old/file", 0, false), Err(Error::NotADirectory));
+    }
+
+    #[test]
+    fn directories_have_the_mode_and_keep_the_inherited_bit() {
+        let home = tempfile::tempdir().unwrap();
+        let rules = CreationRules {
+            dir_mode: Some(0o750),
+            ..rules()
+        };
+        let storage = LocalStorage::open(home.path()).unwrap().creating(rules);
+        let make = |name: &str, mode| storage.mkdir(&path(name), mode, Wait::Allowed).unwrap();
+        make("dir", 0o777);
+        assert_eq!(given(home.path(), "dir"), (0o750, some_group()));
+        let inherit = fs::Permissions::from_mode(0o2750);
+        fs::set_permissions(home.path().join("dir"), inherit).unwrap();
+        make("dir/inside", 0);
+        assert_eq!(given(home.path(), "dir/inside"), (0o2750, some_group()));
+        for wish in [0o777, 0o500, 0o7000] {
+            let attrs = SetAttrs {
+                permissions: Some(wish),
+                ..SetAttrs::default()
+            };
+            storage
+                .set_attrs(&path("dir/inside"), &attrs, Links::Follow)
+                .unwrap();
+            assert_eq!(
+                given(home.path(), "dir/inside"),
+                (0o2750, some_group()),
+                "{wish:o}"
+            );
+        }
+        let made = home.path().join("home");
+        make_home(&made, rules).unwrap();
+        assert_eq!(given(home.path(), "home"), (0o750, some_group()));
+        let again = make_home(&made, rules).unwrap_err();
+        assert_eq!(again.kind(), std::io::ErrorKind::AlreadyExists);
+        make_home(&home.path().join("private"), CreationRules::default()).unwrap();
+        assert_eq!(given(home.path(), "private").0, 0o700);
+    }
+
+    #[test]
+    fn nothing_new_is_open_to_a_group_that_it_does_not_stay_with() {
+        let first = |rules, mode| first_mode(rules, mode).as_raw_mode();
+        assert_eq!(first(rules(), 0o664), 0o600);
+        assert_eq!(first(rules(), 0o2773), 0o700);
+        let without_group = CreationRules {
+            group: None,
+            ..rules()
+        };
+        assert_eq!(first(without_group, 0o664), 0o664);
+        assert_eq!(first(without_group, 0o2773), 0o773);
+    }
+
+    #[test]
+    fn what_cannot_get_its_group_is_not_created() {
+        // The capabilities belong to the thread.
+        let refused = std::thread::spawn(|| {
+            let mut sets = capabilities(None).unwrap();
+            sets.effective.remove(CapabilitySet::CHOWN);
+            set_capabilities(None, sets).unwrap();
+            let rules = CreationRules {
+                group: Some(4_000_000_000),
+                ..rules()
+            };
+            assert!(rules.check_membership().is_err());
+            let home = tempfile::tempdir().unwrap();
+            let storage = LocalStorage::open(home.path()).unwrap().creating(rules);
+            let file = storage.open(&path("file"), creating(0o644, false), Wait::Allowed);
+            assert!(file.is_err());
+            assert!(storage.mkdir(&path("dir"), 0o755, Wait::Allowed).is_err());
+            make_home(&home.path().join("home"), rules).unwrap_err();
+            fs::read_dir(home.path()).unwrap().count()
+        });
+        assert_eq!(refused.join().unwrap(), 0);
+    }
+}
