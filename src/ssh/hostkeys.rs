@@ -259,13 +259,41 @@ fn read(file: &Path) -> std::result::Result<Option<PrivateKey>, Unusable> {
         let cause = format!("it belongs to user {}, who could replace it", meta.uid());
         return Err(Unusable::new(cause, advice::chown(file, us)));
     }
-    if meta.mode() & 0o077 != 0 {
+    let reader = KeyReader {
+        uid: us,
+        is_in_group: is_own_group(meta.gid()),
+    };
+    if others_can_read(meta.mode(), meta.uid(), reader) {
         let cause = format!("its mode is {}", advice::mode_text(&meta));
         return Err(Unusable::new(cause, advice::chmod(file, "600")));
     }
     let mut pem = Zeroizing::new(Vec::new());
     opened.take(MAX_FILE).read_to_end(&mut pem)?;
     parse(&pem).map(Some)
+}
+
+/// What the process is to the file of a key.
+#[derive(Clone, Copy)]
+struct KeyReader {
+    uid: u32,
+    /// Whether the process is a member of the file's group.
+    is_in_group: bool,
+}
+
+/// Returns whether a key with this mode and owner is open to others than the server.
+///
+/// The secrets of containers belong to root, and the group of the server may read them: that is the only way in which they
+/// can be given to a server that is not root.
+fn others_can_read(mode: u32, owner: u32, reader: KeyReader) -> bool {
+    let is_secret = owner == 0 && reader.uid != 0 && reader.is_in_group;
+    let allowed = if is_secret { 0o040 } else { 0 };
+    mode & 0o077 & !allowed != 0
+}
+
+/// Returns whether this process is a member of a group.
+fn is_own_group(gid: u32) -> bool {
+    let others = || rustix::process::getgroups().unwrap_or_default();
+    rustix::process::getegid().as_raw() == gid || others().iter().any(|group| group.as_raw() == gid)
 }
 
 fn parse(pem: &[u8]) -> std::result::Result<PrivateKey, Unusable> {

@@ -1,5 +1,6 @@
 """The files of the container image, as a container runtime would use them: read-only, as a user without any rights."""
 
+import os
 import socket
 import subprocess
 import time
@@ -37,6 +38,10 @@ def story(binaries, work):
         if done.returncode != 0:
             print(f"container: {words[0]}: FAILED\n{done.stdout}{done.stderr}")
             return False
+    # As from a secret of Kubernetes: the keys belong to root, and the server's group may read them.
+    for key in (volume / "hostkeys").iterdir():
+        os.chown(key, 0, 10001)
+        key.chmod(0o440)
     log = work / "log"
     with open(log, "wb") as errors:
         server = subprocess.Popen(command("serve"), env=environment, stderr=errors, stdin=subprocess.DEVNULL)

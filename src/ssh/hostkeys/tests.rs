@@ -206,6 +206,29 @@ fn keys_that_others_could_read_or_change_are_refused() {
 }
 
 #[test]
+fn the_group_of_an_unprivileged_server_may_read_a_key_of_root() {
+    let check = |mode, owner, uid, is_in_group, expected| {
+        let reader = KeyReader { uid, is_in_group };
+        assert_eq!(
+            others_can_read(mode, owner, reader),
+            expected,
+            "{mode:o} of {owner}, read by {uid}"
+        );
+    };
+    // A secret of a container.
+    check(0o100_440, 0, 10001, true, false);
+    check(0o100_640, 0, 10001, true, false);
+    check(0o100_440, 0, 10001, false, true);
+    check(0o100_440, 10001, 10001, true, true);
+    check(0o100_440, 0, 0, true, true);
+    for mode in [0o100_444, 0o100_460, 0o100_450, 0o100_642] {
+        check(mode, 0, 10001, true, true);
+    }
+    check(0o100_600, 10001, 10001, true, false);
+    check(0o100_400, 0, 10001, false, false);
+}
+
+#[test]
 fn a_key_of_another_owner_is_refused() {
     if !rustix::process::geteuid().is_root() {
         eprintln!("*** SKIPPED: giving a file away needs root ***");
