@@ -44,10 +44,14 @@ pub fn run(args: AuditArgs, config: &Config) -> Result<()> {
     if !json {
         printer.print(former_names(search.former_names()).as_bytes())?;
     }
-    let searched = search.run(|raw, entry| match json {
-        true => printer.print(in_json(&String::from_utf8_lossy(raw)).as_bytes()),
-        false => printer.print(row(entry).as_bytes()),
-    });
+    let render = |raw: &[u8], entry: &AuditEntry<'_>, out: &mut Vec<u8>| {
+        match json {
+            true => out.extend_from_slice(in_json(&String::from_utf8_lossy(raw)).as_bytes()),
+            false => out.extend_from_slice(row(entry).as_bytes()),
+        }
+        out.push(b'\n');
+    };
+    let searched = search.run(render, |text| printer.write(text));
     if printer.reader_left {
         return Ok(());
     }
@@ -76,7 +80,12 @@ impl Printer {
         if line.is_empty() {
             return Ok(());
         }
-        let printed = self.out.write_all(line).and_then(|()| self.out.write_all(b"\n"));
+        self.write(line)?;
+        self.write(b"\n")
+    }
+
+    fn write(&mut self, text: &[u8]) -> Result<()> {
+        let printed = self.out.write_all(text);
         self.check(printed)
     }
 

@@ -1,12 +1,13 @@
 //! Asks the audit log: who did what, when and from where. Rotated and compressed files are read as well, oldest first.
 //!
 //! A query costs little for each line that it is not about: lines are parsed only if their bytes contain what the query
-//! looks for.
+//! looks for, and by several threads (`pieces.rs`).
 
 mod files;
 mod line;
 mod names;
 mod pattern;
+mod pieces;
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
@@ -23,6 +24,7 @@ pub use self::pattern::PathPattern;
 
 use self::files::LogFile;
 use self::names::{FormerNames, LoggedRename, MOST_RENAMES};
+use self::pieces::Piece;
 use base::error::{Error, Result};
 
 /// The most former names that are looked for by their bytes. With more, every line is parsed.
@@ -66,6 +68,20 @@ pub struct AuditFindings {
     pub damaged: Vec<Error>,
 }
 
+impl AuditFindings {
+    /// Adds what a piece of a file has, behind this many lines of it.
+    fn add(&mut self, piece: &ExaminedPiece, file: &Path, lines: u64) {
+        self.found += piece.found;
+        self.broken += piece.broken;
+        if let (None, Some(number)) = (&self.first_broken, piece.first_broken) {
+            self.first_broken = Some(LinePlace {
+                file: file.to_owned(),
+                number: lines + number,
+            });
+        }
+    }
+}
+
 impl AuditSearch {
     /// Finds the files of the log whose current file this is, and follows renames if the query is about a path.
     ///
@@ -96,66 +112,85 @@ impl AuditSearch {
         &self.skipped
     }
 
-    /// Calls `each` with every line that the query is about, as it was written and parsed, oldest first.
+    /// Has `render` write every line that the query is about, as it was logged and parsed, and passes what it has written
+    /// to `write`, oldest first. Several threads render at once.
     ///
     /// # Errors
-    /// Returns the error of `each`, or an error if a file cannot be opened.
-    pub fn run(&self, mut each: impl FnMut(&[u8], &AuditEntry<'_>) -> Result<()>) -> Result<AuditFindings> {
+    /// Returns the error of `write`, or an error if a file cannot be opened.
+    pub fn run(
+        &self,
+        render: impl Fn(&[u8], &AuditEntry<'_>, &mut Vec<u8>) + Sync,
+        mut write: impl FnMut(&[u8]) -> Result<()>,
+    ) -> Result<AuditFindings> {
         let mut findings = AuditFindings::default();
         for (index, file) in self.files.iter().enumerate() {
             let next = self.files.get(index + 1);
             if self.filter.is_outside(file, next) {
                 continue;
             }
-            // The server may be writing the last line of the current file.
-            let is_last = next.is_none();
-            self.read(file, is_last, &mut findings, &mut each)?;
+            let mut lines = 0;
+            let examine = |piece: Piece| self.examine(&piece, &render);
+            let read = pieces::examine(&file.path, examine, |piece: ExaminedPiece| {
+                // The server may be writing the last line of the current file.
+                if !piece.is_unfinished || next.is_some() {
+                    findings.add(&piece, &file.path, lines);
+                }
+                lines += piece.lines;
+                write(&piece.rendered)
+            })?;
+            if let Err(error) = read {
+                findings.damaged.push(pieces::damaged(&file.path, lines, error));
+            }
         }
         Ok(findings)
     }
 
-    fn read(
+    fn examine(
         &self,
-        file: &LogFile,
-        is_last: bool,
-        findings: &mut AuditFindings,
-        each: &mut dyn FnMut(&[u8], &AuditEntry<'_>) -> Result<()>,
-    ) -> Result<()> {
-        let mut found = 0;
-        let mut stopped = None;
-        let (mut broken, mut cut) = (Vec::new(), None);
-        let read = files::lines(
-            &file.path,
-            |line, number| {
-                match self.filter.examine(line, &self.former) {
-                    Examined::Other => {}
-                    Examined::Broken => broken.push(number),
-                    Examined::Found(entry) => {
-                        found += 1;
-                        if let Err(error) = each(line, &entry) {
-                            stopped = Some(error);
-                            return Err(Error::new("stopped"));
-                        }
-                    }
+        piece: &Piece,
+        render: &(impl Fn(&[u8], &AuditEntry<'_>, &mut Vec<u8>) + Sync),
+    ) -> ExaminedPiece {
+        let mut examined = ExaminedPiece {
+            is_unfinished: *piece == Piece::Unfinished,
+            ..ExaminedPiece::default()
+        };
+        if matches!(piece, Piece::Overlong | Piece::Unfinished) {
+            examined.lines = 1;
+            examined.note_broken();
+        }
+        for line in piece.lines() {
+            examined.lines += 1;
+            match self.filter.examine(line, &self.former) {
+                Examined::Other => {}
+                Examined::Broken => examined.note_broken(),
+                Examined::Found(entry) => {
+                    examined.found += 1;
+                    render(line, &entry, &mut examined.rendered);
                 }
-                Ok(())
-            },
-            |number| cut = Some(number),
-        );
-        if let Some(error) = stopped {
-            return Err(error);
+            }
         }
-        broken.extend(cut.filter(|_| !is_last));
-        findings.found += found;
-        findings.broken += broken.len() as u64;
-        if let (None, Some(number)) = (&findings.first_broken, broken.first()) {
-            findings.first_broken = Some(LinePlace {
-                file: file.path.clone(),
-                number: *number,
-            });
-        }
-        findings.damaged.extend(read.err());
-        Ok(())
+        examined
+    }
+}
+
+/// What a piece of a file has for a query.
+#[derive(Debug, Default)]
+struct ExaminedPiece {
+    /// What was rendered of the lines that the query is about.
+    rendered: Vec<u8>,
+    found: u64,
+    lines: u64,
+    broken: u64,
+    /// The number of the first broken line in the piece, from 1.
+    first_broken: Option<u64>,
+    is_unfinished: bool,
+}
+
+impl ExaminedPiece {
+    /// Counts the last line as broken.
+    fn note_broken(&mut self) {
+        self.broken += 1;
+        self.first_broken.get_or_insert(self.lines);
     }
 }
 
@@ -164,24 +199,24 @@ fn renames(files: &[LogFile]) -> Vec<LoggedRename> {
     let mut renames = VecDeque::new();
     for file in files {
         // What is broken or damaged is reported when the lines are read.
-        let _ = files::lines(
+        let _ = pieces::examine(
             &file.path,
-            |line, _| {
-                if line::event(line) == Some(b"renamed")
-                    && let Ok(entry) = serde_json::from_slice(line)
-                    && let Some(rename) = LoggedRename::of(&entry)
-                {
-                    if renames.len() == MOST_RENAMES {
-                        renames.pop_front();
-                    }
-                    renames.push_back(rename);
-                }
+            |piece| renames_of(&piece),
+            |found| {
+                renames.extend(found);
+                let most = renames.len().saturating_sub(MOST_RENAMES);
+                renames.drain(..most);
                 Ok(())
             },
-            |_| {},
         );
     }
     renames.into()
+}
+
+fn renames_of(piece: &Piece) -> Vec<LoggedRename> {
+    let is_rename = |line: &&[u8]| line::event(line) == Some(b"renamed");
+    let rename = |line| LoggedRename::of(&serde_json::from_slice(line).ok()?);
+    piece.lines().filter(is_rename).filter_map(rename).collect()
 }
 
 /// What a line is to a query.

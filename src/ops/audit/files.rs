@@ -11,10 +11,8 @@ use super::line;
 use base::error::{Error, Result};
 use base::regular::{Links, open_regular};
 
-/// The bytes that are read at once.
-const PIECE: usize = 256 * 1024;
-/// The longest line that is read. The server's are at most about 40 KiB.
-const LONGEST_LINE: usize = 1 << 20;
+/// The bytes of an archive that are read at once.
+const ARCHIVE_PIECE: usize = 256 * 1024;
 /// The lines at the beginning of a file among which its first time is looked for.
 const FIRST_LINES: usize = 100;
 
@@ -100,12 +98,12 @@ fn belongs(path: &Path, current: &Path) -> Belongs {
 }
 
 /// Opens a file of the log; a compressed one is unpacked as it is read.
-fn open(path: &Path) -> Result<Box<dyn Read>> {
+pub(super) fn open(path: &Path) -> Result<Box<dyn Read + Send>> {
     let cannot = |error| Error::new(format!("cannot read the audit log {path:?}")).because(error);
     let file: File = open_regular(path, OpenOptions::new().read(true), Links::Follow).map_err(cannot)?;
     Ok(match path.extension() {
         Some(extension) if extension == "gz" => {
-            Box::new(MultiGzDecoder::new(BufReader::with_capacity(PIECE, file)))
+            Box::new(MultiGzDecoder::new(BufReader::with_capacity(ARCHIVE_PIECE, file)))
         }
         _ => Box::new(file),
     })
@@ -134,63 +132,6 @@ pub struct LinePlace {
     pub file: PathBuf,
     /// The number of the line in it, from 1.
     pub number: u64,
-}
-
-/// Calls `each` with every whole line of a file and its number, without the newline. A line that is too long, and a
-/// last one without an end, are passed to `broken`.
-///
-/// # Errors
-/// Returns the error of `each`, or an error if the file cannot be read to its end.
-pub(super) fn lines(
-    path: &Path,
-    mut each: impl FnMut(&[u8], u64) -> Result<()>,
-    mut broken: impl FnMut(u64),
-) -> Result<()> {
-    let mut read = open(path)?;
-    let mut buffer: Vec<u8> = Vec::with_capacity(2 * PIECE);
-    let (mut number, mut skipping) = (0, false);
-    loop {
-        let begun = buffer.len();
-        buffer.resize(begun + PIECE, 0);
-        let room = buffer.get_mut(begun..).unwrap_or_default();
-        let count = match read.read(room) {
-            Ok(count) => count,
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {
-                buffer.truncate(begun);
-                continue;
-            }
-            Err(error) => {
-                return Err(
-                    Error::new(format!("cannot read the audit log {path:?} to its end"))
-                        .because(error)
-                        .hint(format!("it is damaged behind line {number}")),
-                );
-            }
-        };
-        buffer.truncate(begun + count);
-        let mut done = 0;
-        while let Some(length) = memchr::memchr(b'\n', buffer.get(done..).unwrap_or_default()) {
-            number += 1;
-            let line = buffer.get(done..done + length).unwrap_or_default();
-            match std::mem::take(&mut skipping) {
-                true => broken(number),
-                false => each(line, number)?,
-            }
-            done += length + 1;
-        }
-        buffer.drain(..done);
-        if buffer.len() > LONGEST_LINE {
-            buffer.clear();
-            skipping = true;
-        }
-        if count == 0 {
-            break;
-        }
-    }
-    if !buffer.is_empty() || skipping {
-        broken(number + 1);
-    }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -229,37 +170,5 @@ mod tests {
         }
         check("audit.log.3.xz", "unreadable");
         check("audit.log-20261130.zst", "unreadable");
-    }
-
-    #[test]
-    fn lines_are_split_wherever_pieces_end() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("log");
-        let long = "x".repeat(PIECE - 3);
-        std::fs::write(&path, format!("a\n{long}\nb\n\nno end")).unwrap();
-        let (mut seen, mut broken) = (Vec::new(), Vec::new());
-        lines(
-            &path,
-            |line, number| {
-                seen.push((line.len(), number));
-                Ok(())
-            },
-            |number| broken.push(number),
-        )
-        .unwrap();
-        assert_eq!(seen, [(1, 1), (PIECE - 3, 2), (1, 3), (0, 4)]);
-        assert_eq!(broken, [5]);
-        std::fs::write(&path, format!("{}\nb\n", "x".repeat(LONGEST_LINE + 2 * PIECE))).unwrap();
-        let (mut seen, mut broken) = (Vec::new(), Vec::new());
-        lines(
-            &path,
-            |line, _| {
-                seen.push(line.to_vec());
-                Ok(())
-            },
-            |number| broken.push(number),
-        )
-        .unwrap();
-        assert_eq!((seen, broken), (vec![b"b".to_vec()], vec![1]));
     }
 }

@@ -62,11 +62,16 @@ impl SampleLog {
     fn ask(&self, query: AuditQuery) -> (Vec<u32>, AuditFindings) {
         let search = AuditSearch::prepare(query, &self.dir.path().join("audit.log")).unwrap();
         let mut seconds = Vec::new();
-        let findings = search.run(|raw, entry| {
-            assert!(raw.ends_with(b"}"));
-            seconds.push(entry.time[17..19].parse().unwrap());
-            Ok(())
-        });
+        let findings = search.run(
+            |raw, entry, out| {
+                assert!(raw.ends_with(b"}"));
+                out.push(entry.time[17..19].parse().unwrap());
+            },
+            |rendered| {
+                seconds.extend(rendered.iter().copied().map(u32::from));
+                Ok(())
+            },
+        );
         (seconds, findings.unwrap())
     }
 }
