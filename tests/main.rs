@@ -9,6 +9,7 @@ mod client;
 mod clients;
 mod events;
 mod fuzz;
+mod guide;
 mod hang;
 mod in_process;
 mod jail;
