@@ -198,7 +198,12 @@ impl Accounts {
         Ok(record.and_then(|record| Usage::recorded(&record, spec.quota)))
     }
 
-    /// Returns the same for many accounts at once, with a single query to the store.
+    /// Returns the use of an account that was used since the start, without a query to the store.
+    pub fn usage_in_memory(&self, id: &AccountId) -> Option<Usage> {
+        self.table.get(id).map(|account| account.usage())
+    }
+
+    /// Returns the use of many accounts at once, as [`Accounts::usage`] does, with a single query to the store.
     ///
     /// # Errors
     /// Fails when the store cannot be read.

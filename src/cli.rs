@@ -11,6 +11,7 @@ mod json;
 mod key_files;
 mod output;
 mod passwords;
+mod progress;
 mod quota;
 mod reload;
 mod serve;

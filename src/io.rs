@@ -14,8 +14,11 @@
 //! Hashing is kept apart, since it costs CPU time instead of disk time: running hashes are counted for each home and
 //! each file system, and their digests take [`cpu_slots`]. A small hash takes the slow way, without waiting for others.
 
+mod clock;
 pub mod cpu_slots;
 pub mod descriptors;
+mod filesystem_state;
+mod inline_permit;
 mod keyed_semaphore;
 pub mod own_thread;
 mod slots;
@@ -26,14 +29,17 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
+use clock::{Clock, micros};
 use cpu_slots::CpuSlots;
+pub use filesystem_state::FilesystemState;
+pub use inline_permit::InlinePermit;
 pub use keyed_semaphore::KeyedSemaphore;
-use slots::{Slot, Slots};
+use slots::Slots;
 pub use slow_permit::SlowPermit;
 
 /// The watchdog's period while anything runs.
@@ -67,7 +73,7 @@ pub struct IoScheduler {
 
 /// What the scheduler, its file systems and the threads in them share.
 struct SchedulerState {
-    started: Instant,
+    clock: Clock,
     /// The slots that the threads of the event loop share.
     slots: Slots,
     /// The slots of the threads that serve one session each.
@@ -118,36 +124,9 @@ pub struct HomeIo {
     hashing: Arc<Semaphore>,
 }
 
-/// The permission to be inside the file system on a thread of the event loop.
-pub struct InlinePermit<'a> {
-    slot: &'a Slot,
-    shared: &'a SchedulerState,
-    alone: bool,
-}
-
 impl std::fmt::Debug for HomeIo {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "HomeIo({})", self.filesystem.device)
-    }
-}
-
-impl InlinePermit<'_> {
-    /// Returns whether the thread serves one session alone, so that nobody else waits while it is inside.
-    pub fn is_alone(&self) -> bool {
-        self.alone
-    }
-
-    /// Notes that another call begins with this permit, which may wait as long as one call may.
-    pub fn next_call(&self) {
-        if self.alone {
-            self.slot.take_again(self.shared.now());
-        }
-    }
-}
-
-impl Drop for InlinePermit<'_> {
-    fn drop(&mut self) {
-        self.slot.release();
     }
 }
 
@@ -177,6 +156,24 @@ impl IoScheduler {
     /// Returns the slots of the threads that serve one session each.
     pub fn thread_slots(&self) -> ThreadSlots {
         ThreadSlots(Arc::clone(&self.shared))
+    }
+
+    /// Returns the state of each file system that is in use, in the order of their device numbers.
+    pub fn file_systems(&self) -> Vec<FilesystemState> {
+        let now = self.shared.now();
+        let is_until = |time: &AtomicU64| now < time.load(Ordering::Relaxed);
+        let filesystems = self.shared.filesystems.lock();
+        let alive = filesystems.values().filter_map(Weak::upgrade);
+        let mut states: Vec<_> = alive
+            .map(|filesystem| FilesystemState {
+                device: filesystem.device,
+                is_slow: is_until(&filesystem.slow_until),
+                hangs: is_until(&filesystem.hung_until),
+            })
+            .collect();
+        drop(filesystems);
+        states.sort_by_key(|state| state.device);
+        states
     }
 
     fn of_device(&self, device: u64) -> Arc<Filesystem> {
@@ -231,11 +228,7 @@ impl Filesystem {
         if self.shared.asleep.load(Ordering::SeqCst) {
             self.shared.call_watchdog();
         }
-        Some(InlinePermit {
-            slot,
-            shared: &self.shared,
-            alone,
-        })
+        Some(InlinePermit::new(slot, &self.shared.clock, alone))
     }
 
     /// Drops files on a thread that may wait, as [`HomeIo::close`] describes.
@@ -296,7 +289,7 @@ impl HomeIo {
 impl SchedulerState {
     fn new(slots: usize, session_threads: usize) -> Self {
         Self {
-            started: Instant::now(),
+            clock: Clock::start(),
             slots: Slots::new(slots),
             thread_slots: Slots::new(session_threads),
             filesystems: Mutex::default(),
@@ -307,7 +300,7 @@ impl SchedulerState {
     }
 
     fn now(&self) -> u64 {
-        micros(self.started.elapsed())
+        self.clock.now()
     }
 
     fn call_watchdog(&self) {
@@ -366,10 +359,6 @@ struct Occupancy {
     any: bool,
     /// Whether a thread of the event loop has been inside a file system for longer than [`TICK`].
     late: bool,
-}
-
-fn micros(duration: Duration) -> u64 {
-    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
 fn watch(watched: &Weak<SchedulerState>, runtime: &Handle) {

@@ -1,11 +1,13 @@
 //! The sessions of the server: which sessions exist ([`registry`]), which resources they may hold ([`budget`],
 //! [`memory`]), what a channel knows of its session ([`context`]), where their events go ([`events`]), which files
-//! they are writing ([`uploads`]), what was done with each ([`file_record`]), the two directions of one SSH channel
-//! ([`stream`]), the rates of their users ([`rate`], [`unpaid`]), and the tasks of a connection ([`tasks`]).
+//! they are writing ([`uploads`]), what was done with each ([`file_record`]) and what is being done now ([`work`]), the
+//! two directions of one SSH channel ([`stream`]), the rates of their users ([`rate`], [`unpaid`]), and the tasks of a
+//! connection ([`tasks`]).
 //!
 //! This module depends on none of SFTP, commands and the SSH library; they use it.
 
 pub mod budget;
+pub mod byte_counters;
 pub mod context;
 pub mod events;
 pub mod file_record;
@@ -18,6 +20,7 @@ pub mod tasks;
 pub mod unpaid;
 pub mod upload_digest;
 pub mod uploads;
+pub mod work;
 
 pub use context::{Activity, ActivityGuard, BusyGuard, SessionContext};
 pub use file_record::FileRecord;

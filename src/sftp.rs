@@ -21,5 +21,6 @@ pub mod read;
 pub mod requests;
 pub mod session;
 pub mod status;
+pub mod timings;
 mod unsent;
 mod withheld;

@@ -14,7 +14,6 @@ pub mod handler;
 pub mod hostkeys;
 pub mod limits;
 pub mod mount_slots;
-pub mod networks;
 pub mod proxies;
 pub mod proxy_header;
 mod refusal_reason;

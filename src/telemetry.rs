@@ -10,6 +10,7 @@ mod escape;
 pub mod event_queue;
 mod journal;
 mod log_queue;
+pub mod metrics;
 mod record;
 
 use std::io;

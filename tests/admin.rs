@@ -1,10 +1,11 @@
-//! The administrator's view: checks and starts, changes to running servers, quotas, secrets, the sandbox.
+//! The administrator's view: checks and starts, changes to running servers, quotas, secrets, the sandbox, metrics, the live view.
 
 mod changes;
 mod checks;
 mod lifecycle;
 mod losses;
 mod machine;
+mod metrics;
 mod permissions;
 mod preflight;
 mod quota_commands;

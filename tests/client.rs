@@ -5,6 +5,6 @@ mod connect;
 mod destination;
 mod looks;
 mod shell;
-mod terminal;
+pub mod terminal;
 mod transfer;
 mod ways;

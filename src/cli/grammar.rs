@@ -271,7 +271,8 @@ pub struct AdoptArgs {
 pub enum SessionsCommand {
     /// List the sessions, one for each connection that has signed in
     ///
-    /// With --json: id, user, peer, client, since, channels, bytes_in, bytes_out.
+    /// With --json: id, user, peer, client, since, channels, bytes_in, bytes_out, used_bytes, quota_bytes, open_files, files;
+    /// docs/json.md describes them.
     #[command(after_help = "Example:\n  homeportd sessions list")]
     List {
         /// Print a JSON array of objects with stable names

@@ -8,7 +8,7 @@ use super::demo;
 use super::work::{IfMissing, wait, with_store};
 use crate::ops::demo::add_users;
 use crate::ops::store;
-use crate::serve::listen::listen_on;
+use crate::serve::listen::{ListenList, listen_on};
 use crate::serve::manager::ServiceManager;
 use crate::serve::process;
 use crate::serve::sandbox::Sandbox;
@@ -25,7 +25,12 @@ pub fn demo(dir: &Path, listen: Option<SocketAddr>) -> Result<()> {
     let installation = config.installation();
     let _flush = telemetry::init(&config.log)?;
     // Check the port first, so that a second demo fails before anything else; `bind` would fail later.
-    let (_, refused) = listen_on(&config.server.listen, &[]);
+    let list = ListenList {
+        section: "server",
+        addresses: &config.server.listen,
+        of_server: &[],
+    };
+    let (_, refused) = listen_on(list, &[]);
     if let Some(refused) = refused.into_iter().next() {
         let taken = refused.is_taken();
         let error = Error::from(refused);

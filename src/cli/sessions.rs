@@ -2,9 +2,10 @@
 
 use super::grammar::SessionsCommand;
 use super::output;
-use crate::control::json::SessionJson;
+use super::progress::progress;
+use crate::control::json::sessions::SessionJson;
 use crate::ops::running::{DisconnectTarget, RunningServer, SessionView};
-use crate::ops::sessions::disconnect;
+use crate::ops::sessions::{disconnect, list};
 use base::error::{Error, Result};
 use base::size::Size;
 use base::visible::for_terminal;
@@ -16,7 +17,7 @@ use base::visible::for_terminal;
 pub async fn run(command: SessionsCommand, server: &dyn RunningServer) -> Result<String> {
     match command {
         SessionsCommand::List { json } => {
-            let sessions = server.sessions().await?;
+            let sessions = list(server).await?;
             if json {
                 let sessions: Vec<SessionJson> = sessions.iter().map(Into::into).collect();
                 output::json(&sessions)
@@ -38,9 +39,30 @@ pub async fn run(command: SessionsCommand, server: &dyn RunningServer) -> Result
     }
 }
 
+/// Returns what a session does, in a few words.
+fn doing(session: &SessionView) -> String {
+    let Some(busiest) = session.work.first() else {
+        return "-".to_owned();
+    };
+    let more = match session.open_files.saturating_sub(1) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    format!(
+        "{} {}, {}{more}",
+        busiest.kind,
+        for_terminal(&busiest.path),
+        progress(busiest)
+    )
+}
+
 fn table(sessions: &[SessionView]) -> String {
-    let mut rows =
-        vec![["ID", "USER", "FROM", "SINCE", "CHANNELS", "IN", "OUT", "CLIENT"].map(str::to_owned)];
+    let mut rows = vec![
+        [
+            "ID", "USER", "FROM", "SINCE", "CHANNELS", "IN", "OUT", "CLIENT", "DOING",
+        ]
+        .map(str::to_owned),
+    ];
     let size = |bytes: Option<u64>| bytes.map_or_else(|| "-".to_owned(), |b| Size(b).to_string());
     for session in sessions {
         rows.push([
@@ -53,6 +75,7 @@ fn table(sessions: &[SessionView]) -> String {
             size(session.bytes_out),
             // The client chooses this text.
             for_terminal(&session.client),
+            doing(session),
         ]);
     }
     output::columns(&rows)
@@ -74,6 +97,8 @@ mod tests {
             let text = run(List { json: false }).unwrap();
             assert_eq!(text.lines().count(), 3);
             assert!(text.contains("SSH-2.0-\\u{1b}[2J"), "{text}");
+            let doing = "reading /\\u{1b}[2J\\xE9, 50% of 1.0 KiB and 8 more\n";
+            assert!(text.contains(doing), "{text}");
             let json: serde_json::Value = serde_json::from_str(&run(List { json: true }).unwrap()).unwrap();
             assert_eq!(json[1]["id"], 2);
             assert_eq!(json[0]["bytes_out"], serde_json::Value::Null);
@@ -82,6 +107,11 @@ mod tests {
                 serde_json::json!({
                     "id": 1, "user": "calvin", "peer": "[::1]:5", "client": "SSH-2.0-\u{1b}[2J",
                     "since": "2026-01-02T03:04:05Z", "channels": 1, "bytes_in": 7, "bytes_out": null,
+                    "used_bytes": 7, "quota_bytes": null, "open_files": 9,
+                    "files": [{
+                        "doing": "reading", "path": "/\u{1b}[2J\\xE9", "bytes": 5, "position": 512, "size": 1024,
+                        "seconds": 1.5,
+                    }],
                 })
             );
             let calvin = Some("calvin".parse().unwrap());

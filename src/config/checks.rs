@@ -22,6 +22,7 @@ fn span_of(table: &DeTable<'_>, section: &str, name: &str) -> Option<Range<usize
 /// Returns everything that is wrong with the settings and that types cannot express.
 pub(super) fn all(config: &Config, table: &DeTable<'_>) -> Vec<Problem> {
     let mut problems: Vec<Problem> = listeners(config, table).into_iter().collect();
+    problems.extend(metrics(config, table));
     problems.extend(lists(table));
     problems.extend(policy(config, table));
     problems.extend(ranges(table));
@@ -54,6 +55,18 @@ fn listeners(config: &Config, table: &DeTable<'_>) -> Option<Problem> {
         span,
         format!("\"listen\" in [server] names {address} twice"),
         None,
+    ))
+}
+
+/// Checks that metrics which other machines can reach are for somebody.
+fn metrics(config: &Config, table: &DeTable<'_>) -> Option<Problem> {
+    let address = config.metrics.open_to_nobody()?;
+    Some(Problem::new(
+        span_of(table, "metrics", "listen"),
+        format!(
+            "\"listen\" in [metrics] names {address}, which is not a loopback address, and \"allow\" names nobody"
+        ),
+        Some(r#"name the networks that may read the metrics, for example allow = ["10.0.0.0/8"]"#),
     ))
 }
 

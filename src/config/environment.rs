@@ -78,20 +78,25 @@ impl Environment {
         }
         let file: Table = toml::from_str(text).map_err(|error| unreadable(&error))?;
         let mut all = file.clone();
-        let mut problems = Vec::new();
-        for assignment in &self.settings {
-            assignment.put(&mut all);
+        self.settings
+            .iter()
+            .for_each(|assignment| assignment.put(&mut all));
+        // One may be valid only together with another.
+        let together = match configuration(&all) {
+            Ok(config) => return Ok(config),
+            Err(why) => why,
+        };
+        let problem = |assignment: &Assignment| {
             let mut alone = file.clone();
             assignment.put(&mut alone);
-            if let Err(why) = configuration(&alone) {
-                problems.push(wrong(&assignment.variable, &why).to_string());
-            }
+            let why = configuration(&alone).err()?;
+            Some(wrong(&assignment.variable, &why).to_string())
+        };
+        let problems: Vec<String> = self.settings.iter().filter_map(problem).collect();
+        match problems.is_empty() {
+            true => Err(wrong("HOMEPORT_*", &together)),
+            false => Err(Error::new(problems.join("\n"))),
         }
-        if problems.is_empty() {
-            // Each is valid by itself, so this is about several of them together.
-            return configuration(&all).map_err(|why| wrong("HOMEPORT_*", &why));
-        }
-        Err(Error::new(problems.join("\n")))
     }
 }
 
@@ -257,6 +262,18 @@ mod tests {
         ];
         let error = applied("", &both).unwrap_err().to_string();
         assert_eq!(error.lines().count(), 2, "{error}");
+    }
+
+    #[test]
+    fn a_variable_may_need_another_one() {
+        let listen = ("HOMEPORT_METRICS_LISTEN", "0.0.0.0:9822");
+        let error = applied("", &[listen]).unwrap_err().to_string();
+        assert!(
+            error.starts_with("in the environment: HOMEPORT_METRICS_LISTEN: "),
+            "{error}"
+        );
+        let config = applied("", &[listen, ("HOMEPORT_METRICS_ALLOW", "10.0.0.0/8")]).unwrap();
+        assert_eq!(config.metrics.allow.len(), 1);
     }
 
     #[test]

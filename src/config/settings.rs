@@ -17,6 +17,7 @@ use crate::ssh::settings::SshSettings;
 use crate::storage::settings::StorageSettings;
 use crate::store::settings::StoreSettings;
 use crate::telemetry::LogSettings;
+use crate::telemetry::metrics::MetricsSettings;
 use base::paths::absolute;
 
 /// All settings of one configuration file. Paths are absolute.
@@ -47,6 +48,8 @@ pub struct Config {
     pub log: LogSettings,
     /// What counts as a complete upload: `[events]`.
     pub events: EventSettings,
+    /// Where metrics are served, and to whom: `[metrics]`.
+    pub metrics: MetricsSettings,
 }
 
 /// A setting that is a path.
@@ -83,6 +86,7 @@ impl Config {
             quota,
             log,
             events,
+            metrics,
         } = self;
         // A reload applies all settings of these sections.
         let SshSettings {
@@ -124,6 +128,7 @@ impl Config {
             ("[quota]", *quota != fresh.quota),
             ("[log] digest", *digest != fresh.log.digest),
             ("[events]", *events != fresh.events),
+            ("[metrics]", *metrics != fresh.metrics),
         ];
         let changed = changed.into_iter().filter(|(_, changed)| *changed);
         changed.map(|(section, _)| section).collect()
@@ -183,6 +188,7 @@ impl Config {
             limits: _,
             quota: _,
             events: _,
+            metrics: _,
             storage,
             store,
             log,
@@ -251,12 +257,12 @@ impl Config {
         }
     }
 
-    /// Returns the position of an address in `[server] listen` as `FILE:LINE: `; empty if it does not come from the
-    /// file.
-    pub fn place_of_listen(&self, address: SocketAddr) -> String {
+    /// Returns the position of an address in `listen` of `[server]` or `[metrics]` as `FILE:LINE: `; empty if it does not
+    /// come from the file.
+    pub fn place_of_listen(&self, section: &str, address: SocketAddr) -> String {
         let line = source::line_of(&self.file, |table| {
             let list = table
-                .get("server")?
+                .get(section)?
                 .get_ref()
                 .get("listen")?
                 .get_ref()

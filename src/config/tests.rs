@@ -120,7 +120,7 @@ fn the_sample_holds_every_setting_at_its_default() {
     assert_eq!(
         sections,
         [
-            "server", "auth", "ssh", "limits", "storage", "store", "quota", "log", "events"
+            "server", "auth", "ssh", "limits", "storage", "store", "quota", "log", "events", "metrics"
         ]
     );
 
@@ -167,12 +167,15 @@ fn every_number_and_every_list_has_a_rule_or_a_reason_for_none() {
         ("auth.throttle", "user_failures"),
         ("auth.throttle", "user_forgive_secs"),
     ];
-    const NO_LIST_RULE: [(&str, &str); 5] = [
+    const NO_LIST_RULE: [(&str, &str); 7] = [
         // Without percentages or patterns, there are no such events.
         ("quota", "warn_at"),
         ("events", "partial"),
         // It has a rule of its own, about addresses.
         ("server", "listen"),
+        // They have a rule together, about addresses that others can reach.
+        ("metrics", "listen"),
+        ("metrics", "allow"),
         // They are empty by default.
         ("server", "proxy_from"),
         ("storage", "roots"),
@@ -229,6 +232,7 @@ fn what_a_reload_does_not_apply_is_named() {
     check("[store]\npath = \"elsewhere\"", &["[store]"]);
     check("[quota]\nrescan_secs = 1", &["[quota]"]);
     check("[events]\npartial = []", &["[events]"]);
+    check("[metrics]\nhomes = true", &["[metrics]"]);
     check("[log]\ndigest = \"sha256\"", &["[log] digest"]);
     check(
         "[ssh]\npolicy = \"fips\"\n[limits]\nhandles = 1\n[log]\nlevel = \"debug\"\naudit = \"a\"",

@@ -12,7 +12,7 @@ use crate::domain::event::{AdminRecord, Operator};
 use crate::domain::user::UserName;
 use crate::ops::admin::operator_of_process;
 use crate::ops::running::{
-    DisconnectTarget, Effect, ReloadView, RunningServer, ServerResult, SessionView, Unanswered,
+    DisconnectTarget, Effect, ReloadView, RunningServer, ServerResult, SessionView, StatusView, Unanswered,
 };
 use crate::ops::usage::{HomeUsage, Remeasurement};
 use base::error::{Error, Result};
@@ -21,7 +21,7 @@ use base::error::{Error, Result};
 /// that was stopped never answers.
 const LIMIT: Duration = Duration::from_secs(5);
 
-/// The longest answer in bytes: 100,000 sessions of 300 bytes, twice.
+/// The longest answer in bytes: the use of 100,000 homes of 300 bytes, twice.
 const LONGEST_ANSWER: usize = 64 << 20;
 
 /// The bytes that are read at once.
@@ -53,9 +53,16 @@ impl Client {
 
 #[async_trait::async_trait]
 impl RunningServer for Client {
-    async fn sessions(&self) -> ServerResult<Vec<SessionView>> {
-        match self.ask(&ControlRequest::Sessions)? {
+    async fn sessions(&self, after: u64) -> ServerResult<Vec<SessionView>> {
+        match self.ask(&ControlRequest::Sessions { after })? {
             ControlAnswer::Sessions(sessions) => Ok(all(sessions)?),
+            _ => Err(unexpected().into()),
+        }
+    }
+
+    async fn status(&self) -> ServerResult<StatusView> {
+        match self.ask(&ControlRequest::Status)? {
+            ControlAnswer::Status(status) => Ok((*status).try_into()?),
             _ => Err(unexpected().into()),
         }
     }

@@ -1,16 +1,16 @@
 //! Views as JSON: what the control socket transmits, and what `--json` prints of the same views. Names and meanings of
 //! fields are stable; fields may be added.
 
-use std::net::SocketAddr;
+pub mod sessions;
+
 use std::path::PathBuf;
 
-use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::accounts::account::UsageAccuracy;
 use crate::accounts::measure::Unreadable;
 use crate::domain::user::{Quota, UserName};
-use crate::ops::running::{Effect, ReloadView, SessionView};
+use crate::ops::running::{Effect, ReloadView};
 use crate::ops::usage::{HomeUsage, Remeasurement};
 use base::error::{Error, Result};
 
@@ -38,56 +38,6 @@ impl From<ReloadJson> for ReloadView {
             applied: json.applied,
             waiting_for_restart: json.waiting_for_restart,
         }
-    }
-}
-
-/// A signed-in session, as `sessions list --json` prints it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SessionJson {
-    id: u64,
-    user: String,
-    /// The client's address and port.
-    peer: SocketAddr,
-    /// The version string that the client sent.
-    client: String,
-    /// The time of the sign-in (RFC 3339, UTC).
-    since: String,
-    channels: usize,
-    bytes_in: Option<u64>,
-    bytes_out: Option<u64>,
-}
-
-impl From<&SessionView> for SessionJson {
-    fn from(view: &SessionView) -> Self {
-        Self {
-            id: view.id,
-            user: view.user.to_string(),
-            peer: view.peer,
-            client: view.client.clone(),
-            since: view.since.to_string(),
-            channels: view.channels,
-            bytes_in: view.bytes_in,
-            bytes_out: view.bytes_out,
-        }
-    }
-}
-
-impl TryFrom<SessionJson> for SessionView {
-    type Error = Error;
-
-    fn try_from(json: SessionJson) -> Result<Self> {
-        let since = json.since.parse::<Timestamp>();
-        let bad_time = |cause| Error::new("the server sent an invalid sign-in time").because(cause);
-        Ok(Self {
-            id: json.id,
-            user: UserName::stored(&json.user)?,
-            peer: json.peer,
-            client: json.client,
-            since: since.map_err(bad_time)?,
-            channels: json.channels,
-            bytes_in: json.bytes_in,
-            bytes_out: json.bytes_out,
-        })
     }
 }
 

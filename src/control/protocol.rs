@@ -5,14 +5,20 @@ use std::net::SocketAddr;
 use serde::{Deserialize, Serialize};
 
 use super::admin::AdminJson;
-use super::json::{EffectJson, HomeUsageJson, MeasurementJson, ReloadJson, SessionJson};
+use super::json::sessions::{SessionJson, StatusJson};
+use super::json::{EffectJson, HomeUsageJson, MeasurementJson, ReloadJson};
 
 /// A request of a command, as one line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum ControlRequest {
-    /// Asks for the list of sessions.
-    Sessions,
+    /// Asks for a page of the list of sessions.
+    Sessions {
+        /// The highest number of the page before, or 0 for the first page.
+        after: u64,
+    },
+    /// Asks what the server does as a whole.
+    Status,
     /// Asks for the addresses that are listened on.
     Listening,
     /// Asks the server to disconnect sessions.
@@ -46,7 +52,8 @@ impl ControlRequest {
     /// disk; meanwhile the server reports that it is working.
     pub fn takes_long(&self) -> bool {
         match self {
-            ControlRequest::Sessions
+            ControlRequest::Sessions { .. }
+            | ControlRequest::Status
             | ControlRequest::Listening
             | ControlRequest::Kick(_)
             | ControlRequest::Usage { .. }
@@ -68,11 +75,13 @@ pub(super) enum Kick {
 }
 
 /// An answer of the server, as one line.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum ControlAnswer {
-    /// The answer to [`ControlRequest::Sessions`]: the sessions, oldest first.
+    /// The answer to [`ControlRequest::Sessions`]: some sessions, oldest first; none at the end of the list.
     Sessions(Vec<SessionJson>),
+    /// The answer to [`ControlRequest::Status`].
+    Status(Box<StatusJson>),
     /// The answer to [`ControlRequest::Listening`]: addresses and ports.
     Listening(Vec<SocketAddr>),
     /// The answer to [`ControlRequest::Kick`]: how many sessions were disconnected.

@@ -12,7 +12,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::json::SessionJson;
+use super::json::sessions::SessionJson;
 use super::protocol::{ControlAnswer, ControlRequest, Kick};
 use super::sockets::{self, SocketDir};
 use crate::domain::user::UserName;
@@ -158,10 +158,14 @@ async fn answer_in_time(
 
 async fn answer(request: ControlRequest, running: &dyn RunningServer) -> ControlAnswer {
     let answered = match request {
-        ControlRequest::Sessions => running
-            .sessions()
+        ControlRequest::Sessions { after } => running
+            .sessions(after)
             .await
             .map(|sessions| ControlAnswer::Sessions(sessions.iter().map(SessionJson::from).collect())),
+        ControlRequest::Status => running
+            .status()
+            .await
+            .map(|status| ControlAnswer::Status(Box::new((&status).into()))),
         ControlRequest::Listening => running.listening().await.map(ControlAnswer::Listening),
         ControlRequest::Kick(kick) => match target(kick) {
             Some(target) => running.disconnect(target).await.map(ControlAnswer::Kicked),

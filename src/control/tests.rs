@@ -1,8 +1,8 @@
-use parking_lot::Mutex;
+mod two_sessions;
+
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::net::UnixStream as Blocking;
 
-use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
@@ -14,96 +14,13 @@ use super::client::{Client, ask_if_running};
 use super::protocol::{ControlAnswer, ControlRequest};
 use super::server::{MAX_CONNECTIONS, bind, serve};
 use super::sockets::{self, SocketDir};
-use crate::accounts::measure::Sum;
-use crate::domain::event::{AdminRecord, Operator};
 use crate::domain::user::UserName;
-use crate::ops::admin::operator_of_process;
-use crate::ops::running::{DisconnectTarget, Effect, ReloadView, RunningServer, ServerResult, SessionView};
-use crate::ops::usage::{HomeUsage, Remeasurement};
+use crate::ops::running::{DisconnectTarget, RunningServer as _};
+use crate::ops::sessions::list;
+use crate::ops::usage::Remeasurement;
 use crate::ops::users::change::{StoredChange, UserChange};
-use base::error::{Error, Result};
-
-/// A server with two sessions.
-#[derive(Default)]
-struct TwoSessions {
-    disconnected: Mutex<Vec<DisconnectTarget>>,
-    turn: Arc<tokio::sync::Notify>,
-}
-
-fn usage(name: &str, bytes: u64) -> HomeUsage {
-    let mut user = crate::domain::user::User::blank(name.parse().unwrap());
-    user.home = "/homes/calvin".into();
-    user.quota.bytes = Some(8);
-    HomeUsage::measured(
-        &user,
-        &Sum {
-            bytes,
-            files: 1,
-            ..Sum::default()
-        },
-    )
-}
-
-#[async_trait::async_trait]
-impl RunningServer for TwoSessions {
-    async fn sessions(&self) -> ServerResult<Vec<SessionView>> {
-        let info = |id| SessionView {
-            id,
-            user: "calvin".parse().unwrap(),
-            peer: "[::1]:5".parse().unwrap(),
-            client: "SSH-2.0-\u{1b}[2J".into(),
-            since: "2026-01-02T03:04:05Z".parse().unwrap(),
-            channels: 1,
-            bytes_in: Some(7),
-            bytes_out: None,
-        };
-        Ok(vec![info(1), info(2)])
-    }
-    async fn record(&self, _record: AdminRecord) -> ServerResult<()> {
-        Ok(())
-    }
-    fn operator(&self) -> Operator {
-        operator_of_process()
-    }
-    async fn listening(&self) -> ServerResult<Vec<SocketAddr>> {
-        Ok(vec!["[::1]:2222".parse().unwrap()])
-    }
-    async fn disconnect(&self, target: DisconnectTarget) -> ServerResult<usize> {
-        self.disconnected.lock().push(target.clone());
-        Ok(usize::from(target != DisconnectTarget::Session(99)))
-    }
-    async fn apply_changes(
-        &self,
-        users: Vec<UserName>,
-        _record: Option<AdminRecord>,
-    ) -> ServerResult<Effect> {
-        Ok(Effect {
-            sessions_ended: users.len(),
-            still_busy: 0,
-        })
-    }
-    async fn usage(&self, user: Option<UserName>) -> ServerResult<Vec<HomeUsage>> {
-        match user.as_ref().map(UserName::as_str) {
-            Some("nobody") => Err(Error::new("there is no user \"nobody\"")
-                .hint("homeportd user list")
-                .into()),
-            Some(name) => Ok(vec![usage(name, 7)]),
-            None => Ok(vec![usage("calvin", 7), usage("tom", 8)]),
-        }
-    }
-    async fn measure(&self, user: UserName) -> ServerResult<Remeasurement> {
-        // Until the others have been answered.
-        self.turn.notified().await;
-        let (before, after) = (usage(user.as_str(), 7), usage(user.as_str(), 9));
-        Ok(Remeasurement { before, after })
-    }
-    async fn reload(&self) -> ServerResult<ReloadView> {
-        Ok(ReloadView {
-            applied: vec!["[limits]".to_owned()],
-            waiting_for_restart: vec!["[server]".to_owned(), "[quota]".to_owned()],
-        })
-    }
-}
+use base::error::Result;
+use two_sessions::TwoSessions;
 
 /// Asks the server at `path`.
 fn ask(path: &Path, request: &ControlRequest) -> Result<ControlAnswer> {
@@ -173,14 +90,14 @@ async fn nonsense_gets_an_answer_and_disturbs_nobody() {
         check(b"\"sessions\"", "has no end");
         check(&[b' '; 5000][..4096], "too long");
         assert_eq!(raw(b""), "");
-        assert_eq!(raw(b"\"sessions\"\n\"sessions\"\n").lines().count(), 2);
+        assert_eq!(raw(b"\"status\"\n\"status\"\n").lines().count(), 2);
         // Far more idle connections than are served: each is let go, and none keeps another from its turn for good.
         let (dir, name) = SocketDir::open(&sockets::of_process(path, std::process::id())).unwrap();
         let idle: Vec<_> = (0..MAX_CONNECTIONS - 1)
             .map(|_| Blocking::connect(dir.path(&name)).unwrap())
             .collect();
         assert!(
-            matches!(ask(path, &ControlRequest::Sessions), Ok(ControlAnswer::Sessions(s)) if s.len() == 2)
+            matches!(ask(path, &ControlRequest::Sessions { after: 0 }), Ok(ControlAnswer::Sessions(s)) if s.len() == 1)
         );
         drop(idle);
     })
@@ -229,6 +146,24 @@ async fn the_use_of_homes_has_stable_names() {
 }
 
 #[tokio::test]
+async fn what_the_server_does_arrives_as_it_was_sent() {
+    with_server(|path, _| {
+        let server = Client::new(path.to_owned());
+        let (sent, received) = block_on(async {
+            let two = TwoSessions::default();
+            let sent = (two.status().await.unwrap(), list(&two).await.unwrap());
+            (
+                sent,
+                (server.status().await.unwrap(), list(&server).await.unwrap()),
+            )
+        });
+        assert_eq!(sent, received);
+        assert_eq!(received.1.len(), 2, "all pages are read");
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_scan_holds_up_nobody_and_is_waited_for() {
     with_server(|path, turn| {
         std::thread::scope(|threads| {
@@ -242,7 +177,7 @@ async fn a_scan_holds_up_nobody_and_is_waited_for() {
             });
             for _ in 0..3 {
                 assert!(matches!(
-                    ask(path, &ControlRequest::Sessions),
+                    ask(path, &ControlRequest::Sessions { after: 0 }),
                     Ok(ControlAnswer::Sessions(_))
                 ));
             }
@@ -250,7 +185,7 @@ async fn a_scan_holds_up_nobody_and_is_waited_for() {
             let dir = tempfile::tempdir().unwrap();
             let silent = dir.path().join("control.sock");
             let _listener = silent_server(&silent);
-            assert!(ask(&silent, &ControlRequest::Sessions).is_err());
+            assert!(ask(&silent, &ControlRequest::Sessions { after: 0 }).is_err());
             assert!(!scanning.is_finished());
             turn.notify_one();
             let ControlAnswer::Scanned(scanned) = scanning.join().unwrap().unwrap() else {
@@ -271,15 +206,18 @@ fn a_socket_that_a_dead_server_left_is_nobody() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("control.sock");
     drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
-    assert_eq!(ask_if_running(&path, &ControlRequest::Sessions).unwrap(), None);
     assert_eq!(
-        ask_if_running(&dir.path().join("none"), &ControlRequest::Sessions).unwrap(),
+        ask_if_running(&path, &ControlRequest::Sessions { after: 0 }).unwrap(),
+        None
+    );
+    assert_eq!(
+        ask_if_running(&dir.path().join("none"), &ControlRequest::Sessions { after: 0 }).unwrap(),
         None
     );
     std::fs::remove_file(&path).unwrap();
     let accepting = std::os::unix::net::UnixListener::bind(&path).unwrap();
     let hanging_up = std::thread::spawn(move || drop(accepting.accept()));
-    let error = ask_if_running(&path, &ControlRequest::Sessions)
+    let error = ask_if_running(&path, &ControlRequest::Sessions { after: 0 })
         .unwrap_err()
         .to_string();
     hanging_up.join().unwrap();
@@ -334,7 +272,7 @@ fn a_server_that_says_nothing_is_waited_for_no_longer_than_the_limit() {
         let path = &path;
         let first = threads.spawn(move || check("scan", &|| scan(path), "has not answered within 5 s"));
         std::thread::sleep(Duration::from_millis(200));
-        let sessions = silent(ControlRequest::Sessions);
+        let sessions = silent(ControlRequest::Sessions { after: 0 });
         threads.spawn(move || check("sessions", &|| sessions(path), "has not answered within 5 s"));
         let change = || {
             let stored = StoredChange::new(&name, UserChange::PasswordSet, true);
@@ -353,12 +291,18 @@ fn a_server_that_says_nothing_is_waited_for_no_longer_than_the_limit() {
 #[test]
 fn without_a_server_the_error_says_so() {
     let dir = tempfile::tempdir().unwrap();
-    let error = ask(&dir.path().join("control.sock"), &ControlRequest::Sessions)
-        .unwrap_err()
-        .to_string();
+    let error = ask(
+        &dir.path().join("control.sock"),
+        &ControlRequest::Sessions { after: 0 },
+    )
+    .unwrap_err()
+    .to_string();
     assert!(error.starts_with("no server is running"), "{error}");
-    let error = ask(&dir.path().join("none/control.sock"), &ControlRequest::Sessions)
-        .unwrap_err()
-        .to_string();
+    let error = ask(
+        &dir.path().join("none/control.sock"),
+        &ControlRequest::Sessions { after: 0 },
+    )
+    .unwrap_err()
+    .to_string();
     assert!(error.starts_with("no server is running"), "{error}");
 }

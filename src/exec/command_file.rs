@@ -51,10 +51,10 @@ impl CommandFile {
         }
     }
 
-    /// Counts bytes that the command has read.
-    pub fn note_read(&mut self, count: usize) {
-        if let Some(record) = &mut self.record {
-            record.note_read(count);
+    /// Counts bytes that the command has read at an offset.
+    pub fn note_read(&mut self, count: usize, offset: u64) {
+        if let (Some(record), Some(file)) = (&mut self.record, &self.file) {
+            record.note_read(count, offset, &**file);
         }
     }
 

@@ -11,6 +11,7 @@ use crate::domain::path::{PathError, VirtualPath};
 use crate::io::HomeIo;
 use crate::mount::Mounted;
 use crate::session::memory::MemoryCharge;
+use crate::session::work::WorkPurpose;
 use crate::session::{FileRecord, SessionContext};
 use crate::storage::hash::{Range, Work};
 use crate::storage::{
@@ -297,6 +298,8 @@ impl HomeSession {
             return Err(Error::IsADirectory);
         }
         let (_busy, _working) = (self.context.busy(), self.context.activity.begin());
+        let shown = self.context.work.enter(path.clone(), WorkPurpose::Hash);
+        shown.file().note_size(Some(meta.size));
         let (name, path) = (algorithm.name(), path.clone());
         self.context.emit(|who| Event::Hashed {
             who,

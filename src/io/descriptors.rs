@@ -16,7 +16,7 @@ use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// The descriptors for the store (four connections, three files each), logs, listening sockets, 32 control
-/// connections, and the files that threads inside system calls open briefly.
+/// connections, those that read metrics, and the files that threads inside system calls open briefly.
 const OWN: usize = 192;
 /// The descriptors of one session: its connection and its home.
 pub const PER_SESSION: usize = 2;

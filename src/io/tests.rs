@@ -1,3 +1,5 @@
+use std::time::Instant;
+
 use super::*;
 use own_thread::OwnSlot;
 

@@ -2,19 +2,25 @@
 //! control socket implements for other processes.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
 use super::usage::{HomeUsage, Remeasurement};
 use crate::domain::event::{AdminRecord, Operator};
 use crate::domain::user::UserName;
+use crate::io::FilesystemState;
 use base::error::{Error, Result};
 
 /// The requests that the running server can answer.
 #[async_trait::async_trait]
 pub trait RunningServer: Send + Sync {
-    /// Returns the sessions, ordered by the time of the sign-in.
-    async fn sessions(&self) -> ServerResult<Vec<SessionView>>;
+    /// Returns a page of the sessions with higher numbers than `after`, ordered by the time of the sign-in; an empty one if
+    /// there are none. The numbers begin with 1. [`super::sessions::list`] returns all pages.
+    async fn sessions(&self, after: u64) -> ServerResult<Vec<SessionView>>;
+    /// Returns what the server does as a whole.
+    async fn status(&self) -> ServerResult<StatusView>;
     /// Returns the addresses that are listened on.
     async fn listening(&self) -> ServerResult<Vec<SocketAddr>>;
     /// Disconnects sessions, and returns how many.
@@ -119,4 +125,70 @@ pub struct SessionView {
     pub bytes_in: Option<u64>,
     /// The payload sent so far in bytes, if it is counted.
     pub bytes_out: Option<u64>,
+    /// The use and the quota of the user's home, if the home is known.
+    pub home: Option<HomeFilling>,
+    /// The number of files that are open, or being hashed.
+    pub open_files: usize,
+    /// What is done with some of these files, the busiest first.
+    pub work: Vec<WorkView>,
+}
+
+/// How full a home is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HomeFilling {
+    /// The sum of file sizes in bytes. After a crash it is an upper bound until the home has been measured.
+    pub used_bytes: u64,
+    /// The quota in bytes; `None` means unlimited.
+    pub quota_bytes: Option<u64>,
+}
+
+/// What a session does with one file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WorkView {
+    /// The stable name of what is done: `reading`, `writing` or `hashing`.
+    pub kind: String,
+    /// The path of the file in the home, in the form of the audit log. A long one is cut at its beginning.
+    pub path: String,
+    /// The number of bytes that were read or written so far.
+    pub bytes: u64,
+    /// The end of what was read or written last, in bytes from the beginning of the file.
+    pub position: u64,
+    /// The size of the file in bytes, if it is known.
+    pub size: Option<u64>,
+    /// How long the file has been open.
+    pub duration: Duration,
+}
+
+/// What a server does as a whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StatusView {
+    /// The version of the server.
+    pub version: String,
+    /// The time of its start.
+    pub since: Timestamp,
+    /// Whether it is stopping, and waits for transfers.
+    pub is_stopping: bool,
+    /// The number of sessions.
+    pub sessions: usize,
+    /// The number of connections that have not signed in.
+    pub unauthenticated: usize,
+    /// The bytes of files that clients have written since the start.
+    pub bytes_up: u64,
+    /// The bytes of files that clients have read since the start.
+    pub bytes_down: u64,
+    /// The file systems that are in use.
+    pub file_systems: Vec<FilesystemState>,
+    /// The directories that homes lie in, and that of the store, with the space there.
+    pub places: Vec<PlaceSpace>,
+}
+
+/// The space in a directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlaceSpace {
+    /// The absolute path of the directory.
+    pub path: PathBuf,
+    /// The number of free bytes, as the server's user may use them.
+    pub free_bytes: u64,
+    /// The size of the file system in bytes.
+    pub total_bytes: u64,
 }

@@ -1,9 +1,27 @@
-//! Disconnecting sessions of the running server.
+//! Listing and disconnecting sessions of the running server.
 
 use super::admin;
-use super::running::{DisconnectTarget, RunningServer};
+use super::running::{DisconnectTarget, RunningServer, ServerResult, SessionView};
 use crate::domain::event::AdminAct;
 use base::error::{Error, Result};
+
+/// Returns all sessions, ordered by the time of the sign-in. Those that begin or end meanwhile may be missing.
+///
+/// # Errors
+/// Returns an error if no server is running, or if it does not answer.
+pub async fn list(server: &dyn RunningServer) -> ServerResult<Vec<SessionView>> {
+    let mut sessions = Vec::new();
+    let mut last = 0;
+    loop {
+        let page = server.sessions(last).await?;
+        match page.iter().map(|session| session.id).max() {
+            // A server whose numbers do not rise would never come to an end.
+            Some(highest) if highest > last => last = highest,
+            Some(_) | None => return Ok(sessions),
+        }
+        sessions.extend(page);
+    }
+}
 
 /// Disconnects sessions; returns how many, at least one.
 ///

@@ -51,10 +51,7 @@ pub async fn check(config: &Config, holder: SocketHolder) -> Result<CheckResult>
     process(config, &mut report);
     let owned = preflight::ownership(config, &mut report);
     // For a server that does not answer, this waits only once.
-    let answers = match holder {
-        SocketHolder::OnItsBehalf => true,
-        SocketHolder::OwnServer => sockets_and_lock(config, &server, &mut report).await,
-    };
+    let answers = sockets_and_lock(config, holder, &server, &mut report).await;
     become_the_server(config, owned)?;
     preflight::places(config, &mut report);
     preflight::creation(config, &mut report);
@@ -130,6 +127,9 @@ fn process(config: &Config, report: &mut Report) {
             Err(error) => report.warn(format!("the server would reach all files of its user: {error}")),
         }
     }
+    if let [address, ..] = &config.metrics.listen[..] {
+        report.plan(format!("serve metrics on http://{address}/metrics"));
+    }
     if !config.server.proxy_from.is_empty() {
         let networks: Vec<String> = config.server.proxy_from.iter().map(ToString::to_string).collect();
         report.plan(format!(
@@ -144,9 +144,19 @@ fn process(config: &Config, report: &mut Report) {
     }
 }
 
-/// Reports sockets and a lock that are neither free nor held by the running server. It must be called before rights are
-/// given up. Returns `false` if there is a server that does not answer.
-async fn sockets_and_lock(config: &Config, server: &Client, report: &mut Report) -> bool {
+/// Reports sockets and a lock that are neither free nor held by the running server, or by `holder` on its behalf, which
+/// never holds the sockets of the metrics. It must be called before rights are given up. Returns `false` if there is a
+/// server that does not answer.
+async fn sockets_and_lock(
+    config: &Config,
+    holder: SocketHolder,
+    server: &Client,
+    report: &mut Report,
+) -> bool {
+    let are_checked = holder == SocketHolder::OwnServer;
+    if !are_checked && config.metrics.listen.is_empty() {
+        return true;
+    }
     let (listening, answers) = match if_running(server.listening().await) {
         Ok(listening) => (listening, true),
         // Whatever it is, it does not count as the running server.
@@ -155,10 +165,14 @@ async fn sockets_and_lock(config: &Config, server: &Client, report: &mut Report)
             (Some(Vec::new()), false)
         }
     };
-    if listening.is_none() {
+    if listening.is_none() && are_checked {
         lock_is_free(config, report);
     }
-    preflight::sockets(config, &listening.unwrap_or_default(), report);
+    let listening = listening.unwrap_or_default();
+    if are_checked {
+        preflight::sockets(config, &listening, report);
+    }
+    preflight::metrics_sockets(config, &listening, report);
     answers
 }
 

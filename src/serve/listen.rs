@@ -13,19 +13,31 @@ use base::error::Error;
 /// The most connections that the kernel completes before they are accepted.
 const BACKLOG: i32 = 1024;
 
+/// The addresses that one section of the configuration names.
+#[derive(Debug, Clone, Copy)]
+pub struct ListenList<'a> {
+    /// The name of the section.
+    pub section: &'static str,
+    /// The value of its setting `listen`.
+    pub addresses: &'a [SocketAddr],
+    /// The addresses that `[server]` names, if this is another section.
+    pub of_server: &'a [SocketAddr],
+}
+
 /// A socket that cannot be opened.
 #[derive(Debug)]
 pub struct ListenError {
     /// The address as the configuration has it.
     pub address: SocketAddr,
+    section: &'static str,
     cause: ListenFailure,
 }
 
 #[derive(Debug)]
 enum ListenFailure {
     System(io::Error),
-    /// This earlier address of the list uses the same port.
-    Overlaps(SocketAddr),
+    /// This earlier address of a section uses the same port.
+    Overlaps(SocketAddr, &'static str),
 }
 
 impl ListenError {
@@ -40,13 +52,13 @@ impl From<ListenError> for Error {
         let address = refused.address;
         let error = Error::new(format!("cannot listen on {address}"));
         match refused.cause {
-            ListenFailure::Overlaps(other) => error
+            ListenFailure::Overlaps(other, section) => error
                 .because(format!(
-                    "\"listen\" in [server] names {other} too, which is the same port"
+                    "\"listen\" in [{section}] names {other} too, which is the same port"
                 ))
                 .hint("remove one of the two"),
             ListenFailure::System(cause) => {
-                let hint = hint(address, &cause);
+                let hint = hint(address, refused.section, &cause);
                 error.because(cause).hint(hint)
             }
         }
@@ -54,13 +66,20 @@ impl From<ListenError> for Error {
 }
 
 /// Opens all of these sockets except those that the running server or its service manager holds. The second list says which cannot be opened.
-pub fn listen_on(addresses: &[SocketAddr], held: &[SocketAddr]) -> (Vec<TcpListener>, Vec<ListenError>) {
+pub fn listen_on(list: ListenList<'_>, held: &[SocketAddr]) -> (Vec<TcpListener>, Vec<ListenError>) {
+    let ListenList {
+        section,
+        addresses,
+        of_server,
+    } = list;
     let mut listeners = Vec::new();
     let mut refused = Vec::new();
     for (at, address) in addresses.iter().enumerate() {
         let earlier = addresses.get(..at).unwrap_or_default();
-        let cause = match overlapping(earlier, *address) {
-            Some(other) => ListenFailure::Overlaps(other),
+        let other = overlapping(of_server, *address).map(|other| ListenFailure::Overlaps(other, "server"));
+        let own = || overlapping(earlier, *address).map(|other| ListenFailure::Overlaps(other, section));
+        let cause = match other.or_else(own) {
+            Some(overlaps) => overlaps,
             None if held.iter().any(|held| covers(*held, *address)) => continue,
             None => match open(plain(*address)) {
                 Ok(listener) => {
@@ -72,6 +91,7 @@ pub fn listen_on(addresses: &[SocketAddr], held: &[SocketAddr]) -> (Vec<TcpListe
         };
         refused.push(ListenError {
             address: *address,
+            section,
             cause,
         });
     }
@@ -127,7 +147,7 @@ fn overlapping(others: &[SocketAddr], address: SocketAddr) -> Option<SocketAddr>
     })
 }
 
-fn hint(address: SocketAddr, error: &io::Error) -> String {
+fn hint(address: SocketAddr, section: &str, error: &io::Error) -> String {
     use io::ErrorKind::{AddrInUse, AddrNotAvailable, PermissionDenied};
     let port = address.port();
     match error.kind() {
@@ -146,13 +166,21 @@ fn hint(address: SocketAddr, error: &io::Error) -> String {
             format!("the machine is without {}, or a sandbox forbids it: take the address out of \"listen\"",
                 if address.is_ipv6() { "IPv6" } else { "IPv4" })
         }
-        _ => "see [server] listen".to_owned(),
+        _ => format!("see \"listen\" in [{section}]"),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn server(addresses: &[SocketAddr]) -> ListenList<'_> {
+        ListenList {
+            section: "server",
+            addresses,
+            of_server: &[],
+        }
+    }
 
     fn address(text: &str) -> SocketAddr {
         text.parse().unwrap()
@@ -181,7 +209,7 @@ mod tests {
             SocketAddr::new(address("127.0.0.1:0").ip(), port),
             address("192.0.2.1:0"),
         ];
-        let (listeners, refused) = listen_on(&list, &[]);
+        let (listeners, refused) = listen_on(server(&list), &[]);
         assert_eq!(listeners.len(), 1);
         assert!(refused[0].is_taken() && !refused[1].is_taken());
         let texts: Vec<String> = refused
@@ -194,7 +222,7 @@ mod tests {
         )));
         assert!(texts[1].contains("this machine does not have that address"));
         // The running server may hold it.
-        assert_eq!(listen_on(&list[1..2], &list[1..2]).1.len(), 0);
+        assert_eq!(listen_on(server(&list[1..2]), &list[1..2]).1.len(), 0);
     }
 
     #[test]
@@ -235,12 +263,29 @@ mod tests {
     }
 
     #[test]
+    fn metrics_have_ports_of_their_own() {
+        let (ssh, metrics) = ([address("0.0.0.0:2222")], [address("127.0.0.1:2222")]);
+        let list = ListenList {
+            section: "metrics",
+            addresses: &metrics,
+            of_server: &ssh,
+        };
+        let (listeners, refused) = listen_on(list, &[]);
+        assert!(listeners.is_empty());
+        let text = Error::from(refused.into_iter().next().unwrap()).to_string();
+        assert!(
+            text.contains("\"listen\" in [server] names 0.0.0.0:2222 too"),
+            "{text}"
+        );
+    }
+
+    #[test]
     fn ports_that_need_a_right_say_every_way_to_it() {
         let denied = io::Error::from(io::ErrorKind::PermissionDenied);
-        let text = hint(address("0.0.0.0:22"), &denied);
+        let text = hint(address("0.0.0.0:22"), "server", &denied);
         for way in ["root", "CAP_NET_BIND_SERVICE", "systemd"] {
             assert!(text.contains(way), "{text}");
         }
-        assert!(!hint(address("0.0.0.0:2222"), &denied).contains("below 1024"));
+        assert!(!hint(address("0.0.0.0:2222"), "server", &denied).contains("below 1024"));
     }
 }

@@ -4,28 +4,43 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use jiff::Timestamp;
 use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 
 use super::changes::RecordChanges;
+use super::places::Places;
 use super::reload::Reloading;
 use crate::accounts::account::Usage;
-use crate::accounts::id::AccountSpec;
-use crate::domain::event::{AdminRecord, Event, Operator};
+use crate::accounts::id::{AccountId, AccountSpec};
+use crate::domain::event::{AdminRecord, Event, Operator, SessionId};
 use crate::domain::user::{User, UserName};
 use crate::ops::admin::operator_of_process;
 use crate::ops::context::find_user;
 use crate::ops::quota::must_exist;
-use crate::ops::running::{DisconnectTarget, Effect, ReloadView, RunningServer, ServerResult, SessionView};
+use crate::ops::running::{
+    DisconnectTarget, Effect, HomeFilling, ReloadView, RunningServer, ServerResult, SessionView, StatusView,
+    WorkView,
+};
 use crate::ops::usage::{HomeUsage, Remeasurement};
 use crate::session::Session;
+use crate::session::work::WorkSnapshot;
 use crate::ssh::service::Service;
 use crate::store::Store;
 use base::error::{Error, Result};
+use base::visible;
 
 /// The most homes that are measured at the same time because an operator asked: transfers need the disks too.
 const MEASURES_AT_ONCE: usize = 2;
 /// The most homes that are measured or wait for it. More would occupy all connections of the control socket.
 const MOST_MEASURES: usize = 16;
+
+/// The most sessions of one page: with the longest paths, a page is less than 3 MiB.
+const SESSIONS_AT_ONCE: usize = 128;
+/// The most files of one session that are shown.
+const FILES_SHOWN: usize = 4;
+/// The most characters of a path that are shown: its end, which tells most.
+const LONGEST_PATH: usize = 1000;
 
 /// Returns the account that a user is charged to.
 fn account_of(user: &User) -> AccountSpec {
@@ -36,27 +51,35 @@ fn account_of(user: &User) -> AccountSpec {
 pub struct LiveServer {
     service: Arc<Service>,
     store: Arc<dyn Store>,
-    listening: Vec<SocketAddr>,
+    context: LiveContext,
     changes: Arc<RecordChanges>,
     reloading: Arc<Reloading>,
-    places: Semaphore,
+    measure_places: Semaphore,
     turns: Semaphore,
 }
 
+/// What the view of the server needs besides its parts.
+pub(super) struct LiveContext {
+    /// The addresses that are listened on, for clients and for metrics.
+    pub(super) listening: Vec<SocketAddr>,
+    /// The time of the start.
+    pub(super) since: Timestamp,
+    /// The free space where homes and the store lie.
+    pub(super) places: Arc<Places>,
+    /// Cancelled when no connection is accepted any more.
+    pub(super) stopping: CancellationToken,
+}
+
 impl LiveServer {
-    /// Creates the view of the server that listens on these addresses.
-    pub(super) fn new(
-        changes: Arc<RecordChanges>,
-        reloading: Arc<Reloading>,
-        listening: Vec<SocketAddr>,
-    ) -> Self {
+    /// Creates the view of a server.
+    pub(super) fn new(changes: Arc<RecordChanges>, reloading: Arc<Reloading>, context: LiveContext) -> Self {
         Self {
             service: Arc::clone(changes.service()),
             store: Arc::clone(changes.store()),
-            listening,
+            context,
             changes,
             reloading,
-            places: Semaphore::new(MOST_MEASURES),
+            measure_places: Semaphore::new(MOST_MEASURES),
             turns: Semaphore::new(MEASURES_AT_ONCE),
         }
     }
@@ -71,7 +94,7 @@ impl LiveServer {
     }
 
     async fn measure_home(&self, user: &User) -> Result<Remeasurement> {
-        let _place = self.places.try_acquire().map_err(|_| {
+        let _place = self.measure_places.try_acquire().map_err(|_| {
             Error::new(format!("cannot measure the home {:?}", user.home))
                 .because(format!(
                     "{MOST_MEASURES} others are being measured or wait for it"
@@ -91,33 +114,89 @@ impl LiveServer {
         let after = HomeUsage::measured(user, &sum);
         Ok(Remeasurement { before, after })
     }
+
+    fn view(&self, session: &Session) -> SessionView {
+        let traffic = session.traffic.get().map(|traffic| traffic());
+        let usage = self
+            .service
+            .accounts
+            .usage_in_memory(&AccountId::of_home(session.login.home()));
+        let (open_files, work) = session.work.look(FILES_SHOWN);
+        SessionView {
+            id: session.id.0,
+            user: session.login.user().clone(),
+            peer: session.peer,
+            client: session.client.get().cloned().unwrap_or_default(),
+            since: session.since,
+            channels: session.channels.load(Ordering::Relaxed),
+            bytes_in: traffic.map(|traffic| traffic.received),
+            bytes_out: traffic.map(|traffic| traffic.sent),
+            home: usage.map(|usage| HomeFilling {
+                used_bytes: usage.bytes,
+                quota_bytes: usage.quota.bytes,
+            }),
+            open_files,
+            work: work.into_iter().map(work_view).collect(),
+        }
+    }
 }
 
-fn view(session: &Session) -> SessionView {
-    let traffic = session.traffic.get().map(|traffic| traffic());
-    SessionView {
-        id: session.id.0,
-        user: session.login.user().clone(),
-        peer: session.peer,
-        client: session.client.get().cloned().unwrap_or_default(),
-        since: session.since,
-        channels: session.channels.load(Ordering::Relaxed),
-        bytes_in: traffic.map(|traffic| traffic.received),
-        bytes_out: traffic.map(|traffic| traffic.sent),
+fn work_view(work: WorkSnapshot) -> WorkView {
+    let path = visible::bytes(&work.path.absolute());
+    let cut = path
+        .char_indices()
+        .rev()
+        .nth(LONGEST_PATH - 1)
+        .map(|(at, _)| at)
+        .filter(|at| *at > 0);
+    WorkView {
+        kind: work.kind.name().to_owned(),
+        path: match cut {
+            Some(at) => format!("…{}", path.get(at..).unwrap_or_default()),
+            None => path,
+        },
+        bytes: work.bytes,
+        position: work.position,
+        size: work.size,
+        duration: work.duration,
     }
 }
 
 #[async_trait::async_trait]
 impl RunningServer for LiveServer {
-    async fn sessions(&self) -> ServerResult<Vec<SessionView>> {
-        let sessions = self.service.sessions.list();
-        // A session that was ended and does nothing any more is only waiting for its client to read the reason.
-        let is_live = |session: &&Arc<Session>| !session.gate.is_closed() || !session.gate.is_empty();
-        Ok(sessions
-            .iter()
-            .filter(is_live)
-            .map(|session| view(session))
-            .collect())
+    async fn sessions(&self, after: u64) -> ServerResult<Vec<SessionView>> {
+        let mut after = SessionId(after);
+        loop {
+            let page = self.service.sessions.list_after(after, SESSIONS_AT_ONCE);
+            let Some(last) = page.last() else {
+                return Ok(Vec::new());
+            };
+            after = last.id;
+            // A session that was ended and does nothing any more is only waiting for its client to read the reason.
+            let is_live = |session: &&Arc<Session>| !session.gate.is_closed() || !session.gate.is_empty();
+            let live = page.iter().filter(is_live);
+            let views: Vec<SessionView> = live.map(|session| self.view(session)).collect();
+            // An empty page would be the end of the list.
+            if !views.is_empty() {
+                return Ok(views);
+            }
+        }
+    }
+
+    async fn status(&self) -> ServerResult<StatusView> {
+        let (service, context) = (&self.service, &self.context);
+        let bytes = service.bytes.total();
+        Ok(StatusView {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            since: context.since,
+            is_stopping: context.stopping.is_cancelled(),
+            sessions: service.sessions.number(),
+            unauthenticated: service.admission.unauthenticated(),
+            bytes_up: bytes.up,
+            bytes_down: bytes.down,
+            file_systems: service.mount_context.scheduler.file_systems(),
+            places: context.places.space(),
+        })
     }
 
     async fn record(&self, record: AdminRecord) -> ServerResult<()> {
@@ -130,7 +209,7 @@ impl RunningServer for LiveServer {
     }
 
     async fn listening(&self) -> ServerResult<Vec<SocketAddr>> {
-        Ok(self.listening.clone())
+        Ok(self.context.listening.clone())
     }
 
     async fn disconnect(&self, target: DisconnectTarget) -> ServerResult<usize> {

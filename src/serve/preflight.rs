@@ -12,6 +12,7 @@ use std::net::{SocketAddr, TcpListener};
 pub use creation::creation;
 pub use places::{orphans, ownership, places};
 
+use super::listen::ListenList;
 use super::{kernel, listen, privileges};
 use crate::config::Config;
 use crate::ops::check::report::Report;
@@ -47,9 +48,34 @@ pub fn machine(config: &Config, report: &mut Report) {
 /// Opens every socket of `[server] listen` except those that the running server or its service manager holds; each that cannot be opened is an
 /// error.
 pub fn sockets(config: &Config, held: &[SocketAddr], report: &mut Report) -> Vec<TcpListener> {
-    let (listeners, refused) = listen::listen_on(&config.server.listen, held);
+    let list = ListenList {
+        section: "server",
+        addresses: &config.server.listen,
+        of_server: &[],
+    };
+    open_all(list, config, held, report)
+}
+
+/// Opens every socket of `[metrics] listen` except those that the running server holds; each that cannot be opened is an
+/// error.
+pub fn metrics_sockets(config: &Config, held: &[SocketAddr], report: &mut Report) -> Vec<TcpListener> {
+    let list = ListenList {
+        section: "metrics",
+        addresses: &config.metrics.listen,
+        of_server: &config.server.listen,
+    };
+    open_all(list, config, held, report)
+}
+
+fn open_all(
+    list: ListenList<'_>,
+    config: &Config,
+    held: &[SocketAddr],
+    report: &mut Report,
+) -> Vec<TcpListener> {
+    let (listeners, refused) = listen::listen_on(list, held);
     for refused in refused {
-        let at = config.place_of_listen(refused.address);
+        let at = config.place_of_listen(list.section, refused.address);
         report.error(format!("{at}{}", Error::from(refused)));
     }
     listeners

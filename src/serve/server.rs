@@ -9,21 +9,24 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::net::{TcpListener, UnixListener};
+use jiff::Timestamp;
+use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
-use super::changes::{self, RecordChanges};
+use super::changes::RecordChanges;
 use super::drain::{STOP_TIMEOUT, drain, within};
-use super::live::LiveServer;
+use super::live::{LiveContext, LiveServer};
 use super::manager::notifier::Notifier;
 use super::manager::sockets::HeldSocket;
 use super::manager::{Reporter, ServiceManager};
+use super::metrics::{EventSources, MetricsPage};
+use super::places::Places;
 use super::reload::{Reloading, current};
 use super::runtime::slots;
-use super::{disk, memory, near_quota, preflight, privileges};
+use super::tasks::{Listeners, Tasks};
+use super::{near_quota, preflight, privileges};
 use crate::accounts::Accounts;
 use crate::accounts::disk::{Disk, Disks};
 use crate::auth::Authenticator;
@@ -40,7 +43,6 @@ use crate::ops::{data_dir, homes};
 use crate::session::events::Events;
 use crate::session::upload_digest::DigestWorkers;
 use crate::session::uploads::Uploads;
-use crate::ssh::accept;
 use crate::ssh::hostkeys;
 use crate::ssh::proxies::Proxies;
 use crate::ssh::service::{Service, ServiceSetup};
@@ -66,16 +68,11 @@ pub struct Server {
     pub(super) service: Arc<Service>,
     pub(super) changes: Arc<RecordChanges>,
     reload: telemetry::Reload,
+    sources: EventSources,
     end_now: CancellationToken,
     accounts_quit: CancellationToken,
     disk: Arc<Disk>,
     _lock: DataLock,
-}
-
-/// The sockets that a server listens on.
-struct Listeners {
-    tcp: Vec<TcpListener>,
-    control: UnixListener,
 }
 
 /// The signals that control a running server.
@@ -108,7 +105,7 @@ impl Server {
             sockets,
             watchdog,
         } = manager;
-        let tcp = bind_sockets(&config, &installation, sockets, &mut report)?;
+        let sockets = bind_sockets(&config, &installation, sockets, &mut report)?;
         preflight::places(&config, &mut report);
         preflight::creation(&config, &mut report);
         report.proceed()?;
@@ -118,6 +115,7 @@ impl Server {
         let keys = hostkeys::ensure(&config.server.host_keys, &*store).await?;
         let current = current(&config, &config.auth, keys)?;
         let (audit, reload) = telemetry::open_audit(&config.log)?;
+        let sources = EventSources::beside(&audit);
         let control = control::server::bind(&config.control_socket())?;
         let session_threads = DescriptorShares::of_process().session_threads();
         let scheduler = IoScheduler::new(slots(), session_threads, Handle::current())
@@ -136,7 +134,8 @@ impl Server {
         homes::warn_of_foreign_places(&installation, &id);
         let service = Service::new(ServiceSetup {
             auth: Authenticator::new(Arc::clone(&store) as Arc<dyn Store>, config.auth.clone()),
-            events: Events::new(vec![Box::new(audit)]).with_uploads(uploads(&config)?),
+            events: Events::new(vec![Box::new(audit), Box::new(Arc::clone(&sources.events))])
+                .with_uploads(uploads(&config)?),
             accounts,
             threads: SessionThreads::new(scheduler.thread_slots(), Handle::current()),
             mount_context: mount::MountContext {
@@ -154,13 +153,18 @@ impl Server {
         let changes = RecordChanges::new(Arc::clone(&store) as Arc<dyn Store>, Arc::clone(&service)).await?;
         Ok(Self {
             config,
-            listeners: Listeners { tcp, control },
+            listeners: Listeners {
+                tcp: sockets.clients,
+                metrics: sockets.metrics,
+                control,
+            },
             notifier,
             watchdog,
             store,
             service,
             changes,
             reload,
+            sources,
             end_now: CancellationToken::new(),
             accounts_quit,
             disk,
@@ -176,11 +180,7 @@ impl Server {
 
     /// Returns the addresses that are listened on, with the ports that the kernel chose for port 0.
     pub fn local_addrs(&self) -> Vec<SocketAddr> {
-        self.listeners
-            .tcp
-            .iter()
-            .filter_map(|listener| listener.local_addr().ok())
-            .collect()
+        addresses_of(&self.listeners.tcp)
     }
 
     /// Serves until `signals.shutdown` is cancelled and all sessions have ended.
@@ -205,8 +205,27 @@ impl Server {
             self.notifier.clone(),
         ));
         let config = reloading.config();
-        let live = LiveServer::new(Arc::clone(&self.changes), Arc::clone(&reloading), listening);
-        let tasks = Tasks::start(self.listeners, live, &self.changes);
+        let metrics = addresses_of(&self.listeners.metrics);
+        for address in &metrics {
+            tracing::info!("metrics are on http://{address}/metrics");
+        }
+        let tasks = Tasks::new();
+        let context = LiveContext {
+            listening: [listening, metrics].concat(),
+            since: Timestamp::now(),
+            places: Places::of(config),
+            stopping: tasks.stopping(),
+        };
+        context.places.watch(&tasks.helpers, &tasks.quit);
+        let page = MetricsPage::new(
+            Arc::clone(&self.service),
+            Arc::clone(&self.store) as Arc<dyn Store>,
+            self.sources,
+            &context,
+        );
+        tasks.serve_metrics(self.listeners.metrics, &config.metrics, page);
+        let live = LiveServer::new(Arc::clone(&self.changes), Arc::clone(&reloading), context);
+        tasks.start(self.listeners.tcp, self.listeners.control, live, &self.changes);
         tasks.watch_disk(&config.store.path, self.disk);
         let warn_at = config.quota.warn_at.clone();
         let watching = near_quota::watch(Arc::clone(&self.service), warn_at, tasks.quit.clone());
@@ -252,77 +271,18 @@ impl Server {
     }
 }
 
-/// The tasks of a running server.
-struct Tasks {
-    /// Cancelled when no connection is to be accepted any more.
-    stop: CancellationToken,
-    connections: TaskTracker,
-    /// Cancelled when the helper tasks are to end.
-    quit: CancellationToken,
-    helpers: TaskTracker,
-}
-
-impl Tasks {
-    fn start(listeners: Listeners, live: LiveServer, changes: &Arc<RecordChanges>) -> Self {
-        let service = changes.service();
-        let tasks = Self {
-            stop: CancellationToken::new(),
-            connections: TaskTracker::new(),
-            quit: CancellationToken::new(),
-            helpers: TaskTracker::new(),
-        };
-        for listener in listeners.tcp {
-            let accepting = accept::accept(
-                listener,
-                Arc::clone(service),
-                tasks.stop.clone(),
-                tasks.connections.clone(),
-            );
-            tasks.helpers.spawn(accepting);
-        }
-        let quit = || tasks.quit.clone();
-        tasks
-            .helpers
-            .spawn(control::server::serve(listeners.control, Arc::new(live), quit()));
-        tasks.helpers.spawn(changes::watch(Arc::clone(changes), quit()));
-        tasks
-            .helpers
-            .spawn(memory::return_free_pages(Arc::clone(service), quit()));
-        let (service, ended) = (Arc::clone(service), quit());
-        tasks
-            .helpers
-            .spawn(async move { service.auth.history().keep(ended).await });
-        tasks
-    }
-
-    fn watch_disk(&self, store: &Path, disk: Arc<Disk>) {
-        self.helpers
-            .spawn(disk::watch(store.to_owned(), disk, self.quit.clone()));
-    }
-
-    fn stop_accepting(&self) {
-        self.stop.cancel();
-        self.connections.close();
-    }
-
-    async fn end_helpers(&self) {
-        self.quit.cancel();
-        self.helpers.close();
-        within(STOP_TIMEOUT, "ending the server's own tasks", self.helpers.wait()).await;
-    }
-}
-
 /// Opens the listening sockets that the service manager does not hold, then gives up privileges. Returns all sockets.
 fn bind_sockets(
     config: &Config,
     installation: &Installation,
     held: Vec<HeldSocket>,
     report: &mut Report,
-) -> Result<Vec<TcpListener>> {
+) -> Result<BoundSockets> {
     preflight::machine(config, report);
     preflight::ownership(config, report);
     let covered: Vec<SocketAddr> = held.iter().flat_map(HeldSocket::covers).collect();
     let own = preflight::sockets(config, &covered, report);
+    let metrics = preflight::metrics_sockets(config, &[], report);
     report.proceed()?;
     for address in held.iter().map(|socket| socket.address) {
         if !config.server.listen.contains(&address) {
@@ -333,12 +293,29 @@ fn bind_sockets(
         }
     }
     let held = held.into_iter().map(|socket| socket.listener);
-    let listeners: std::io::Result<_> = held.chain(own).map(TcpListener::from_std).collect();
-    let listeners =
-        listeners.map_err(|error| Error::new("cannot watch the listening sockets").because(error))?;
+    let sockets = BoundSockets {
+        clients: watched(held.chain(own))?,
+        metrics: watched(metrics.into_iter())?,
+    };
     data_dir::make_key_dir(installation)?;
     privileges::drop_root(config)?;
-    Ok(listeners)
+    Ok(sockets)
+}
+
+/// The listening sockets, before anything else is opened.
+struct BoundSockets {
+    clients: Vec<TcpListener>,
+    metrics: Vec<TcpListener>,
+}
+
+fn watched(sockets: impl Iterator<Item = std::net::TcpListener>) -> Result<Vec<TcpListener>> {
+    let listeners: std::io::Result<_> = sockets.map(TcpListener::from_std).collect();
+    listeners.map_err(|error| Error::new("cannot watch the listening sockets").because(error))
+}
+
+fn addresses_of(listeners: &[TcpListener]) -> Vec<SocketAddr> {
+    let addresses = listeners.iter().map(TcpListener::local_addr);
+    addresses.filter_map(std::io::Result::ok).collect()
 }
 
 async fn open_store(

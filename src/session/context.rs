@@ -12,9 +12,11 @@ use crate::storage::{DirStream, Error, FileKind, Links, SetAttrs, Storage};
 use base::error::Clause;
 
 use super::budget::UserBudget;
+use super::byte_counters::ByteCounters;
 use super::events::{EventBackpressure, Events};
 use super::registry::EndReport;
 use super::uploads::RenamedUpload;
+use super::work::WorkTable;
 
 /// Tracks whether the server is working for a connection: a connection that waits for its reply is not idle.
 #[derive(Clone, Default)]
@@ -113,6 +115,10 @@ pub struct SessionContext {
     pub busy_count: Arc<AtomicUsize>,
     /// The budget that all sessions of the user share.
     pub budget: Arc<UserBudget>,
+    /// The files that the session works on, for operators.
+    pub work: Arc<WorkTable>,
+    /// The bytes that all sessions transfer, for the metrics.
+    pub bytes: Arc<ByteCounters>,
     /// Whether the server is working for the connection.
     pub activity: Activity,
     /// Reports the end of the session when its last holder drops it, which is after its files are closed.

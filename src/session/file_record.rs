@@ -1,7 +1,5 @@
 //! What was done with an open file, for the events about it.
 
-use std::time::Instant;
-
 use crate::domain::event::{Event, FileEnd, FileOpening, FileUse};
 use crate::domain::path::VirtualPath;
 use crate::storage::{FileFacts, InodeId, OpenFile, OpenHow};
@@ -9,15 +7,14 @@ use crate::storage::{FileFacts, InodeId, OpenFile, OpenHow};
 use super::context::{BusyGuard, SessionContext};
 use super::upload_digest::UploadStream;
 use super::uploads::{LeftFile, WriterEnd};
+use super::work::{WorkEntry, WorkPurpose};
 
 /// What was done with an open file. When it is dropped, it emits the event that the file was closed.
 pub struct FileRecord {
-    /// The path by which the file was opened.
-    pub path: VirtualPath,
-    /// The number of bytes read so far.
-    pub bytes_read: u64,
-    /// The number of bytes written so far.
-    pub bytes_written: u64,
+    /// The path and the number of bytes, which operators can see meanwhile.
+    work: WorkEntry,
+    /// Whether the file was opened for writing.
+    is_for_writing: bool,
     /// The inode, if the file was opened for writing.
     written: Option<InodeId>,
     /// The digest of what is written, if it is wanted.
@@ -25,7 +22,6 @@ pub struct FileRecord {
     /// Whether the size was set.
     resized: bool,
     missing: MissingPiece,
-    since: Instant,
     /// How the use of the file has ended, once it has.
     ended: Option<FileEnding>,
     busy: BusyGuard,
@@ -87,28 +83,50 @@ impl FileRecord {
             context.events.uploads().opened(inode, &path, changed);
         }
         let digest = inode.and_then(|_| context.events.uploads().digest(facts));
+        let purpose = match how.may_change() {
+            true => WorkPurpose::Write,
+            false => WorkPurpose::Read,
+        };
         Self {
+            work: context.work.enter(path, purpose),
+            is_for_writing: how.write,
             digest,
             written: inode,
             resized: false,
-            path,
-            bytes_read: 0,
-            bytes_written: 0,
             missing: MissingPiece::default(),
-            since: Instant::now(),
             ended: None,
             busy: context.busy(),
         }
     }
 
-    /// Counts bytes that were read.
-    pub fn note_read(&mut self, count: usize) {
-        self.bytes_read = self.bytes_read.saturating_add(count as u64);
+    /// Returns the path by which the file was opened.
+    pub fn path(&self) -> &VirtualPath {
+        self.work.file().path()
     }
 
-    /// Counts bytes that were written at an offset.
+    /// Counts bytes that were read for the client at an offset. `file` is asked for its size once, if it is a large one.
+    pub fn note_read(&mut self, count: usize, offset: u64, file: &dyn OpenFile) {
+        self.busy.context().bytes.add_down(count);
+        self.note_copied_from(count, offset);
+        if self.work.file().asks_for_size() {
+            self.work.file().note_size(file.facts().size);
+        }
+    }
+
+    /// Counts bytes that the client has written at an offset.
     pub fn note_written(&mut self, data: &[u8], offset: u64) {
-        self.bytes_written = self.bytes_written.saturating_add(data.len() as u64);
+        self.busy.context().bytes.add_up(data.len());
+        self.note_copied_to(data, offset);
+    }
+
+    /// Counts bytes that the server has read at an offset, to copy them to another file.
+    pub fn note_copied_from(&mut self, count: usize, offset: u64) {
+        self.work.file().note_read(offset, count as u64);
+    }
+
+    /// Counts bytes that the server has written at an offset, copied from another file.
+    pub fn note_copied_to(&mut self, data: &[u8], offset: u64) {
+        self.work.file().note_written(offset, data.len() as u64);
         if let Some(digest) = &mut self.digest {
             digest.written(data, offset);
         }
@@ -148,17 +166,16 @@ impl FileRecord {
 impl Drop for FileRecord {
     fn drop(&mut self) {
         let Self {
-            path,
-            bytes_read,
-            bytes_written,
+            work,
+            is_for_writing,
             missing: _,
             digest,
             written,
             resized,
-            since,
             ended,
             busy,
         } = self;
+        let work = work.file();
         let ended = ended.unwrap_or(FileEnding {
             end: FileEnd::Lost,
             size: None,
@@ -166,11 +183,12 @@ impl Drop for FileRecord {
         });
         busy.context().emit(|who| Event::Closed {
             who,
-            path: path.clone(),
+            path: work.path().clone(),
             file: FileUse {
-                bytes_read: *bytes_read,
-                bytes_written: *bytes_written,
-                duration: since.elapsed(),
+                is_for_writing: *is_for_writing,
+                bytes_read: work.bytes_read(),
+                bytes_written: work.bytes_written(),
+                duration: work.duration(),
                 end: ended.end,
                 size: ended.size,
             },
@@ -180,7 +198,7 @@ impl Drop for FileRecord {
         };
         let writer = WriterEnd {
             end: ended.end,
-            changed: *bytes_written > 0 || *resized,
+            changed: work.bytes_written() > 0 || *resized,
             has_name: ended.has_name,
         };
         let (context, size) = (busy.context().clone(), ended.size);

@@ -14,6 +14,7 @@
 use parking_lot::{Mutex, MutexGuard};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
+use std::ops::Bound;
 use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
@@ -30,6 +31,7 @@ use crate::storage::gate::Gate;
 use super::budget::{Descriptor, Exhausted, ServerBudget, UserBudget};
 use super::events::Events;
 use super::rate::Rates;
+use super::work::WorkTable;
 
 /// The registry of the sessions of one server.
 #[derive(Default)]
@@ -59,6 +61,8 @@ pub struct Session {
     pub channels: AtomicUsize,
     /// The number of open files and of hashes being computed, in all channels. A session transfers nothing if it is 0.
     pub busy_count: Arc<AtomicUsize>,
+    /// The files that the session works on.
+    pub work: Arc<WorkTable>,
     /// The budget that all sessions of this user share.
     pub budget: Arc<UserBudget>,
     /// Reads how many bytes have been received and sent so far.
@@ -276,6 +280,7 @@ impl Sessions {
             began: Instant::now(),
             channels: AtomicUsize::new(0),
             busy_count: Arc::default(),
+            work: Arc::default(),
             budget,
             traffic: OnceLock::new(),
             ending,
@@ -302,6 +307,21 @@ impl Sessions {
     /// Returns all sessions, oldest first.
     pub fn list(&self) -> Vec<Arc<Session>> {
         self.live().values().cloned().collect()
+    }
+
+    /// Returns the sessions with higher numbers than this one, oldest first, at most `most`.
+    pub fn list_after(&self, id: SessionId, most: usize) -> Vec<Arc<Session>> {
+        let later = (Bound::Excluded(id), Bound::Unbounded);
+        self.live()
+            .range(later)
+            .take(most)
+            .map(|(_, session)| Arc::clone(session))
+            .collect()
+    }
+
+    /// Returns the number of sessions.
+    pub fn number(&self) -> usize {
+        self.live().len()
     }
 
     /// Returns the number of changes to users' records so far, by which a sign-in sees whether there was one in

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::session::stream::Disconnected;
 use crate::session::stream::connection_budget::ConnectionBudget;
 use crate::session::stream::receive_window::{PacketRoom, ReceiveWindow};
 
@@ -91,5 +92,27 @@ impl ChannelState {
             }
         }
         due
+    }
+}
+
+/// Why the task ends before all requests are answered.
+pub(super) enum TaskEnd {
+    /// The connection has ended, so no reply can be sent.
+    Disconnected,
+    /// The client has broken the protocol, so the channel must end.
+    Broken(&'static str),
+    /// The server has a bug, so the channel must end.
+    Panicked,
+}
+
+impl From<Disconnected> for TaskEnd {
+    fn from(Disconnected: Disconnected) -> Self {
+        TaskEnd::Disconnected
+    }
+}
+
+impl From<tokio::task::JoinError> for TaskEnd {
+    fn from(_: tokio::task::JoinError) -> Self {
+        TaskEnd::Panicked
     }
 }

@@ -1,11 +1,14 @@
 //! What an SFTP session knows about its client, above all how clients differ in reading the same draft.
 
+use std::sync::Arc;
+
 use sftp_wire::extension::CheckFileShape;
 use tokio_util::sync::CancellationToken;
 
 use crate::session::SessionContext;
 
 use super::longname::LongnameFormatter;
+use super::timings::RequestTimings;
 
 /// What a session knows about its client.
 pub struct ClientContext {
@@ -15,6 +18,8 @@ pub struct ClientContext {
     pub lister: LongnameFormatter,
     /// How this client differs from others on the wire.
     pub quirks: ClientQuirks,
+    /// How long the requests of all sessions take, for the metrics.
+    pub timings: Arc<RequestTimings>,
     /// The most files and directories that may be open at once.
     pub max_handles: usize,
     /// Cancelled when the client has left, so that long work for it stops.

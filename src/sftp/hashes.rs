@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::session::BusyGuard;
 use crate::session::budget::Descriptor;
+use crate::session::work::WorkEntry;
 use crate::storage::hash::Work;
 use base::digest::Algorithm;
 
@@ -25,6 +26,8 @@ pub struct HashRequest {
     pub gone: CancellationToken,
     /// Makes a server that drains wait for the reply.
     pub busy: BusyGuard,
+    /// Shows operators which file is hashed.
+    pub shown: WorkEntry,
     /// The share of the user's descriptors, if the file was opened for this request alone.
     pub descriptor: Option<Descriptor>,
 }
@@ -55,10 +58,11 @@ impl HashRequest {
             layout,
             gone,
             busy,
+            shown,
             descriptor,
         } = *self;
         let hashed = work.run(&gone).await;
-        drop((busy, descriptor));
+        drop((busy, shown, descriptor));
         match hashed {
             Ok(hashes) => layout.reply(id, &hashes),
             Err(error) => RequestRefusal::from(error).reply(id),

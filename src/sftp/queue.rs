@@ -14,8 +14,10 @@
 
 use parking_lot::{Mutex, MutexGuard};
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
+use sftp_wire::PacketType;
 use tokio::sync::OwnedSemaphorePermit as InFlightBytesPermit;
 use tokio_util::sync::CancellationToken;
 
@@ -24,12 +26,12 @@ use crate::session::Activity;
 use crate::session::events::EventBackpressure;
 use crate::session::stream::connection_budget::ConnectionBudget;
 use crate::session::stream::peer_window::PeerWindow;
-use crate::session::stream::{Disconnected, QueuedSender, Stream};
+use crate::session::stream::{QueuedSender, Stream};
 use crate::session::tasks::TaskStarter;
 use crate::storage::Wait;
 
 use super::backlog::WaitingRequest;
-use super::channel_state::{ChannelState, SessionOwner, WindowDue};
+use super::channel_state::{ChannelState, SessionOwner, TaskEnd, WindowDue};
 use super::deferred_close::DeferredClose;
 use super::outcome::Outcome;
 use super::pending::{execute, execute_batch, read_of, reply_bytes_needed};
@@ -339,6 +341,7 @@ impl ChannelQueue {
     /// The task may be dropped at every `await`: until a thread takes the session, it stays in `held`.
     async fn run(&self, held: &mut DeferredClose, request: WaitingRequest) -> Result<Bytes, TaskEnd> {
         self.state().pending.occupied.add_request(&request.next());
+        let turn = Instant::now();
         let quick = match (self.io.enter(), &mut held.sftp) {
             (Some(permit), Some(sftp)) => execute(sftp, &request.next(), Wait::with(&permit)),
             _ => Outcome::AskAgain,
@@ -351,6 +354,8 @@ impl ChannelQueue {
         let Some(mut sftp) = held.sftp.take() else {
             return Err(TaskEnd::Disconnected);
         };
+        sftp.note_turn(turn);
+        let timings = Arc::clone(&sftp.context.timings);
         let requests = {
             let mut state = self.state();
             let requests = state.pending.batch(request);
@@ -370,31 +375,13 @@ impl ChannelQueue {
         held.sftp = Some(sftp);
         match outcome {
             Outcome::Reply(reply) => Ok(reply),
-            Outcome::HashFirst(request) => Ok(request.answer().await),
+            Outcome::HashFirst(request) => {
+                let reply = request.answer().await;
+                timings.note(PacketType::Extended, turn.elapsed());
+                Ok(reply)
+            }
             // This outcome occurs only where a request may not wait.
             Outcome::AskAgain => Ok(Bytes::new()),
         }
-    }
-}
-
-/// Why the task ends before all requests are answered.
-enum TaskEnd {
-    /// The connection has ended, so no reply can be sent.
-    Disconnected,
-    /// The client has broken the protocol, so the channel must end.
-    Broken(&'static str),
-    /// The server has a bug, so the channel must end.
-    Panicked,
-}
-
-impl From<Disconnected> for TaskEnd {
-    fn from(Disconnected: Disconnected) -> Self {
-        TaskEnd::Disconnected
-    }
-}
-
-impl From<tokio::task::JoinError> for TaskEnd {
-    fn from(_: tokio::task::JoinError) -> Self {
-        TaskEnd::Panicked
     }
 }

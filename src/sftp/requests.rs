@@ -21,6 +21,15 @@ use crate::storage::{IfExists, Links, Wait};
 
 /// Executes one packet, which is given without its length field.
 pub fn execute(sftp: &mut Sftp, packet: &[u8], wait: Wait) -> Outcome {
+    let began = sftp.take_turn();
+    let outcome = execute_untimed(sftp, packet, wait);
+    if let Some(kind) = PacketType::of(packet) {
+        sftp.note_time(kind, began, &outcome);
+    }
+    outcome
+}
+
+fn execute_untimed(sftp: &mut Sftp, packet: &[u8], wait: Wait) -> Outcome {
     match Packet::decode(packet) {
         // The answer is 3, whatever version the client asks for.
         Packet::Init { .. } => Outcome::Reply(extensions::version()),
@@ -31,7 +40,10 @@ pub fn execute(sftp: &mut Sftp, packet: &[u8], wait: Wait) -> Outcome {
 
 /// Executes a READ that was already decoded.
 pub fn execute_read(sftp: &mut Sftp, read: Read, info: RequestInfo) -> Outcome {
-    Outcome::of(info.id, files::read(sftp, read, info))
+    let began = sftp.take_turn();
+    let outcome = Outcome::of(info.id, files::read(sftp, read, info));
+    sftp.note_time(PacketType::Read, began, &outcome);
+    outcome
 }
 
 /// Returns how many bytes the reply to a packet other than READ may take while it is in flight: see [`super::pending`].

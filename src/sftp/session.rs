@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use sftp_wire::StatusCode;
+use sftp_wire::{PacketType, StatusCode};
 
 use crate::domain::event::{Actor, Event};
 use crate::domain::path::VirtualPath;
@@ -19,7 +19,7 @@ use base::buffer::{Buffer, FilledBuffer};
 
 use super::context::ClientContext;
 use super::handles::{FileHandle, HandleTable, OpenHandle, RawHandle};
-use super::outcome::RequestError;
+use super::outcome::{Outcome, RequestError};
 use super::status::RequestRefusal;
 use super::unsent::UnreadTail;
 
@@ -35,6 +35,8 @@ pub struct Sftp {
     pub(super) context: ClientContext,
     /// The bytes that were read, as far as the user's rate was not waited for.
     pub(super) unpaid_reads: UnpaidBytes,
+    /// When the turn of the next request came, if it had to wait for a thread since.
+    turn: Option<Instant>,
     notice: Option<Bytes>,
     last_notice: Option<Instant>,
 }
@@ -49,8 +51,28 @@ impl Sftp {
             storage,
             handles: HandleTable::new(context.max_handles),
             context,
+            turn: None,
             notice: None,
             last_notice: None,
+        }
+    }
+
+    /// Notes that the turn of the next request came at this time, although it is executed only now.
+    pub(super) fn note_turn(&mut self, turn: Instant) {
+        self.turn = Some(turn);
+    }
+
+    /// Returns when the turn of the request that is executed now came.
+    pub(super) fn take_turn(&mut self) -> Instant {
+        self.turn.take().unwrap_or_else(Instant::now)
+    }
+
+    /// Counts the request as answered, if it was.
+    pub(super) fn note_time(&self, packet: PacketType, began: Instant, outcome: &Outcome) {
+        match outcome {
+            Outcome::Reply(_) => self.context.timings.note(packet, began.elapsed()),
+            // It is executed again, or answered later.
+            Outcome::AskAgain | Outcome::HashFirst(_) => {}
         }
     }
 
@@ -99,7 +121,7 @@ impl Sftp {
         if !is_told {
             return error.into();
         }
-        let path = file.record.path.clone();
+        let path = file.record.path().clone();
         self.refused(error, &path)
     }
 

@@ -183,6 +183,11 @@ impl Admission {
     pub fn connections(&self) -> usize {
         self.state().connections
     }
+
+    /// Returns the number of connections that have not signed in.
+    pub fn unauthenticated(&self) -> usize {
+        self.state().waiting.len()
+    }
 }
 
 impl AdmissionPermit {

@@ -72,6 +72,7 @@ async fn start(
     let events = connection.service.events.clone();
     let event_backpressure = events.backpressure(&actor.user);
     let activity = connection.activity.clone();
+    let bytes = Arc::clone(&connection.service.bytes);
     let signed_in = connection.signed_in().ok_or(StartRefused::Unfit)?;
     let context = SessionContext {
         actor,
@@ -79,6 +80,8 @@ async fn start(
         event_backpressure,
         busy_count: Arc::clone(&signed_in.registration.session().busy_count),
         budget: Arc::clone(&signed_in.registration.session().budget),
+        work: Arc::clone(&signed_in.registration.session().work),
+        bytes,
         activity,
         end_report: Arc::clone(&signed_in.end_report),
     };
@@ -159,6 +162,7 @@ pub(super) async fn start_sftp(
         },
         session: start.context,
         quirks: ClientQuirks::of_client(&banner),
+        timings: Arc::clone(&connection.service.timings),
         max_handles: connection.service.current().limits.handles,
         gone: cancelled.clone(),
     };

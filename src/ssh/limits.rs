@@ -4,8 +4,8 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Deserializer, de};
 
-use super::networks::Network;
 use crate::accounts::settings::size_or_unlimited;
+use crate::domain::network::Network;
 use crate::domain::rate::check_rate;
 use crate::io::descriptors::DescriptorShares;
 use crate::session::UserLimits;
@@ -65,7 +65,7 @@ impl Limits {
 
     /// Returns whether connections from this address are refused.
     pub fn denies(&self, address: IpAddr) -> bool {
-        self.deny.iter().any(|network| network.includes(address))
+        self.deny.iter().any(|network| network.contains(address))
     }
 
     /// Returns these limits, or lower ones if the process cannot have as many files open as they allow, and then also a

@@ -13,8 +13,8 @@ use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::algorithms::SERVER_ID;
-use super::networks::Network;
 use super::proxy_header::{LONGEST, ProxyHeader, parse};
+use crate::domain::network::Network;
 
 /// The most time for a header to arrive. A proxy sends it together with the connection.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
@@ -25,18 +25,16 @@ const MAX_WAITING: usize = 128;
 
 /// An address or a network of proxies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
+#[serde(try_from = "Network")]
 pub struct ProxyNetwork(Network);
 
-impl TryFrom<String> for ProxyNetwork {
+impl TryFrom<Network> for ProxyNetwork {
     type Error = String;
 
-    fn try_from(text: String) -> Result<Self, String> {
-        let shown = text.escape_debug().to_string();
-        let network = Network::try_from(text)?;
+    fn try_from(network: Network) -> Result<Self, String> {
         if network.is_everything() {
             return Err(format!(
-                "\"{shown}\" is every address, so that anyone could claim to be anyone (hint: name the proxies alone)"
+                "\"{network}\" is every address, so that anyone could claim to be anyone (hint: name the proxies alone)"
             ));
         }
         Ok(Self(network))
@@ -66,7 +64,12 @@ impl Proxies {
 
     /// Returns whether a peer is one of the proxies.
     pub fn include(&self, peer: IpAddr) -> bool {
-        self.networks.iter().any(|network| network.0.includes(peer))
+        self.networks.iter().any(|network| network.0.contains(peer))
+    }
+
+    /// Returns the number of connections whose header has not arrived.
+    pub fn waiting(&self) -> usize {
+        MAX_WAITING.saturating_sub(self.waiting.available_permits())
     }
 
     /// Returns the right to wait for one header; `None` if there are too many connections that do so.
@@ -131,23 +134,23 @@ async fn answer_health_check(stream: &mut TcpStream) {
 mod tests {
     use super::*;
 
+    fn network(text: &str) -> Result<ProxyNetwork, String> {
+        ProxyNetwork::try_from(Network::try_from(text.to_owned())?)
+    }
+
     #[test]
-    fn nobody_makes_everyone_a_proxy() {
-        for everyone in ["0.0.0.0/0", "::/0", "::ffff:0:0/96"] {
-            let refused = ProxyNetwork::try_from(everyone.to_owned()).unwrap_err();
-            assert!(refused.contains("every address"), "{refused}");
+    fn every_address_is_no_proxy() {
+        for everything in ["0.0.0.0/0", "::/0", "::ffff:0:0/96"] {
+            let error = network(everything).unwrap_err();
+            assert!(error.contains("every address"), "{error}");
         }
-        let mistyped = ProxyNetwork::try_from("haproxy".to_owned()).unwrap_err();
-        assert!(
-            mistyped.contains("neither an address nor a network"),
-            "{mistyped}"
-        );
+        assert_eq!(network("10.0.0.0/24").unwrap().to_string(), "10.0.0.0/24");
     }
 
     #[test]
     fn only_named_addresses_are_proxies_and_few_may_wait() {
-        let network = |text: &str| ProxyNetwork::try_from(text.to_owned()).unwrap();
-        let proxies = Proxies::new(vec![network("10.0.0.0/30"), network("2001:db8::5")]);
+        let networks = ["10.0.0.0/30", "2001:db8::5"].map(|text| network(text).unwrap());
+        let proxies = Proxies::new(networks.to_vec());
         let includes = |peer: &str| proxies.include(peer.parse().unwrap());
         assert!(includes("10.0.0.3") && includes("::ffff:10.0.0.1") && includes("2001:db8::5"));
         assert!(!includes("10.0.0.4") && !includes("2001:db8::6"));

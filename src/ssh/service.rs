@@ -12,9 +12,11 @@ use crate::accounts::Accounts;
 use crate::accounts::id::{AccountId, AccountSpec};
 use crate::auth::{Authenticator, FairSemaphore};
 use crate::mount::{self, Mounted, Refused};
+use crate::session::byte_counters::ByteCounters;
 use crate::session::events::Events;
 use crate::session::{Session, Sessions};
 use crate::sftp::longname::OwnIds;
+use crate::sftp::timings::RequestTimings;
 use base::error::Error;
 
 use super::admission::Admission;
@@ -41,6 +43,10 @@ pub struct Service {
     pub refusals: Refusals,
     /// The emitter of all events.
     pub events: Events,
+    /// The bytes that all sessions have transferred.
+    pub bytes: Arc<ByteCounters>,
+    /// How long the requests of all sessions have taken.
+    pub timings: Arc<RequestTimings>,
     /// The quota accounts of the homes.
     pub accounts: Arc<Accounts>,
     /// What is needed for mounting homes, and the same for all of them.
@@ -110,6 +116,8 @@ impl Service {
             proxies,
             refusals: Refusals::new(events.clone()),
             events,
+            bytes: Arc::default(),
+            timings: Arc::default(),
             accounts,
             own_ids: OwnIds {
                 uid: rustix::process::geteuid().as_raw(),

@@ -157,6 +157,11 @@ impl AuditLog {
         Self::start(AuditSink::open(path)?)
     }
 
+    /// Returns the counter of lost events.
+    pub fn losses(&self) -> LossCounter {
+        LossCounter(Arc::clone(&self.queue))
+    }
+
     /// Starts the thread with an open sink. Tests pass a pipe, which can hang as a disk may.
     pub(super) fn start(sink: AuditSink) -> Result<(AuditLog, AuditFile)> {
         let run = random_name()?;
@@ -187,6 +192,17 @@ impl AuditLog {
             ended: Mutex::new(ended),
         };
         Ok((log, file))
+    }
+}
+
+/// The number of events that the audit log has lost.
+#[derive(Debug, Clone)]
+pub struct LossCounter(Arc<EventQueue>);
+
+impl LossCounter {
+    /// Returns the number of events that were lost since the start.
+    pub fn total(&self) -> u64 {
+        self.0.lost_in_all()
     }
 }
 
@@ -348,7 +364,7 @@ impl AuditWriter {
             Ok(()) => (self.torn, self.failing) = (false, false),
             Err((written, error)) => {
                 self.torn |= written > 0 && !take_back(file, written);
-                self.queue.count_lost(lost + count);
+                self.queue.not_written(count, lost);
                 if !self.failing {
                     tracing::error!(%error, "cannot write the audit log: events are being lost");
                     self.failing = true;

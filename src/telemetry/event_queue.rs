@@ -91,6 +91,8 @@ struct EventQueueState {
     /// The time at which the first of the summaries is to be reported.
     sums_due: Option<Instant>,
     lost: u64,
+    /// The number of events that were lost since the start.
+    lost_in_all: u64,
     /// The time at which the losses are to be reported, if the queue is not empty before.
     lost_due: Option<Instant>,
     /// Whether backpressure may be applied to any user.
@@ -234,9 +236,16 @@ impl EventQueue {
         batch
     }
 
-    /// Counts events that could not be written as lost.
-    pub fn count_lost(&self, count: u64) {
-        self.state().count_lost(count);
+    /// Counts events that could not be written as lost, and reports again later what could not be reported as lost.
+    pub fn not_written(&self, events: u64, lost_before: u64) {
+        let mut state = self.state();
+        state.lost_in_all += events;
+        state.report_lost(events + lost_before);
+    }
+
+    /// Returns the number of events that were lost since the start.
+    pub fn lost_in_all(&self) -> u64 {
+        self.state().lost_in_all
     }
 
     /// Wakes the subscriber, which has other work to do.
@@ -309,7 +318,8 @@ impl EventQueueState {
         if account.held.events >= most.events || account.held.bytes + bytes > most.bytes {
             account.backpressure.apply();
             self.applied = true;
-            return self.count_lost(count);
+            self.lost_in_all += count;
+            return self.report_lost(count);
         }
         account.held.add(bytes);
         if account.held.is_at_least(3, most) {
@@ -326,8 +336,8 @@ impl EventQueueState {
         false
     }
 
-    /// Counts lost events, and returns whether they are the first ones.
-    fn count_lost(&mut self, count: u64) -> bool {
+    /// Has lost events reported later, and returns whether they are the first ones.
+    fn report_lost(&mut self, count: u64) -> bool {
         self.lost += count;
         self.lost_due
             .get_or_insert_with(|| Instant::now() + REPORT_LOSSES_EVERY);

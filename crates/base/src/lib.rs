@@ -16,6 +16,7 @@ pub mod mounts;
 pub mod paths;
 pub mod regular;
 pub mod secret;
+pub mod sharded;
 pub mod size;
 pub mod socket;
 pub mod visible;

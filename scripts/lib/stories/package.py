@@ -234,6 +234,44 @@ s.sendall(b"PROXY TCP4 192.0.2.1 127.0.0.1 1 2222\r\n"); s.recv(64)"""
     machine.run("systemctl", "restart", "homeport.service")
 
 
+# Prints a page of the metrics, or the status and the reason.
+FETCH = """
+import sys, urllib.request, urllib.error
+try:
+    print(urllib.request.urlopen("http://127.0.0.1:9822" + sys.argv[1], timeout=10).read().decode())
+except urllib.error.HTTPError as error:
+    print(error.code, error.read().decode())
+"""
+
+
+def show_metrics(machine, _):
+    machine.write(DROP_IN, "[Service]\nEnvironment=HOMEPORT_METRICS_LISTEN=127.0.0.1:9822\n")
+    machine.run("systemctl", "daemon-reload")
+    machine.run("systemctl", "restart", "homeport.service")
+    transfer(machine)
+
+    def fetch(path):
+        return machine.run("python3", "-c", FETCH, path)
+
+    wait_for("the free space", lambda: 'homeport_disk_free_bytes{root="/srv/homeport"}' in fetch("/metrics"))
+    page = fetch("/metrics")
+    expect('homeport_transfers_total{direction="up",result="ok"} 1\n' in page, page)
+    expect("process_open_fds " in page and "process_cpu_seconds_total " in page, page)
+    expect(fetch("/healthz").strip() == "ok" and fetch("/readyz").strip() == "ready", fetch("/readyz"))
+    rules = "/usr/share/homeport/prometheus/homeport.rules.yml"
+    machine.run("promtool", "check", "rules", rules)
+    machine.run("sh", "-c", f"python3 -c '{FETCH}' /metrics | grep . | promtool check metrics")
+    json.loads(machine.read("/usr/share/homeport/grafana/homeport.json"))
+    status = json.loads(machine.run("homeportd", "top", "--json"))["status"]
+    expect({"path", "free_bytes", "total_bytes"} <= set(status["places"][0]), status)
+    # A restart behind the socket of SFTP opens the port of the metrics again.
+    machine.run("systemctl", "restart", "homeport.service")
+    wait_for("the metrics", lambda: "homeport_sessions 0" in fetch("/metrics"))
+    machine.run("rm", DROP_IN)
+    machine.run("systemctl", "daemon-reload")
+    machine.run("systemctl", "restart", "homeport.service")
+
+
 def be_read_by_fail2ban(machine, _):
     expect(sftp(machine, "ls\n", user="mallory").returncode != 0, "a stranger may sign in")
     wait_for("the denial", lambda: '"user":"mallory"' in machine.read(AUDIT))
@@ -276,6 +314,7 @@ PARTS = [
     find_the_port_taken,
     hang,
     stand_behind_haproxy,
+    show_metrics,
     be_read_by_fail2ban,
     upgrade,
     purge,

@@ -28,7 +28,7 @@ pub(super) const REFUSALS: &[(&str, &str)] = &[
     ),
     (
         "listen = []",
-        "homeportd.toml:1:1: unknown setting \"listen\" outside of any section (hint: the sections are server, auth, ssh, limits, storage, store, quota, log, events)\n 1 | listen = []\n   | ^^^^^^",
+        "homeportd.toml:1:1: unknown setting \"listen\" outside of any section (hint: the sections are server, auth, ssh, limits, storage, store, quota, log, events, metrics)\n 1 | listen = []\n   | ^^^^^^",
     ),
     (
         "[log]\ncolour = true",
@@ -85,6 +85,14 @@ pub(super) const REFUSALS: &[(&str, &str)] = &[
     (
         "[server]\nproxy_from = [\"::/0\"]",
         "homeportd.toml:2:14: \"proxy_from\" in [server]: \"::/0\" is every address, so that anyone could claim to be anyone (hint: name the proxies alone)\n 2 | proxy_from = [\"::/0\"]\n   |              ^^^^^^^^",
+    ),
+    (
+        "[metrics]\nlisten = [\"127.0.0.1:9822\", \"0.0.0.0:9822\"]",
+        "homeportd.toml:2:10: \"listen\" in [metrics] names 0.0.0.0:9822, which is not a loopback address, and \"allow\" names nobody (hint: name the networks that may read the metrics, for example allow = [\"10.0.0.0/8\"])\n 2 | listen = [\"127.0.0.1:9822\", \"0.0.0.0:9822\"]\n   |          ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^",
+    ),
+    (
+        "[metrics]\nallow = [\"prometheus\"]",
+        "homeportd.toml:2:9: \"allow\" in [metrics]: \"prometheus\" is neither an address nor a network (hint: for example \"10.0.0.5\" or \"10.0.0.0/28\")\n 2 | allow = [\"prometheus\"]\n   |         ^^^^^^^^^^^^^^",
     ),
     (
         "[server]\nproxy_from = \"10.0.0.5\"",

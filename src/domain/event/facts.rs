@@ -16,6 +16,8 @@ pub struct FileOpening {
 /// What was done with a file between its opening and its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FileUse {
+    /// Whether the file was opened for writing.
+    pub is_for_writing: bool,
     /// The number of bytes that were read.
     pub bytes_read: u64,
     /// The number of bytes that were written.

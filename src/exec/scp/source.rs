@@ -281,7 +281,7 @@ impl ScpSource<'_, '_> {
                 outcome = Err(why);
                 (Buffer::take(), 0)
             });
-            opened.note_read(count);
+            opened.note_read(count, offset);
             if outcome.is_ok() && count < wanted {
                 outcome = Err("the file has become shorter".to_owned());
             }

@@ -2,6 +2,7 @@ use std::path::Path;
 
 use russh::keys::PrivateKey;
 use std::sync::atomic::Ordering;
+use tokio_util::task::TaskTracker;
 
 use super::*;
 

@@ -36,11 +36,11 @@ pub(super) fn copy_data(
     let (to, to_offset) = (target.handle, target.offset);
     let (source, source_path) = {
         let file = sftp.file(from)?;
-        (Arc::clone(&file.file), file.record.path.clone())
+        (Arc::clone(&file.file), file.record.path().clone())
     };
     let (target, target_path) = {
         let file = sftp.file(to)?;
-        (Arc::clone(&file.file), file.record.path.clone())
+        (Arc::clone(&file.file), file.record.path().clone())
     };
     if from == to || source_path == target_path {
         return Err(StatusCode::Failure.into());
@@ -86,9 +86,9 @@ pub(super) fn copy_data(
             return Err(sftp.file_refused(to, error));
         }
         copied += count as u64;
-        sftp.file(from)?.record.note_read(count);
+        sftp.file(from)?.record.note_copied_from(count, at);
         let written = chunk.get(..count).unwrap_or_default();
-        sftp.file(to)?.record.note_written(written, to_at);
+        sftp.file(to)?.record.note_copied_to(written, to_at);
     }
     ok(info.id)
 }

@@ -13,6 +13,7 @@ use sftp_wire::{Extension, StatusCode};
 use crate::domain::event::Event;
 use crate::domain::path::VirtualPath;
 use crate::session::budget::{Descriptor, Exhausted};
+use crate::session::work::WorkPurpose;
 use crate::sftp::handles::RawHandle;
 use crate::sftp::hashes::{HashReply, HashRequest};
 use crate::sftp::outcome::{Outcome, RequestError, RequestInfo, RequestResult};
@@ -236,7 +237,7 @@ fn find(sftp: &mut Sftp, info: RequestInfo, subject: Subject) -> Result<HashedFi
                 let sentence = "the file was not opened for reading";
                 return Err(RequestRefusal::with_sentence(StatusCode::PermissionDenied, sentence).into());
             }
-            (Arc::clone(&open.file), open.record.path.clone(), None)
+            (Arc::clone(&open.file), open.record.path().clone(), None)
         }
         Subject::Path(path) => {
             sftp.not_in_callback(true, info.wait)?;
@@ -270,6 +271,8 @@ fn find(sftp: &mut Sftp, info: RequestInfo, subject: Subject) -> Result<HashedFi
 fn ask(sftp: &Sftp, id: u32, origin: HashOrigin, work: Work, layout: HashReply) -> RequestResult {
     let HashOrigin { path, descriptor } = origin;
     let algorithm = work.algorithm.name();
+    let shown = sftp.context.session.work.enter(path.clone(), WorkPurpose::Hash);
+    shown.file().note_size(Some(work.range.length));
     sftp.emit(|who| Event::Hashed { who, algorithm, path });
     let busy = sftp.context.session.busy();
     let gone = sftp.context.gone.clone();
@@ -279,6 +282,7 @@ fn ask(sftp: &Sftp, id: u32, origin: HashOrigin, work: Work, layout: HashReply) 
         layout,
         gone,
         busy,
+        shown,
         descriptor,
     })))
 }

@@ -28,7 +28,7 @@ pub(super) fn read(sftp: &mut Sftp, read: Read, info: RequestInfo) -> RequestRes
     if count == 0 && wanted > 0 {
         return Err(StatusCode::Eof.into());
     }
-    file.record.note_read(count);
+    file.record.note_read(count, read.offset, &*file.file);
     sftp.unpaid_reads.add(count);
     let length = u32::try_from(count).unwrap_or(0);
     DataHeader { id: info.id, length }.write_to(&mut buffer);
@@ -128,7 +128,7 @@ pub(super) fn fsetstat(
     if sizes.is_some() {
         file.record.note_resized();
     }
-    let path = file.record.path.clone();
+    let path = file.record.path().clone();
     sftp.context.session.attributes_changed(&path, changes, sizes);
     ok(info.id)
 }

@@ -39,6 +39,7 @@ fn closed(user: &str) -> Event {
         who: who(user),
         path: VirtualPath::parse(b"f").unwrap(),
         file: FileUse {
+            is_for_writing: false,
             bytes_read: 0,
             bytes_written: 0,
             duration: Duration::ZERO,

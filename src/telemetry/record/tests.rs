@@ -37,6 +37,7 @@ fn lines_are_json_with_stable_names() {
             who: actor(),
             path: path(b"/a b"),
             file: FileUse {
+                is_for_writing: true,
                 bytes_read: 0,
                 bytes_written: 1 << 40,
                 duration: Duration::from_micros(1_500_400),

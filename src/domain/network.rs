@@ -1,4 +1,4 @@
-//! Addresses and networks, as lists of the configuration name them.
+//! A network of peers' addresses, as the configuration writes it.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -6,10 +6,22 @@ use std::net::IpAddr;
 use ipnet::{IpNet, Ipv4Net};
 use serde::Deserialize;
 
-/// An address or a network.
+/// An address or a network. IPv4 in IPv6's form is IPv4.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Network(IpNet);
+
+impl Network {
+    /// Returns whether the network has this address.
+    pub fn contains(&self, address: IpAddr) -> bool {
+        self.0.contains(&address.to_canonical())
+    }
+
+    /// Returns whether the network has every address of its family.
+    pub fn is_everything(&self) -> bool {
+        self.0.prefix_len() == 0
+    }
+}
 
 impl TryFrom<String> for Network {
     type Error = String;
@@ -42,18 +54,6 @@ fn without_mapping(network: IpNet) -> IpNet {
     plain.map_or(network, IpNet::V4)
 }
 
-impl Network {
-    /// Returns whether an address lies in this network. IPv4 in IPv6's form counts as IPv4.
-    pub fn includes(&self, address: IpAddr) -> bool {
-        self.0.contains(&address.to_canonical())
-    }
-
-    /// Returns whether every address lies in this network.
-    pub fn is_everything(&self) -> bool {
-        self.0.prefix_len() == 0
-    }
-}
-
 impl fmt::Display for Network {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
@@ -79,6 +79,7 @@ mod tests {
         check("10.0.0.0/24", Ok("10.0.0.0/24"));
         check("2001:db8::/32", Ok("2001:db8::/32"));
         check("::ffff:10.0.0.0/120", Ok("10.0.0.0/24"));
+        check("::ffff:0:0/96", Ok("0.0.0.0/0"));
         check("::/0", Ok("::/0"));
         check("10.0.0.5/24", Err("the network is \"10.0.0.0/24\""));
         check("haproxy", Err("neither an address nor a network"));
@@ -86,20 +87,20 @@ mod tests {
     }
 
     #[test]
-    fn an_address_lies_in_its_network_in_either_form() {
-        let check = |network: &str, address: &str, expected: bool| {
-            let network = Network::try_from(network.to_owned()).unwrap();
+    fn both_forms_of_an_ipv4_address_are_the_same() {
+        let network = |text: &str| Network::try_from(text.to_owned()).unwrap();
+        let check = |of: &str, address: &str, expected: bool| {
             assert_eq!(
-                network.includes(address.parse().unwrap()),
+                network(of).contains(address.parse().unwrap()),
                 expected,
-                "{network} {address}"
+                "{of} {address}"
             );
         };
         check("10.0.0.0/30", "10.0.0.3", true);
-        check("10.0.0.0/30", "::ffff:10.0.0.3", true);
+        check("10.0.0.0/30", "::ffff:10.0.0.1", true);
         check("10.0.0.0/30", "10.0.0.4", false);
-        check("2001:db8::5", "2001:db8::5", true);
-        check("::/0", "2001:db8::5", true);
-        check("::/0", "10.0.0.3", false);
+        check("::ffff:10.0.0.0/126", "10.0.0.1", true);
+        check("2001:db8::5", "2001:db8::6", false);
+        assert!(network("0.0.0.0/0").is_everything() && !network("10.0.0.0/8").is_everything());
     }
 }
