@@ -16,6 +16,7 @@ mod quota;
 mod reload;
 mod serve;
 mod sessions;
+mod top;
 mod users;
 mod work;
 
@@ -56,6 +57,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode> {
             let server = Client::new(load()?.control_socket());
             output::print(&work::wait(sessions::run(command, &server))??)?;
         }
+        Command::Top(args) => top::run(&args, Client::new(load()?.control_socket()))?,
         Command::Hostkey(command) => output::print(&host_keys::run(command, &load()?)?)?,
         Command::Completions { shell } => output::print(&manual::completions::<Cli>(shell))?,
         Command::Man { dir } => manual::pages::<Cli>(&dir, &grammar::MANUAL)?,

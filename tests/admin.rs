@@ -13,4 +13,5 @@ mod sandbox;
 mod secrets;
 mod sessions;
 mod systemd;
+mod top;
 mod units;

@@ -149,6 +149,14 @@ pub enum Command {
     /// List and disconnect the sessions of the running server
     #[command(subcommand)]
     Sessions(SessionsCommand),
+    /// Show what the running server does, all the time
+    ///
+    /// Shows the sessions, the files that they read, write and hash, with rates over the last seconds and progress, how
+    /// full their homes are, the free space, and file systems that answer slowly. Keys: arrows select a session, k
+    /// disconnects it after a question, s sorts by rate or by age, q or Ctrl-C quits. With --json, it prints one object and
+    /// ends: v, status, sessions.
+    #[command(after_help = "Examples:\n  homeportd top\n  homeportd top --json | jq .status.bytes_up")]
+    Top(TopArgs),
     /// Ask the audit log who did what, when and from where
     ///
     /// Reads the file of [log] audit, and what logrotate has made of it: .1, .2.gz, -20261130, -20261130.gz; oldest first.
@@ -185,6 +193,14 @@ pub struct DemoArgs {
     /// The loopback address and port to listen on [default: 127.0.0.1:2222]
     #[arg(long, value_name = "ADDR")]
     pub listen: Option<SocketAddr>,
+}
+
+/// The command-line arguments of `homeportd top`.
+#[derive(Debug, Args)]
+pub struct TopArgs {
+    /// Print one JSON object with stable names
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// The command-line arguments of `homeportd check`.

@@ -1,0 +1,274 @@
+//! Draws the live view, for 80 columns and 24 lines, and for whatever size the terminal has.
+//!
+//! Text from clients (paths, names) is escaped, so that it can neither change the terminal nor the lines of others.
+
+use jiff::Timestamp;
+use ratatui::buffer::Buffer;
+use ratatui::style::{Color, Modifier, Style};
+use ratatui::text::{Line, Span};
+
+use super::model::{FileRow, RowOrder, SessionRow, TopModel};
+use crate::cli::progress::progress;
+use crate::io::FilesystemState;
+use crate::ops::running::{HomeFilling, StatusView};
+use base::size::Size;
+use base::visible::for_terminal;
+
+/// The lines above the sessions.
+const HEAD: u16 = 4;
+/// The line below them.
+const FOOT: u16 = 1;
+/// A home that is fuller than this many percent stands out.
+const NEARLY_FULL: u128 = 95;
+
+/// Draws everything.
+pub(super) fn draw(buffer: &mut Buffer, model: &TopModel) {
+    let area = buffer.area;
+    let mut lines = head(model);
+    let room = area.height.saturating_sub(HEAD + FOOT);
+    lines.extend(sessions(model, usize::from(room), usize::from(area.width)));
+    lines.truncate(usize::from(area.height.saturating_sub(FOOT)));
+    for (y, line) in (area.top()..area.bottom()).zip(&lines) {
+        buffer.set_line(area.left(), y, line, area.width);
+    }
+    if area.height > 0 {
+        buffer.set_line(area.left(), area.bottom() - 1, &foot(model), area.width);
+    }
+}
+
+fn dim() -> Style {
+    Style::new().add_modifier(Modifier::DIM)
+}
+
+fn alarming() -> Style {
+    Style::new().fg(Color::Red).add_modifier(Modifier::BOLD)
+}
+
+/// Returns the lines about the server as a whole.
+fn head(model: &TopModel) -> Vec<Line<'static>> {
+    let Some(status) = model.status() else {
+        return vec![Line::default(); usize::from(HEAD)];
+    };
+    let rates = model.rates().map_or_else(String::new, |rates| {
+        format!("   up {}/s  down {}/s", Size(rates.up), Size(rates.down))
+    });
+    let mut first = vec![
+        Span::styled(
+            format!("homeportd {}", for_terminal(&status.version)),
+            Style::new().add_modifier(Modifier::BOLD),
+        ),
+        Span::raw(format!(
+            "  up {}   {} and {} signing in{rates}",
+            age(status.since),
+            counted(status.sessions, "session"),
+            status.unauthenticated
+        )),
+    ];
+    if status.is_stopping {
+        first.push(Span::styled("   STOPPING", alarming()));
+    }
+    let order = match model.order() {
+        RowOrder::Age => "oldest first",
+        RowOrder::Rate => "busiest first",
+    };
+    vec![
+        Line::from(first),
+        space(status),
+        file_systems(model, status),
+        Line::styled(
+            format!(
+                "{:>6} {:<16} {:<22} {:>6} {:<24} {order}",
+                "ID", "USER", "FROM", "SINCE", "HOME"
+            ),
+            Style::new().add_modifier(Modifier::REVERSED),
+        ),
+    ]
+}
+
+/// Returns the line about free space.
+fn space(status: &StatusView) -> Line<'static> {
+    let places = status.places.iter().map(|place| {
+        let path = for_terminal(&place.path.to_string_lossy());
+        format!(
+            "{} of {} free in {path}",
+            Size(place.free_bytes),
+            Size(place.total_bytes)
+        )
+    });
+    Line::raw(places.collect::<Vec<_>>().join("   "))
+}
+
+/// Returns the line about file systems that answer slowly.
+fn file_systems(model: &TopModel, status: &StatusView) -> Line<'static> {
+    let slow = status
+        .file_systems
+        .iter()
+        .filter(|state| state.is_slow || state.hangs);
+    let names = slow.map(|state: &FilesystemState| {
+        let device = state.device_name();
+        let what = if state.hangs { "hangs" } else { "is slow" };
+        match model.mounts.of(&device) {
+            Some(point) => format!("{} ({device}) {what}", for_terminal(point)),
+            None => format!("file system {device} {what}"),
+        }
+    });
+    let names: Vec<String> = names.collect();
+    match names.is_empty() {
+        true => Line::styled("all file systems answer quickly", dim()),
+        false => Line::styled(names.join("   "), alarming()),
+    }
+}
+
+/// Returns as many lines about sessions as there is room for. The selected session is among them.
+fn sessions(model: &TopModel, room: usize, width: usize) -> Vec<Line<'static>> {
+    let mut lines = Vec::new();
+    let mut selected = 0..0;
+    for row in model.rows() {
+        let begin = lines.len();
+        lines.push(session(&row));
+        lines.extend(row.files.iter().map(|work| file(work, width)));
+        let hidden = row.session.open_files.saturating_sub(row.files.len());
+        if hidden > 0 {
+            lines.push(Line::styled(format!("{:>8}and {hidden} more open", ""), dim()));
+        }
+        if row.is_selected {
+            selected = begin..lines.len();
+        }
+    }
+    if lines.is_empty() {
+        lines.push(Line::styled("nobody is signed in", dim()));
+    }
+    let last = selected.end.saturating_sub(room).min(selected.start);
+    lines.into_iter().skip(last).take(room).collect()
+}
+
+fn session(row: &SessionRow<'_>) -> Line<'static> {
+    let session = row.session;
+    let rates = row
+        .rates
+        .map_or_else(String::new, |rates| match (rates.up, rates.down) {
+            (0, 0) => String::new(),
+            (up, 0) => format!("up {}/s", Size(up)),
+            (0, down) => format!("down {}/s", Size(down)),
+            (up, down) => format!("up {}/s down {}/s", Size(up), Size(down)),
+        });
+    let text = format!(
+        "{:>6} {:<16} {:<22} {:>6} ",
+        session.id,
+        cut_end(session.user.as_str(), 16),
+        session.peer,
+        age(session.since)
+    );
+    let (home, is_full) = session.home.map_or_else(|| ("-".to_owned(), false), filling);
+    let style = match row.is_selected {
+        true => Style::new().add_modifier(Modifier::BOLD | Modifier::REVERSED),
+        false => Style::new().add_modifier(Modifier::BOLD),
+    };
+    let home_style = if is_full { alarming() } else { Style::new() };
+    Line::from(vec![
+        Span::styled(text, style),
+        Span::styled(format!("{home:<24}"), home_style),
+        Span::raw(format!(" {rates}")),
+    ])
+}
+
+/// Returns how full a home is, and whether it is nearly full.
+fn filling(home: HomeFilling) -> (String, bool) {
+    let used = Size(home.used_bytes);
+    let Some(quota) = home.quota_bytes else {
+        return (used.to_string(), false);
+    };
+    let percent = match quota {
+        0 => 100,
+        quota => u128::from(home.used_bytes) * 100 / u128::from(quota),
+    };
+    (format!("{percent}% of {}", Size(quota)), percent >= NEARLY_FULL)
+}
+
+fn file(row: &FileRow<'_>, width: usize) -> Line<'static> {
+    let work = row.work;
+    let rate = match work.kind.as_str() {
+        // How fast the server hashes is not known.
+        "hashing" => String::new(),
+        _ => format!("{}/s", Size(row.rate)),
+    };
+    let text = format!(
+        "{:>8}{:<8} {rate:>12} {:>18} ",
+        "",
+        for_terminal(&work.kind),
+        progress(work)
+    );
+    let room = width.saturating_sub(text.chars().count());
+    let path = cut_beginning(&for_terminal(&work.path), room);
+    Line::from(vec![Span::styled(text, dim()), Span::raw(path)])
+}
+
+/// Returns the last line: a question, a message, or the keys.
+fn foot(model: &TopModel) -> Line<'static> {
+    if let Some(session) = model.asking() {
+        let question = format!(
+            "Disconnect session {} of {} from {}? y/n",
+            session.id,
+            for_terminal(session.user.as_str()),
+            session.peer
+        );
+        return Line::styled(question, alarming());
+    }
+    match model.message() {
+        Some(message) => Line::styled(for_terminal(message), alarming()),
+        None => Line::styled("q quit   arrows select   k disconnect   s sort", dim()),
+    }
+}
+
+fn counted(number: usize, noun: &str) -> String {
+    match number {
+        1 => format!("1 {noun}"),
+        number => format!("{number} {noun}s"),
+    }
+}
+
+/// Returns how long ago a time was, in at most six characters.
+fn age(since: Timestamp) -> String {
+    let seconds = Timestamp::now().duration_since(since).as_secs().max(0);
+    let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
+    match (minutes, hours, days) {
+        (0, _, _) => format!("{seconds}s"),
+        (minutes, 0, _) => format!("{minutes}m"),
+        (_, hours, 0) => format!("{hours}h{:02}m", minutes % 60),
+        (_, hours, days) if days < 100 => format!("{days}d{:02}h", hours % 24),
+        (_, _, days) => format!("{days}d"),
+    }
+}
+
+/// Returns the end of a text that fits into so many columns: the end of a path tells most.
+fn cut_beginning(text: &str, columns: usize) -> String {
+    if Span::raw(text).width() <= columns {
+        return text.to_owned();
+    }
+    let mut taken = 1;
+    let mut start = text.len();
+    for (at, c) in text.char_indices().rev() {
+        taken += Span::raw(c.to_string()).width();
+        if taken > columns {
+            break;
+        }
+        start = at;
+    }
+    format!("…{}", text.get(start..).unwrap_or_default())
+}
+
+/// Returns the beginning of a text that has only characters of one column.
+fn cut_end(text: &str, columns: usize) -> String {
+    let text = for_terminal(text);
+    match text.chars().count() > columns {
+        true => text
+            .chars()
+            .take(columns.saturating_sub(1))
+            .chain(['…'])
+            .collect(),
+        false => text,
+    }
+}
+
+#[cfg(test)]
+mod tests;

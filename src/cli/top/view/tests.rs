@@ -1,0 +1,140 @@
+use std::time::{Duration, Instant};
+
+use ratatui::crossterm::event::KeyCode;
+use ratatui::layout::Rect;
+
+use super::*;
+use crate::cli::top::feed::{FeedEvent, TopSample};
+use crate::cli::top::model::tests::{press, sample, session};
+use crate::cli::top::mounts::DeviceMounts;
+use crate::ops::running::{PlaceSpace, WorkView};
+
+/// Draws the view in a terminal of this size, and returns its lines without spaces at their ends.
+fn drawn(model: &TopModel, width: u16, height: u16) -> Vec<String> {
+    let mut buffer = Buffer::empty(Rect::new(0, 0, width, height));
+    draw(&mut buffer, model);
+    let cells: Vec<&str> = buffer.content().iter().map(|cell| cell.symbol()).collect();
+    let lines = cells.chunks(usize::from(width).max(1));
+    lines.map(|line| line.concat().trim_end().to_owned()).collect()
+}
+
+fn busy(start: Instant, seconds: u64) -> TopSample {
+    let mut alice = session(1, "alice", seconds << 20);
+    alice.home = Some(HomeFilling {
+        used_bytes: 97,
+        quota_bytes: Some(100),
+    });
+    alice.open_files = 3;
+    let work = |kind: &str, path: &str, size: Option<u64>| WorkView {
+        kind: kind.to_owned(),
+        path: path.to_owned(),
+        bytes: seconds << 20,
+        position: seconds << 20,
+        size,
+        duration: Duration::from_secs(seconds),
+    };
+    alice.work = vec![
+        work("reading", "/\u{1b}[2Jfilm\n.mkv", Some(4 << 20)),
+        work("hashing", &format!("/{}/end", "long".repeat(100)), Some(1 << 30)),
+    ];
+    let mut sample = sample(start, seconds, vec![alice, session(2, "bob", 0)]);
+    sample.status.file_systems = vec![FilesystemState {
+        device: 0x801,
+        is_slow: true,
+        hangs: false,
+    }];
+    sample.status.places = vec![PlaceSpace {
+        path: "/srv/homeport".into(),
+        free_bytes: 1 << 30,
+        total_bytes: 4 << 30,
+    }];
+    sample
+}
+
+fn model() -> TopModel {
+    let start = Instant::now();
+    let mut model = TopModel::new(busy(start, 0), DeviceMounts::default());
+    model.take(FeedEvent::Sample(Box::new(busy(start, 2))));
+    model
+}
+
+#[test]
+fn everything_that_matters_fits_into_80_columns() {
+    let lines = drawn(&model(), 80, 24);
+    let check = |line: usize, parts: &[&str]| {
+        for part in parts {
+            assert!(lines[line].contains(part), "{part} in {lines:#?}");
+        }
+    };
+    check(
+        0,
+        &["homeportd 0.1.0", "2 sessions", "0 signing in", "up 1.0 MiB/s"],
+    );
+    check(1, &["1.0 GiB of 4.0 GiB free in /srv/homeport"]);
+    check(2, &["file system 8:1 is slow"]);
+    check(3, &["ID USER", "FROM", "SINCE", "HOME"]);
+    check(4, &["1 alice", "192.0.2.7:50122", "97% of 100 B"]);
+    check(
+        5,
+        &["reading", "1.0 MiB/s", "50% of 4.0 MiB", "/\\u{1b}[2Jfilm\\n.mkv"],
+    );
+    check(6, &["hashing", "1.0 GiB", "…", "longlong/end"]);
+    check(7, &["and 1 more open"]);
+    check(8, &["2 bob"]);
+    check(23, &["q quit", "k disconnect"]);
+}
+
+#[test]
+fn a_question_and_messages_are_in_the_last_line() {
+    let mut model = model();
+    model.key(press(KeyCode::Char('k')));
+    let last = |model: &TopModel| drawn(model, 80, 24).pop().unwrap();
+    assert_eq!(
+        last(&model),
+        "Disconnect session 1 of alice from 192.0.2.7:50122? y/n"
+    );
+    model.key(press(KeyCode::Esc));
+    model.take(FeedEvent::Silent(base::error::Error::new("it \u{1b} hangs")));
+    assert_eq!(last(&model), "it \\u{1b} hangs");
+}
+
+#[test]
+fn any_size_is_drawn_and_the_selected_session_is_visible() {
+    let start = Instant::now();
+    let many = (1..=100).map(|id| session(id, "alice", 0)).collect();
+    let mut model = TopModel::new(sample(start, 0, many), DeviceMounts::default());
+    for size in [0, 1, 2, 3, 5, 6, 10, 200] {
+        for other in [0, 1, 7, 80, 300] {
+            drawn(&model, size, other);
+            drawn(&model, other, size);
+        }
+    }
+    model.key(press(KeyCode::End));
+    let lines = drawn(&model, 80, 24);
+    assert!(lines[22].contains("   100 alice"), "{lines:#?}");
+    model.key(press(KeyCode::Home));
+    assert!(drawn(&model, 80, 24)[4].contains("     1 alice"));
+}
+
+#[test]
+fn ages_are_short() {
+    let check = |seconds: i64, expected: &str| {
+        let since = Timestamp::now() - jiff::SignedDuration::from_secs(seconds);
+        assert_eq!(age(since), expected);
+    };
+    check(-5, "0s");
+    check(59, "59s");
+    check(3599, "59m");
+    check(3600, "1h00m");
+    check(90_000, "1d01h");
+    check(99 * 86_400, "99d00h");
+    check(1000 * 86_400, "1000d");
+}
+
+#[test]
+fn long_paths_lose_their_beginning_and_wide_characters_count_twice() {
+    assert_eq!(cut_beginning("/a/b", 4), "/a/b");
+    assert_eq!(cut_beginning("/abc/def", 4), "…def");
+    assert_eq!(cut_beginning("/世界", 4), "…界");
+    assert_eq!(cut_beginning("/世界", 0), "…");
+}
