@@ -50,29 +50,31 @@ fn head(model: &TopModel) -> Vec<Line<'static>> {
         return vec![Line::default(); usize::from(HEAD)];
     };
     let rates = model.rates().map_or_else(String::new, |rates| {
-        format!("   up {}/s  down {}/s", Size(rates.up), Size(rates.down))
+        format!("   in {}/s  out {}/s", Size(rates.up), Size(rates.down))
     });
-    let mut first = vec![
+    let stopping = match status.is_stopping {
+        true => "  STOPPING",
+        false => "",
+    };
+    let first = Line::from(vec![
         Span::styled(
             format!("homeportd {}", for_terminal(&status.version)),
             Style::new().add_modifier(Modifier::BOLD),
         ),
+        Span::styled(stopping, alarming()),
         Span::raw(format!(
-            "  up {}   {} and {} signing in{rates}",
+            "  up {}   {}, {} signing in{rates}",
             age(status.since),
             counted(status.sessions, "session"),
             status.unauthenticated
         )),
-    ];
-    if status.is_stopping {
-        first.push(Span::styled("   STOPPING", alarming()));
-    }
+    ]);
     let order = match model.order() {
         RowOrder::Age => "oldest first",
         RowOrder::Rate => "busiest first",
     };
     vec![
-        Line::from(first),
+        first,
         space(status),
         file_systems(model, status),
         Line::styled(
@@ -148,9 +150,9 @@ fn session(row: &SessionRow<'_>) -> Line<'static> {
         .rates
         .map_or_else(String::new, |rates| match (rates.up, rates.down) {
             (0, 0) => String::new(),
-            (up, 0) => format!("up {}/s", Size(up)),
-            (0, down) => format!("down {}/s", Size(down)),
-            (up, down) => format!("up {}/s down {}/s", Size(up), Size(down)),
+            (up, 0) => format!("in {}/s", Size(up)),
+            (0, down) => format!("out {}/s", Size(down)),
+            (up, down) => format!("in {}/s out {}/s", Size(up), Size(down)),
         });
     let text = format!(
         "{:>6} {:<16} {:<22} {:>6} ",

@@ -88,7 +88,7 @@ pub(super) const REFUSALS: &[(&str, &str)] = &[
     ),
     (
         "[metrics]\nlisten = [\"127.0.0.1:9822\", \"0.0.0.0:9822\"]",
-        "homeportd.toml:2:10: \"listen\" in [metrics] names 0.0.0.0:9822, which is not a loopback address, and \"allow\" names nobody (hint: name the networks that may read the metrics, for example allow = [\"10.0.0.0/8\"])\n 2 | listen = [\"127.0.0.1:9822\", \"0.0.0.0:9822\"]\n   |          ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^",
+        "homeportd.toml:2:10: \"listen\" in [metrics] names 0.0.0.0:9822, which is not a loopback address, and \"allow\" names nobody (hint: name the networks that may read the metrics, for example allow = [\"10.0.0.0/8\"])\n 2 | listen = [\"127.0.0.1:9822\", \"0.0.0.0:9822\"]\n   |          ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^",
     ),
     (
         "[metrics]\nallow = [\"prometheus\"]",

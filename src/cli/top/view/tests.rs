@@ -68,7 +68,7 @@ fn everything_that_matters_fits_into_80_columns() {
     };
     check(
         0,
-        &["homeportd 0.1.0", "2 sessions", "0 signing in", "up 1.0 MiB/s"],
+        &["homeportd 0.1.0", "2 sessions", "0 signing in", "in 1.0 MiB/s"],
     );
     check(1, &["1.0 GiB of 4.0 GiB free in /srv/homeport"]);
     check(2, &["file system 8:1 is slow"]);
