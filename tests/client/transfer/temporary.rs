@@ -109,9 +109,17 @@ async fn a_small_temporary_file_may_have_holes() {
     let mut holes = new[..5 * MIB].to_vec();
     holes[2 * MIB..3 * MIB].fill(0);
     std::fs::write(&disk, b"old").unwrap();
+    let old = std::fs::File::open(&disk).unwrap();
+    old.set_modified(std::time::UNIX_EPOCH).unwrap();
     std::fs::write(temporary(&disk), holes).unwrap();
-    let run = client.run(OVERWRITE, vec![client.up("f")]).await;
+    // With --overwrite, nothing is resumed that cannot be proven.
+    let settings = Settings {
+        update: true,
+        ..Settings::default()
+    };
+    let run = client.run(settings, vec![client.up("f")]).await;
     assert_eq!(run.summary.sent, 1, "{run:?}");
+    assert!(!temporary(&disk).exists(), "{run:?}");
     assert_same(&read(&disk).unwrap(), &new, "the new file");
 }
 
