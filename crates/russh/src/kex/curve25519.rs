@@ -54,9 +54,9 @@ impl ServerAgreement {
             let bytes = <[u8; 32]>::try_from(bytes).map_err(|_| crate::Error::Kex)?;
             Ok(MontgomeryPoint(bytes))
         };
-        let secret = rand::random::<[u8; 32]>();
+        let secret = random_secret();
         let secret =
-            PrivateKey::from_private_key(&X25519, &secret).map_err(|_| crate::Error::Kex)?;
+            PrivateKey::from_private_key(&X25519, &*secret).map_err(|_| crate::Error::Kex)?;
         let public = secret.compute_public_key().map_err(|_| crate::Error::Kex)?;
         let theirs = UnparsedPublicKey::new(&X25519, client_pubkey.0);
         Ok(Self {
@@ -68,17 +68,26 @@ impl ServerAgreement {
     /// Agrees with the owner of a public key. Fails if that is a low-order point, with which every secret is zero.
     #[cfg(not(feature = "aws-lc-rs"))]
     pub(super) fn with(client_pubkey: &MontgomeryPoint) -> Result<Self, crate::Error> {
-        let secret = rand::random::<[u8; 32]>();
-        let shared = client_pubkey.mul_clamped(secret);
+        let secret = random_secret();
+        let shared = client_pubkey.mul_clamped(*secret);
         if shared.0 == [0u8; 32] {
             debug!("client sent a low-order curve25519 pubkey");
             return Err(crate::Error::Kex);
         }
         Ok(Self {
-            public: MontgomeryPoint::mul_base_clamped(secret),
+            public: MontgomeryPoint::mul_base_clamped(*secret),
             shared,
         })
     }
+}
+
+/// Returns a new secret, which is wiped when it is dropped. It is filled in place, so that no copy stays on the stack.
+fn random_secret() -> zeroize::Zeroizing<[u8; 32]> {
+    use rand::Rng;
+
+    let mut secret = zeroize::Zeroizing::new([0; 32]);
+    rand::rng().fill_bytes(&mut *secret);
+    secret
 }
 
 // We used to support curve "NIST P-256" here, but the security of

@@ -905,6 +905,7 @@ mod tests {
             pending_opens: Default::default(),
             early_exchanges: 0,
             exchange_clock: Default::default(),
+            algorithms: None,
         }
     }
 
@@ -2015,7 +2016,13 @@ impl Session {
                         Ok(())
                     }
                     _ => {
-                        self.request_failure();
+                        let wants_reply = self.common.wants_reply;
+                        let answer = handler.global_request(&req_type, r, self).await?;
+                        self.common.wants_reply = wants_reply;
+                        match answer {
+                            Some(data) => self.request_success_with(&data),
+                            None => self.request_failure(),
+                        }
                         Ok(())
                     }
                 }

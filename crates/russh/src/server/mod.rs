@@ -574,6 +574,20 @@ pub trait Handler: Sized {
     #[allow(unused_variables)]
     fn service_refused(&mut self, name: &str) {}
 
+    /// The client sends a global request that the library does not know. `data` is what follows its name and the flag.
+    ///
+    /// With `Some` of the data that is particular to the request, it is answered with success, and with `None`, the
+    /// default, with failure. A client that wants no reply gets none.
+    #[allow(unused_variables)]
+    fn global_request(
+        &mut self,
+        name: &str,
+        data: &[u8],
+        session: &mut Session,
+    ) -> impl Future<Output = Result<Option<Vec<u8>>, Self::Error>> + Send {
+        async { Ok(None) }
+    }
+
     /// Waits until the server may compute its part of a slow key exchange (Diffie-Hellman groups, P-384, P-521, an RSA
     /// host key) on a blocking thread. The returned value is dropped after the computation. An error ends the connection.
     /// By default, half of the cores are used, in the order of the calls.
@@ -1208,6 +1222,7 @@ where
         pending_opens: pending_opens::PendingOpens::default(),
         early_exchanges: 0,
         exchange_clock: exchange_clock::ExchangeClock::default(),
+        algorithms: None,
     };
 
     session.begin_rekey()?;
@@ -1349,6 +1364,7 @@ async fn reply<H: Handler + Send>(
                 }
                 KexProgress::Done { newkeys, .. } => {
                     debug!("kex impl has completed");
+                    session.algorithms = Some(newkeys.names.clone());
                     session.common.strict_kex =
                         session.common.strict_kex || newkeys.names.strict_kex();
 

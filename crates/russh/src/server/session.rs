@@ -40,6 +40,8 @@ pub struct Session {
     /// The number of key exchanges that the client has started before the sign-in.
     pub(crate) early_exchanges: u32,
     pub(crate) exchange_clock: super::exchange_clock::ExchangeClock,
+    /// What the last key exchange has chosen.
+    pub(crate) algorithms: Option<crate::Names>,
 }
 
 #[derive(Debug)]
@@ -1109,6 +1111,19 @@ impl Session {
         }
     }
 
+    /// Sends a "success" reply to a global request, with the data that is particular to the request.
+    pub(crate) fn request_success_with(&mut self, data: &[u8]) {
+        if self.common.wants_reply
+            && let Some(ref mut enc) = self.common.encrypted
+        {
+            self.common.wants_reply = false;
+            push_packet!(enc.write, {
+                enc.write.push(msg::REQUEST_SUCCESS);
+                enc.write.extend_from_slice(data);
+            })
+        }
+    }
+
     /// Send a "failure" reply to a global request (it checks whether the
     /// client expects an answer).
     pub fn request_failure(&mut self) {
@@ -1517,6 +1532,29 @@ impl Session {
         Ok(result)
     }
 
+    /// Sends a global request that needs no reply. `data` is what follows its name and the flag.
+    pub fn announce(&mut self, name: &str, data: &[u8]) -> Result<(), Error> {
+        if let Some(ref mut enc) = self.common.encrypted {
+            push_packet!(enc.write, {
+                msg::GLOBAL_REQUEST.encode(&mut enc.write)?;
+                name.encode(&mut enc.write)?;
+                0u8.encode(&mut enc.write)?;
+                enc.write.extend_from_slice(data);
+            })
+        }
+        Ok(())
+    }
+
+    /// Returns the session identifier: the hash of the first key exchange. It is empty before that.
+    pub fn session_id(&self) -> &[u8] {
+        self.common.encrypted.as_ref().map_or(&[], |enc| &enc.session_id)
+    }
+
+    /// Returns the algorithms that the last key exchange has chosen; `None` before the first.
+    pub fn algorithms(&self) -> Option<&crate::Names> {
+        self.algorithms.as_ref()
+    }
+
     /// Requests that the client forward connections to the given host and port.
     /// See [RFC4254](https://tools.ietf.org/html/rfc4254#section-7). The client
     /// will open forwarded_tcpip channels for each connection.
@@ -1749,6 +1787,7 @@ mod tests {
             pending_opens: Default::default(),
             early_exchanges: 0,
             exchange_clock: Default::default(),
+            algorithms: None,
         }
     }
 

@@ -17,6 +17,9 @@ use super::*;
 
 const MSG_DISCONNECT: u8 = 1;
 const MSG_UNIMPLEMENTED: u8 = 3;
+const MSG_GLOBAL_REQUEST: u8 = 80;
+const MSG_REQUEST_SUCCESS: u8 = 81;
+const MSG_REQUEST_FAILURE: u8 = 82;
 const MSG_CHANNEL_OPEN: u8 = 90;
 const MSG_CHANNEL_OPEN_CONFIRMATION: u8 = 91;
 const MSG_CHANNEL_OPEN_FAILURE: u8 = 92;
@@ -81,6 +84,22 @@ impl server::Handler for Handler {
     async fn channel_close(&mut self, id: ChannelId, _: &mut server::Session) -> Result<(), Error> {
         self.note(format!("closed {id}"));
         Ok(())
+    }
+
+    async fn global_request(
+        &mut self,
+        name: &str,
+        data: &[u8],
+        session: &mut server::Session,
+    ) -> Result<Option<Vec<u8>>, Error> {
+        self.note(format!("{name} with {} bytes", data.len()));
+        if name == "announce" {
+            session.announce("news", data)?;
+        }
+        let chosen = session.algorithms().unwrap();
+        assert_eq!((chosen.kex, chosen.cipher), (kex::NONE, cipher::NONE));
+        // There is no hash without a key exchange.
+        Ok((name != "unknown").then(|| [session.session_id(), b"id"].concat()))
     }
 
     /// The name says what to do before the answer.
@@ -385,6 +404,31 @@ async fn an_unknown_message_is_answered() {
     let answer = client.expect(MSG_UNIMPLEMENTED).await;
     // KEXINIT and NEWKEYS came before.
     assert_eq!(number(&answer[1..]), 2);
+}
+
+#[tokio::test]
+async fn the_handler_answers_global_requests_and_announces() {
+    let (mut client, _) = Client::open(config()).await;
+    let request = |name: &str, wants_reply: u8| {
+        let mut request = vec![MSG_GLOBAL_REQUEST];
+        encode_string(&mut request, name.as_bytes());
+        request.push(wants_reply);
+        request.extend_from_slice(b"data");
+        request
+    };
+    client.send(&request("unknown", 1)).await;
+    assert_eq!(client.expect(MSG_REQUEST_FAILURE).await.len(), 1);
+    // This one gets no reply.
+    client.send(&request("session", 0)).await;
+    client.send(&request("session", 1)).await;
+    let id = client.expect(MSG_REQUEST_SUCCESS).await;
+    assert_eq!(id[1..], *b"id");
+    client.send(&request("announce", 1)).await;
+    let announced = client.expect(MSG_GLOBAL_REQUEST).await;
+    assert_eq!(announced, request("news", 0));
+    assert_eq!(client.expect(MSG_REQUEST_SUCCESS).await, id);
+    let notes = ["unknown", "session", "session", "announce"].map(|name| format!("{name} with 4 bytes"));
+    assert_eq!(client.notes()[1..], notes);
 }
 
 #[tokio::test]
