@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nix::time::{ClockId, clock_gettime};
+use rustix::net::SendFlags;
 
 use base::error::{Error, Result};
 
@@ -76,17 +77,31 @@ impl Notifier {
         self.0.is_some()
     }
 
-    /// Sends a notification. If the manager does not read it in time, it is lost, with a line in the log.
+    /// Sends a notification. If the manager does not read it in time, it is lost, with a line in the log. Those that are
+    /// repeated anyway never wait.
     pub fn send(&self, notice: &Notice) {
-        if let Some(socket) = &self.0
-            && let Err(error) = socket.send(notice.text().as_bytes())
-        {
+        let Some(socket) = &self.0 else {
+            return;
+        };
+        let flags = match notice.may_wait() {
+            true => SendFlags::empty(),
+            false => SendFlags::DONTWAIT,
+        };
+        if let Err(error) = rustix::net::send(socket, notice.text().as_bytes(), flags) {
             tracing::warn!(%error, ?notice, "cannot notify the service manager");
         }
     }
 }
 
 impl Notice {
+    /// Returns whether the notification comes once, so that it is worth waiting for a manager that does not read.
+    fn may_wait(&self) -> bool {
+        match self {
+            Notice::Ready | Notice::Reloading | Notice::Stopping => true,
+            Notice::Serving { .. } | Notice::Draining { .. } | Notice::Alive => false,
+        }
+    }
+
     /// Returns the lines of the datagram.
     fn text(&self) -> String {
         match self {
@@ -174,11 +189,24 @@ mod tests {
         let path = dir.path().join("notify");
         let _manager = UnixDatagram::bind(&path).unwrap();
         let notifier = Notifier::connect(Some(path.as_os_str())).unwrap();
-        let full = (0..100_000).any(|_| {
+        let waits = |notice: &Notice| {
             let began = std::time::Instant::now();
-            notifier.send(&Notice::Alive);
+            notifier.send(notice);
             began.elapsed() >= SEND_TIMEOUT
-        });
+        };
+        let full = (0..100_000).any(|_| waits(&Notice::Ready));
         assert!(full, "the queue of the socket never fills");
+        let more_time = Duration::from_secs(1);
+        for notice in [
+            Notice::Alive,
+            Notice::Serving { sessions: 1 },
+            Notice::Draining {
+                sessions: 1,
+                more_time,
+            },
+        ] {
+            // A busy machine may delay one of them.
+            assert!((0..20).any(|_| !waits(&notice)), "{notice:?}");
+        }
     }
 }
