@@ -73,6 +73,8 @@ type WantedDigest = Box<dyn FnOnce(Option<UploadDigest>) + Send>;
 #[derive(Default)]
 struct UploadTable {
     written: HashMap<InodeId, WrittenFile>,
+    /// The number of writers of all files.
+    writers: usize,
     /// The files of which the last writer was lost, in this order. Some may have been completed since.
     incomplete: VecDeque<InodeId>,
 }
@@ -270,15 +272,17 @@ impl Uploads {
         self.is_partial(from) && !self.is_partial(to)
     }
 
-    /// Returns whether any file is being written, or was left incomplete.
+    /// Returns whether any file is being written, whose name a rename may change. A file that was left incomplete gets its
+    /// name when it is opened again.
     pub fn is_tracking(&self) -> bool {
-        !self.files.lock().written.is_empty()
+        self.files.lock().writers > 0
     }
 
     /// Records that a file was opened for writing; `changed` if that has created or truncated it.
     pub fn opened(&self, inode: InodeId, path: &VirtualPath, changed: bool) {
         self.forget_digest(inode);
         let mut files = self.files.lock();
+        files.writers += 1;
         let file = files.written.entry(inode).or_insert_with(|| WrittenFile {
             writers: 0,
             changed: false,
@@ -294,6 +298,7 @@ impl Uploads {
     /// Records that a writer has left a file. Returns whether it is uploaded now.
     pub fn left(&self, inode: InodeId, writer: WriterEnd) -> LeftFile {
         let mut files = self.files.lock();
+        files.writers = files.writers.saturating_sub(1);
         let Some(file) = files.written.get_mut(&inode) else {
             return LeftFile::Nothing;
         };

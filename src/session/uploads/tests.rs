@@ -111,6 +111,7 @@ fn a_rename_completes_only_what_nobody_writes() {
     let uploads = uploads();
     assert_eq!(uploads.renamed(FILE, &path("/f")), RenamedUpload::Complete);
     uploads.opened(FILE, &path("/f.part"), true);
+    assert!(uploads.is_tracking());
     assert_eq!(uploads.renamed(FILE, &path("/f")), RenamedUpload::BeingWritten);
     let writer = WriterEnd {
         end: FileEnd::Lost,
@@ -119,9 +120,11 @@ fn a_rename_completes_only_what_nobody_writes() {
     };
     assert_eq!(uploads.left(FILE, writer), LeftFile::Nothing);
     assert_eq!(uploads.renamed(FILE, &path("/f")), RenamedUpload::Complete);
-    assert!(uploads.is_tracking());
-    uploads.completed(FILE);
+    // What was left incomplete costs renames nothing.
     assert!(!uploads.is_tracking());
+    uploads.completed(FILE);
+    uploads.opened(FILE, &path("/f"), true);
+    assert!(uploads.is_tracking());
 }
 
 #[test]
