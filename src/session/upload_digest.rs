@@ -15,7 +15,9 @@ use base::digest::Algorithm;
 
 use crate::domain::event::UploadDigest;
 
-/// The most bytes of all files that wait to be hashed.
+/// What a piece that waits costs besides its bytes: its entry in the queue, and what the allocator adds.
+const PIECE_COST: usize = 64;
+/// The most bytes of all files that wait to be hashed, with the cost of their pieces.
 const MOST_WAITING: usize = 64 << 20;
 /// The most bytes of one file that wait to be hashed, so that one does not take the room of others.
 const MOST_WAITING_OF_ONE: usize = 16 << 20;
@@ -183,6 +185,7 @@ struct StreamHasher {
 #[derive(Default)]
 struct HashQueue {
     pieces: VecDeque<Vec<u8>>,
+    /// The bytes of the pieces, and what the pieces themselves cost.
     bytes: usize,
     /// Whether the stream waits for a thread, or has one.
     scheduled: bool,
@@ -195,12 +198,13 @@ impl StreamHasher {
     /// Adds bytes; returns `false` if too many wait already.
     fn push(self: &Arc<Self>, data: &[u8]) -> bool {
         let mut queue = self.queue.lock();
-        let waiting = self.waiting.fetch_add(data.len(), Ordering::Relaxed) + data.len();
-        if waiting > MOST_WAITING || queue.bytes + data.len() > MOST_WAITING_OF_ONE {
-            self.waiting.fetch_sub(data.len(), Ordering::Relaxed);
+        let cost = data.len() + PIECE_COST;
+        let waiting = self.waiting.fetch_add(cost, Ordering::Relaxed) + cost;
+        if waiting > MOST_WAITING || queue.bytes + cost > MOST_WAITING_OF_ONE {
+            self.waiting.fetch_sub(cost, Ordering::Relaxed);
             return false;
         }
-        queue.bytes += data.len();
+        queue.bytes += cost;
         queue.pieces.push_back(data.to_vec());
         let is_new = !std::mem::replace(&mut queue.scheduled, true);
         drop(queue);
@@ -316,9 +320,18 @@ mod tests {
             stream.written(&piece, n << 20);
         }
         assert_eq!(stream.missing, Some(TOO_FAST));
-        assert_eq!(workers.waiting.load(Ordering::Relaxed), MOST_WAITING_OF_ONE);
+        let waiting = workers.waiting.load(Ordering::Relaxed);
+        assert!((MOST_WAITING_OF_ONE - (2 << 20)..=MOST_WAITING_OF_ONE).contains(&waiting));
         receiver.recv().unwrap().hash();
         assert_eq!(workers.waiting.load(Ordering::Relaxed), 0);
+
+        // Many small pieces take memory, too.
+        let mut stream = workers.begin(true);
+        let most = (MOST_WAITING_OF_ONE / PIECE_COST) as u64;
+        assert!((0..most).any(|n| {
+            stream.written(b"x", n);
+            stream.missing == Some(TOO_FAST)
+        }));
     }
 
     #[test]
