@@ -36,19 +36,29 @@ pub async fn disconnect(target: DisconnectTarget, server: &dyn RunningServer) ->
         DisconnectTarget::Session(id) => format!("session {id}"),
         DisconnectTarget::User(name) => name.to_string(),
     };
-    match server.disconnect(target).await? {
-        0 => Err(Error::new(format!("there is no {which}"))
+    let not_found = || {
+        Error::new(format!("there is no {which}"))
             .hint("homeportd sessions list")
-            .not_found()),
-        count => {
-            let act = AdminAct {
-                what: "sessions kick".to_owned(),
-                name,
-                before: Vec::new(),
-                after: Vec::new(),
-            };
-            admin::record_by_server(act, server).await?;
-            Ok(count)
-        }
+            .not_found()
+    };
+    let is_target = |session: &SessionView| match &target {
+        DisconnectTarget::Session(id) => session.id == *id,
+        DisconnectTarget::User(name) => session.user == *name,
+    };
+    if !server.sessions().await?.iter().any(is_target) {
+        return Err(not_found());
+    }
+    // This comes first, so that in the log the sessions end because of it, and none is ended without a record.
+    let act = AdminAct {
+        what: "sessions kick".to_owned(),
+        name,
+        before: Vec::new(),
+        after: Vec::new(),
+    };
+    admin::record_by_server(act, server).await?;
+    match server.disconnect(target).await? {
+        // They have left meanwhile.
+        0 => Err(not_found()),
+        count => Ok(count),
     }
 }
