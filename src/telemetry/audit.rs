@@ -8,7 +8,7 @@
 use parking_lot::Mutex;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
@@ -77,16 +77,32 @@ impl AuditSink {
             return Ok(AuditSink::Log);
         };
         let mut options = OpenOptions::new();
-        options.append(true).create(true).mode(0o600);
+        options.read(true).append(true).create(true).mode(0o600);
         // The operator may have put a link there, which points to a larger disk.
         let file = open_regular(path, &options, Links::Follow);
         file.map(AuditSink::File).map_err(|e| cannot_open(path, e))
     }
+
+    /// Returns whether the last line is not whole, because its writer was interrupted.
+    fn is_torn(&self) -> bool {
+        match self {
+            AuditSink::File(file) => ends_in_a_line(file),
+            AuditSink::Log => false,
+        }
+    }
+}
+
+/// Returns whether a file ends within a line. One that cannot be read counts as whole.
+fn ends_in_a_line(file: &File) -> bool {
+    let length = file.metadata().map_or(0, |meta| meta.len());
+    let mut last = [b'\n'];
+    let read = length.checked_sub(1).map(|at| file.read_at(&mut last, at));
+    matches!(read, Some(Ok(1))) && last != *b"\n"
 }
 
 /// Appends the event that an operator has changed something, if the file exists, on behalf of a server that does not run.
 pub(super) fn append_admin(path: &Path, record: AdminRecord) -> Result<()> {
-    let mut file = match open_regular(path, OpenOptions::new().append(true), Links::Follow) {
+    let mut file = match open_regular(path, OpenOptions::new().read(true).append(true), Links::Follow) {
         Ok(file) => file,
         // The server creates it when it starts.
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -97,9 +113,11 @@ pub(super) fn append_admin(path: &Path, record: AdminRecord) -> Result<()> {
         time: Timestamp::now(),
         count: 1,
     };
-    let text = line.event(&Event::Admin(Box::new(record))) + "\n";
-    append(&mut file, text.as_bytes()).map_err(|(written, error)| {
-        take_back(&file, written);
+    let before = if ends_in_a_line(&file) { "\n" } else { "" };
+    let text = format!("{before}{}\n", line.event(&Event::Admin(Box::new(record))));
+    // A part of the line stays: cutting the file could cut what a server has written meanwhile. The next writer begins a
+    // new line behind it.
+    append(&mut file, text.as_bytes()).map_err(|(_, error)| {
         Error::new(format!("cannot write to audit log \"{}\"", path.display())).because(error)
     })
 }
@@ -131,7 +149,7 @@ fn cannot_open(path: &Path, cause: io::Error) -> Error {
 /// be created.
 pub(super) fn probe(path: &Path) -> Result<bool> {
     let cannot = |cause| cannot_open(path, cause);
-    match open_regular(path, OpenOptions::new().append(true), Links::Follow) {
+    match open_regular(path, OpenOptions::new().read(true).append(true), Links::Follow) {
         Ok(_) => Ok(true),
         // Opening a dangling link creates the file that it points to.
         Err(e) if e.kind() == io::ErrorKind::NotFound => {
@@ -165,6 +183,7 @@ impl AuditLog {
     /// Starts the thread with an open sink. Tests pass a pipe, which can hang as a disk may.
     pub(super) fn start(sink: AuditSink) -> Result<(AuditLog, AuditFile)> {
         let run = random_name()?;
+        let torn = sink.is_torn();
         let next = Arc::new(Mutex::new(None));
         let queue = Arc::new(EventQueue::new(CAPACITY));
         let (alive, ended) = channel();
@@ -173,7 +192,7 @@ impl AuditLog {
             next: Arc::clone(&next),
             queue: Arc::clone(&queue),
             run,
-            torn: false,
+            torn,
             failing: false,
         };
         let work = move || {
@@ -273,7 +292,8 @@ fn append(file: &mut File, text: &[u8]) -> std::result::Result<(), (u64, io::Err
     Ok(())
 }
 
-/// Truncates what was written last, so that no partial line remains. No other process writes to the file.
+/// Truncates what was written last, so that no partial line remains. Only the server does so: commands append to the file
+/// only while no server runs.
 fn take_back(file: &File, written: u64) -> bool {
     let cut = file
         .metadata()
@@ -302,8 +322,8 @@ impl AuditWriter {
             let ended = batch.ended;
             let more_may_wait = batch.entries.len() == BATCH;
             if let Some(sink) = self.next.lock().take() {
+                self.torn = sink.is_torn();
                 self.sink = sink;
-                self.torn = false;
             }
             self.write(batch);
             if ended {
@@ -388,6 +408,16 @@ mod tests {
         assert!(take_back(&file, 4));
         append(&mut file, b"next\n").unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), b"whole\nnext\n");
+        assert!(!ends_in_a_line(&File::open(&path).unwrap()));
+        append(&mut file, b"half").unwrap();
+        assert!(ends_in_a_line(&File::open(&path).unwrap()));
+        let (log, _) = AuditLog::open(Some(path.as_path())).unwrap();
+        log.on_event(&Event::Stopped {
+            duration: Duration::ZERO,
+        });
+        drop(log);
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert!(text.starts_with("whole\nnext\nhalf\n{\"time\""), "{text}");
         let mut full = OpenOptions::new().write(true).open("/dev/full").unwrap();
         assert_eq!(append(&mut full, b"x").unwrap_err().0, 0);
     }
