@@ -77,7 +77,11 @@ pub fn user_changed(what: &str, before: Option<&User>, after: Option<&User>) -> 
             .collect();
         old.retain(|setting| !same.contains(&setting.name));
         new.retain(|setting| !same.contains(&setting.name));
+        for (old, new) in old.iter_mut().zip(&mut new) {
+            differences_first(&mut old.value, &mut new.value);
+        }
     }
+    old.iter_mut().chain(&mut new).for_each(shorten);
     let user = before.or(after);
     AdminAct {
         what: what.to_owned(),
@@ -139,13 +143,33 @@ fn settings_of(user: &User) -> Vec<Setting> {
     values.into_iter().map(setting).collect()
 }
 
-fn list(mut listed: Vec<String>) -> SettingValue {
+fn list(listed: Vec<String>) -> SettingValue {
+    SettingValue::List(listed)
+}
+
+/// Puts what only one of two lists has before what both have, so that a long list shows what was changed.
+fn differences_first(old: &mut SettingValue, new: &mut SettingValue) {
+    let (SettingValue::List(old), SettingValue::List(new)) = (old, new) else {
+        return;
+    };
+    let both: BTreeSet<String> = old.iter().filter(|text| new.contains(text)).cloned().collect();
+    for list in [old, new] {
+        if list.len() > MOST_LISTED {
+            list.sort_by_key(|text| both.contains(text));
+        }
+    }
+}
+
+/// Counts what a list has beyond [`MOST_LISTED`] values.
+fn shorten(setting: &mut Setting) {
+    let SettingValue::List(listed) = &mut setting.value else {
+        return;
+    };
     let more = listed.len().saturating_sub(MOST_LISTED);
     listed.truncate(MOST_LISTED);
     if more > 0 {
         listed.push(format!("and {more} more"));
     }
-    SettingValue::List(listed)
 }
 
 #[cfg(test)]
@@ -177,11 +201,20 @@ mod tests {
     }
 
     #[test]
-    fn a_long_list_is_counted() {
-        let SettingValue::List(listed) = list((0..60).map(|n| n.to_string()).collect()) else {
+    fn a_long_list_shows_what_was_changed_and_counts_the_rest() {
+        let network = |n: u8| format!("10.0.{n}.0/24").parse().unwrap();
+        let before = User {
+            allowed_from: (0..60).map(network).collect(),
+            ..User::blank("calvin".parse().unwrap())
+        };
+        let mut after = before.clone();
+        after.allowed_from.push(network(99));
+        let act = user_changed("user set", Some(&before), Some(&after));
+        let SettingValue::List(listed) = &act.after[0].value else {
             panic!("a list stays one")
         };
         assert_eq!(listed.len(), MOST_LISTED + 1);
-        assert_eq!(listed[MOST_LISTED], "and 10 more");
+        assert_eq!(listed[0], "10.0.99.0/24");
+        assert_eq!(listed[MOST_LISTED], "and 11 more");
     }
 }
