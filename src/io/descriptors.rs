@@ -2,9 +2,9 @@
 //!
 //! A server without free descriptors cannot accept any connection, neither from clients nor from its operator. So the
 //! limits together never exceed the number of descriptors: one part is kept for the server's own files
-//! ([`DescriptorShares::own`]), one for connections that have not signed in, and the rest is for users, each of whom
-//! gets at most half of it. Settings that allow more are reduced at the start and at a reload, and the log and `check`
-//! report it.
+//! ([`DescriptorShares::own`]), one for connections that have not signed in, one for proxies, and the rest is for users,
+//! each of whom gets at most half of it. Settings that allow more are reduced at the start and at a reload, and the log
+//! and `check` report it.
 //!
 //! Two failures remain possible: the whole system runs out of files (ENFILE), or threads inside system calls briefly
 //! need more than the reserve. Code that accepts connections has a [`SpareDescriptor`] for these cases.
@@ -25,6 +25,9 @@ const PER_THREAD: usize = 4;
 /// The largest number of threads that serve sessions: each takes some 110 KiB of memory.
 const MOST_THREADS: usize = 512;
 
+/// The most connections from proxies whose header has not arrived.
+const MOST_PROXY_HEADERS: usize = 128;
+
 /// How the descriptors of the process are divided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DescriptorShares {
@@ -34,6 +37,8 @@ pub struct DescriptorShares {
     pub own: usize,
     /// The number for connections that have not signed in, one each.
     pub unauthenticated: usize,
+    /// The number for connections from proxies whose header has not arrived, one each.
+    pub proxy_headers: usize,
     /// The number for the threads that serve sessions, four each.
     pub threads: usize,
     /// The number for all users: their sessions, [`PER_SESSION`] each, and their open files.
@@ -45,13 +50,15 @@ impl DescriptorShares {
     pub fn of(all: usize) -> Self {
         let own = OWN.min(all / 4);
         let unauthenticated = (all - own) / 8;
+        let proxy_headers = ((all - own) / 32).min(MOST_PROXY_HEADERS);
         let threads = ((all - own) / 16).min(MOST_THREADS * PER_THREAD);
         Self {
             all,
             own,
             unauthenticated,
+            proxy_headers,
             threads,
-            users: all - own - unauthenticated - threads,
+            users: all - own - unauthenticated - proxy_headers - threads,
         }
     }
 
@@ -144,14 +151,15 @@ mod tests {
         for all in [0, 1, 7, 64, 256, 1000, 1024, 4096, 65_536, 1 << 31] {
             let shares = DescriptorShares::of(all);
             assert_eq!(
-                shares.own + shares.unauthenticated + shares.threads + shares.users,
+                shares.own + shares.unauthenticated + shares.proxy_headers + shares.threads + shares.users,
                 all
             );
             // All connections are open, while users hold no more files than the sessions leave.
             let connected =
                 shares.unauthenticated + (shares.connections() - shares.unauthenticated) * PER_SESSION;
             let threads = shares.session_threads() * PER_THREAD;
-            assert!(connected + threads + shares.own <= all, "{all}: {shares:?}");
+            let others = threads + shares.own + shares.proxy_headers;
+            assert!(connected + others <= all, "{all}: {shares:?}");
             assert!(shares.one_user() <= shares.users / 2);
         }
         assert_eq!(DescriptorShares::of(1024).own, OWN);

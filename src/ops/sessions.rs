@@ -45,7 +45,7 @@ pub async fn disconnect(target: DisconnectTarget, server: &dyn RunningServer) ->
         DisconnectTarget::Session(id) => session.id == *id,
         DisconnectTarget::User(name) => session.user == *name,
     };
-    if !server.sessions().await?.iter().any(is_target) {
+    if !list(server).await?.iter().any(is_target) {
         return Err(not_found());
     }
     // This comes first, so that in the log the sessions end because of it, and none is ended without a record.

@@ -117,7 +117,8 @@ impl Server {
         let (audit, reload) = telemetry::open_audit(&config.log)?;
         let sources = EventSources::beside(&audit);
         let control = control::server::bind(&config.control_socket())?;
-        let session_threads = DescriptorShares::of_process().session_threads();
+        let shares = DescriptorShares::of_process();
+        let session_threads = shares.session_threads();
         let scheduler = IoScheduler::new(slots(), session_threads, Handle::current())
             .map_err(|error| Error::new("cannot start the watchdog of file systems").because(error))?;
         let accounts_quit = CancellationToken::new();
@@ -146,7 +147,7 @@ impl Server {
                 check: homes::checker(&installation, &id),
             },
             banner: config.server.banner.as_deref().map(whole_lines),
-            proxies: Proxies::new(config.server.proxy_from.clone()),
+            proxies: Proxies::new(config.server.proxy_from.clone(), shares.proxy_headers),
             current,
         });
         service.auth.history().recall().await;

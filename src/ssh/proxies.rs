@@ -19,9 +19,8 @@ use crate::domain::network::Network;
 /// The most time for a header to arrive. A proxy sends it together with the connection.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The most connections from proxies whose header has not arrived. Each is there for the time of one round trip, and
-/// clients cannot make it longer. They are counted here alone, so that clients never wait for them.
-const MAX_WAITING: usize = 128;
+/// The most time that an answered health check may take to close its connection. It holds the place of a header so long.
+const CHECK_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// An address or a network of proxies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -50,15 +49,19 @@ impl std::fmt::Display for ProxyNetwork {
 /// The proxies, and the number of their connections whose header has not arrived.
 pub struct Proxies {
     networks: Vec<ProxyNetwork>,
+    places: usize,
     waiting: Arc<Semaphore>,
 }
 
 impl Proxies {
-    /// Creates the list of these networks.
-    pub fn new(networks: Vec<ProxyNetwork>) -> Self {
+    /// Creates the list of these networks. At most so many of their connections may wait for their header at once
+    /// ([`crate::io::descriptors::DescriptorShares::proxy_headers`]). Each is there for the time of one round trip, and
+    /// clients cannot make it longer. They are counted here alone, so that clients never wait for them.
+    pub fn new(networks: Vec<ProxyNetwork>, places: usize) -> Self {
         Self {
             networks,
-            waiting: Arc::new(Semaphore::new(MAX_WAITING)),
+            places,
+            waiting: Arc::new(Semaphore::new(places)),
         }
     }
 
@@ -69,7 +72,7 @@ impl Proxies {
 
     /// Returns the number of connections whose header has not arrived.
     pub fn waiting(&self) -> usize {
-        MAX_WAITING.saturating_sub(self.waiting.available_permits())
+        self.places.saturating_sub(self.waiting.available_permits())
     }
 
     /// Returns the right to wait for one header; `None` if there are too many connections that do so.
@@ -122,12 +125,12 @@ async fn read(stream: &mut TcpStream) -> Result<ProxiedArrival, String> {
 async fn answer_health_check(stream: &mut TcpStream) {
     let line = format!("{SERVER_ID}\r\n");
     // A proxy that has closed the connection needs no answer.
-    if stream.write_all(line.as_bytes()).await.is_err() {
+    if stream.write_all(line.as_bytes()).await.is_err() || stream.shutdown().await.is_err() {
         return;
     }
     let mut ignored = [0; 512];
     let closed = async { while stream.read(&mut ignored).await.is_ok_and(|count| count > 0) {} };
-    let _ = tokio::time::timeout(HEADER_TIMEOUT, closed).await;
+    let _ = tokio::time::timeout(CHECK_TIMEOUT, closed).await;
 }
 
 #[cfg(test)]
@@ -150,14 +153,29 @@ mod tests {
     #[test]
     fn only_named_addresses_are_proxies_and_few_may_wait() {
         let networks = ["10.0.0.0/30", "2001:db8::5"].map(|text| network(text).unwrap());
-        let proxies = Proxies::new(networks.to_vec());
+        let proxies = Proxies::new(networks.to_vec(), 2);
         let includes = |peer: &str| proxies.include(peer.parse().unwrap());
         assert!(includes("10.0.0.3") && includes("::ffff:10.0.0.1") && includes("2001:db8::5"));
         assert!(!includes("10.0.0.4") && !includes("2001:db8::6"));
-        assert!(!Proxies::new(Vec::new()).include("127.0.0.1".parse().unwrap()));
-        let mut waiting: Vec<_> = (0..MAX_WAITING).map(|_| proxies.enter().unwrap()).collect();
+        assert!(!Proxies::new(Vec::new(), 2).include("127.0.0.1".parse().unwrap()));
+        let mut waiting: Vec<_> = (0..2).map(|_| proxies.enter().unwrap()).collect();
         assert!(proxies.enter().is_none());
         waiting.pop();
         assert!(proxies.enter().is_some());
+    }
+
+    #[tokio::test]
+    async fn a_health_check_that_stays_does_not_hold_its_place_for_long() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut check = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        // The header of version 2 for connections of the proxy itself.
+        check.write_all(b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0").await.unwrap();
+        let (mut accepted, _) = listener.accept().await.unwrap();
+        let arrival = tokio::time::timeout(HEADER_TIMEOUT, receive(&mut accepted)).await;
+        assert_eq!(arrival.unwrap(), ProxiedArrival::HealthCheck);
+        // The answer has arrived, and its end.
+        let mut answer = String::new();
+        check.read_to_string(&mut answer).await.unwrap();
+        assert_eq!(answer, format!("{SERVER_ID}\r\n"));
     }
 }

@@ -32,7 +32,7 @@ fn one_users_idle_sessions_leave_descriptors_for_others_and_the_administrator() 
     let log = server.log();
     assert!(
         log.contains("only 1024 files may be open at once")
-            && log.contains("sessions_per_user is 84 instead of 4000"),
+            && log.contains("sessions_per_user is 81 instead of 4000"),
         "{log}"
     );
     story(async {
@@ -45,9 +45,9 @@ fn one_users_idle_sessions_leave_descriptors_for_others_and_the_administrator() 
                 None => refused += 1,
             }
         }
-        assert_eq!((held.len(), refused), (84, 36));
+        assert_eq!((held.len(), refused), (81, 39));
         let list = server.admin_ok(&["sessions", "list"], "");
-        assert_eq!(list.matches("alice").count(), 84, "{list}");
+        assert_eq!(list.matches("alice").count(), 81, "{list}");
         let mut bob = server.raw("bob");
         for _ in 0..100 {
             assert!(matches!(bob.ask(&open("f", WRITE | CREAT)), Reply::Handle(_)));
