@@ -32,6 +32,7 @@ use base::error::{Error, Result};
 use journal::Prioritised;
 pub use log_queue::Flush;
 use log_queue::LogQueue;
+pub use record::EVENT_NAMES;
 
 /// The settings of the section `[log]`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]

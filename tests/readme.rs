@@ -7,6 +7,7 @@ use clap::Subcommand as _;
 use homeport::commands::Command;
 use homeportd::config::sample;
 use homeportd::domain::user::Permission;
+use homeportd::telemetry::EVENT_NAMES;
 use sftp_wire::Extension;
 use sftp_wire::extension::{Supported, VendorId};
 
@@ -88,7 +89,26 @@ fn the_events_of_the_audit_log_are_named() {
     let names = between(&code, "fn name(event: &Event)", "\n}\n");
     let names: Vec<&str> = names.split('"').skip(1).step_by(2).collect();
     assert!(code.contains("\"lost\", fields"));
-    check_names("events", &quoted(sentence), names.into_iter().chain(["lost"]));
+    let all = || names.iter().copied().chain(["lost"]);
+    check_names("events", &quoted(sentence), all());
+    check_names("events of the audit command", &EVENT_NAMES, all());
+}
+
+#[test]
+fn fail2ban_looks_for_codes_that_exist() {
+    let filter = read("packaging/fail2ban/filter.conf");
+    let page = read("docs/json.md");
+    let lists: Vec<&str> = filter.split("\"code\":\"(?").skip(1).collect();
+    assert_eq!(lists.len(), 2, "{filter}");
+    for list in lists {
+        let (words, _) = list.trim_start_matches([':', '!']).split_once(')').unwrap();
+        for word in words.split('|') {
+            assert!(
+                page.contains(&format!("`{word}`")),
+                "docs/json.md has no code {word}"
+            );
+        }
+    }
 }
 
 #[test]

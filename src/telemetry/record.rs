@@ -104,7 +104,34 @@ fn write(time: Timestamp, name: &str, fields: EventFields) -> String {
     visible::in_json(&format!("{{{}}}", members.join(",")))
 }
 
-/// Returns the stable name of an event.
+/// The names of all events, and of the line that counts missing ones.
+pub const EVENT_NAMES: [&str; 23] = [
+    "admin",
+    "attributes",
+    "closed",
+    "command",
+    "denied",
+    "directory_made",
+    "directory_removed",
+    "forbidden",
+    "hashed",
+    "linked",
+    "lost",
+    "near_quota",
+    "no_space",
+    "opened",
+    "over_quota",
+    "refused",
+    "removed",
+    "renamed",
+    "session_ended",
+    "signed_in",
+    "started",
+    "stopped",
+    "uploaded",
+];
+
+/// Returns the stable name of an event, which [`EVENT_NAMES`] has, too.
 fn name(event: &Event) -> &'static str {
     match event {
         Event::Started { .. } => "started",

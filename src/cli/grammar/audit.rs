@@ -3,12 +3,14 @@
 use std::net::IpAddr;
 
 use clap::Args;
+use clap::builder::PossibleValuesParser;
 use ipnet::IpNet;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::ops::audit::PathPattern;
+use crate::telemetry::EVENT_NAMES;
 use base::error::{Error, Result};
 
 /// The command-line arguments of `homeportd audit`.
@@ -21,7 +23,7 @@ pub struct AuditArgs {
     #[arg(long, value_name = "PATTERN", value_parser = pattern)]
     pub path: Option<String>,
     /// Only events of these names, such as removed,renamed
-    #[arg(long = "event", value_name = "EVENT", value_delimiter = ',')]
+    #[arg(long = "event", value_name = "EVENT", value_delimiter = ',', value_parser = PossibleValuesParser::new(EVENT_NAMES))]
     pub events: Vec<String>,
     /// Only from this time on: 90s, 15m, 12h, 7d or 2w ago, or 2026-11-23, or 2026-11-23T12:00:00Z
     #[arg(long, value_name = "TIME", value_parser = moment)]
