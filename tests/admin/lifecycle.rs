@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
 
 use testkit::packets::{CREAT, WRITE, nth, open, stat, write};
 use testkit::programs::homeportd;
@@ -233,4 +234,42 @@ fn a_wrong_command_line_exits_with_2() {
             .unwrap();
         assert_eq!(output.status.code(), Some(2), "{args:?}");
     }
+}
+
+/// Returns how often the server has read its configuration again.
+fn reloads(server: &TestServer) -> usize {
+    server.log().matches("the configuration was read again").count()
+}
+
+#[test]
+fn many_sighups_do_not_pile_up() {
+    let mut server = TestServer::start(&["alice"]);
+    server.signal("HUP");
+    server.wait_for_log("the configuration was read again");
+    let descriptors = || {
+        fs::read_dir(format!("/proc/{}/fd", server.pid()))
+            .unwrap()
+            .count()
+    };
+    let before = descriptors();
+    let script = "i=0; while [ $i -lt 150 ]; do kill -HUP \"$1\" || exit 1; sleep 0.02; i=$((i+1)); done
+        i=0; while [ $i -lt 2000 ]; do kill -HUP \"$1\" || exit 1; i=$((i+1)); done";
+    let mut storm = Command::new("sh")
+        .args(["-c", script, "storm", &server.pid().to_string()])
+        .spawn()
+        .unwrap();
+    let mut transfers = 0;
+    while storm.try_wait().unwrap().is_none() {
+        server.sftp_ok("alice", "ls\n");
+        transfers += 1;
+    }
+    assert!(transfers > 0 && storm.wait().unwrap().success());
+    // One reload may be running and another may wait; the lines of some may not have been read yet.
+    let ended = reloads(&server);
+    server.admin_ok(&["reload"], "");
+    let last = reloads(&server);
+    assert!(last <= ended + 20, "{ended} reloads, {last} after one more");
+    // The store may have opened more connections meanwhile, four of three files at most.
+    wait_for("the descriptors to be closed", || descriptors() <= before + 12);
+    assert!(server.is_alive());
 }
