@@ -8,6 +8,7 @@
 pub mod accept;
 pub mod admission;
 pub mod algorithms;
+pub mod announcement;
 pub mod channels;
 pub mod connection;
 pub mod handler;
@@ -21,5 +22,6 @@ pub mod refusals;
 mod senders;
 pub mod service;
 pub mod settings;
+mod signals;
 mod supervisor;
 pub mod threads;

@@ -5,6 +5,7 @@ mod copy;
 mod failure;
 mod file;
 mod homes;
+mod host_keys;
 mod identity;
 mod keys;
 mod migrations;
@@ -159,6 +160,8 @@ pub trait Store: Send + Sync {
     async fn host_keys(&self) -> Result<Vec<(String, String)>>;
     /// Stores the host key of an algorithm and replaces an earlier one.
     async fn record_host_key(&self, algorithm: &str, fingerprint: &str) -> Result<()>;
+    /// Forgets the host key of an algorithm.
+    async fn forget_host_key(&self, algorithm: &str) -> Result<()>;
     /// Returns the id that distinguishes this store from all others: 32 hexadecimal digits, the content of its markers.
     async fn id(&self) -> Result<String>;
     /// Whether this place, `[storage] homes` or a root, has ever had this store's marker.

@@ -2,6 +2,7 @@
 
 mod changes;
 mod checks;
+mod host_keys;
 mod lifecycle;
 mod losses;
 mod machine;

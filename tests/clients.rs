@@ -7,6 +7,7 @@ mod bytes;
 mod bytes_client;
 mod crowd;
 mod denied;
+mod host_keys;
 mod order;
 mod probes;
 mod proxy;

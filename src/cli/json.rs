@@ -3,7 +3,7 @@
 
 use serde::Serialize;
 
-use crate::ops::host_keys::HostKeyView;
+use crate::ops::host_keys::{ChangedHostKeys, HostKeyView};
 use crate::ops::keys::KeyView;
 use crate::ops::users::change::ConfirmedChange;
 use crate::ops::users::view::UserView;
@@ -78,6 +78,8 @@ pub struct HostKeyJson<'a> {
     algorithm: &'a str,
     fingerprint: &'a str,
     file: String,
+    /// `in_use`, `next` or `retired`.
+    state: &'static str,
 }
 
 impl<'a> From<&'a HostKeyView> for HostKeyJson<'a> {
@@ -86,6 +88,28 @@ impl<'a> From<&'a HostKeyView> for HostKeyJson<'a> {
             algorithm: &view.algorithm,
             fingerprint: &view.fingerprint,
             file: view.file.display().to_string(),
+            state: view.stage.name(),
+        }
+    }
+}
+
+/// A change of host keys, as every command that changes them prints it.
+#[derive(Debug, Serialize)]
+pub struct HostKeyChangeJson<'a> {
+    v: u32,
+    changed: bool,
+    /// Whether a server is running and has read its keys again.
+    confirmed: bool,
+    key: Option<HostKeyJson<'a>>,
+}
+
+impl<'a> From<&'a ChangedHostKeys> for HostKeyChangeJson<'a> {
+    fn from(changed: &'a ChangedHostKeys) -> Self {
+        Self {
+            v: 1,
+            changed: changed.is_change,
+            confirmed: changed.confirmed,
+            key: changed.key.as_ref().map(Into::into),
         }
     }
 }

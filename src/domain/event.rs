@@ -14,8 +14,8 @@ use crate::domain::path::VirtualPath;
 use crate::domain::user::UserName;
 
 pub use self::facts::{
-    AdminAct, AdminRecord, ChangedAttributes, FileEnd, FileOpening, FileUse, Operator, QuotaCrossing,
-    QuotaKind, Setting, SettingValue, SizeChange, UploadDigest,
+    AdminAct, AdminRecord, ChangedAttributes, ChosenAlgorithms, FileEnd, FileOpening, FileUse, Operator,
+    QuotaCrossing, QuotaKind, Setting, SettingValue, SizeChange, UploadDigest,
 };
 
 /// The exit status that shells use for a command that does not exist. Nothing was run.
@@ -43,6 +43,7 @@ pub enum Event {
         who: Actor,
         method: String,
         client: String,
+        algorithms: Box<ChosenAlgorithms>,
     },
     /// A sign-in was refused. `user` is the name that the peer sent; `reason` is for the log only, and `code` is a fixed
     /// word for it.
@@ -297,7 +298,12 @@ impl Event {
             Event::Stopped { .. } => 0,
             Event::NearQuota { home, .. } => home.as_os_str().len(),
             Event::Admin(record) => size_of::<AdminRecord>() + record.act.text_bytes(),
-            Event::SignedIn { method, client, .. } => method.len() + client.len(),
+            Event::SignedIn {
+                method,
+                client,
+                algorithms,
+                ..
+            } => method.len() + client.len() + algorithms.heap_bytes(),
             Event::Denied { user, reason, .. } => user.len() + reason.len(),
             Event::Refused { reason, .. } | Event::SessionEnded { reason, .. } => reason.len(),
             Event::OverQuota { path, sentence, .. } | Event::NoSpace { path, sentence, .. } => {

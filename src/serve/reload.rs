@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use russh::keys::PrivateKey;
 use tokio::runtime::Handle;
 use tokio::sync::Mutex;
 
@@ -13,7 +12,8 @@ use crate::config::{self, Config};
 use crate::io::descriptors::DescriptorShares;
 use crate::ops::running::ReloadView;
 use crate::ssh::algorithms;
-use crate::ssh::hostkeys;
+use crate::ssh::announcement::AnnouncedKeys;
+use crate::ssh::hostkeys::{self, rotation::HostKeys};
 use crate::ssh::service::{Current, Service};
 use crate::store::Store as _;
 use crate::store::sql::SqlStore;
@@ -132,7 +132,7 @@ impl Reloading {
         run_blocking(move || hostkeys::verify(&directory, &hostkeys::load(&directory)?, &recorded)).await?;
         let (directory, store) = (fresh.server.host_keys.clone(), Arc::clone(&self.store));
         let keys =
-            run_blocking(move || Handle::current().block_on(hostkeys::ensure(&directory, &*store))).await?;
+            run_blocking(move || Handle::current().block_on(HostKeys::ensure(&directory, &*store))).await?;
         // The authenticator keeps the settings of the start, so the SSH library must offer the same methods.
         let current = current(&fresh, &self.config.auth, keys)?;
         // The log changes last of what can fail, so that a refused configuration changes nothing.
@@ -155,14 +155,15 @@ async fn run_blocking<T: Send + 'static>(read: impl FnOnce() -> Result<T> + Send
 ///
 /// # Errors
 /// Returns an error if the algorithms and the host keys leave nothing to offer.
-pub(super) fn current(config: &Config, auth: &AuthSettings, keys: Vec<PrivateKey>) -> Result<Current> {
+pub(super) fn current(config: &Config, auth: &AuthSettings, keys: HostKeys) -> Result<Current> {
     let (limits, cut) = config.limits.fitted(&DescriptorShares::of_process());
     if let Some(cut) = cut {
         tracing::warn!("{cut}");
     }
     Ok(Current {
         limits,
-        russh: algorithms::russh_config(&config.ssh, auth, keys)?,
+        announced: Arc::new(AnnouncedKeys::new(&keys)?),
+        russh: algorithms::russh_config(&config.ssh, auth, keys.in_use)?,
     })
 }
 

@@ -43,7 +43,7 @@ use crate::ops::{data_dir, homes};
 use crate::session::events::Events;
 use crate::session::upload_digest::DigestWorkers;
 use crate::session::uploads::Uploads;
-use crate::ssh::hostkeys;
+use crate::ssh::hostkeys::rotation::HostKeys;
 use crate::ssh::proxies::Proxies;
 use crate::ssh::service::{Service, ServiceSetup};
 use crate::ssh::threads::SessionThreads;
@@ -112,7 +112,7 @@ impl Server {
         let lock = DataLock::take(installation.data_dir())?;
         let store = open_store(&config, &installation, &mut report).await?;
         let id = store.id().await?;
-        let keys = hostkeys::ensure(&config.server.host_keys, &*store).await?;
+        let keys = HostKeys::ensure(&config.server.host_keys, &*store).await?;
         let current = current(&config, &config.auth, keys)?;
         let (audit, reload) = telemetry::open_audit(&config.log)?;
         let sources = EventSources::beside(&audit);

@@ -7,9 +7,12 @@ use std::time::Duration;
 
 use russh::keys::{Algorithm, PrivateKey};
 use russh::server::Config;
-use russh::{Limits as RekeyLimits, MethodKind, MethodSet, Preferred, SshId, cipher, compression, kex, mac};
+use russh::{
+    Limits as RekeyLimits, MethodKind, MethodSet, Names, Preferred, SshId, cipher, compression, kex, mac,
+};
 
 use crate::auth::{AuthSettings, Method};
+use crate::domain::event::ChosenAlgorithms;
 use crate::session::stream::connection_budget::MINIMUM_WINDOW;
 use base::error::{Error, Result};
 
@@ -91,6 +94,22 @@ pub fn validate(ssh: &SshSettings, keys: &[Algorithm]) -> Result<()> {
         "no client could connect: the host keys are {there}, and [ssh] offers only {offered_names}"
     ))
     .hint(hint))
+}
+
+/// Returns the names of the algorithms that a key exchange has chosen.
+pub fn chosen(names: &Names) -> ChosenAlgorithms {
+    let includes_authentication = [
+        cipher::AES_256_GCM,
+        cipher::AES_128_GCM,
+        cipher::CHACHA20_POLY1305,
+    ];
+    let mac = names.client_mac.as_ref();
+    ChosenAlgorithms {
+        kex: names.kex.as_ref().to_owned(),
+        host_key: names.key.to_string(),
+        cipher: names.cipher.as_ref().to_owned(),
+        mac: (!includes_authentication.contains(&names.cipher)).then(|| mac.to_owned()),
+    }
 }
 
 /// Returns whether a host key of this algorithm is shown if these signature algorithms are offered.

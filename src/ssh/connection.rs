@@ -25,8 +25,10 @@ use crate::sftp::channel::SftpChannel;
 
 use super::admission::SignInProgress;
 use super::algorithms::method_set;
+use super::announcement::{AnnouncedKeys, ConnectionHostKeys};
 use super::refusal_reason::{RefusalReason, RefusedKeys, key_name};
 use super::service::Service;
+use super::signals::ConnectionSignals;
 use base::socket::ConnectionHandle;
 
 /// The state of one connection, which russh's callbacks work on.
@@ -51,6 +53,8 @@ pub struct Connection {
     pub(super) refused_keys: Option<RefusedKeys>,
     pub(super) channels: HashMap<ChannelId, ChannelUse>,
     pub(super) tasks: TaskStarter,
+    /// The host keys that are announced after the sign-in.
+    pub(super) host_keys: Option<ConnectionHostKeys>,
     /// The number of log lines that the peer has caused.
     logged: u32,
 }
@@ -126,8 +130,16 @@ impl Connection {
             refused_keys: None,
             channels: HashMap::new(),
             tasks,
+            host_keys: None,
             logged: 0,
         }
+    }
+
+    /// Announces these host keys to the client as soon as it has signed in.
+    #[must_use]
+    pub fn announcing(mut self, keys: Arc<AnnouncedKeys>) -> Self {
+        self.host_keys = Some(ConnectionHostKeys::new(keys));
+        self
     }
 
     /// Returns whether something that the peer has caused may be logged once more.
@@ -371,24 +383,6 @@ struct Accepted {
     revision: u64,
     /// The method by which the last factor was passed.
     method: Method,
-}
-
-/// The signals between a connection and its supervisor.
-#[derive(Clone)]
-pub struct ConnectionSignals {
-    /// Asks the connection to end.
-    pub ending: EndRequest,
-    /// Set by the connection once the user has signed in. The supervisor holds it too, since only the supervisor learns
-    /// the reason of the end, and the connection is gone by then.
-    pub end_report: Arc<OnceLock<Arc<EndReport>>>,
-    /// Cancelled by the connection once the user has signed in.
-    pub signed_in: CancellationToken,
-    /// Cancelled by the supervisor if the peer is gone before the sign-in, so that nothing needs to be answered.
-    pub gone: CancellationToken,
-    /// Whether the server is working for the connection.
-    pub activity: Activity,
-    /// How far the connection has come in signing in.
-    pub progress: SignInProgress,
 }
 
 impl Drop for Connection {

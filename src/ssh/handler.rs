@@ -18,6 +18,8 @@ use base::secret::Secret;
 use base::visible::sample;
 
 use super::admission::Step;
+use super::algorithms;
+use super::announcement::PROVE;
 use super::channels::{self, NO_SHELL};
 use super::connection::{ChannelUse, Connection, OfferedRecord, Phase};
 use super::refusal_reason::RefusalReason;
@@ -170,6 +172,7 @@ impl Handler for Connection {
         }
         self.signed_in.cancel();
         let client = String::from_utf8_lossy(session.remote_sshid()).into_owned();
+        let algorithms = session.algorithms().map(algorithms::chosen).unwrap_or_default();
         if let Phase::SignedIn(signed_in) = &self.phase {
             let session = signed_in.registration.session();
             // It is logged once, here, as soon as it is known; the list of sessions shows it too.
@@ -184,9 +187,35 @@ impl Handler for Connection {
                 who: session.actor(),
                 method: methods.join("+"),
                 client,
+                algorithms: Box::new(algorithms),
             });
         }
-        Ok(())
+        match &self.host_keys {
+            Some(host_keys) => host_keys.announce(session),
+            None => Ok(()),
+        }
+    }
+
+    async fn global_request(
+        &mut self,
+        name: &str,
+        data: &[u8],
+        session: &mut Session,
+    ) -> Result<Option<Vec<u8>>, Error> {
+        let host_keys = self.host_keys.as_mut().filter(|_| name == PROVE);
+        let Some(request) = host_keys.and_then(|host_keys| host_keys.request(data, session)) else {
+            return Ok(None);
+        };
+        if !request.is_slow() {
+            return Ok(request.sign());
+        }
+        let permit = self.slow_exchange().await?;
+        let signing = tokio::task::spawn_blocking(move || {
+            let signed = request.sign();
+            drop(permit);
+            signed
+        });
+        Ok(signing.await.unwrap_or_default())
     }
 
     async fn channel_open_session(

@@ -3,6 +3,8 @@
 //! A server's identity changes only when its operator changes it: each key that is recorded in the store must still
 //! exist, or the server does not start.
 
+pub mod rotation;
+
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
@@ -153,13 +155,15 @@ pub fn verify(directory: &Path, keys: &[PrivateKey], recorded: &[(String, String
             directory.display()
         ))
         .hint(format!(
-            "put the old key back, or accept the new identity: homeportd hostkey generate --type {kind}"
+            "put the old key back, or accept the new identity: homeportd hostkey generate --type {kind}; or do without a \
+             key of this type: homeportd hostkey retire --type {kind} --without-successor"
         )));
     }
     Ok(())
 }
 
-fn kind_of(algorithm: &str) -> Kind {
+/// Returns the type of the keys of an algorithm, by its name in SSH.
+pub fn kind_of(algorithm: &str) -> Kind {
     match algorithm {
         name if name.starts_with("ecdsa") => Kind::Ecdsa,
         name if name.contains("rsa") => Kind::Rsa,
@@ -338,38 +342,46 @@ fn parse(pem: &[u8]) -> std::result::Result<PrivateKey, Unusable> {
 /// # Errors
 /// Returns an error if the key exists, or if it cannot be written. The file is either complete or does not exist.
 pub fn generate(directory: &Path, kind: Kind) -> Result<PrivateKey> {
-    let file = kind.file(directory);
-    let cannot =
-        |cause: io::Error| Error::new(format!("cannot make host key \"{}\"", file.display())).because(cause);
+    create(&kind.file(directory), kind)
+}
+
+/// Creates a key in this file as [`generate`] does.
+fn create(file: &Path, kind: Kind) -> Result<PrivateKey> {
+    let cannot = |cause: io::Error| cannot_make(file, cause);
     let mut builder = DirBuilder::new();
     builder
         .recursive(true)
         .mode(0o700)
-        .create(directory)
+        .create(file.parent().unwrap_or(Path::new(".")))
         .map_err(cannot)?;
 
     let key = random(kind).map_err(|e| cannot(io::Error::other(e)))?;
     let pem = key
         .to_openssh(LineEnding::LF)
         .map_err(|e| cannot(io::Error::other(e)))?;
+    write_new(file, pem.as_bytes(), 0o600).map_err(|e| match e.kind() {
+        io::ErrorKind::AlreadyExists => cannot(e).hint("for a new identity, move the old key away first"),
+        _ => cannot(e),
+    })?;
+    write_public(file, &key)?;
+    Ok(key)
+}
+
+/// Writes the public half of the key in `file` beside it.
+fn write_public(file: &Path, key: &PrivateKey) -> Result<()> {
+    let cannot = |cause: io::Error| cannot_make(file, cause);
     let public = key
         .public_key()
         .to_openssh()
         .map_err(|e| cannot(io::Error::other(e)))?;
-    write_new(&file, pem.as_bytes(), 0o600).map_err(|e| {
-        let exists = e.kind() == io::ErrorKind::AlreadyExists;
-        let error = cannot(e);
-        if exists {
-            error.hint("for a new identity, move the old key away first")
-        } else {
-            error
-        }
-    })?;
-    let beside = public_file(&file);
+    let beside = public_file(file);
     // The public half can be derived from the private one again, so a stale one is not an error.
     let _ = std::fs::remove_file(&beside);
-    write_new(&beside, format!("{public}\n").as_bytes(), 0o644).map_err(cannot)?;
-    Ok(key)
+    write_new(&beside, format!("{public}\n").as_bytes(), 0o644).map_err(cannot)
+}
+
+fn cannot_make(file: &Path, cause: io::Error) -> Error {
+    Error::new(format!("cannot make host key \"{}\"", file.display())).because(cause)
 }
 
 /// Returns the path of the file with the public half of a key.

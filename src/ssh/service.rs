@@ -20,6 +20,7 @@ use crate::sftp::timings::RequestTimings;
 use base::error::Error;
 
 use super::admission::Admission;
+use super::announcement::AnnouncedKeys;
 use super::limits::Limits;
 use super::mount_slots::MountSlots;
 use super::proxies::Proxies;
@@ -74,6 +75,8 @@ pub struct Current {
     pub limits: Limits,
     /// The SSH library's configuration: algorithms and host keys.
     pub russh: Arc<russh::server::Config>,
+    /// The host keys that clients are told of.
+    pub announced: Arc<AnnouncedKeys>,
 }
 
 /// The parts of a [`Service`] that the caller creates.

@@ -26,9 +26,10 @@ use crate::session::{Activity, EndRequest};
 
 use super::admission::{AdmissionPermit, Step};
 use super::algorithms::SERVER_ID;
-use super::connection::{Connection, ConnectionSignals};
+use super::connection::Connection;
 use super::refusal_reason::{self, RefusalReason};
 use super::service::{Current, Service};
+use super::signals::ConnectionSignals;
 use super::threads::{MovableSession, RunningConnection};
 use base::socket::{ConnectionHandle, Socket};
 
@@ -219,7 +220,8 @@ impl Supervisor<'_> {
             self.socket_handle.clone(),
             self.signals.clone(),
             tasks.starter(),
-        );
+        )
+        .announcing(Arc::clone(&current.announced));
         let started = tokio::select! {
             // A peer that was refused is counted, even if the server stops at the same moment.
             biased;

@@ -23,7 +23,7 @@ use super::relative::HomeLocations;
 use super::rows::read_quota;
 use super::{
     ChangedUser, RecordChange, RevisionChanges, SignIn, Store, UsageRecord, changes, copy, file, homes,
-    identity, open, sign_ins, usage, users,
+    identity, open, usage, users,
 };
 use crate::domain::user::{Quota, User, UserName};
 use base::error::{Error, Result};
@@ -333,9 +333,7 @@ impl Store for SqlStore {
     }
 
     async fn sign_ins(&self, since: Timestamp) -> Result<Vec<SignIn>> {
-        sign_ins::read(&self.db.pool, since)
-            .await
-            .map_err(|e| self.db.failed(e))
+        self.db.sign_ins(since).await
     }
 
     async fn record_sign_ins(
@@ -349,15 +347,17 @@ impl Store for SqlStore {
     }
 
     async fn host_keys(&self) -> Result<Vec<(String, String)>> {
-        sqlx::query_as("SELECT algorithm, fingerprint FROM host_keys ORDER BY algorithm")
-            .fetch_all(&self.db.pool)
-            .await
-            .map_err(|e| self.db.failed(e))
+        self.db.host_keys().await
     }
 
     async fn record_host_key(&self, algorithm: &str, fingerprint: &str) -> Result<()> {
         let first = self.db.write_host_key(algorithm, fingerprint).await;
         retry_if_disk_was_full(first, self.db.write_host_key(algorithm, fingerprint)).await
+    }
+
+    async fn forget_host_key(&self, algorithm: &str) -> Result<()> {
+        let first = self.db.delete_host_key(algorithm).await;
+        retry_if_disk_was_full(first, self.db.delete_host_key(algorithm)).await
     }
 
     async fn id(&self) -> Result<String> {

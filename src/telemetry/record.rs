@@ -7,7 +7,7 @@ use jiff::{Timestamp, Unit};
 use serde_json::Value;
 
 use crate::domain::event::{
-    AdminRecord, ChangedAttributes, Event, Setting, SettingValue, SizeChange, UploadDigest,
+    AdminRecord, ChangedAttributes, ChosenAlgorithms, Event, Setting, SettingValue, SizeChange, UploadDigest,
 };
 use crate::domain::path::VirtualPath;
 use base::visible;
@@ -281,11 +281,19 @@ fn later_details(event: &Event) -> EventFields {
         Event::Opened { how, .. } => fields!(created: how.created, truncated: how.truncated),
         Event::Closed { file, .. } => fields!(end: file.end.name(), size: file.size),
         Event::Renamed { replaced, .. } => fields!(replaced: *replaced),
+        Event::SignedIn { algorithms, .. } => {
+            let ChosenAlgorithms {
+                kex,
+                host_key,
+                cipher,
+                mac,
+            } = &**algorithms;
+            fields!(kex: kex.as_str(), host_key: host_key.as_str(), cipher: cipher.as_str(), mac: mac.clone())
+        }
         Event::Started { .. }
         | Event::Stopped { .. }
         | Event::NearQuota { .. }
         | Event::Admin(_)
-        | Event::SignedIn { .. }
         | Event::SessionEnded { .. }
         | Event::Uploaded { .. }
         | Event::Attributes { .. }

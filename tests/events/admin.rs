@@ -81,12 +81,9 @@ fn changes_are_recorded_by_the_running_server() {
     server.signal("TERM");
     server.wait_for_exit();
     server.admin_ok(&["user", "disable", "alice"], "");
-    server.admin_ok(&["hostkey", "generate"], "");
+    server.admin_ok(&["hostkey", "rotate"], "");
     let all = acts(&server);
     assert_eq!(all[expected.len()], "user disable alice");
-    assert!(
-        all[expected.len() + 1].starts_with("hostkey generate "),
-        "{all:?}"
-    );
+    assert!(all[expected.len() + 1].starts_with("hostkey rotate "), "{all:?}");
     assert_eq!(all.len(), expected.len() + 2);
 }

@@ -272,6 +272,22 @@ def show_metrics(machine, _):
     machine.run("systemctl", "restart", "homeport.service")
 
 
+def replace_a_host_key(machine, _):
+    def hostkey(command):
+        changed = json.loads(machine.run("homeportd", "hostkey", command, "--json"))
+        expect(changed["changed"] and changed["confirmed"], f"{command}: {changed}")
+        return changed["key"]["fingerprint"]
+
+    new = hostkey("rotate")
+    # OpenSSH's client learns the new key, and so is not warned of it.
+    transfer(machine)
+    expect(hostkey("retire") == new, "another key is in use")
+    transfer(machine)
+    expect(hostkey("remove") != new, "the new key was removed")
+    transfer(machine)
+    expect(new in machine.run("ssh-keygen", "-lf", "/root/.ssh/known_hosts"), "the client knows another key")
+
+
 def be_read_by_fail2ban(machine, _):
     expect(sftp(machine, "ls\n", user="mallory").returncode != 0, "a stranger may sign in")
     wait_for("the denial", lambda: '"user":"mallory"' in machine.read(AUDIT))
@@ -310,6 +326,7 @@ PARTS = [
     write_to_the_journal,
     rotate_the_logs,
     reload,
+    replace_a_host_key,
     restart,
     find_the_port_taken,
     hang,

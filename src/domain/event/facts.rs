@@ -58,6 +58,29 @@ impl FileEnd {
     }
 }
 
+/// The names of the algorithms that a key exchange has chosen.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ChosenAlgorithms {
+    /// The key exchange method.
+    pub kex: String,
+    /// The signature algorithm of the host key.
+    pub host_key: String,
+    /// The cipher, which is the same in both directions.
+    pub cipher: String,
+    /// The MAC of what the client sends; `None` if the cipher includes authentication.
+    pub mac: Option<String>,
+}
+
+impl ChosenAlgorithms {
+    /// Returns the number of bytes of its own, and of its names.
+    pub fn heap_bytes(&self) -> usize {
+        let names = [&self.kex, &self.host_key, &self.cipher]
+            .into_iter()
+            .chain(&self.mac);
+        size_of::<Self>() + names.map(String::len).sum::<usize>()
+    }
+}
+
 /// The digest of an upload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UploadDigest {

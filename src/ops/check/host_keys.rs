@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::report::Report;
 use crate::ssh::settings::SshSettings;
-use crate::ssh::{algorithms, hostkeys};
+use crate::ssh::{algorithms, hostkeys, hostkeys::rotation};
 
 /// Checks the keys in a directory. `recorded` are the algorithms and fingerprints that clients were shown.
 pub fn check(directory: &Path, settings: &SshSettings, recorded: &[(String, String)], report: &mut Report) {
@@ -12,6 +12,9 @@ pub fn check(directory: &Path, settings: &SshSettings, recorded: &[(String, Stri
         Ok(keys) => keys,
         Err(e) => return report.error(e),
     };
+    if let Err(e) = rotation::next(directory) {
+        report.error(e);
+    }
     hostkeys::verify(directory, &keys, recorded).unwrap_or_else(|e| report.error(e));
     let mut algorithms: Vec<_> = keys.iter().map(|key| key.algorithm()).collect();
     algorithms

@@ -70,6 +70,10 @@ impl Store for Recorded {
         keys.push((algorithm.to_owned(), fingerprint.to_owned()));
         Ok(())
     }
+    async fn forget_host_key(&self, algorithm: &str) -> Result<()> {
+        self.0.lock().retain(|(name, _)| name != algorithm);
+        Ok(())
+    }
     async fn version(&self) -> Result<i64> {
         Ok(0)
     }

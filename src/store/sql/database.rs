@@ -13,8 +13,8 @@ use crate::domain::user::{User, UserName};
 use crate::store::relative::HomeLocations;
 use crate::store::rows::UserRow;
 use crate::store::{
-    ChangedUser, RecordChange, SignIn, UsageRecord, failure, homes, identity, keys, name_taken, no_such_user,
-    reserve, sign_ins, usage, users,
+    ChangedUser, RecordChange, SignIn, UsageRecord, failure, homes, host_keys, identity, keys, name_taken,
+    no_such_user, reserve, sign_ins, usage, users,
 };
 use base::error::{Error, Result};
 
@@ -191,16 +191,30 @@ impl Database {
         write.commit().await.map_err(|e| self.failed(e))
     }
 
+    /// Reads the sign-ins since this time, the latest first.
+    pub(super) async fn sign_ins(&self, since: Timestamp) -> Result<Vec<SignIn>> {
+        sign_ins::read(&self.pool, since)
+            .await
+            .map_err(|e| self.failed(e))
+    }
+
+    /// Reads the host keys that clients know this server by.
+    pub(super) async fn host_keys(&self) -> Result<Vec<(String, String)>> {
+        host_keys::read(&self.pool).await.map_err(|e| self.failed(e))
+    }
+
     /// Makes one attempt at [`Store::record_host_key`].
     pub(super) async fn write_host_key(&self, algorithm: &str, fingerprint: &str) -> Result<()> {
-        let sql = "INSERT INTO host_keys (algorithm, fingerprint) VALUES ($1, $2) \
-                   ON CONFLICT (algorithm) DO UPDATE SET fingerprint = excluded.fingerprint";
-        let written = sqlx::query(sql)
-            .bind(algorithm)
-            .bind(fingerprint)
-            .execute(&self.pool)
-            .await;
-        written.map(|_| ()).map_err(|e| self.failed(e))
+        host_keys::record(&self.pool, algorithm, fingerprint)
+            .await
+            .map_err(|e| self.failed(e))
+    }
+
+    /// Makes one attempt at [`Store::forget_host_key`].
+    pub(super) async fn delete_host_key(&self, algorithm: &str) -> Result<()> {
+        host_keys::forget(&self.pool, algorithm)
+            .await
+            .map_err(|e| self.failed(e))
     }
 
     /// Makes one attempt at [`Store::record_place`].

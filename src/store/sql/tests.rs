@@ -373,6 +373,8 @@ async fn host_keys_are_recorded() {
         store.host_keys().await.unwrap(),
         expected.map(|(a, f)| (a.to_owned(), f.to_owned()))
     );
+    store.forget_host_key("ecdsa").await.unwrap();
+    assert_eq!(store.host_keys().await.unwrap()[0].0, "ssh-ed25519");
 }
 
 /// Creates a store in the format of version 2, with users who have these homes.

@@ -189,6 +189,7 @@ fn no_event_is_larger_than_two_paths() {
             who: who("alice"),
             method: "publickey".to_owned(),
             client: long.clone(),
+            algorithms: Box::default(),
         },
         Event::Linked {
             who: who("alice"),
