@@ -103,12 +103,6 @@ pub fn for_terminal(text: &str) -> String {
     out
 }
 
-/// Returns whether a text has printable ASCII characters alone, as most have: then nothing is to be escaped, and finding that
-/// out takes a fraction of the time.
-fn is_plain(text: &str) -> bool {
-    text.bytes().all(|byte| matches!(byte, b' '..=b'~'))
-}
-
 /// Escapes the dangerous characters of JSON in JSON's way: they can only occur in strings.
 pub fn in_json(json: &str) -> String {
     if is_plain(json) {
