@@ -18,7 +18,7 @@ use crate::storage::durable::{Durable, Fsync};
 use crate::storage::gate::{Gate, Gated};
 use crate::storage::guard::Guard;
 use crate::storage::local::LocalStorage;
-use crate::storage::local::jail::creation::make_home;
+use crate::storage::local::creation::make_home;
 use base::advice;
 use base::error::{Error, Result};
 

@@ -8,7 +8,7 @@ use super::installation::Installation;
 use crate::domain::user::UserName;
 use crate::mount::{HomeCheck, HomeSite};
 use crate::storage::creation::CreationRules;
-use crate::storage::local::jail::creation::make_home;
+use crate::storage::local::creation::make_home;
 use crate::storage::marker;
 use base::error::{Error, Result};
 use base::paths::{from_here, resolve};

@@ -1,6 +1,6 @@
 //! The mode and the group of what users create: `[storage] file_mode`, `dir_mode` and `file_group`.
 //!
-//! This module decides; `storage/local/jail/creation.rs` and `storage/local/attrs.rs` apply it, so that no protocol and no
+//! This module decides; `storage/local/creation.rs` and `storage/local/attrs.rs` apply it, so that no protocol and no
 //! client has a say in it.
 
 use nix::unistd::{Gid, Group, getegid, getgroups};

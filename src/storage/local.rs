@@ -2,6 +2,7 @@
 
 mod attrs;
 pub mod backend;
+pub mod creation;
 mod dir;
 mod errors;
 pub mod jail;
@@ -18,7 +19,7 @@ use rustix::fs::SeekFrom;
 use rustix::io::{Errno, ReadWriteFlags, pread, preadv2, pwrite};
 
 use self::attrs::{Target, retry};
-use self::jail::{Jail, Opened, names, realpath};
+use self::jail::{Jail, Opened, names, new_file, realpath};
 use super::creation::CreationRules;
 use super::{
     Capabilities, DirStream, Error, FileFacts, FileSystemId, Links, Metadata, OpenFile, OpenHow, PinnedInode,
@@ -66,7 +67,10 @@ impl LocalStorage {
 
 impl Storage for LocalStorage {
     fn open(&self, path: &VirtualPath, how: OpenHow, _wait: Wait) -> Result<Arc<dyn OpenFile>> {
-        let opened = self.jail.open_file(path, how)?;
+        let opened = match self.jail.rules.file_mode {
+            Some(mode) if how.create => new_file::open_or_create(&self.jail, path, how, mode)?,
+            _ => self.jail.open_file(path, how)?,
+        };
         let io = Arc::clone(&self.io);
         Ok(Arc::new(LocalFile::new(opened, how.append, io, self.jail.rules)))
     }

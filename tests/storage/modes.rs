@@ -144,7 +144,7 @@ fn every_way_to_create_something_gives_the_configured_mode_and_group() {
     );
 
     // Users see their own name, not a number of this machine.
-    let listing = server.sftp_ok("alice", "ls -l open\n");
+    let listing = server.sftp_ok("alice", "ls -l\n");
     assert!(listing.contains("alice    alice"), "{listing}");
 }
 

@@ -7,8 +7,8 @@
 //! descriptor), is `.` or `..`, or contains `/`. The calls in `names` get a plain last component, whose directory was
 //! resolved here.
 
-pub mod creation;
 pub(super) mod names;
+pub(super) mod new_file;
 pub(super) mod realpath;
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -19,7 +19,7 @@ use rustix::io::Errno;
 
 use crate::domain::path::VirtualPath;
 use crate::storage::creation::CreationRules;
-use crate::storage::local::attrs::{self, Target};
+use crate::storage::local::attrs::{self, Target, allowed_mode};
 use crate::storage::{FileKind, Links, Metadata, OpenHow, SetAttrs, Space};
 
 type SysResult<T> = std::result::Result<T, Errno>;
@@ -87,7 +87,16 @@ impl Jail {
     /// Opens a file, or a directory for reading. FIFOs, sockets and devices are refused with ENXIO, which open(2)
     /// itself returns for a socket.
     pub(super) fn open_file(&self, path: &VirtualPath, how: OpenHow) -> SysResult<Opened> {
-        let fd = creation::open_or_create(self, path, how)?;
+        let mode = match how.create {
+            true => allowed_mode(how.mode.unwrap_or(0o666), FileKind::File),
+            // openat2 refuses a mode if no file is created.
+            false => Mode::empty(),
+        };
+        self.opened(self.resolve(path.relative(), open_flags(how), mode)?)
+    }
+
+    /// Returns what is known about a descriptor that was opened as a file.
+    pub(super) fn opened(&self, fd: OwnedFd) -> SysResult<Opened> {
         let stat = fstat(&fd)?;
         let directory = match attrs::kind(&stat) {
             FileKind::File => false,

@@ -6,13 +6,16 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{
-    AtFlags, Mode, OFlags, RenameFlags, fsync, linkat, renameat, renameat_with, symlinkat, unlinkat,
+    AtFlags, Mode, OFlags, RenameFlags, ResolveFlags, fsync, linkat, mkdirat, renameat, renameat_with,
+    symlinkat, unlinkat,
 };
 use rustix::io::Errno;
 
-use super::{Jail, SysResult, creation, stat_name};
+use super::{Jail, SysResult, resolve_in, stat_name};
 use crate::domain::path::VirtualPath;
-use crate::storage::local::attrs;
+use crate::storage::creation::CreationRules;
+use crate::storage::local::attrs::{self, allowed_mode};
+use crate::storage::local::creation;
 use crate::storage::{FileKind, IfExists};
 
 /// The size limit for the target of a link in bytes, with its final NUL.
@@ -120,9 +123,26 @@ pub(in crate::storage::local) fn sync_name(jail: &Jail, path: &VirtualPath) -> S
 /// Creates a directory as mkdir(2) does; `new/` works like `new`.
 pub(in crate::storage::local) fn mkdir(jail: &Jail, path: &VirtualPath, mode: u32) -> SysResult<()> {
     match LastComponent::of(jail, path)? {
-        LastComponent::Name(place) => creation::make_directory(jail.rules, place.dir(), place.name(), mode),
+        LastComponent::Name(place) => make_directory(jail.rules, place.dir(), place.name(), mode),
         LastComponent::Up | LastComponent::Dot | LastComponent::Root => Err(Errno::EXIST),
     }
+}
+
+/// Creates a directory by a plain name, with the mode and group of the rules.
+fn make_directory(rules: CreationRules, dir: BorrowedFd<'_>, name: &[u8], wish: u32) -> SysResult<()> {
+    let Some(mode) = rules.dir_mode else {
+        return mkdirat(dir, name, allowed_mode(wish, FileKind::Directory));
+    };
+    mkdirat(dir, name, creation::first_mode(rules, mode))?;
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW;
+    // If the user has put another directory in its place meanwhile, that one gets what all of them have.
+    let made = resolve_in(dir, name, flags, Mode::empty(), ResolveFlags::NO_SYMLINKS);
+    let given = made.and_then(|made| creation::give(rules, made.as_fd()));
+    given.inspect_err(|errno| {
+        creation::report(rules, *errno);
+        // It is empty, or it stays.
+        let _ = unlinkat(dir, name, AtFlags::REMOVEDIR);
+    })
 }
 
 /// Removes a directory as rmdir(2) does.

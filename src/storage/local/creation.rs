@@ -1,102 +1,26 @@
-//! Creates files and directories with the mode and the group of [`CreationRules`].
+//! Gives new files and directories the mode and the group of [`CreationRules`], and creates homes.
 //!
-//! Nobody but the server can open something new before it has its group: until then it has rights for its owner alone.
+//! Nobody but the server can open something new before it has its group: it is created with [`first_mode`], and then
+//! [`give`] does the rest through its descriptor.
 
 use std::fs::DirBuilder;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd as _, BorrowedFd};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use rustix::fs::{
-    AtFlags, CWD, Gid, Mode, OFlags, ResolveFlags, fchmod, fchown, fstat, mkdirat, openat, unlinkat,
-};
+use rustix::fs::{CWD, Gid, Mode, OFlags, fchmod, fchown, fstat, openat};
 use rustix::io::Errno;
 
-use super::{Jail, SysResult, open_flags, realpath, resolve_in, stat_name};
-use crate::domain::path::VirtualPath;
+use super::attrs;
 use crate::storage::creation::CreationRules;
-use crate::storage::local::attrs::{self, allowed_mode};
-use crate::storage::{FileKind, OpenHow};
-
-/// The number of attempts to open or create a file that other sessions create and remove meanwhile.
-const ATTEMPTS: usize = 32;
 
 /// The shortest time between two warnings.
 const REPORT_EVERY: Duration = Duration::from_secs(60);
 
 /// The mode of a home that is not for other programs.
 const PRIVATE: u32 = 0o700;
-
-/// Opens a file, and creates it if it is missing and `how` says so.
-///
-/// open(2) does not say whether it has created the file, so this opens an existing one, or creates a new one with
-/// `O_EXCL`.
-pub(super) fn open_or_create(jail: &Jail, path: &VirtualPath, how: OpenHow) -> SysResult<OwnedFd> {
-    let Some(mode) = jail.rules.file_mode.filter(|_| how.create) else {
-        let mode = match how.create {
-            true => allowed_mode(how.mode.unwrap_or(0o666), FileKind::File),
-            // openat2 refuses a mode if no file is created.
-            false => Mode::empty(),
-        };
-        return jail.resolve(path.relative(), open_flags(how), mode);
-    };
-    let existing = open_flags(OpenHow { create: false, ..how });
-    let new = open_flags(OpenHow {
-        exclusive: true,
-        ..how
-    });
-    let mut path = path.clone();
-    for _ in 0..ATTEMPTS {
-        if !how.exclusive {
-            match jail.resolve(path.relative(), existing, Mode::empty()) {
-                Err(Errno::NOENT) => {}
-                // open(2) with O_CREAT returns this for a directory.
-                Ok(fd) if attrs::kind(&fstat(&fd)?) == FileKind::Directory => return Err(Errno::ISDIR),
-                opened => return opened,
-            }
-        }
-        match jail.resolve(path.relative(), new, first_mode(jail.rules, mode)) {
-            Ok(fd) => {
-                return match give(jail.rules, fd.as_fd()) {
-                    Ok(()) => Ok(fd),
-                    Err(errno) => {
-                        report(jail.rules, errno);
-                        let _ = take_back(jail, &path, &fd);
-                        Err(errno)
-                    }
-                };
-            }
-            // It was created in between, or it is a link that leads nowhere: then its target is created, as open(2) does.
-            Err(Errno::EXIST) if !how.exclusive => path = realpath::real_path(jail, &path)?,
-            Err(errno) => return Err(errno),
-        }
-    }
-    Err(Errno::BUSY)
-}
-
-/// Creates a directory by a plain name in one that was resolved already.
-pub(super) fn make_directory(
-    rules: CreationRules,
-    dir: BorrowedFd<'_>,
-    name: &[u8],
-    wish: u32,
-) -> SysResult<()> {
-    let Some(mode) = rules.dir_mode else {
-        return mkdirat(dir, name, allowed_mode(wish, FileKind::Directory));
-    };
-    mkdirat(dir, name, first_mode(rules, mode))?;
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW;
-    // If the user has put another directory in its place meanwhile, that one gets what all of them have.
-    let given = resolve_in(dir, name, flags, Mode::empty(), ResolveFlags::NO_SYMLINKS)
-        .and_then(|made| give(rules, made.as_fd()));
-    given.inspect_err(|errno| {
-        report(rules, *errno);
-        // It is empty, or it stays.
-        let _ = unlinkat(dir, name, AtFlags::REMOVEDIR);
-    })
-}
 
 /// Creates a home, for its owner alone unless `dir_mode` says otherwise. The directory above it must exist.
 ///
@@ -117,7 +41,7 @@ pub fn make_home(home: &Path, rules: CreationRules) -> std::io::Result<()> {
 }
 
 /// Returns the mode with which something is created that then gets `mode`.
-fn first_mode(rules: CreationRules, mode: u32) -> Mode {
+pub(super) fn first_mode(rules: CreationRules, mode: u32) -> Mode {
     let rights = match rules.group {
         Some(_) => 0o700,
         None => 0o777,
@@ -126,7 +50,7 @@ fn first_mode(rules: CreationRules, mode: u32) -> Mode {
 }
 
 /// Gives something new its group and its mode, which the umask has no part in.
-fn give(rules: CreationRules, new: BorrowedFd<'_>) -> SysResult<()> {
+pub(super) fn give(rules: CreationRules, new: BorrowedFd<'_>) -> Result<(), Errno> {
     let stat = fstat(new)?;
     if let Some(group) = rules.group.filter(|group| *group != stat.st_gid) {
         fchown(new, None, Some(Gid::from_raw(group)))?;
@@ -137,21 +61,8 @@ fn give(rules: CreationRules, new: BorrowedFd<'_>) -> SysResult<()> {
     }
 }
 
-/// Removes a new file that could not be given its group or mode, unless something else has its name meanwhile. If it
-/// cannot be removed either, it stays, for its owner alone.
-fn take_back(jail: &Jail, path: &VirtualPath, file: &OwnedFd) -> SysResult<()> {
-    let Some((parent, name)) = path.split() else {
-        return Ok(());
-    };
-    let dir = jail.locate(parent.relative(), OFlags::DIRECTORY)?;
-    match stat_name(dir.as_fd(), name)?.st_ino == fstat(file)?.st_ino {
-        true => unlinkat(&dir, name, AtFlags::empty()),
-        false => Ok(()),
-    }
-}
-
 /// Logs why a file or directory could not be created as configured, at most once a minute: clients try again.
-fn report(rules: CreationRules, errno: Errno) {
+pub(super) fn report(rules: CreationRules, errno: Errno) {
     static REPORTED: Mutex<Option<Instant>> = Mutex::new(None);
     let mut reported = REPORTED.lock();
     if reported.is_some_and(|at| at.elapsed() < REPORT_EVERY) {
@@ -175,8 +86,9 @@ mod tests {
     use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
 
     use super::*;
+    use crate::domain::path::VirtualPath;
     use crate::storage::local::LocalStorage;
-    use crate::storage::{Error, Links, SetAttrs, Storage as _, Wait};
+    use crate::storage::{Error, Links, OpenHow, SetAttrs, Storage as _, Wait};
 
     /// Returns a group, other than the usual one if possible, that this process may give its files to.
     fn some_group() -> u32 {
