@@ -24,7 +24,7 @@ pub use self::pattern::PathPattern;
 
 use self::files::LogFile;
 use self::names::{FormerNames, LoggedRename, MOST_RENAMES};
-use self::pieces::Piece;
+use self::pieces::LogPiece;
 use base::error::{Error, Result};
 
 /// The most former names that are looked for by their bytes. With more, every line is parsed.
@@ -129,7 +129,7 @@ impl AuditSearch {
                 continue;
             }
             let mut lines = 0;
-            let examine = |piece: Piece| self.examine(&piece, &render);
+            let examine = |piece: LogPiece| self.examine(&piece, &render);
             let read = pieces::examine(&file.path, examine, |piece: ExaminedPiece| {
                 // The server may be writing the last line of the current file.
                 if !piece.is_unfinished || next.is_some() {
@@ -147,14 +147,14 @@ impl AuditSearch {
 
     fn examine(
         &self,
-        piece: &Piece,
+        piece: &LogPiece,
         render: &(impl Fn(&[u8], &AuditEntry<'_>, &mut Vec<u8>) + Sync),
     ) -> ExaminedPiece {
         let mut examined = ExaminedPiece {
-            is_unfinished: *piece == Piece::Unfinished,
+            is_unfinished: *piece == LogPiece::Unfinished,
             ..ExaminedPiece::default()
         };
-        if matches!(piece, Piece::Overlong | Piece::Unfinished) {
+        if matches!(piece, LogPiece::Overlong | LogPiece::Unfinished) {
             examined.lines = 1;
             examined.note_broken();
         }
@@ -213,7 +213,7 @@ fn renames(files: &[LogFile]) -> Vec<LoggedRename> {
     renames.into()
 }
 
-fn renames_of(piece: &Piece) -> Vec<LoggedRename> {
+fn renames_of(piece: &LogPiece) -> Vec<LoggedRename> {
     let is_rename = |line: &&[u8]| line::event(line) == Some(b"renamed");
     let rename = |line| LoggedRename::of(&serde_json::from_slice(line).ok()?);
     piece.lines().filter(is_rename).filter_map(rename).collect()

@@ -1,7 +1,9 @@
 //! One line of the audit log, as a query reads it.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
+use std::ops::Deref;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -11,6 +13,26 @@ pub(super) const START: &[u8] = b"{\"time\":\"";
 
 /// The length of a time in the log: `2026-11-23T00:20:01.337Z`.
 const TIME_LENGTH: usize = 24;
+
+/// The text of a field. It is part of the line, unless something in it is escaped; an `Option<Cow<str>>` would be a copy
+/// always.
+#[derive(Debug, Deserialize)]
+#[serde(transparent)]
+pub struct LogText<'a>(#[serde(borrow)] Cow<'a, str>);
+
+impl Deref for LogText<'_> {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for LogText<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self)
+    }
+}
 
 /// One line of the audit log. Fields that no query needs are left out.
 #[derive(Debug, Deserialize)]
@@ -23,50 +45,50 @@ pub struct AuditEntry<'a> {
     pub event: Cow<'a, str>,
     /// The user, if there is one.
     #[serde(borrow, default)]
-    pub user: Option<Cow<'a, str>>,
+    pub user: Option<LogText<'a>>,
     /// The number of occurrences; 1 if it is left out.
     #[serde(default)]
     pub count: Option<u64>,
     #[serde(borrow, default)]
-    peer: Option<Cow<'a, str>>,
+    peer: Option<LogText<'a>>,
     #[serde(borrow, default)]
-    home: Option<Cow<'a, str>>,
+    home: Option<LogText<'a>>,
     /// The path that the event is about.
     #[serde(borrow, default)]
-    pub path: Option<Cow<'a, str>>,
+    pub path: Option<LogText<'a>>,
     /// The name before a change of it.
     #[serde(borrow, default)]
-    pub from: Option<Cow<'a, str>>,
+    pub from: Option<LogText<'a>>,
     /// The name after a change of it.
     #[serde(borrow, default)]
-    pub to: Option<Cow<'a, str>>,
+    pub to: Option<LogText<'a>>,
     /// The path of a link.
     #[serde(borrow, default)]
-    pub link: Option<Cow<'a, str>>,
+    pub link: Option<LogText<'a>>,
     /// The target of a link.
     #[serde(borrow, default)]
-    pub target: Option<Cow<'a, str>>,
+    pub target: Option<LogText<'a>>,
     /// The sentence that says why.
     #[serde(borrow, default)]
-    pub reason: Option<Cow<'a, str>>,
+    pub reason: Option<LogText<'a>>,
     /// The method of a sign-in.
     #[serde(borrow, default)]
-    pub method: Option<Cow<'a, str>>,
+    pub method: Option<LogText<'a>>,
     /// The operation that was refused.
     #[serde(borrow, default)]
-    pub operation: Option<Cow<'a, str>>,
+    pub operation: Option<LogText<'a>>,
     /// The command that was run, or what an operator has done.
     #[serde(borrow, default)]
-    pub command: Option<Cow<'a, str>>,
+    pub command: Option<LogText<'a>>,
     /// What an operator has done.
     #[serde(borrow, default)]
-    pub what: Option<Cow<'a, str>>,
+    pub what: Option<LogText<'a>>,
     /// The name of the user, key or other object that an operator has changed.
     #[serde(borrow, default)]
-    pub name: Option<Cow<'a, str>>,
+    pub name: Option<LogText<'a>>,
     /// How the use of a file ended.
     #[serde(borrow, default)]
-    pub end: Option<Cow<'a, str>>,
+    pub end: Option<LogText<'a>>,
     /// The size of a file in bytes.
     #[serde(default)]
     pub size: Option<u64>,
@@ -161,6 +183,21 @@ mod tests {
         ] {
             assert_eq!(bytes_of(&visible::bytes(path)), path);
         }
+    }
+
+    #[test]
+    fn text_is_copied_only_if_something_in_it_is_escaped() {
+        let user = |line: &'static str| {
+            serde_json::from_str::<AuditEntry<'_>>(line)
+                .unwrap()
+                .user
+                .unwrap()
+                .0
+        };
+        let plain = user(r#"{"time":"t","event":"e","user":"alice"}"#);
+        assert!(matches!(plain, Cow::Borrowed("alice")), "{plain:?}");
+        let escaped = user(r#"{"time":"t","event":"e","user":"al\"ice"}"#);
+        assert_eq!(escaped, "al\"ice");
     }
 
     #[test]

@@ -18,7 +18,7 @@ const WAITING: usize = 2;
 
 /// A part of a file.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Piece {
+pub(super) enum LogPiece {
     /// Whole lines, each with its newline.
     Lines(Vec<u8>),
     /// A line that is too long.
@@ -27,7 +27,7 @@ pub(super) enum Piece {
     Unfinished,
 }
 
-impl Piece {
+impl LogPiece {
     /// Returns the whole lines, without their newlines.
     pub fn lines(&self) -> impl Iterator<Item = &[u8]> {
         let bytes = match self {
@@ -51,7 +51,7 @@ impl Piece {
 /// result is why, and all pieces before that place have been examined.
 pub(super) fn examine<T: Send>(
     path: &Path,
-    examine: impl Fn(Piece) -> T + Sync,
+    examine: impl Fn(LogPiece) -> T + Sync,
     mut take: impl FnMut(T) -> Result<()>,
 ) -> Result<std::io::Result<()>> {
     let file = files::open(path)?;
@@ -60,7 +60,7 @@ pub(super) fn examine<T: Send>(
     std::thread::scope(|scope| {
         let (mut inputs, mut outputs) = (Vec::new(), Vec::new());
         for _ in 0..threads.min(MOST_THREADS) {
-            let (input, pieces): (SyncSender<Piece>, Receiver<Piece>) = sync_channel(WAITING);
+            let (input, pieces): (SyncSender<LogPiece>, Receiver<LogPiece>) = sync_channel(WAITING);
             let (result, output) = sync_channel(WAITING);
             scope.spawn(move || pieces.iter().all(|piece| result.send(examine(piece)).is_ok()));
             inputs.push(input);
@@ -92,7 +92,7 @@ pub(super) fn damaged(path: &Path, lines: u64, error: std::io::Error) -> Error {
 }
 
 /// Calls `each` with the pieces of a file until it returns `false`.
-fn read(mut file: impl std::io::Read, mut each: impl FnMut(Piece) -> bool) -> std::io::Result<()> {
+fn read(mut file: impl std::io::Read, mut each: impl FnMut(LogPiece) -> bool) -> std::io::Result<()> {
     let (mut rest, mut is_overlong) = (Vec::new(), false);
     loop {
         let mut buffer = Vec::with_capacity(rest.len() + PIECE);
@@ -103,11 +103,11 @@ fn read(mut file: impl std::io::Read, mut each: impl FnMut(Piece) -> bool) -> st
         if is_overlong && let Some(at) = memchr::memchr(b'\n', &buffer) {
             is_overlong = false;
             buffer.drain(..=at);
-            if !each(Piece::Overlong) {
+            if !each(LogPiece::Overlong) {
                 return Ok(());
             }
         }
-        if !buffer.is_empty() && !each(Piece::Lines(buffer)) {
+        if !buffer.is_empty() && !each(LogPiece::Lines(buffer)) {
             return Ok(());
         }
         if rest.len() > LONGEST_LINE || is_overlong {
@@ -119,7 +119,7 @@ fn read(mut file: impl std::io::Read, mut each: impl FnMut(Piece) -> bool) -> st
         }
     }
     if !rest.is_empty() || is_overlong {
-        each(Piece::Unfinished);
+        each(LogPiece::Unfinished);
     }
     Ok(())
 }
@@ -133,11 +133,11 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("log");
         std::fs::write(&path, content).unwrap();
-        let lengths = |piece: Piece| -> Vec<i64> {
+        let lengths = |piece: LogPiece| -> Vec<i64> {
             match piece {
-                Piece::Overlong => vec![-1],
-                Piece::Unfinished => vec![-2],
-                lines @ Piece::Lines(_) => lines.lines().map(|line| line.len() as i64).collect(),
+                LogPiece::Overlong => vec![-1],
+                LogPiece::Unfinished => vec![-2],
+                lines @ LogPiece::Lines(_) => lines.lines().map(|line| line.len() as i64).collect(),
             }
         };
         let mut all = Vec::new();
