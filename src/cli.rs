@@ -2,6 +2,7 @@
 
 mod adopt;
 mod audit;
+mod backup;
 mod check;
 mod demo;
 pub mod grammar;
@@ -14,6 +15,7 @@ mod passwords;
 mod progress;
 mod quota;
 mod reload;
+mod restore;
 mod serve;
 mod sessions;
 mod top;
@@ -58,6 +60,8 @@ fn dispatch(cli: Cli) -> Result<ExitCode> {
             output::print(&work::wait(sessions::run(command, &server))??)?;
         }
         Command::Top(args) => top::run(&args, Client::new(load()?.control_socket()))?,
+        Command::Backup(args) => return backup::run(&args, &load()?),
+        Command::Restore(args) => restore::run(&args, cli.config.as_deref())?,
         Command::Hostkey(command) => output::print(&host_keys::run(command, &load()?)?)?,
         Command::Completions { shell } => output::print(&manual::completions::<Cli>(shell))?,
         Command::Man { dir } => manual::pages::<Cli>(&dir, &grammar::MANUAL)?,

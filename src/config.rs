@@ -16,7 +16,7 @@ mod server;
 mod settings;
 mod source;
 
-pub use load::{FILE_NAME, find, load};
+pub use load::{FILE_NAME, find, load, load_as};
 pub use server::ServerSettings;
 pub use settings::Config;
 

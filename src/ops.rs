@@ -10,6 +10,7 @@
 pub mod admin;
 pub mod adopt;
 pub mod audit;
+pub mod backup;
 pub mod check;
 pub mod context;
 pub mod data_dir;
@@ -23,6 +24,7 @@ pub mod keys;
 pub mod lock;
 pub mod passwords;
 pub mod quota;
+pub mod restore;
 pub mod running;
 pub mod sessions;
 pub mod store;

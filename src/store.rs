@@ -15,6 +15,7 @@ pub mod reserve;
 mod rows;
 pub mod settings;
 mod sign_ins;
+pub mod snapshot;
 pub mod sql;
 mod usage;
 mod users;

@@ -1,5 +1,6 @@
 //! The administrator's view: checks and starts, changes to running servers, quotas, secrets, the sandbox, metrics, the live view.
 
+mod backup;
 mod changes;
 mod checks;
 mod host_keys;
@@ -10,6 +11,7 @@ mod metrics;
 mod permissions;
 mod preflight;
 mod quota_commands;
+mod restore;
 mod sandbox;
 mod secrets;
 mod sessions;

@@ -15,10 +15,12 @@ use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
 mod audit;
+mod backup;
 mod settings;
 mod user;
 
 pub use audit::AuditArgs;
+pub use backup::{BackupArgs, RestoreArgs};
 pub use user::{AddArgs, KeyCommand, OutputArgs, SetArgs, UserCommand};
 
 use crate::domain::user::UserName;
@@ -170,6 +172,31 @@ pub enum Command {
     /// Create, list and replace host keys
     #[command(subcommand)]
     Hostkey(HostkeyCommand),
+    /// Copy everything that makes the server what it is, except for the users' files
+    ///
+    /// Creates DIR with a copy of the store, the configuration file, the files that it names (the host keys) and what else
+    /// the server keeps in the data directory, and with manifest.json, which has the SHA-256 of each file. It works while
+    /// the server runs: the store is copied as it is at one moment. DIR gets its name when it is complete and on the disk; it
+    /// contains secrets, and only its owner may read it. The files in the homes and the audit log are not in it.
+    #[command(after_help = "Examples:
+  homeportd backup /var/backups/homeport-2026-11-30
+  homeportd -c /srv/homeport/homeportd.toml backup /mnt/nas/homeport.new --json")]
+    Backup(BackupArgs),
+    /// Make a server from a backup
+    ///
+    /// Checks the SHA-256 of every file in DIR first, and then writes the configuration file that -c names, and everything
+    /// else where that configuration says; relative paths in it are relative to the file. No server may run there, and
+    /// nothing is overwritten: a store or another file that exists is an error. As root, the files belong to the owner of
+    /// the data directory. The users sign in as before, to a server with the same host keys; their homes are measured again.
+    ///
+    /// The store gets a new id, so that two servers never let the same homes grow. Homes that have the id of the server that
+    /// was backed up can be read, and grow only after --take-over, or after `storage adopt --take-over`. Copy the files of
+    /// the homes yourself, before or after.
+    #[command(after_help = "Examples:
+  homeportd -c /srv/homeport/homeportd.toml restore /var/backups/homeport-2026-11-30
+  homeportd -c /etc/homeport/homeportd.toml restore --take-over /mnt/nas/homeport.new
+  homeportd -c /etc/homeport/homeportd.toml restore --keep-config /mnt/nas/homeport.new")]
+    Restore(RestoreArgs),
     /// Print a shell completion script for homeportd
     #[command(after_help = "Example:\n  homeportd completions bash > /etc/bash_completion.d/homeportd")]
     Completions {

@@ -7,6 +7,7 @@ use super::parse::parse;
 use super::settings::Config;
 use super::{report, source};
 use base::error::{Error, Result};
+use base::paths::{from_here, resolve};
 
 /// The name of the file that is looked for in the current directory.
 pub const FILE_NAME: &str = "homeportd.toml";
@@ -41,6 +42,33 @@ pub fn find(explicit: Option<&Path>) -> Result<PathBuf> {
 /// # Errors
 /// Returns an error if it cannot be read, or one with everything that is wrong and its position.
 pub fn load(file: &Path) -> Result<Config> {
+    let cannot =
+        |cause| Error::new(format!("cannot read configuration \"{}\"", file.display())).because(cause);
+    let mut config = read(file)?;
+    let file = std::path::absolute(file).map_err(cannot)?;
+    let directory = file.parent().unwrap_or(Path::new("/"));
+    let directory = directory.canonicalize().map_err(cannot)?;
+    config.rebase(&directory);
+    config.file = directory.join(file.file_name().unwrap_or_default());
+    Ok(config)
+}
+
+/// Reads a file as [`load`] does, but as if it were `place`, which need not exist yet: paths in it are relative to the
+/// directory of `place`.
+///
+/// # Errors
+/// Returns the errors of [`load`].
+pub fn load_as(file: &Path, place: &Path) -> Result<Config> {
+    let mut config = read(file)?;
+    let place = from_here(place)?;
+    let directory = resolve(place.parent().unwrap_or(Path::new("/")));
+    config.rebase(&directory);
+    config.file = directory.join(place.file_name().unwrap_or_default());
+    Ok(config)
+}
+
+/// Reads the settings of a file and of the environment. Paths are as they are written.
+fn read(file: &Path) -> Result<Config> {
     let cannot = || Error::new(format!("cannot read configuration \"{}\"", file.display()));
     let bytes = source::read(file).map_err(|e| cannot().because(e))?;
     let text = String::from_utf8(bytes).map_err(|e| {
@@ -52,11 +80,5 @@ pub fn load(file: &Path) -> Result<Config> {
     let environment = Environment::read(std::env::vars_os())?;
     let mut config = environment.apply(&text, config)?;
     config.unknown_variables = environment.unknown;
-
-    let file = std::path::absolute(file).map_err(|e| cannot().because(e))?;
-    let directory = file.parent().unwrap_or(Path::new("/"));
-    let directory = directory.canonicalize().map_err(|e| cannot().because(e))?;
-    config.rebase(&directory);
-    config.file = directory.join(file.file_name().unwrap_or_default());
     Ok(config)
 }

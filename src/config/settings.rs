@@ -10,6 +10,7 @@ use super::source;
 use crate::accounts::QuotaSettings;
 use crate::auth::AuthSettings;
 use crate::domain::user::Quota;
+use crate::ops::backup::NamedPath;
 use crate::ops::installation::Installation;
 use crate::session::settings::EventSettings;
 use crate::ssh::limits::Limits;
@@ -236,6 +237,39 @@ impl Config {
                 .map(|audit| PathSetting::new("log", "audit", audit)),
         );
         settings
+    }
+
+    /// Returns the files and directories that the configuration names and that a backup contains: all of its paths, except
+    /// those of what a backup copies otherwise (the store) or leaves out (homes, the audit log).
+    pub fn named_paths(&self) -> Vec<NamedPath> {
+        const OTHERWISE: [(&str, &str); 4] = [
+            ("store", "path"),
+            ("storage", "homes"),
+            ("storage", "roots"),
+            ("log", "audit"),
+        ];
+        let mut config = self.clone();
+        let mut named: Vec<NamedPath> = Vec::new();
+        for setting in config.path_settings() {
+            if OTHERWISE.contains(&(setting.section, setting.name)) {
+                continue;
+            }
+            let first = format!("{}.{}", setting.section, setting.name);
+            let is_same = |other: &&NamedPath| {
+                let rest = other.setting.strip_prefix(&first);
+                rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+            };
+            // A setting may be a list of paths.
+            let name = match named.iter().filter(is_same).count() {
+                0 => first,
+                count => format!("{first}.{}", count + 1),
+            };
+            named.push(NamedPath {
+                setting: name,
+                path: setting.path.clone(),
+            });
+        }
+        named
     }
 
     /// Makes relative paths absolute: they are relative to `directory`, which is canonical.

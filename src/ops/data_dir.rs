@@ -12,6 +12,9 @@ use super::installation::Installation;
 use base::advice;
 use base::error::{Error, Result};
 
+/// The name of the directory, in the data directory, with the records of homes that are being moved.
+pub const MOVES: &str = "moves";
+
 /// Creates the data directory and that of the host keys if they are missing (0700), and as root gives them to `[server]
 /// user`, or to the owner of the data directory.
 ///
@@ -57,8 +60,14 @@ pub fn make_key_dir(installation: &Installation) -> Result<()> {
 }
 
 /// Returns whether an entry of the data directory has a name that the server gives to its own files: the store and
-/// SQLite's files beside it, the lock, the control socket, the reserve.
+/// SQLite's files beside it, the lock, the control socket, the reserve, the records of homes that are being moved.
 pub fn is_servers_own(installation: &Installation, entry: &Path) -> bool {
+    is_bound_to_this_machine(installation, entry)
+}
+
+/// Returns whether an entry of the data directory means something only here and now, so that a copy of it has no use
+/// elsewhere. The store counts too, since it is never copied as a file.
+pub fn is_bound_to_this_machine(installation: &Installation, entry: &Path) -> bool {
     let name = |path: &Path| {
         path.file_name()
             .unwrap_or_default()
@@ -67,7 +76,7 @@ pub fn is_servers_own(installation: &Installation, entry: &Path) -> bool {
     };
     let (store, entry) = (name(&installation.store.path), name(entry));
     let beside = entry.strip_prefix(&store);
-    matches!(&*entry, "lock" | "reserve")
+    matches!(&*entry, "lock" | "reserve" | MOVES)
         || entry.starts_with("control.")
         || beside.is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
 }
@@ -78,7 +87,7 @@ fn cannot_make(dir: &Path, cause: io::Error) -> Error {
 
 /// Returns whether only root can rename entries beside this directory. Root creates nothing elsewhere, since another
 /// user could replace it before root gives it away.
-fn parent_is_roots(dir: &Path) -> bool {
+pub fn parent_is_roots(dir: &Path) -> bool {
     let parent = dir.parent().and_then(|parent| parent.metadata().ok());
     parent.is_some_and(|meta| meta.uid() == 0 && meta.mode() & 0o022 == 0)
 }

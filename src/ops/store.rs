@@ -75,6 +75,15 @@ fn beneath_homes(store: SqlStore, installation: &Installation) -> SqlStore {
 /// # Errors
 /// Returns an error if the data directory contains files that no server creates.
 pub fn must_be_new(installation: &Installation) -> Result<()> {
+    must_be_new_except_for(installation, &[])
+}
+
+/// Refuses to create a store among other files, as [`must_be_new`] does, except for these and the directories above
+/// them.
+///
+/// # Errors
+/// Returns an error if the data directory contains others.
+pub fn must_be_new_except_for(installation: &Installation, expected: &[&Path]) -> Result<()> {
     let data = installation.data_dir();
     let cannot = || Error::new(format!("cannot make the store {:?}", installation.store.path));
     let entries = match data.read_dir() {
@@ -84,7 +93,8 @@ pub fn must_be_new(installation: &Installation) -> Result<()> {
     };
     for entry in entries {
         let name = entry.map_err(|error| cannot().because(error))?.file_name();
-        if !is_expected(installation, &data.join(&name)) {
+        let entry = data.join(&name);
+        if !is_expected(installation, &entry) && !expected.iter().any(|path| path.starts_with(&entry)) {
             return Err(cannot()
                 .because(format!(
                     "its directory {data:?} holds other things, such as {name:?}"

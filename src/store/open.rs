@@ -175,7 +175,7 @@ fn is_empty(path: &Path) -> Error {
         .hint("restore it from a backup; if there was never anything in it: homeportd user add NAME")
 }
 
-fn options(path: &Path) -> SqliteConnectOptions {
+pub(super) fn options(path: &Path) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
         .filename(path)
         .busy_timeout(BUSY_TIMEOUT)
@@ -185,7 +185,7 @@ fn options(path: &Path) -> SqliteConnectOptions {
         .disable_statement_logging()
 }
 
-async fn connect(options: &SqliteConnectOptions, path: &Path) -> Result<SqliteConnection> {
+pub(super) async fn connect(options: &SqliteConnectOptions, path: &Path) -> Result<SqliteConnection> {
     options.connect().await.map_err(|error| failed(path, error))
 }
 
