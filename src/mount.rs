@@ -17,6 +17,7 @@ use crate::storage::creation::CreationRules;
 use crate::storage::durable::{Durable, Fsync};
 use crate::storage::gate::{Gate, Gated};
 use crate::storage::guard::Guard;
+use crate::storage::home_lock;
 use crate::storage::local::LocalStorage;
 use crate::storage::local::creation::make_home;
 use base::advice;
@@ -106,7 +107,13 @@ pub fn mount(
         found => found,
     };
     found.map_err(cannot)?;
-    let local = LocalStorage::open(home).map_err(cannot)?;
+    let local = LocalStorage::open(home).map_err(|error| match home_lock::is_being_moved(&error) {
+        true => Refused {
+            error: Error::new(format!("cannot open the home {home:?}")).because("it is being moved"),
+            sentence: "your home is being moved at the moment: try again later",
+        },
+        false => cannot(error).into(),
+    })?;
     if let Some(hint) = advice::outside_of_sandbox(home) {
         return Err(cannot(std::io::ErrorKind::PermissionDenied.into())
             .hint(hint)

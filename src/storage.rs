@@ -15,6 +15,7 @@ pub mod error;
 pub mod gate;
 pub mod guard;
 pub mod hash;
+pub mod home_lock;
 pub mod local;
 pub mod location;
 pub mod marker;

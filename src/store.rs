@@ -133,6 +133,15 @@ pub trait Store: Send + Sync {
     ///
     /// A new name renames the user. A new quota applies to all users who share the home.
     async fn change_user(&self, name: &UserName, change: RecordChange) -> Result<ChangedUser>;
+    /// Gives another path to a home, for all users who have it, in one transaction. The stored usage goes along, unless
+    /// `measured` replaces it. Returns the users' records before and after. Returns an error if the path lies inside or
+    /// around another home.
+    async fn move_home(
+        &self,
+        from: &Path,
+        to: &Path,
+        measured: Option<&UsageRecord>,
+    ) -> Result<Vec<ChangedUser>>;
     /// Removes a user, even one whose record cannot be read, and returns the home. Returns an error if there is no such
     /// user.
     async fn remove_user(&self, name: &UserName) -> Result<PathBuf>;

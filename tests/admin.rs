@@ -8,6 +8,7 @@ mod lifecycle;
 mod losses;
 mod machine;
 mod metrics;
+mod move_home;
 mod permissions;
 mod preflight;
 mod quota_commands;

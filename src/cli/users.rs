@@ -34,6 +34,13 @@ pub fn run(command: UserCommand, load: impl Fn() -> Result<Config>) -> Result<()
         );
         error.exit()
     }
+    if matches!(&command, UserCommand::Set(args) if args.moves_and_changes()) {
+        let error = Cli::command().error(
+            ErrorKind::ArgumentConflict,
+            "--move changes nothing but the home: change the other settings by another command",
+        );
+        error.exit()
+    }
     let config = load()?;
     let inputs = Inputs::read(&command)?;
     let if_missing = match command {
@@ -132,6 +139,10 @@ async fn add(args: AddArgs, inputs: Inputs, context: &OpsContext<'_>) -> Result<
 
 async fn set(args: SetArgs, context: &OpsContext<'_>) -> Result<String> {
     let home = args.home.home.as_deref();
+    if let (Some(home), true) = (home, args.move_files) {
+        let moved = users::move_home(&args.name, home, context).await?;
+        return report(&moved, &args.output);
+    }
     let changed = users::set(&args.name, home, args.settings.into(), context).await?;
     report(&changed, &args.output)
 }

@@ -6,11 +6,13 @@ pub mod settings;
 pub mod view;
 
 mod keys;
+mod move_home;
 mod remove;
 
 use std::path::{Path, PathBuf};
 
 pub use keys::{add_keys, list_keys, remove_key};
+pub use move_home::move_home;
 pub use remove::remove;
 
 use super::context::OpsContext;

@@ -93,6 +93,19 @@ pub(super) async fn overlapping_user(
     Ok(others.find(|name| name != user.as_str()))
 }
 
+/// Returns the names of the users who have this home, in their order.
+pub(super) async fn users_of(
+    connection: &mut SqliteConnection,
+    homes: &HomeLocations,
+    home: &Path,
+) -> sqlx::Result<Vec<String>> {
+    let home = home.to_str().map(|home| homes.stored(home));
+    sqlx::query_scalar("SELECT name FROM users WHERE home = $1 ORDER BY name")
+        .bind(home)
+        .fetch_all(connection)
+        .await
+}
+
 /// Returns the quota, in bytes and files, of the users who have this home.
 pub(super) async fn quota_of(
     pool: &SqlitePool,

@@ -16,7 +16,7 @@ use sqlx::Connection as _;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqlitePoolOptions};
 use tokio::sync::Mutex;
 
-use self::database::{Database, retry_if_disk_was_full};
+use self::database::{Database, is_outside_transactions, retry_if_disk_was_full};
 use self::reader::KeptReader;
 use super::open::{Prepared, Upgrade};
 use super::relative::HomeLocations;
@@ -226,19 +226,6 @@ impl SqlStore {
     }
 }
 
-/// Whether the connection may be used again. After a failed COMMIT, as on a full disk, SQLite has rolled back by
-/// itself, but sqlx (0.9) continues to assume an open transaction.
-async fn is_outside_transactions(
-    connection: &mut SqliteConnection,
-) -> std::result::Result<bool, sqlx::Error> {
-    if !connection.is_in_transaction() {
-        return Ok(true);
-    }
-    // A ROLLBACK may still be queued on the connection.
-    connection.ping().await?;
-    Ok(!connection.is_in_transaction())
-}
-
 impl fmt::Debug for SqlStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SqlStore")
@@ -285,6 +272,16 @@ impl Store for SqlStore {
     async fn change_user(&self, name: &UserName, mut change: RecordChange) -> Result<ChangedUser> {
         let first = self.db.update(name, &mut change).await;
         retry_if_disk_was_full(first, self.db.update(name, &mut change)).await
+    }
+
+    async fn move_home(
+        &self,
+        from: &Path,
+        to: &Path,
+        measured: Option<&UsageRecord>,
+    ) -> Result<Vec<ChangedUser>> {
+        let first = self.db.move_home(from, to, measured).await;
+        retry_if_disk_was_full(first, self.db.move_home(from, to, measured)).await
     }
 
     async fn remove_user(&self, name: &UserName) -> Result<PathBuf> {

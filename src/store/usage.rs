@@ -70,6 +70,21 @@ pub(super) async fn write(
     Ok(())
 }
 
+/// Gives the usage of a home to another path, to which the home was moved.
+pub(super) async fn rename(
+    connection: &mut SqliteConnection,
+    homes: &HomeLocations,
+    from: &Path,
+    to: &Path,
+) -> sqlx::Result<()> {
+    sqlx::query("UPDATE OR REPLACE home_usage SET home = $2 WHERE home = $1")
+        .bind(stored(homes, from)?)
+        .bind(stored(homes, to)?)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
 /// Removes the usage of a home that no user has any more.
 pub(super) async fn forget(
     connection: &mut SqliteConnection,

@@ -21,9 +21,15 @@ pub enum UserCommand {
   pwgen 20 1 | tee calvin.txt | homeportd user add calvin --password-stdin")]
     Add(AddArgs),
     /// Change a user's settings; those that are not named stay the same
+    ///
+    /// Without --move, the files stay in the old home. With --move, they get to the new home with it: sessions in the home
+    /// are ended, and nobody signs in to it until it is moved. The users who share it move, too. On another file system the
+    /// files are copied and compared by SHA-256 before the old ones are deleted. If the command is interrupted, the user can
+    /// sign in and has all files; the same command finishes it.
     #[command(after_help = "Examples:
   homeportd user set calvin --quota unlimited
-  homeportd user set calvin --permissions list,read,create --expires 2030-01-01")]
+  homeportd user set calvin --permissions list,read,create --expires 2030-01-01
+  homeportd user set calvin --home /srv/disk2/calvin --move")]
     Set(SetArgs),
     /// Show a user
     ///
@@ -135,6 +141,9 @@ pub struct SetArgs {
     pub name: UserName,
     #[command(flatten)]
     pub home: HomeArgs,
+    /// Move the files to the new home, a directory that does not exist or is empty
+    #[arg(long = "move", requires = "home")]
+    pub move_files: bool,
     #[command(flatten)]
     pub settings: Settings,
     #[command(flatten)]
@@ -142,6 +151,11 @@ pub struct SetArgs {
 }
 
 impl SetArgs {
+    /// Returns whether the home is to be moved and other settings are to be changed.
+    pub fn moves_and_changes(&self) -> bool {
+        self.move_files && self.settings != Settings::default()
+    }
+
     /// Returns whether no setting is to be changed.
     pub fn is_empty(&self) -> bool {
         self.home.home.is_none() && self.settings == Settings::default()

@@ -122,6 +122,11 @@ fn what(change: &ConfirmedChange) -> String {
             format!("added {user}, at home in \"{}\"{existed}", home.display())
         }
         UserChange::Set { .. } => format!("changed {user}"),
+        UserChange::Moved { from, to } => format!(
+            "moved the home of {user} from \"{}\" to \"{}\"",
+            from.display(),
+            to.display()
+        ),
         UserChange::Enabled(true) => format!("{user} is enabled"),
         UserChange::Enabled(false) => format!("{user} is disabled"),
         UserChange::PasswordSet => format!("password of {user} changed"),

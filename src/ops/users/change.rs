@@ -24,6 +24,13 @@ pub enum UserChange {
         /// The home that the user had before, if it has changed; its files stay there.
         left_home: Option<PathBuf>,
     },
+    /// The home was moved with its files, for all users who share it.
+    Moved {
+        /// The path that the home had.
+        from: PathBuf,
+        /// The path of the home.
+        to: PathBuf,
+    },
     /// The user was enabled (`true`) or disabled.
     Enabled(bool),
     /// A new password was set.

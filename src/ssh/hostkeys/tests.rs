@@ -37,6 +37,14 @@ impl Store for Recorded {
     ) -> Result<crate::store::ChangedUser> {
         no_users()
     }
+    async fn move_home(
+        &self,
+        _: &std::path::Path,
+        _: &std::path::Path,
+        _: Option<&crate::store::UsageRecord>,
+    ) -> Result<Vec<crate::store::ChangedUser>> {
+        no_users()
+    }
     async fn remove_user(&self, _: &UserName) -> Result<std::path::PathBuf> {
         no_users()
     }

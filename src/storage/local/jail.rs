@@ -19,6 +19,7 @@ use rustix::io::Errno;
 
 use crate::domain::path::VirtualPath;
 use crate::storage::creation::CreationRules;
+use crate::storage::home_lock;
 use crate::storage::local::attrs::{self, Target, allowed_mode};
 use crate::storage::{FileKind, Links, Metadata, OpenHow, SetAttrs, Space};
 
@@ -63,12 +64,11 @@ impl Jail {
     /// Opens a home, which is a directory of the host that the operator has configured.
     ///
     /// # Errors
-    /// Fails with `ENOSYS` if the kernel (before Linux 5.6) or a sandbox does not offer `openat2`.
+    /// Fails with `ENOSYS` if the kernel (before Linux 5.6) or a sandbox does not offer `openat2`, and with `EWOULDBLOCK`
+    /// while the home is being moved.
     pub fn open(home: &Path) -> std::io::Result<Jail> {
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let home = rustix::fs::openat(CWD, home, flags, Mode::empty())?;
         let mut jail = Jail {
-            home,
+            home: open_shared(home)?,
             memory_device: None,
             rules: CreationRules::default(),
         };
@@ -234,6 +234,21 @@ fn read_link_of(link: BorrowedFd<'_>) -> SysResult<Vec<u8>> {
         // The kernel returns ENOENT for an empty name; readlink(2) returns EINVAL if the inode is not a link.
         Err(Errno::NOENT) => Err(Errno::INVAL),
         Err(errno) => Err(errno),
+    }
+}
+
+/// Opens the directory of a home, with the lock that sessions share.
+fn open_shared(home: &Path) -> SysResult<OwnedFd> {
+    let flags = OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let open = |flags| rustix::fs::openat(CWD, home, flags, Mode::empty());
+    match open(flags | OFlags::RDONLY | OFlags::NONBLOCK) {
+        // Locks need a directory that can be listed. Another one can be used all the same; moving it fails, too.
+        Err(Errno::ACCESS) => open(flags | OFlags::PATH),
+        opened => {
+            let home = opened?;
+            home_lock::share(&home)?;
+            Ok(home)
+        }
     }
 }
 

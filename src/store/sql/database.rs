@@ -5,8 +5,8 @@
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use sqlx::sqlite::SqlitePool;
-use sqlx::{Sqlite, Transaction};
+use sqlx::sqlite::{SqliteConnection, SqlitePool};
+use sqlx::{Connection as _, Sqlite, Transaction};
 
 use super::reader::KeptReader;
 use crate::domain::user::{User, UserName};
@@ -27,6 +27,19 @@ pub(super) async fn retry_if_disk_was_full<T>(
         Err(error) if error.is_repeatable() => second.await,
         done => done,
     }
+}
+
+/// Whether the connection may be used again. After a failed COMMIT, as on a full disk, SQLite has rolled back by
+/// itself, but sqlx (0.9) continues to assume an open transaction.
+pub(super) async fn is_outside_transactions(
+    connection: &mut SqliteConnection,
+) -> std::result::Result<bool, sqlx::Error> {
+    if !connection.is_in_transaction() {
+        return Ok(true);
+    }
+    // A ROLLBACK may still be queued on the connection.
+    connection.ping().await?;
+    Ok(!connection.is_in_transaction())
 }
 
 /// The database behind a store.
@@ -143,6 +156,49 @@ impl Database {
         }
         write.commit().await.map_err(|e| self.failed(e))?;
         Ok(changed)
+    }
+
+    /// Makes one attempt at [`Store::move_home`].
+    pub(super) async fn move_home(
+        &self,
+        from: &Path,
+        to: &Path,
+        measured: Option<&UsageRecord>,
+    ) -> Result<Vec<ChangedUser>> {
+        let mut write = self.begin_write().await?;
+        let names = homes::users_of(&mut write, &self.homes, from)
+            .await
+            .map_err(|e| self.failed(e))?;
+        let mut changes = Vec::with_capacity(names.len());
+        for name in names {
+            let name = UserName::stored(&name)?;
+            let found = users::find(&mut write, &name, &self.homes)
+                .await
+                .map_err(|e| self.failed(e))?;
+            let before = found.ok_or_else(|| no_such_user(&name))??;
+            let after = User {
+                home: to.to_owned(),
+                ..before.clone()
+            };
+            let row = UserRow::new(&after, &self.homes)?;
+            homes::check(&mut write, &row, Some(&name), &self.homes)
+                .await
+                .map_err(|e| self.failed(e))??;
+            users::update(&mut write, &name, &row)
+                .await
+                .map_err(|e| self.failed(e))?;
+            changes.push(ChangedUser { before, after });
+        }
+        usage::rename(&mut write, &self.homes, from, to)
+            .await
+            .map_err(|e| self.failed(e))?;
+        if let Some(record) = measured {
+            usage::write(&mut write, &self.homes, record)
+                .await
+                .map_err(|e| self.failed(e))?;
+        }
+        write.commit().await.map_err(|e| self.failed(e))?;
+        Ok(changes)
     }
 
     /// Makes one attempt at [`Store::remove_user`].

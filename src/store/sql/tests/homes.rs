@@ -82,3 +82,43 @@ async fn the_neighbours_of_a_home_are_found_among_many() {
         None
     );
 }
+
+#[tokio::test]
+async fn a_home_moves_for_all_who_share_it() {
+    let (_dir, store) = store().await;
+    let store = store.with_homes("/srv/homes".into(), Path::new("/srv/homes"));
+    for (name, home) in [
+        ("a", "/srv/homes/team"),
+        ("b", "/srv/homes/team"),
+        ("c", "/srv/homes/c"),
+    ] {
+        store.add_user(&at_home(name, home)).await.unwrap();
+    }
+    let usage = |home: &str, bytes| UsageRecord {
+        home: home.into(),
+        bytes,
+        files: 1,
+        exact: true,
+        measured_at: None,
+    };
+    store.record_usage(&[usage("/srv/homes/team", 7)]).await.unwrap();
+    let seen = store.version().await.unwrap();
+    let (from, to) = (Path::new("/srv/homes/team"), Path::new("/mnt/team"));
+    let changes = store.move_home(from, to, None).await.unwrap();
+    let names: Vec<&str> = changes.iter().map(|change| change.after.name.as_str()).collect();
+    assert_eq!(names, ["a", "b"]);
+    assert!(changes.iter().all(|change| change.before.home == from));
+    assert_eq!(store.user(&name("b")).await.unwrap().unwrap().home, to);
+    assert_eq!(store.usage(to).await.unwrap(), Some(usage("/mnt/team", 7)));
+    assert_eq!(store.usage(from).await.unwrap(), None);
+    assert_eq!(store.changes_since(seen).await.unwrap().users.len(), 2);
+    // Back again, with what was measured.
+    let measured = usage("/srv/homes/team", 9);
+    store.move_home(to, from, Some(&measured)).await.unwrap();
+    assert_eq!(store.usage(from).await.unwrap(), Some(measured));
+    // Into another home it does not go, and nothing is changed.
+    let inside = Path::new("/srv/homes/c/team");
+    assert!(store.move_home(from, inside, None).await.is_err());
+    assert_eq!(store.user(&name("a")).await.unwrap().unwrap().home, from);
+    assert!(store.usage(from).await.unwrap().is_some());
+}
