@@ -107,6 +107,11 @@ pub fn mount(
         found => found,
     };
     found.map_err(cannot)?;
+    if let Some(hint) = advice::outside_of_sandbox(home) {
+        return Err(cannot(std::io::ErrorKind::PermissionDenied.into())
+            .hint(hint)
+            .into());
+    }
     let local = LocalStorage::open(home).map_err(|error| match home_lock::is_being_moved(&error) {
         true => Refused {
             error: Error::new(format!("cannot open the home {home:?}")).because("it is being moved"),
@@ -114,11 +119,6 @@ pub fn mount(
         },
         false => cannot(error).into(),
     })?;
-    if let Some(hint) = advice::outside_of_sandbox(home) {
-        return Err(cannot(std::io::ErrorKind::PermissionDenied.into())
-            .hint(hint)
-            .into());
-    }
     let file_system = local
         .identity()
         .map_err(|error| Error::new(format!("cannot open the home {home:?}")).because(error))?;

@@ -175,3 +175,24 @@ fn the_settings_are_named() {
     }
     assert_eq!(sections, sample.keys().map(String::as_str).collect());
 }
+
+#[test]
+fn the_commands_in_the_guide_are_understood() {
+    use clap::Parser as _;
+    use homeportd::cli::grammar::Cli;
+
+    let page = read("docs/backup.md");
+    let blocks = page.split("```\n").skip(1).step_by(2);
+    let mut commands = 0;
+    for line in blocks
+        .flat_map(str::lines)
+        .filter(|line| line.starts_with("homeportd "))
+    {
+        let words = line.split(' ').map(|word| word.trim_matches('"'));
+        // `$(date +%F)` is two words here, and one for a shell.
+        let words = words.filter(|word| !word.starts_with("+%F"));
+        Cli::try_parse_from(words).unwrap_or_else(|error| panic!("{line}: {error}"));
+        commands += 1;
+    }
+    assert!(commands > 5, "only {commands} commands were found");
+}
