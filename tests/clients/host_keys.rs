@@ -167,7 +167,7 @@ async fn announced_keys_are_proved_and_no_others() {
     assert!(rsa.unwrap().success());
     server.serve();
     server.admin_ok(&["hostkey", "rotate"], "");
-    let key = PrivateKey::read_openssh_file(&server.key("alice")).unwrap();
+    let key = PrivateKey::read_openssh_file(server.key("alice")).unwrap();
     let (connection, keys) = sign_in(&server, &key).await;
     assert_eq!(keys.len(), 4);
     connection.hostkeys_prove(keys.clone()).await.unwrap();
