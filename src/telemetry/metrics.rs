@@ -178,6 +178,7 @@ mod tests {
                 who: who(),
                 method: method.to_owned(),
                 client: String::new(),
+                algorithms: Box::default(),
             });
         }
         counters.on_event(&Event::Denied {
