@@ -5,6 +5,7 @@ mod audit;
 mod check;
 mod demo;
 pub mod grammar;
+mod hooks;
 mod host_keys;
 mod init;
 mod json;
@@ -55,6 +56,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode> {
             let server = Client::new(load()?.control_socket());
             output::print(&work::wait(sessions::run(command, &server))??)?;
         }
+        Command::Hooks(command) => output::print(&hooks::run(command, &load()?)?)?,
         Command::Hostkey(command) => output::print(&host_keys::run(command, &load()?)?)?,
         Command::Completions { shell } => output::print(&manual::completions::<Cli>(shell))?,
         Command::Man { dir } => manual::pages::<Cli>(&dir, &grammar::MANUAL)?,

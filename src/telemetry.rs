@@ -10,7 +10,7 @@ mod escape;
 pub mod event_queue;
 mod journal;
 mod log_queue;
-mod record;
+pub mod record;
 
 use std::io;
 use std::path::{Path, PathBuf};

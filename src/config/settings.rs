@@ -10,6 +10,8 @@ use super::source;
 use crate::accounts::QuotaSettings;
 use crate::auth::AuthSettings;
 use crate::domain::user::Quota;
+use crate::hooks::settings::HookSettings;
+use crate::hooks::table::HookTable;
 use crate::ops::installation::Installation;
 use crate::session::settings::EventSettings;
 use crate::ssh::limits::Limits;
@@ -47,6 +49,8 @@ pub struct Config {
     pub log: LogSettings,
     /// What counts as a complete upload: `[events]`.
     pub events: EventSettings,
+    /// The programs and addresses that are told about events: each `[[hooks]]`.
+    pub hooks: Vec<HookSettings>,
 }
 
 /// A setting that is a path.
@@ -83,6 +87,7 @@ impl Config {
             quota,
             log,
             events,
+            hooks,
         } = self;
         // A reload applies all settings of these sections.
         let SshSettings {
@@ -121,6 +126,11 @@ impl Config {
             ("[quota]", *quota != fresh.quota),
             ("[log] digest", *digest != fresh.log.digest),
             ("[events]", *events != fresh.events),
+            // The helper that runs commands is started with the server.
+            (
+                "[[hooks]] command",
+                HookTable::has_commands(&fresh.hooks) && !HookTable::has_commands(hooks),
+            ),
         ];
         let changed = changed.into_iter().filter(|(_, changed)| *changed);
         changed.map(|(section, _)| section).collect()
@@ -136,6 +146,7 @@ impl Config {
             ("[ssh]", self.ssh != fresh.ssh),
             ("[limits]", self.limits != fresh.limits),
             ("[log]", self.log != fresh.log),
+            ("[[hooks]]", self.hooks != fresh.hooks),
         ];
         let changed = changed.into_iter().filter(|(_, changed)| *changed);
         changed.map(|(section, _)| section).collect()
@@ -149,6 +160,11 @@ impl Config {
             storage: self.storage.clone(),
             host_keys: self.server.host_keys.clone(),
             audit: self.log.audit.clone(),
+            hook_secrets: self
+                .hooks
+                .iter()
+                .filter_map(|hook| hook.secret_file.clone())
+                .collect(),
             user: self.server.user.clone(),
             default_quota: Quota {
                 bytes: self.quota.default_bytes,
@@ -183,6 +199,7 @@ impl Config {
             storage,
             store,
             log,
+            hooks,
         } = self;
         let ServerSettings {
             host_keys,
@@ -223,6 +240,8 @@ impl Config {
                 .iter_mut()
                 .map(|audit| PathSetting::new("log", "audit", audit)),
         );
+        let secrets = hooks.iter_mut().filter_map(|hook| hook.secret_file.as_mut());
+        settings.extend(secrets.map(|secret| PathSetting::new("hooks", "secret_file", secret)));
         settings
     }
 

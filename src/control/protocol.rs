@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use serde::{Deserialize, Serialize};
 
 use super::admin::AdminJson;
-use super::json::{EffectJson, HomeUsageJson, MeasurementJson, ReloadJson, SessionJson};
+use super::json::{EffectJson, HomeUsageJson, HookEntryJson, MeasurementJson, ReloadJson, SessionJson};
 
 /// A request of a command, as one line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,6 +37,15 @@ pub(super) enum ControlRequest {
     },
     /// Asks to read the configuration again.
     Reload,
+    /// Asks for the events that wait for hooks.
+    Hooks,
+    /// Asks to try or to drop events that wait for hooks.
+    ChangeHooks {
+        /// Whether they are dropped; otherwise they are tried again.
+        drop: bool,
+        /// The numbers of the entries; without them, all that were set aside.
+        entries: Option<Vec<u64>>,
+    },
     /// Asks to record in the audit log what an operator has changed.
     Record(Box<AdminJson>),
 }
@@ -51,6 +60,8 @@ impl ControlRequest {
             | ControlRequest::Kick(_)
             | ControlRequest::Usage { .. }
             | ControlRequest::Record(_)
+            | ControlRequest::Hooks
+            | ControlRequest::ChangeHooks { .. }
             | ControlRequest::Changed { .. } => false,
             ControlRequest::Scan { .. } | ControlRequest::Reload => true,
         }
@@ -85,6 +96,10 @@ pub(super) enum ControlAnswer {
     Applied(EffectJson),
     /// The answer to [`ControlRequest::Reload`]: what has changed.
     Reloaded(ReloadJson),
+    /// The answer to [`ControlRequest::Hooks`], in their order.
+    Hooks(Vec<HookEntryJson>),
+    /// The answer to [`ControlRequest::ChangeHooks`]: how many entries were tried or dropped.
+    HooksChanged(usize),
     /// The answer to [`ControlRequest::Record`]: the audit log will have the event.
     Recorded,
     /// The answer is not ready yet; another line follows.

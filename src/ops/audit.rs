@@ -167,7 +167,7 @@ fn renames(files: &[LogFile]) -> Vec<LoggedRename> {
         let _ = files::lines(
             &file.path,
             |line, _| {
-                if line::event(line) == Some(b"renamed")
+                if matches!(line::event(line), Some(b"renamed" | b"published"))
                     && let Ok(entry) = serde_json::from_slice(line)
                     && let Some(rename) = LoggedRename::of(&entry)
                 {

@@ -67,7 +67,7 @@ pub fn is_servers_own(installation: &Installation, entry: &Path) -> bool {
     };
     let (store, entry) = (name(&installation.store.path), name(entry));
     let beside = entry.strip_prefix(&store);
-    matches!(&*entry, "lock" | "reserve")
+    matches!(&*entry, "lock" | "reserve" | "hooks.queue" | "hooks.new")
         || entry.starts_with("control.")
         || beside.is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
 }

@@ -12,8 +12,10 @@ use crate::accounts::account::Usage;
 use crate::accounts::id::AccountSpec;
 use crate::domain::event::{AdminRecord, Event, Operator};
 use crate::domain::user::{User, UserName};
+use crate::hooks::queue::HookQueue;
 use crate::ops::admin::operator_of_process;
 use crate::ops::context::find_user;
+use crate::ops::hooks::{HookAction, HookEntryView, HookSelection};
 use crate::ops::quota::must_exist;
 use crate::ops::running::{DisconnectTarget, Effect, ReloadView, RunningServer, ServerResult, SessionView};
 use crate::ops::usage::{HomeUsage, Remeasurement};
@@ -39,6 +41,7 @@ pub struct LiveServer {
     listening: Vec<SocketAddr>,
     changes: Arc<RecordChanges>,
     reloading: Arc<Reloading>,
+    hooks: Arc<HookQueue>,
     places: Semaphore,
     turns: Semaphore,
 }
@@ -48,6 +51,7 @@ impl LiveServer {
     pub(super) fn new(
         changes: Arc<RecordChanges>,
         reloading: Arc<Reloading>,
+        hooks: Arc<HookQueue>,
         listening: Vec<SocketAddr>,
     ) -> Self {
         Self {
@@ -56,6 +60,7 @@ impl LiveServer {
             listening,
             changes,
             reloading,
+            hooks,
             places: Semaphore::new(MOST_MEASURES),
             turns: Semaphore::new(MEASURES_AT_ONCE),
         }
@@ -166,6 +171,14 @@ impl RunningServer for LiveServer {
     async fn measure(&self, user: UserName) -> ServerResult<Remeasurement> {
         let user = find_user(&*self.store, &user).await?;
         Ok(self.measure_home(&user).await?)
+    }
+
+    async fn hooks(&self) -> ServerResult<Vec<HookEntryView>> {
+        Ok(self.hooks.list())
+    }
+
+    async fn change_hooks(&self, action: HookAction, selection: HookSelection) -> ServerResult<usize> {
+        Ok(self.hooks.act(action, &selection)?)
     }
 
     async fn reload(&self) -> ServerResult<ReloadView> {

@@ -8,6 +8,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use super::hooks;
 use super::manager::ServiceManager;
 use super::runtime::runtime;
 use super::sandbox;
@@ -39,8 +40,8 @@ pub fn run(
     manager: ServiceManager,
     ready: impl FnOnce(Vec<SocketAddr>) -> Result<()> + Send + 'static,
 ) -> Result<()> {
-    // Code that must run other programs (hooks, for example) must be started here, before there are threads and before
-    // the sandbox: as a helper process that receives requests, and runs as the server's user.
+    // The helper runs programs, which the server cannot do any more once it is in the sandbox.
+    let helper = hooks::start_helper(&config)?;
     let sandboxed = config.server.sandbox;
     sandbox::prepare(sandboxed);
     let runtime = runtime()?;
@@ -49,8 +50,9 @@ pub fn run(
         let end_now = CancellationToken::new();
         let signals = signals(end_now.clone())?;
         // The server can be stopped even if a start reads from a disk that hangs.
-        let binding =
-            tokio::task::spawn_blocking(|| Handle::current().block_on(Server::bind_under(manager, config)));
+        let binding = tokio::task::spawn_blocking(|| {
+            Handle::current().block_on(Server::bind_under(manager, helper, config))
+        });
         let bound = tokio::select! {
             bound = binding => bound.map_err(|e| Error::new("cannot start the server").because(e))?,
             () = signals.shutdown.cancelled() => {

@@ -7,6 +7,7 @@ use crate::domain::path::VirtualPath;
 use crate::storage::{FileFacts, InodeId, OpenFile, OpenHow};
 
 use super::context::{BusyGuard, SessionContext};
+use super::events::UnsavedEvent;
 use super::upload_digest::UploadStream;
 use super::uploads::{LeftFile, WriterEnd};
 
@@ -136,6 +137,11 @@ impl FileRecord {
         self.ended = Some(FileEnding::of(file, end));
     }
 
+    /// Counts the upload as unsaved, if closing the file may complete one and a subscriber saves uploads.
+    pub fn expect_upload(&self) -> Option<UnsavedEvent> {
+        self.written.and_then(|_| self.busy.context().expect_upload())
+    }
+
     /// Records that the size of the file was set through this handle.
     pub fn note_resized(&mut self) {
         self.resized = true;
@@ -190,6 +196,7 @@ impl Drop for FileRecord {
                     who,
                     path,
                     size,
+                    file: Some(inode.into()),
                     from: None,
                     digest,
                 });
@@ -199,7 +206,11 @@ impl Drop for FileRecord {
             (LeftFile::Nothing, _) | (LeftFile::Partial { .. }, None) => {}
             (LeftFile::Uploaded { path, .. }, None) => uploaded(path, None)(&context),
             (LeftFile::Uploaded { path, shared }, Some(stream)) => {
-                stream.finish(size, shared, move |digest| uploaded(path, Some(digest))(&context));
+                let unsaved = context.expect_upload();
+                stream.finish(size, shared, move |digest| {
+                    uploaded(path, Some(digest))(&context);
+                    drop(unsaved);
+                });
             }
             (LeftFile::Partial { shared }, Some(stream)) => {
                 let ticket = context.events.uploads().expect_digest(inode);

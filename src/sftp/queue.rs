@@ -18,7 +18,7 @@ use tokio::sync::OwnedSemaphorePermit as InFlightBytesPermit;
 use tokio_util::sync::CancellationToken;
 
 use crate::io::HomeIo;
-use crate::session::events::EventBackpressure;
+use crate::session::events::{EventBackpressure, UnsavedEvents};
 use crate::session::stream::connection_budget::ConnectionBudget;
 use crate::session::stream::peer_window::PeerWindow;
 use crate::session::stream::receive_window::{PacketRoom, ReceiveWindow};
@@ -56,6 +56,8 @@ pub(super) struct ChannelQueue {
     tasks: TaskStarter,
     /// Slows the channel down when the audit log cannot keep up with the user's events.
     pub(super) event_backpressure: Arc<EventBackpressure>,
+    /// The events of the channel that are not on the disk yet, for which its replies wait.
+    pub(super) unsaved: Arc<UnsavedEvents>,
 }
 
 pub(super) struct ChannelState {
@@ -94,8 +96,10 @@ impl ChannelQueue {
         } = setup;
         let io = sftp.storage.scheduler().clone();
         let event_backpressure = Arc::clone(&sftp.context.session.event_backpressure);
+        let unsaved = Arc::clone(&sftp.context.session.unsaved);
         Arc::new(Self {
             event_backpressure,
+            unsaved,
             state: Mutex::new(ChannelState {
                 owner: SessionOwner::Channel(Box::new(sftp)),
                 pending: Pending::new(),
@@ -156,6 +160,7 @@ impl ChannelQueue {
 
     /// Answers the waiting requests; returns `true` if the channel has ended and nothing is left.
     async fn answer_all(self: &Arc<Self>, held: &mut DeferredClose) -> Result<bool, TaskEnd> {
+        self.unsaved.saved().await;
         let unsent = std::mem::take(&mut self.state().pending.unsent);
         self.send(held, unsent, None).await?;
         loop {
@@ -201,6 +206,7 @@ impl ChannelQueue {
             };
             let read = read_of(&request.next());
             let reply = self.run(held, request).await?;
+            self.unsaved.saved().await;
             let notice = held.sftp.as_mut().and_then(|sftp| sftp.take_notice());
             if let Some(mut notice) = notice {
                 let notice = self.peer_window.take_in_flight(&mut notice, &mut None).await;

@@ -22,7 +22,10 @@ fn reloading(server: Server) -> Reloading {
         server.config,
         server.service,
         server.store,
-        server.reload,
+        ReloadedParts {
+            log: server.reload,
+            hooks: server.hooks.current,
+        },
         server.notifier,
     )
 }
