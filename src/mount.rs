@@ -92,9 +92,14 @@ pub fn open_for_server(home: &Path, account: Arc<Account>, context: &MountContex
     account.set_owned(site.owned.is_ok());
     account.set_disk(context.disks.of(file_system.number()));
     Ok(ServerHome {
-        charged: QuotaStorage::new(Arc::clone(&local) as Arc<dyn Storage>, account),
+        charged: charged(&local, account),
         local,
     })
+}
+
+/// Returns a home whose changes are charged to its account.
+pub(crate) fn charged(local: &Arc<LocalStorage>, account: Arc<Account>) -> QuotaStorage {
+    QuotaStorage::new(Arc::clone(local) as Arc<dyn Storage>, account)
 }
 
 /// Opens the home of a login, and creates it if it is missing. It may block on the disk.

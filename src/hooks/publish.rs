@@ -224,3 +224,6 @@ fn make_directories(home: &mount::ServerHome, directory: &VirtualPath) -> crate:
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;
