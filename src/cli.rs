@@ -6,6 +6,7 @@ mod backup;
 mod check;
 mod demo;
 pub mod grammar;
+mod hooks;
 mod host_keys;
 mod init;
 mod json;
@@ -62,6 +63,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode> {
         Command::Top(args) => top::run(&args, Client::new(load()?.control_socket()))?,
         Command::Backup(args) => return backup::run(&args, &load()?),
         Command::Restore(args) => restore::run(&args, cli.config.as_deref())?,
+        Command::Hooks(command) => output::print(&hooks::run(command, &load()?)?)?,
         Command::Hostkey(command) => output::print(&host_keys::run(command, &load()?)?)?,
         Command::Completions { shell } => output::print(&manual::completions::<Cli>(shell))?,
         Command::Man { dir } => manual::pages::<Cli>(&dir, &grammar::MANUAL)?,

@@ -145,6 +145,7 @@ async fn run(script: Script, mut home: HomeSession, mut io: CommandIo) {
     if let Ok(exit_status) = program(script, &mut home, &mut io).await {
         report.exit_status = Some(exit_status);
         drop(report);
+        home.context.unsaved.saved().await;
         io.output.finish(exit_status).await;
     }
 }

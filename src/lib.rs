@@ -20,6 +20,7 @@ pub mod mount;
 pub mod session;
 pub mod sftp;
 
+pub mod hooks;
 pub mod ops;
 pub mod ssh;
 pub mod telemetry;

@@ -5,5 +5,9 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 fn main() -> ExitCode {
+    // The server starts this program again, under another name, to run the commands of hooks.
+    if let Some(code) = homeportd::serve::hooks::helper_process() {
+        return code;
+    }
     homeportd::cli::run(homeportd::cli::grammar::Cli::parse())
 }

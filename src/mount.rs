@@ -77,6 +77,36 @@ impl From<Error> for Refused {
     }
 }
 
+/// A home as the server itself uses it, without a session.
+pub struct ServerHome {
+    /// The home on the disk, for what changes nothing.
+    pub local: Arc<LocalStorage>,
+    /// The same home; changes are charged to its account.
+    pub charged: QuotaStorage,
+}
+
+/// Opens a home for the server itself, which has no permissions to check. It may block on the disk.
+///
+/// # Errors
+/// Returns an error if the home may not lie where it does, or cannot be opened.
+pub fn open_for_server(home: &Path, account: Arc<Account>, context: &MountContext) -> Result<ServerHome> {
+    let site = (context.check)(home)?;
+    let cannot = || Error::new(format!("cannot open the home {:?}", site.path));
+    let local = Arc::new(LocalStorage::open(&site.path).map_err(|error| cannot().because(error))?);
+    let file_system = local.identity().map_err(|error| cannot().because(error))?;
+    account.set_owned(site.owned.is_ok());
+    account.set_disk(context.disks.of(file_system.number()));
+    Ok(ServerHome {
+        charged: charged(&local, account),
+        local,
+    })
+}
+
+/// Returns a home whose changes are charged to its account.
+pub(crate) fn charged(local: &Arc<LocalStorage>, account: Arc<Account>) -> QuotaStorage {
+    QuotaStorage::new(Arc::clone(local) as Arc<dyn Storage>, account)
+}
+
 /// Opens the home of a login, and creates it if it is missing. It may block on the disk.
 ///
 /// # Errors

@@ -16,6 +16,7 @@ pub mod context;
 pub mod data_dir;
 pub mod demo;
 pub mod homes;
+pub mod hooks;
 pub mod host_keys;
 pub mod init;
 pub mod installation;

@@ -11,7 +11,7 @@ pub mod event_queue;
 mod journal;
 mod log_queue;
 pub mod metrics;
-mod record;
+pub mod record;
 
 use std::io;
 use std::path::{Path, PathBuf};

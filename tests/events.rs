@@ -1,6 +1,7 @@
 //! The audit log from outside: which events there are, what they say, and how operators ask it.
 
 mod admin;
+mod hooks;
 mod query;
 mod uploads;
 

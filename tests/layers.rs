@@ -19,7 +19,7 @@ const SERVER: &[&[&str]] = &[
     &["domain"],
     &["storage", "accounts", "auth", "store", "io"],
     &["sftp", "exec", "session", "mount"],
-    &["ops", "ssh", "telemetry"],
+    &["hooks", "ops", "ssh", "telemetry"],
     &["serve", "control", "config"],
     &["cli"],
 ];

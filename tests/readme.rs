@@ -150,9 +150,15 @@ fn the_settings_are_named() {
         let mut words = quoted(row).into_iter();
         let section = words.next().unwrap().trim_matches(['[', ']']);
         sections.insert(section);
-        let settings = sample[section].as_table().unwrap();
+        let mut settings = toml::Table::new();
+        match &sample[section] {
+            toml::Value::Array(tables) => tables
+                .iter()
+                .for_each(|table| settings.extend(table.as_table().unwrap().clone())),
+            section => settings = section.as_table().unwrap().clone(),
+        }
         let words: Vec<&str> = words.collect();
-        for (name, value) in settings {
+        for (name, value) in &settings {
             let word = if value.is_table() {
                 format!("[{section}.{name}]")
             } else {

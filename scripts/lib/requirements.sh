@@ -22,6 +22,7 @@ util-linux   setpriv                        tests start servers without root's c
 bsdutils     script                         tests run programs in a terminal
 mount        mount                          tests use a file system that hangs
 e2fsprogs    mkfs.ext4                      tests use a file system that hangs
+openssl      openssl                        the certificate of the addresses that hooks call in the tests
 python3      python3                        the scripts
 python3-venv have_venv                      the scripts install Python packages in virtual environments
 END

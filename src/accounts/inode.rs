@@ -6,7 +6,7 @@
 
 use parking_lot::{Mutex, MutexGuard};
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 
 use crate::storage::{InodeId, Metadata, OpenFile, Result, Wait};
@@ -57,6 +57,7 @@ impl Inodes {
             id: meta.inode,
             size: Mutex::new(meta.size),
             removed: AtomicBool::new(false),
+            writers: AtomicUsize::new(0),
             stray: AtomicBool::new(false),
             unsure: Mutex::new(None),
             handles: Mutex::default(),
@@ -128,6 +129,8 @@ pub(super) struct Inode {
     /// The size in bytes that is charged.
     size: Mutex<u64>,
     removed: AtomicBool,
+    /// The number of handles that may write it.
+    writers: AtomicUsize,
     /// Whether a measurement has not found it in any directory although it has a name: another program has moved it.
     /// It counts until its record ends.
     stray: AtomicBool,
@@ -209,6 +212,21 @@ impl Inode {
         let mut handles = self.handles.lock();
         handles.retain(|handle| handle.strong_count() > 0);
         handles.push(Arc::downgrade(file));
+    }
+
+    /// Notes that a handle was opened that may write the inode. The caller has frozen the names since before the opening.
+    pub(super) fn writer_opened(&self) {
+        self.writers.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// Notes that such a handle was closed.
+    pub(super) fn writer_closed(&self) {
+        self.writers.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    /// Returns whether a handle may write the inode.
+    pub(super) fn has_writers(&self) -> bool {
+        self.writers.load(Ordering::SeqCst) > 0
     }
 
     /// Returns the current attributes if they can be read now. The caller has locked the size.

@@ -15,8 +15,8 @@ use crate::accounts::inode::{Inode, InodeOwner as _};
 use crate::domain::path::VirtualPath;
 use crate::io::HomeIo;
 use crate::storage::{
-    Capabilities, DirStream, Error, FileKind, FileSystemId, Links, Metadata, OpenFile, OpenHow, PinnedInode,
-    Renaming, Result, SetAttrs, Space, Storage, Wait,
+    Capabilities, DirStream, Error, FileKind, FileSystemId, IfExists, InodeId, Links, Metadata, OpenFile,
+    OpenHow, PinnedInode, Renaming, Result, SetAttrs, Space, Storage, Wait,
 };
 
 use self::file::{Handle, OpenEffect, QuotaFile, Uncharged, lower_charge};
@@ -41,7 +41,7 @@ impl QuotaStorage {
 
     /// Wraps a file that was opened. If it may be written, the caller has frozen the names since before it was
     /// opened.
-    fn wrap(&self, inner: Arc<dyn OpenFile>, append: bool) -> Result<Arc<dyn OpenFile>> {
+    fn wrap(&self, inner: Arc<dyn OpenFile>, how: OpenHow) -> Result<Arc<dyn OpenFile>> {
         let meta = inner.stat()?;
         let inode = match meta.kind {
             FileKind::File => Inode::of(&self.account, || inner.stat())?,
@@ -49,12 +49,7 @@ impl QuotaStorage {
         };
         Ok(match inode {
             Some(inode) => {
-                let handle = Handle {
-                    inode,
-                    append,
-                    size_at_open: meta.size,
-                    effect: OpenEffect::Nothing,
-                };
+                let handle = Handle::new(inode, how, OpenEffect::Nothing).with_size(meta.size);
                 Arc::new(QuotaFile::new(Arc::clone(&self.account), inner, handle))
             }
             None => Arc::new(Uncharged {
@@ -78,7 +73,7 @@ impl QuotaStorage {
             }
             Ok(_) => {
                 let file = self.inner.open(path, existing, wait)?;
-                self.wrap(file, how.append)
+                self.wrap(file, how)
             }
             Err(Error::NotFound) if how.create => {
                 self.reserve_name(&change, path, how.exclusive)?;
@@ -90,12 +85,7 @@ impl QuotaStorage {
                 match made.stat() {
                     Ok(meta) => {
                         let inode = Inode::of_new(&self.account, &meta);
-                        let handle = Handle {
-                            inode,
-                            append: how.append,
-                            size_at_open: 0,
-                            effect: OpenEffect::Created,
-                        };
+                        let handle = Handle::new(inode, how, OpenEffect::Created);
                         Ok(Arc::new(QuotaFile::new(Arc::clone(&self.account), made, handle)))
                     }
                     // The file exists, and is counted.
@@ -108,7 +98,7 @@ impl QuotaStorage {
                 // Another program has repaired the path at this very moment, so it is unknown what was created or
                 // truncated.
                 self.account.invalidate();
-                self.wrap(file, how.append)
+                self.wrap(file, how)
             }
         }
     }
@@ -135,7 +125,7 @@ impl QuotaStorage {
             Ok(meta) if meta.inode != inode.id() => {
                 // Another program has replaced the file.
                 drop(size);
-                return self.wrap(opened?, how.append);
+                return self.wrap(opened?, how);
             }
             // The size is locked, so this is certain, even if the file system returns cached attributes.
             Ok(_) if opened.is_ok() => lower_charge(&self.account, change, &mut size, 0),
@@ -147,12 +137,7 @@ impl QuotaStorage {
         }
         drop(size);
         now?;
-        let handle = Handle {
-            inode,
-            append: how.append,
-            size_at_open: 0,
-            effect: OpenEffect::Truncated,
-        };
+        let handle = Handle::new(inode, how, OpenEffect::Truncated);
         Ok(Arc::new(QuotaFile::new(
             Arc::clone(&self.account),
             opened?,
@@ -224,6 +209,17 @@ impl QuotaStorage {
     fn try_rename(&self, from: &VirtualPath, to: &VirtualPath, how: Renaming) -> Result<()> {
         let change = self.account.begin()?;
         let _names = self.account.names.lock_to_change(how.wait)?;
+        self.rename_locked(&change, from, to, how)
+    }
+
+    /// Renames with the names locked.
+    fn rename_locked(
+        &self,
+        change: &Change<'_>,
+        from: &VirtualPath,
+        to: &VirtualPath,
+        how: Renaming,
+    ) -> Result<()> {
         let victim = self.victim(to)?;
         let was = victim.as_ref().map(|victim| victim.stat()).transpose()?;
         let source = self.inner.stat(from, Links::NoFollow);
@@ -231,11 +227,40 @@ impl QuotaStorage {
         match (victim, was) {
             // A rename onto another name of the same file does nothing, or removes one name; the file stays.
             (Some(victim), Some(was)) if !source.is_ok_and(|source| source.inode == was.inode) => {
-                self.release_name(&change, &*victim, &was);
+                self.release_name(change, &*victim, &was);
             }
             _ => {}
         }
         Ok(())
+    }
+
+    /// Renames a file, and replaces what has the new name, if no handle may write the file and `is_unchanged` says so. Until
+    /// that is done, no session can open it for writing or change a name in the home. Returns whether it was renamed.
+    ///
+    /// # Errors
+    /// Fails as a rename does, or as `is_unchanged` does.
+    pub fn rename_unwritten(
+        &self,
+        inode: InodeId,
+        from: &VirtualPath,
+        to: &VirtualPath,
+        is_unchanged: impl Fn() -> Result<bool>,
+    ) -> Result<bool> {
+        let how = Renaming {
+            if_exists: IfExists::Replace,
+            wait: Wait::Allowed,
+        };
+        self.account.retry_until(how.wait, || {
+            let change = self.account.begin()?;
+            let _names = self.account.names.lock_to_change(how.wait)?;
+            // Dropping a record takes the lock of the records, so it must outlive the guard.
+            let open = self.account.lock_inodes().get(inode);
+            if open.is_some_and(|open| open.has_writers()) || !is_unchanged()? {
+                return Ok(false);
+            }
+            self.rename_locked(&change, from, to, how)?;
+            Ok(true)
+        })
     }
 }
 
@@ -246,12 +271,12 @@ impl Storage for QuotaStorage {
             return self.account.retry_until(wait, open);
         }
         // A file that can be written must not lose its last name before it has a record.
-        let _names = match how.write || how.append {
+        let _names = match how.may_write() {
             true => Some(self.account.names.lock_unchanged(wait)?),
             false => None,
         };
         let file = self.inner.open(path, how, wait)?;
-        self.wrap(file, how.append)
+        self.wrap(file, how)
     }
 
     fn open_dir(&self, path: &VirtualPath) -> Result<Box<dyn DirStream>> {

@@ -16,11 +16,13 @@ use clap_complete::Shell;
 
 mod audit;
 mod backup;
+mod hooks;
 mod settings;
 mod user;
 
 pub use audit::AuditArgs;
 pub use backup::{BackupArgs, RestoreArgs};
+pub use hooks::{HookSelectionArgs, HooksCommand};
 pub use user::{AddArgs, KeyCommand, OutputArgs, SetArgs, UserCommand};
 
 use crate::domain::user::UserName;
@@ -110,8 +112,8 @@ pub enum Command {
     Serve,
     /// Make the running server read its configuration again, and say what has changed
     ///
-    /// The server applies changes in [ssh], [limits], [log] and the host keys to new connections, and opens its log files
-    /// again. The command waits until that is done, and prints which sections have changed, and which changes need a
+    /// The server applies changes in [ssh], [limits], [log] and the host keys to new connections, and changed [[hooks]] to new
+    /// events, and opens its log files again. The command waits until that is done, and prints which sections have changed, and which changes need a
     /// restart. If the configuration is invalid, the server keeps the former one, and the command prints what is wrong;
     /// the exit code is then 1. With --json: applied, waiting_for_restart.
     #[command(after_help = "Example:\n  homeportd -c /srv/homeport/homeportd.toml reload")]
@@ -159,6 +161,13 @@ pub enum Command {
     /// ends: v, status, sessions.
     #[command(after_help = "Examples:\n  homeportd top\n  homeportd top --json | jq .status.bytes_up")]
     Top(TopArgs),
+    /// List events that wait for hooks, and retry or drop them
+    ///
+    /// An event waits until the command or the url of each [[hooks]] in the configuration has taken it. After the attempts
+    /// that the hook may have, it is set aside, until it is retried or dropped. These commands ask the running server; without
+    /// one, they read and change the queue in the data directory.
+    #[command(subcommand)]
+    Hooks(HooksCommand),
     /// Ask the audit log who did what, when and from where
     ///
     /// Reads the file of [log] audit, and what logrotate has made of it: .1, .2.gz, -20261130, -20261130.gz; oldest first.

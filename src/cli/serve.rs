@@ -10,8 +10,7 @@ use crate::ops::demo::add_users;
 use crate::ops::store;
 use crate::serve::listen::{ListenList, listen_on};
 use crate::serve::manager::ServiceManager;
-use crate::serve::process;
-use crate::serve::sandbox::Sandbox;
+use crate::serve::process::{self, Beginning};
 use crate::store::Store as _;
 use crate::telemetry;
 use base::error::{Error, Result};
@@ -44,8 +43,8 @@ pub fn demo(dir: &Path, listen: Option<SocketAddr>) -> Result<()> {
     })?;
     let shown = config.clone();
     // The log's thread, which only writes to standard error, is not restricted.
-    let sandbox = Sandbox::prepare(&config);
-    process::run(config, ServiceManager::default(), &sandbox, move |addresses| {
+    let beginning = Beginning::of(&config)?;
+    process::run(config, ServiceManager::default(), beginning, move |addresses| {
         let fingerprints = wait(async {
             let store = store::open_read_only(&installation).await?;
             store.host_keys().await

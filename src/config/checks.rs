@@ -6,6 +6,7 @@ use toml::de::DeTable;
 
 use super::report::Problem;
 use super::settings::{Config, PathSetting};
+use crate::hooks::settings::HookProblem;
 
 /// The most seconds of a drain: a day. A longer time is most likely a mistake.
 const MAX_DRAIN_SECS: u64 = 86_400;
@@ -27,6 +28,7 @@ pub(super) fn all(config: &Config, table: &DeTable<'_>) -> Vec<Problem> {
     problems.extend(policy(config, table));
     problems.extend(ranges(table));
     problems.extend(paths(config, table));
+    problems.extend(hooks(config, table));
     problems
 }
 
@@ -176,6 +178,28 @@ impl NumberRule {
         };
         Some(Problem::new(Some(value.span()), what, None))
     }
+}
+
+/// Checks each table `[[hooks]]`.
+fn hooks(config: &Config, table: &DeTable<'_>) -> Vec<Problem> {
+    let tables = table.get("hooks").and_then(|hooks| hooks.get_ref().as_array());
+    let mut problems = Vec::new();
+    for (at, hook) in config.hooks.iter().enumerate() {
+        let position = tables.and_then(|tables| tables.get(at));
+        for HookProblem { setting, what, hint } in hook.problems() {
+            let value = position
+                .and_then(|hook| hook.get_ref().get(setting))
+                .map(|value| value.span());
+            let span = value.or_else(|| position.map(|hook| hook.span()));
+            let hint = (!hint.is_empty()).then_some(&*hint);
+            problems.push(Problem::new(
+                span,
+                format!("\"{setting}\" in [[hooks]] {what}"),
+                hint,
+            ));
+        }
+    }
+    problems
 }
 
 fn paths(config: &Config, table: &DeTable<'_>) -> Vec<Problem> {

@@ -113,6 +113,9 @@ fn locate<'a>(table: &'a DeTable<'_>, span: &Range<usize>) -> Option<NamedSettin
         // The span of a section is its header: its settings are elsewhere.
         let inner = match value.get_ref() {
             DeValue::Table(inner) => locate(inner, span),
+            DeValue::Array(items) => items
+                .iter()
+                .find_map(|item| locate(item.get_ref().as_table()?, span)),
             _ => None,
         };
         if let Some(mut found) = inner {
@@ -145,6 +148,10 @@ pub(super) fn take_out(table: &mut DeTable<'_>, span: &Range<usize>) -> bool {
         let here = within(name.span()) || within(value.span());
         let taken = match value.get_mut() {
             DeValue::Table(inner) => take_out(inner, span),
+            DeValue::Array(list) if !here => list.iter_mut().any(|item| match item.get_mut() {
+                DeValue::Table(inner) => take_out(inner, span),
+                _ => false,
+            }),
             DeValue::Array(list) if here => {
                 let kept: Vec<_> = list.iter().filter(|item| !within(item.span())).cloned().collect();
                 // An empty list would be another error.

@@ -10,6 +10,8 @@ use super::source;
 use crate::accounts::QuotaSettings;
 use crate::auth::AuthSettings;
 use crate::domain::user::Quota;
+use crate::hooks::settings::HookSettings;
+use crate::hooks::table::HookTable;
 use crate::ops::backup::NamedPath;
 use crate::ops::installation::Installation;
 use crate::session::settings::EventSettings;
@@ -51,6 +53,8 @@ pub struct Config {
     pub events: EventSettings,
     /// Where metrics are served, and to whom: `[metrics]`.
     pub metrics: MetricsSettings,
+    /// The programs and addresses that are told about events: each `[[hooks]]`.
+    pub hooks: Vec<HookSettings>,
 }
 
 /// A setting that is a path.
@@ -88,6 +92,7 @@ impl Config {
             log,
             events,
             metrics,
+            hooks,
         } = self;
         // A reload applies all settings of these sections.
         let SshSettings {
@@ -130,6 +135,11 @@ impl Config {
             ("[log] digest", *digest != fresh.log.digest),
             ("[events]", *events != fresh.events),
             ("[metrics]", *metrics != fresh.metrics),
+            // The helper that runs commands is started with the server.
+            (
+                "[[hooks]] command",
+                HookTable::has_commands(&fresh.hooks) && !HookTable::has_commands(hooks),
+            ),
         ];
         let changed = changed.into_iter().filter(|(_, changed)| *changed);
         changed.map(|(section, _)| section).collect()
@@ -145,6 +155,7 @@ impl Config {
             ("[ssh]", self.ssh != fresh.ssh),
             ("[limits]", self.limits != fresh.limits),
             ("[log]", self.log != fresh.log),
+            ("[[hooks]]", self.hooks != fresh.hooks),
         ];
         let changed = changed.into_iter().filter(|(_, changed)| *changed);
         changed.map(|(section, _)| section).collect()
@@ -158,6 +169,11 @@ impl Config {
             storage: self.storage.clone(),
             host_keys: self.server.host_keys.clone(),
             audit: self.log.audit.clone(),
+            hook_secrets: self
+                .hooks
+                .iter()
+                .filter_map(|hook| hook.secret_file.clone())
+                .collect(),
             user: self.server.user.clone(),
             default_quota: Quota {
                 bytes: self.quota.default_bytes,
@@ -193,6 +209,7 @@ impl Config {
             storage,
             store,
             log,
+            hooks,
         } = self;
         let ServerSettings {
             host_keys,
@@ -236,6 +253,8 @@ impl Config {
                 .iter_mut()
                 .map(|audit| PathSetting::new("log", "audit", audit)),
         );
+        let secrets = hooks.iter_mut().filter_map(|hook| hook.secret_file.as_mut());
+        settings.extend(secrets.map(|secret| PathSetting::new("hooks", "secret_file", secret)));
         settings
     }
 

@@ -106,6 +106,7 @@ const DIFFERENT: [&str; 3] = [
 fn names_in(section: &str) -> Vec<String> {
     let text = match section {
         "" => "zzz = 1".to_owned(),
+        "hooks" => "[[hooks]]\nzzz = 1".to_owned(),
         section => format!("[{section}]\nzzz = 1"),
     };
     let error = toml::from_str::<Config>(&text).unwrap_err();
@@ -120,7 +121,8 @@ fn the_sample_holds_every_setting_at_its_default() {
     assert_eq!(
         sections,
         [
-            "server", "auth", "ssh", "limits", "storage", "store", "quota", "log", "events", "metrics"
+            "server", "auth", "ssh", "limits", "storage", "store", "quota", "log", "events", "metrics",
+            "hooks"
         ]
     );
 
@@ -134,8 +136,12 @@ fn the_sample_holds_every_setting_at_its_default() {
         let mut parts = section.split('.');
         let mut there = &table[parts.next().unwrap()];
         parts.for_each(|part| there = &there[part]);
+        let tables = there
+            .as_array()
+            .map_or(std::slice::from_ref(there), Vec::as_slice);
         for name in names {
-            assert!(there.get(&name).is_some(), "[{section}] {name} is missing");
+            let is_there = tables.iter().any(|table| table.get(&name).is_some());
+            assert!(is_there, "[{section}] {name} is missing");
         }
     }
 
@@ -184,9 +190,10 @@ fn every_number_and_every_list_has_a_rule_or_a_reason_for_none() {
     let mut lists: Vec<(String, String)> = Vec::new();
     let table: toml::Table = toml::from_str(&every_setting()).unwrap();
     let throttle = table["auth"]["throttle"].as_table().unwrap();
+    // Each [[hooks]] checks its own numbers and lists.
     let sections = table
         .iter()
-        .map(|(name, section)| (name.as_str(), section.as_table().unwrap()));
+        .filter_map(|(name, section)| Some((name.as_str(), section.as_table()?)));
     for (section, settings) in sections.chain([("auth.throttle", throttle)]) {
         for (name, value) in settings {
             let place = (section.to_owned(), name.clone());
@@ -235,6 +242,16 @@ fn what_a_reload_does_not_apply_is_named() {
     check("[metrics]\nhomes = true", &["[metrics]"]);
     check("[log]\ndigest = \"sha256\"", &["[log] digest"]);
     check(
+        "[[hooks]]\non = [\"removed\"]\nurl = \"https://example.org/\"",
+        &[],
+    );
+    let command = "[[hooks]]\non = [\"removed\"]\ncommand = [\"/bin/true\"]";
+    check(command, &["[[hooks]] command"]);
+    let with_command = parse(command).unwrap();
+    let another = parse(&command.replace("true", "false")).unwrap();
+    assert!(with_command.waiting_for_restart(&another).is_empty());
+    assert_eq!(with_command.applied_by_reload(&another), ["[[hooks]]"]);
+    check(
         "[ssh]\npolicy = \"fips\"\n[limits]\nhandles = 1\n[log]\nlevel = \"debug\"\naudit = \"a\"",
         &[],
     );
@@ -264,7 +281,7 @@ fn a_home_may_hold_none_of_the_configured_paths() {
     let mut paths: Vec<&PathBuf> = settings.iter().map(|setting| &*setting.path).collect();
     known.sort();
     paths.sort();
-    assert_eq!(paths.len(), 6);
+    assert_eq!(paths.len(), 7);
     assert_eq!(known, paths);
 }
 

@@ -11,6 +11,7 @@ use super::sockets;
 use crate::domain::event::{AdminRecord, Operator};
 use crate::domain::user::UserName;
 use crate::ops::admin::operator_of_process;
+use crate::ops::hooks::{HookAction, HookEntryView, HookSelection};
 use crate::ops::running::{
     DisconnectTarget, Effect, ReloadView, RunningServer, ServerResult, SessionView, StatusView, Unanswered,
 };
@@ -117,6 +118,27 @@ impl RunningServer for Client {
         let user = user.to_string();
         match self.ask(&ControlRequest::Scan { user })? {
             ControlAnswer::Scanned(measurement) => Ok((*measurement).try_into()?),
+            _ => Err(unexpected().into()),
+        }
+    }
+
+    async fn hooks(&self) -> ServerResult<Vec<HookEntryView>> {
+        match self.ask(&ControlRequest::Hooks)? {
+            ControlAnswer::Hooks(entries) => Ok(all(entries)?),
+            _ => Err(unexpected().into()),
+        }
+    }
+
+    async fn change_hooks(&self, action: HookAction, selection: HookSelection) -> ServerResult<usize> {
+        let request = ControlRequest::ChangeHooks {
+            drop: action == HookAction::Drop,
+            entries: match selection {
+                HookSelection::AllSetAside => None,
+                HookSelection::Entries(entries) => Some(entries),
+            },
+        };
+        match self.ask(&request)? {
+            ControlAnswer::HooksChanged(count) => Ok(count),
             _ => Err(unexpected().into()),
         }
     }

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::accounts::account::UsageAccuracy;
 use crate::accounts::measure::Unreadable;
 use crate::domain::user::{Quota, UserName};
+use crate::ops::hooks::{HookEntryState, HookEntryView};
 use crate::ops::running::{Effect, ReloadView};
 use crate::ops::usage::{HomeUsage, Remeasurement};
 use base::error::{Error, Result};
@@ -38,6 +39,58 @@ impl From<ReloadJson> for ReloadView {
             applied: json.applied,
             waiting_for_restart: json.waiting_for_restart,
         }
+    }
+}
+
+/// An event that waits for a hook, as `hooks list --json` prints it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HookEntryJson {
+    id: u64,
+    hook: String,
+    event: String,
+    /// The time of the event (RFC 3339, UTC).
+    time: String,
+    user: Option<String>,
+    path: Option<String>,
+    state: String,
+    attempts: u32,
+    error: Option<String>,
+}
+
+impl From<HookEntryView> for HookEntryJson {
+    fn from(view: HookEntryView) -> Self {
+        Self {
+            id: view.id,
+            hook: view.hook,
+            event: view.event,
+            time: view.time,
+            user: view.user,
+            path: view.path,
+            state: view.state.name().to_owned(),
+            attempts: view.attempts,
+            error: view.error,
+        }
+    }
+}
+
+impl TryFrom<HookEntryJson> for HookEntryView {
+    type Error = Error;
+
+    fn try_from(json: HookEntryJson) -> Result<Self> {
+        let state = HookEntryState::ALL
+            .into_iter()
+            .find(|state| state.name() == json.state);
+        Ok(Self {
+            id: json.id,
+            hook: json.hook,
+            event: json.event,
+            time: json.time,
+            user: json.user,
+            path: json.path,
+            state: state.ok_or_else(|| Error::new("the server's answer has an unknown state of a hook"))?,
+            attempts: json.attempts,
+            error: json.error,
+        })
     }
 }
 

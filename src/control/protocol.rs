@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::admin::AdminJson;
 use super::json::sessions::{SessionJson, StatusJson};
-use super::json::{EffectJson, HomeUsageJson, MeasurementJson, ReloadJson};
+use super::json::{EffectJson, HomeUsageJson, HookEntryJson, MeasurementJson, ReloadJson};
 
 /// A request of a command, as one line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,6 +43,15 @@ pub(super) enum ControlRequest {
     },
     /// Asks to read the configuration again.
     Reload,
+    /// Asks for the events that wait for hooks.
+    Hooks,
+    /// Asks to try or to drop events that wait for hooks.
+    ChangeHooks {
+        /// Whether they are dropped; otherwise they are tried again.
+        drop: bool,
+        /// The numbers of the entries; without them, all that were set aside.
+        entries: Option<Vec<u64>>,
+    },
     /// Asks to record in the audit log what an operator has changed.
     Record(Box<AdminJson>),
 }
@@ -58,6 +67,8 @@ impl ControlRequest {
             | ControlRequest::Kick(_)
             | ControlRequest::Usage { .. }
             | ControlRequest::Record(_)
+            | ControlRequest::Hooks
+            | ControlRequest::ChangeHooks { .. }
             | ControlRequest::Changed { .. } => false,
             ControlRequest::Scan { .. } | ControlRequest::Reload => true,
         }
@@ -94,6 +105,10 @@ pub(super) enum ControlAnswer {
     Applied(EffectJson),
     /// The answer to [`ControlRequest::Reload`]: what has changed.
     Reloaded(ReloadJson),
+    /// The answer to [`ControlRequest::Hooks`], in their order.
+    Hooks(Vec<HookEntryJson>),
+    /// The answer to [`ControlRequest::ChangeHooks`]: how many entries were tried or dropped.
+    HooksChanged(usize),
     /// The answer to [`ControlRequest::Record`]: the audit log will have the event.
     Recorded,
     /// The answer is not ready yet; another line follows.

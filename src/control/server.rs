@@ -12,11 +12,13 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::json::HookEntryJson;
 use super::json::sessions::SessionJson;
 use super::protocol::{ControlAnswer, ControlRequest, Kick};
 use super::sockets::{self, SocketDir};
 use crate::domain::user::UserName;
 use crate::io::descriptors::{self, SpareDescriptor};
+use crate::ops::hooks::{HookAction, HookSelection};
 use crate::ops::running::{DisconnectTarget, RunningServer, Unanswered};
 use base::error::{Error, Result};
 
@@ -184,6 +186,16 @@ async fn answer(request: ControlRequest, running: &dyn RunningServer) -> Control
                 .apply_changes(users.collect(), record.map(|record| (*record).into()))
                 .await;
             effect.map(|effect| ControlAnswer::Applied(effect.into()))
+        }
+        ControlRequest::Hooks => running
+            .hooks()
+            .await
+            .map(|entries| ControlAnswer::Hooks(entries.into_iter().map(HookEntryJson::from).collect())),
+        ControlRequest::ChangeHooks { drop, entries } => {
+            let action = if drop { HookAction::Drop } else { HookAction::Retry };
+            let selection = entries.map_or(HookSelection::AllSetAside, HookSelection::Entries);
+            let changed = running.change_hooks(action, selection).await;
+            changed.map(ControlAnswer::HooksChanged)
         }
         ControlRequest::Reload => running
             .reload()

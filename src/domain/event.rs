@@ -14,8 +14,9 @@ use crate::domain::path::VirtualPath;
 use crate::domain::user::UserName;
 
 pub use self::facts::{
-    AdminAct, AdminRecord, ChangedAttributes, ChosenAlgorithms, FileEnd, FileOpening, FileUse, Operator,
-    QuotaCrossing, QuotaKind, Setting, SettingValue, SizeChange, UploadDigest,
+    AdminAct, AdminRecord, ChangedAttributes, ChosenAlgorithms, FileEnd, FileIdentity, FileOpening, FileUse,
+    HeldFile, Operator, PublishedFile, QuotaCrossing, QuotaKind, Setting, SettingValue, SizeChange,
+    UploadDigest,
 };
 
 /// The exit status that shells use for a command that does not exist. Nothing was run.
@@ -85,6 +86,7 @@ pub enum Event {
         who: Actor,
         path: VirtualPath,
         size: Option<u64>,
+        file: Option<FileIdentity>,
         from: Option<VirtualPath>,
         digest: Option<UploadDigest>,
     },
@@ -139,6 +141,17 @@ pub enum Event {
     },
     /// An operator has changed something: users, keys, quotas, host keys or sessions.
     Admin(Box<AdminRecord>),
+    /// The command of a hook has found that an upload must stay where it is.
+    Held(Box<HeldFile>),
+    /// The server has moved an upload to where it is published, after the command of a hook has checked it.
+    Published(Box<PublishedFile>),
+    /// `count` events were not told to a hook, because its queue is full or cannot be written.
+    HookDropped {
+        hook: String,
+        name: String,
+        reason: &'static str,
+        count: u64,
+    },
     /// A write was refused because the disk of the home is full, or its file system's own quota is used up.
     NoSpace {
         who: Actor,
@@ -161,6 +174,9 @@ impl Event {
             | Event::Stopped { .. }
             | Event::NearQuota { .. }
             | Event::Admin(_)
+            | Event::Held(_)
+            | Event::Published(_)
+            | Event::HookDropped { .. }
             | Event::Denied { .. }
             | Event::Refused { .. } => None,
             Event::SignedIn { who, .. }
@@ -194,6 +210,8 @@ impl Event {
     pub fn user(&self) -> Option<&UserName> {
         match self {
             Event::NearQuota { user, .. } => user.as_ref(),
+            Event::Held(file) => Some(&file.user),
+            Event::Published(file) => Some(&file.user),
             event => event.actor().map(|actor| &actor.user),
         }
     }
@@ -201,11 +219,13 @@ impl Event {
     /// Returns the number of occurrences that the event stands for.
     pub fn count(&self) -> u64 {
         match self {
-            Event::Refused { count, .. } => *count,
+            Event::Refused { count, .. } | Event::HookDropped { count, .. } => *count,
             Event::Started { .. }
             | Event::Stopped { .. }
             | Event::NearQuota { .. }
             | Event::Admin(_)
+            | Event::Held(_)
+            | Event::Published(_)
             | Event::SignedIn { .. }
             | Event::Denied { .. }
             | Event::SessionEnded { .. }
@@ -235,6 +255,9 @@ impl Event {
             }
             Event::Started { .. }
             | Event::NearQuota { .. }
+            | Event::Held(_)
+            | Event::Published(_)
+            | Event::HookDropped { .. }
             | Event::SignedIn { .. }
             | Event::Denied { .. }
             | Event::Refused { .. }
@@ -268,6 +291,7 @@ impl Event {
             }
             Event::Refused { reason, .. } | Event::SessionEnded { reason, .. } => cut(reason),
             Event::OverQuota { sentence, .. } | Event::NoSpace { sentence, .. } => cut(sentence),
+            Event::Held(file) => cut(&mut file.reason),
             Event::Command { command, .. } => cut_bytes(command, LONGEST_TEXT),
             Event::Linked { target, .. } => cut_bytes(target, LONGEST_TARGET),
             // Paths need no cut: they are shorter than PATH_MAX.
@@ -276,6 +300,8 @@ impl Event {
             | Event::NearQuota { .. }
             // The control socket limits its length.
             | Event::Admin(_)
+            | Event::Published(_)
+            | Event::HookDropped { .. }
             | Event::Opened { .. }
             | Event::Closed { .. }
             | Event::Uploaded { .. }
@@ -298,6 +324,11 @@ impl Event {
             Event::Stopped { .. } => 0,
             Event::NearQuota { home, .. } => home.as_os_str().len(),
             Event::Admin(record) => size_of::<AdminRecord>() + record.act.text_bytes(),
+            Event::Held(file) => {
+                size_of::<HeldFile>() + file.path.len() + file.hook.len() + file.reason.len()
+            }
+            Event::Published(file) => size_of::<PublishedFile>() + file.from.len() + file.to.len(),
+            Event::HookDropped { hook, name, .. } => hook.len() + name.len(),
             Event::SignedIn {
                 method,
                 client,

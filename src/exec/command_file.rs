@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::session::FileRecord;
+use crate::session::events::UnsavedEvent;
 use crate::storage::{Error, OpenFile, Result};
 
 /// A file that a command has open. Dropping it closes the file on a thread that may block, and then emits the event.
@@ -72,6 +73,8 @@ struct ClosingFile {
     abandoned: bool,
     transfer: TransferEnd,
     record: Option<FileRecord>,
+    /// Dropped after the record has emitted its events.
+    _unsaved: Option<UnsavedEvent>,
 }
 
 impl Drop for ClosingFile {
@@ -95,7 +98,9 @@ impl Drop for CommandFile {
             return;
         };
         let io = file.scheduler().clone();
+        let unsaved = self.record.as_ref().and_then(FileRecord::expect_upload);
         let closing = ClosingFile {
+            _unsaved: unsaved,
             file,
             abandoned: !self.finished,
             transfer: self.transfer,

@@ -214,7 +214,7 @@ fn renames(files: &[LogFile]) -> Vec<LoggedRename> {
 }
 
 fn renames_of(piece: &LogPiece) -> Vec<LoggedRename> {
-    let is_rename = |line: &&[u8]| line::event(line) == Some(b"renamed");
+    let is_rename = |line: &&[u8]| matches!(line::event(line), Some(b"renamed" | b"published"));
     let rename = |line| LoggedRename::of(&serde_json::from_slice(line).ok()?);
     piece.lines().filter(is_rename).filter_map(rename).collect()
 }

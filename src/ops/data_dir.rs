@@ -76,7 +76,7 @@ pub fn is_bound_to_this_machine(installation: &Installation, entry: &Path) -> bo
     };
     let (store, entry) = (name(&installation.store.path), name(entry));
     let beside = entry.strip_prefix(&store);
-    matches!(&*entry, "lock" | "reserve" | MOVES)
+    matches!(&*entry, "lock" | "reserve" | "hooks.queue" | "hooks.new" | MOVES)
         || entry.starts_with("control.")
         || beside.is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
 }

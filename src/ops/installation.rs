@@ -20,6 +20,8 @@ pub struct Installation {
     pub host_keys: PathBuf,
     /// The audit log, if it has a file of its own.
     pub audit: Option<PathBuf>,
+    /// The files with the secrets that hooks sign requests with.
+    pub hook_secrets: Vec<PathBuf>,
     /// The system user that a server started as root becomes.
     pub user: Option<String>,
     /// The quota of users that are added without one.
@@ -49,9 +51,14 @@ impl Installation {
                 },
             host_keys,
             audit,
+            hook_secrets,
             user: _,
             default_quota: _,
         } = self;
-        [homes, host_keys, path].into_iter().chain(roots).chain(audit)
+        [homes, host_keys, path]
+            .into_iter()
+            .chain(roots)
+            .chain(audit)
+            .chain(hook_secrets)
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::hooks::{HookAction, HookEntryView, HookSelection};
 use super::usage::{HomeUsage, Remeasurement};
 use crate::domain::event::{AdminRecord, Operator};
 use crate::domain::user::UserName;
@@ -36,6 +37,10 @@ pub trait RunningServer: Send + Sync {
     fn operator(&self) -> Operator;
     /// Measures a user's home again. For a large home this takes minutes.
     async fn measure(&self, user: UserName) -> ServerResult<Remeasurement>;
+    /// Returns the events that wait for hooks, in their order.
+    async fn hooks(&self) -> ServerResult<Vec<HookEntryView>>;
+    /// Tries or drops events that wait for hooks, and returns how many.
+    async fn change_hooks(&self, action: HookAction, selection: HookSelection) -> ServerResult<usize>;
     /// Reads the configuration again, and returns what has come of it. If it is invalid, nothing changes.
     async fn reload(&self) -> ServerResult<ReloadView>;
 }

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::accounts::disk::Disk;
 use crate::store::reserve::{self, LOW, SIZE};
+use base::error::{Error, Result};
 
 /// How often the disk is checked, which costs two system calls.
 const EVERY: Duration = Duration::from_secs(1);
@@ -66,4 +67,12 @@ fn update(store: &Path, disk: &Disk) -> bool {
     };
     disk.set_full(full);
     full
+}
+
+/// Returns the file system of the data directory.
+pub(super) fn device_of(dir: &Path) -> Result<u64> {
+    let meta = dir
+        .metadata()
+        .map_err(|error| Error::new(format!("cannot look at {dir:?}")).because(error))?;
+    Ok(std::os::unix::fs::MetadataExt::dev(&meta))
 }

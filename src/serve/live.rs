@@ -15,8 +15,10 @@ use crate::accounts::account::Usage;
 use crate::accounts::id::{AccountId, AccountSpec};
 use crate::domain::event::{AdminRecord, Event, Operator, SessionId};
 use crate::domain::user::{User, UserName};
+use crate::hooks::queue::HookQueue;
 use crate::ops::admin::operator_of_process;
 use crate::ops::context::find_user;
+use crate::ops::hooks::{HookAction, HookEntryView, HookSelection};
 use crate::ops::quota::must_exist;
 use crate::ops::running::{
     DisconnectTarget, Effect, HomeFilling, ReloadView, RunningServer, ServerResult, SessionView, StatusView,
@@ -54,6 +56,7 @@ pub struct LiveServer {
     context: LiveContext,
     changes: Arc<RecordChanges>,
     reloading: Arc<Reloading>,
+    hooks: Arc<HookQueue>,
     measure_places: Semaphore,
     turns: Semaphore,
 }
@@ -68,6 +71,8 @@ pub(super) struct LiveContext {
     pub(super) places: Arc<Places>,
     /// Cancelled when no connection is accepted any more.
     pub(super) stopping: CancellationToken,
+    /// What waits for hooks.
+    pub(super) hooks: Arc<HookQueue>,
 }
 
 impl LiveServer {
@@ -79,6 +84,7 @@ impl LiveServer {
             context,
             changes,
             reloading,
+            hooks: Arc::clone(&context.hooks),
             measure_places: Semaphore::new(MOST_MEASURES),
             turns: Semaphore::new(MEASURES_AT_ONCE),
         }
@@ -245,6 +251,14 @@ impl RunningServer for LiveServer {
     async fn measure(&self, user: UserName) -> ServerResult<Remeasurement> {
         let user = find_user(&*self.store, &user).await?;
         Ok(self.measure_home(&user).await?)
+    }
+
+    async fn hooks(&self) -> ServerResult<Vec<HookEntryView>> {
+        Ok(self.hooks.list())
+    }
+
+    async fn change_hooks(&self, action: HookAction, selection: HookSelection) -> ServerResult<usize> {
+        Ok(self.hooks.act(action, &selection)?)
     }
 
     async fn reload(&self) -> ServerResult<ReloadView> {

@@ -24,9 +24,16 @@ pub fn drop_root(config: &Config) -> Result<()> {
 /// As root, becomes the user that the server is to run as; does nothing for another user.
 pub(super) fn become_server(config: &Config) -> Result<()> {
     match &config.server.user {
-        Some(name) if Uid::effective().is_root() => become_user(name),
-        Some(_) => Ok(()),
+        Some(name) => become_named(name),
         None => data_dir::become_owner(config.data_dir()),
+    }
+}
+
+/// As root, becomes this user; does nothing for another user.
+pub(super) fn become_named(name: &str) -> Result<()> {
+    match Uid::effective().is_root() {
+        true => become_user(name),
+        false => Ok(()),
     }
 }
 

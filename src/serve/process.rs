@@ -8,16 +8,39 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use super::hooks;
 use super::manager::ServiceManager;
 use super::runtime::runtime;
 use super::sandbox::Sandbox;
 use super::server::{Server, ServerSignals};
 use crate::config::Config;
+use crate::hooks::helper::StartedHelper;
 use crate::telemetry;
 use base::error::{Error, Result};
 
 /// How long to wait, after the server has ended, for threads that are inside a system call.
 const THREADS_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// What a server needs that can only be made while the process has one thread.
+pub struct Beginning {
+    helper: Option<StartedHelper>,
+    sandbox: Sandbox,
+}
+
+impl Beginning {
+    /// Starts the helper that runs the commands of hooks, if there are any, and prepares the sandbox, in which the server
+    /// itself can run no programs. There is no log yet.
+    ///
+    /// # Errors
+    /// Returns an error if the helper cannot be started.
+    pub fn of(config: &Config) -> Result<Self> {
+        let helper = hooks::start_helper(config)?;
+        Ok(Self {
+            helper,
+            sandbox: Sandbox::prepare(config),
+        })
+    }
+}
 
 /// Runs the server until it is asked to stop and has drained.
 ///
@@ -25,32 +48,32 @@ const THREADS_TIMEOUT: Duration = Duration::from_secs(3);
 /// Returns an error if it cannot start.
 pub fn serve(config: Config) -> Result<()> {
     let manager = ServiceManager::from_environment()?;
-    // Code that must run other programs (hooks, for example) must be started here, before there are threads and before
-    // the sandbox: as a helper process that receives requests, and runs as the server's user.
-    let sandbox = Sandbox::prepare(&config);
+    let beginning = Beginning::of(&config)?;
     let _flush = telemetry::init(&config.log)?;
-    run(config, manager, &sandbox, |_| Ok(()))
+    run(config, manager, beginning, |_| Ok(()))
 }
 
-/// Runs the server; the log must have been started, and the sandbox prepared. `ready` is called with the addresses once they are bound, on a
-/// thread that may block.
+/// Runs the server; the log must have been started. `ready` is called with the addresses once they are bound, on a thread
+/// that may block.
 ///
 /// # Errors
 /// Returns an error if the server cannot start, or if `ready` fails.
 pub fn run(
     config: Config,
     manager: ServiceManager,
-    sandbox: &Sandbox,
+    beginning: Beginning,
     ready: impl FnOnce(Vec<SocketAddr>) -> Result<()> + Send + 'static,
 ) -> Result<()> {
+    let Beginning { helper, sandbox } = beginning;
     let runtime = runtime()?;
     let done = runtime.block_on(async {
         // This comes first: SIGHUP would end a process that does not handle it yet.
         let end_now = CancellationToken::new();
         let signals = signals(end_now.clone())?;
         // The server can be stopped even if a start reads from a disk that hangs.
-        let binding =
-            tokio::task::spawn_blocking(|| Handle::current().block_on(Server::bind_under(manager, config)));
+        let binding = tokio::task::spawn_blocking(|| {
+            Handle::current().block_on(Server::bind_under(manager, helper, config))
+        });
         let bound = tokio::select! {
             bound = binding => bound.map_err(|e| Error::new("cannot start the server").because(e))?,
             () = signals.shutdown.cancelled() => {

@@ -9,6 +9,7 @@ use tokio::sync::Mutex;
 use super::manager::notifier::{Notice, Notifier};
 use crate::auth::AuthSettings;
 use crate::config::{self, Config};
+use crate::hooks::table::{CurrentHooks, HookTable};
 use crate::io::descriptors::DescriptorShares;
 use crate::ops::running::ReloadView;
 use crate::ssh::algorithms;
@@ -34,10 +35,18 @@ pub(super) struct Reloading {
     pub service: Arc<Service>,
     /// The store, which records the host keys that clients were shown.
     pub store: Arc<SqlStore>,
-    /// The log, which a reload opens again.
-    log: telemetry::Reload,
+    /// What a reload changes beside the settings of connections.
+    parts: ReloadedParts,
     /// Tells the service manager of reloads.
     notifier: Notifier,
+}
+
+/// What a reload changes beside the settings of connections.
+pub(super) struct ReloadedParts {
+    /// The log, which a reload opens again.
+    pub log: telemetry::Reload,
+    /// The hooks, which a reload replaces.
+    pub hooks: CurrentHooks,
 }
 
 /// A reload that the service manager knows of. Dropping it says that the reload has ended, also if it was given up because
@@ -63,7 +72,7 @@ impl Reloading {
         config: Config,
         service: Arc<Service>,
         store: Arc<SqlStore>,
-        log: telemetry::Reload,
+        parts: ReloadedParts,
         notifier: Notifier,
     ) -> Self {
         Self {
@@ -71,7 +80,7 @@ impl Reloading {
             config,
             service,
             store,
-            log,
+            parts,
             notifier,
         }
     }
@@ -135,10 +144,13 @@ impl Reloading {
             run_blocking(move || Handle::current().block_on(HostKeys::ensure(&directory, &*store))).await?;
         // The authenticator keeps the settings of the start, so the SSH library must offer the same methods.
         let current = current(&fresh, &self.config.auth, keys)?;
+        let hooks = fresh.hooks.clone();
+        let hooks = run_blocking(move || HookTable::load(&hooks)).await?;
         // The log changes last of what can fail, so that a refused configuration changes nothing.
-        let (log, settings) = (self.log.clone(), fresh.log.clone());
+        let (log, settings) = (self.parts.log.clone(), fresh.log.clone());
         run_blocking(move || log.apply(&settings)).await?;
         self.service.replace(current);
+        self.parts.hooks.replace(hooks);
         Ok(fresh)
     }
 }

@@ -11,8 +11,8 @@
 //! - Passwords and keys do not leave the process's memory: no core dump (the limit is 0, and the process is not
 //!   dumpable, which also keeps other processes of the same user from reading its memory).
 //!
-//! `[server] sandbox = false` disables all of it, for debuggers. Order at the start: helpers that must run programs are
-//! started first, then [`Sandbox::prepare`], threads, sockets, giving up root (which may make the process dumpable again,
+//! `[server] sandbox = false` disables all of it, for debuggers. Order at the start: the helper that runs the programs of
+//! hooks is started first, then [`Sandbox::prepare`], threads, sockets, giving up root (which may make the process dumpable again,
 //! depending on the kernel's settings), and last [`Sandbox::enter`].
 //!
 //! If the kernel or the container runtime has no seccomp or no Landlock, there is a warning, and the server continues. Before Linux

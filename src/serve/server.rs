@@ -17,15 +17,17 @@ use tokio_util::sync::CancellationToken;
 
 use super::changes::RecordChanges;
 use super::drain::{STOP_TIMEOUT, drain, within};
+use super::hooks::ServerHooks;
 use super::live::{LiveContext, LiveServer};
 use super::manager::notifier::Notifier;
 use super::manager::sockets::HeldSocket;
 use super::manager::{Reporter, ServiceManager};
 use super::metrics::{EventSources, MetricsPage};
 use super::places::Places;
-use super::reload::{Reloading, current};
+use super::reload::{ReloadedParts, Reloading, current};
 use super::runtime::slots;
 use super::tasks::{Listeners, Tasks};
+use super::uploads::uploads;
 use super::{near_quota, preflight, privileges};
 use crate::accounts::Accounts;
 use crate::accounts::disk::{Disk, Disks};
@@ -33,6 +35,7 @@ use crate::auth::Authenticator;
 use crate::config::Config;
 use crate::control;
 use crate::domain::event::Event;
+use crate::hooks::helper::StartedHelper;
 use crate::io::IoScheduler;
 use crate::io::descriptors::DescriptorShares;
 use crate::mount;
@@ -41,8 +44,6 @@ use crate::ops::installation::Installation;
 use crate::ops::lock::DataLock;
 use crate::ops::{data_dir, homes};
 use crate::session::events::Events;
-use crate::session::upload_digest::DigestWorkers;
-use crate::session::uploads::Uploads;
 use crate::ssh::hostkeys::rotation::HostKeys;
 use crate::ssh::proxies::Proxies;
 use crate::ssh::service::{Service, ServiceSetup};
@@ -51,7 +52,7 @@ use crate::storage::creation::CreationRules;
 use crate::storage::local::backend::LocalDisks;
 use crate::store::Store;
 use crate::store::sql::SqlStore;
-use crate::telemetry::{self, LogDigest};
+use crate::telemetry;
 use base::error::{Error, Result};
 
 /// The most time for flushing the homes and recording their exact use: it must end, with the drain, within the 90 s
@@ -72,6 +73,7 @@ pub struct Server {
     end_now: CancellationToken,
     accounts_quit: CancellationToken,
     disk: Arc<Disk>,
+    hooks: ServerHooks,
     _lock: DataLock,
 }
 
@@ -89,7 +91,7 @@ impl Server {
     /// # Errors
     /// Returns an error that says what keeps the server from running, and what to do about it.
     pub async fn bind(config: Config) -> Result<Self> {
-        Self::bind_under(ServiceManager::default(), config).await
+        Self::bind_under(ServiceManager::default(), None, config).await
     }
 
     /// Binds the sockets that the service manager does not hold, gives up privileges, locks the data directory, and
@@ -97,7 +99,11 @@ impl Server {
     ///
     /// # Errors
     /// Returns an error that says what keeps the server from running, and what to do about it.
-    pub async fn bind_under(manager: ServiceManager, config: Config) -> Result<Self> {
+    pub async fn bind_under(
+        manager: ServiceManager,
+        helper: Option<StartedHelper>,
+        config: Config,
+    ) -> Result<Self> {
         let installation = config.installation();
         let mut report = Report::default();
         let ServiceManager {
@@ -115,6 +121,8 @@ impl Server {
         let keys = HostKeys::ensure(&config.server.host_keys, &*store).await?;
         let current = current(&config, &config.auth, keys)?;
         let (audit, reload) = telemetry::open_audit(&config.log)?;
+        let hooks = ServerHooks::open(&config, helper)?;
+        let subscriber = hooks.subscriber(audit.run());
         let sources = EventSources::beside(&audit);
         let control = control::server::bind(&config.control_socket())?;
         let shares = DescriptorShares::of_process();
@@ -129,14 +137,18 @@ impl Server {
             accounts_quit.clone(),
         );
         let disks = Disks::default();
-        let disk = disks.with_store(device_of(installation.data_dir())?);
+        let disk = disks.with_store(disk::device_of(installation.data_dir())?);
         let check = homes::checker(&installation, &id);
         accounts.watch_ownership(Box::new(move |home| check(home.directory())?.owned));
         homes::warn_of_foreign_places(&installation, &id);
         let service = Service::new(ServiceSetup {
             auth: Authenticator::new(Arc::clone(&store) as Arc<dyn Store>, config.auth.clone()),
-            events: Events::new(vec![Box::new(audit), Box::new(Arc::clone(&sources.events))])
-                .with_uploads(uploads(&config)?),
+            events: Events::new(vec![
+                Box::new(audit),
+                Box::new(Arc::clone(&sources.events)),
+                Box::new(subscriber),
+            ])
+            .with_uploads(uploads(&config)?),
             accounts,
             threads: SessionThreads::new(scheduler.thread_slots(), Handle::current()),
             mount_context: mount::MountContext {
@@ -169,6 +181,7 @@ impl Server {
             end_now: CancellationToken::new(),
             accounts_quit,
             disk,
+            hooks,
             _lock: lock,
         })
     }
@@ -187,7 +200,7 @@ impl Server {
     /// Serves until `signals.shutdown` is cancelled and all sessions have ended.
     ///
     /// # Errors
-    /// Returns no error at the moment.
+    /// Returns an error if the helper of hooks cannot be watched.
     pub async fn run(self, mut signals: ServerSignals) -> Result<()> {
         let listening = self.local_addrs();
         for address in &listening {
@@ -202,7 +215,10 @@ impl Server {
             self.config,
             Arc::clone(&self.service),
             Arc::clone(&self.store),
-            self.reload,
+            ReloadedParts {
+                log: self.reload,
+                hooks: self.hooks.current.clone(),
+            },
             self.notifier.clone(),
         ));
         let config = reloading.config();
@@ -216,6 +232,7 @@ impl Server {
             since: Timestamp::now(),
             places: Places::of(config),
             stopping: tasks.stopping(),
+            hooks: Arc::clone(&self.hooks.queue),
         };
         context.places.watch(&tasks.helpers, &tasks.quit);
         let page = MetricsPage::new(
@@ -231,6 +248,10 @@ impl Server {
         let warn_at = config.quota.warn_at.clone();
         let watching = near_quota::watch(Arc::clone(&self.service), warn_at, tasks.quit.clone());
         tasks.helpers.spawn(watching);
+        let (hook_queue, quit) = (Arc::clone(&self.hooks.queue), tasks.quit.clone());
+        tasks
+            .helpers
+            .spawn(self.hooks.run(&self.service, &self.store, quit)?);
         let reporter = Reporter::start(self.notifier, self.watchdog, Arc::clone(&self.service));
         loop {
             tokio::select! {
@@ -266,6 +287,11 @@ impl Server {
         self.service.events.emit(&Event::Stopped {
             duration: began.elapsed(),
         });
+        let closed = tokio::task::spawn_blocking(move || hook_queue.close());
+        within(STOP_TIMEOUT, "writing the queue of hooks", async {
+            drop(closed.await)
+        })
+        .await;
         reporter.end().await;
         tracing::info!("stopped");
         Ok(())
@@ -331,28 +357,6 @@ async fn open_store(
         report.proceed()?;
     }
     Ok(Arc::new(store))
-}
-
-/// Makes the table of uploads, with the threads that compute their digests if they are wanted.
-fn uploads(config: &Config) -> Result<Uploads> {
-    let uploads = Uploads::new(&config.events.partial);
-    match config.log.digest {
-        None => Ok(uploads),
-        Some(LogDigest::Sha256) => {
-            let workers = DigestWorkers::start();
-            let workers = workers
-                .map_err(|error| Error::new("cannot start the threads that hash uploads").because(error))?;
-            Ok(uploads.with_digests(workers))
-        }
-    }
-}
-
-/// Returns the file system of the data directory.
-fn device_of(dir: &Path) -> Result<u64> {
-    let meta = dir
-        .metadata()
-        .map_err(|error| Error::new(format!("cannot look at {dir:?}")).because(error))?;
-    Ok(std::os::unix::fs::MetadataExt::dev(&meta))
 }
 
 /// Returns the banner with a line end, since clients print it as it is, and continue on the same line.

@@ -13,7 +13,7 @@ use base::error::Clause;
 
 use super::budget::UserBudget;
 use super::byte_counters::ByteCounters;
-use super::events::{EventBackpressure, Events};
+use super::events::{EventBackpressure, Events, UnsavedEvent, UnsavedEvents};
 use super::registry::EndReport;
 use super::uploads::RenamedUpload;
 use super::work::WorkTable;
@@ -110,6 +110,8 @@ pub struct SessionContext {
     pub events: Events,
     /// Slows the session down when the audit log cannot keep up with the user's events.
     pub event_backpressure: Arc<EventBackpressure>,
+    /// The events of the channel that hooks wait for and that are not on the disk yet. Replies wait for them.
+    pub unsaved: Arc<UnsavedEvents>,
     /// The number of open files and of hashes being computed, in all channels of the session. A server that drains
     /// waits until it is 0.
     pub busy_count: Arc<AtomicUsize>,
@@ -128,7 +130,13 @@ pub struct SessionContext {
 impl SessionContext {
     /// Emits an event of this session.
     pub fn emit(&self, event: impl FnOnce(Actor) -> Event) {
-        self.events.emit(&event(self.actor.clone()));
+        self.events
+            .emit_of_channel(&event(self.actor.clone()), &self.unsaved);
+    }
+
+    /// Counts an upload whose event is still to come as unsaved, if a subscriber saves uploads.
+    pub fn expect_upload(&self) -> Option<UnsavedEvent> {
+        self.events.saves_uploads().then(|| self.unsaved.add())
     }
 
     /// Reports a refused call on the home, if an operator may want to know about it.
@@ -181,14 +189,17 @@ impl SessionContext {
         }
         let file = meta.filter(|meta| meta.kind == FileKind::File);
         let (context, from, path) = (self.clone(), from.clone(), to.clone());
+        let unsaved = self.expect_upload();
         let uploaded = move |digest| {
             context.emit(|who| Event::Uploaded {
                 who,
                 path,
                 size: file.map(|meta| meta.size),
+                file: file.map(|meta| meta.inode.into()),
                 from: Some(from),
                 digest,
             });
+            drop(unsaved);
         };
         match file {
             Some(meta) => uploads.digest_of_renamed(meta.inode, uploaded),

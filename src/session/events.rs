@@ -4,6 +4,7 @@
 //! sessions slows them down through [`EventBackpressure`]. This module does not know what a subscriber does with an event.
 
 mod backpressure;
+mod unsaved;
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,11 +15,22 @@ use crate::domain::user::UserName;
 use super::uploads::Uploads;
 
 pub use backpressure::{EventBackpressure, MAX_WAIT};
+pub use unsaved::{UnsavedEvent, UnsavedEvents};
 
 /// Receives every event. It is called on the thread that emits the event, so it must not block.
 pub trait Subscriber: Send + Sync {
     /// Receives one event. It must not block.
     fn on_event(&self, event: &Event);
+
+    /// Receives one event of a channel whose replies wait until it is saved, if this subscriber saves it. It must not block.
+    fn on_channel_event(&self, event: &Event, _unsaved: &Arc<UnsavedEvents>) {
+        self.on_event(event);
+    }
+
+    /// Returns whether this subscriber saves uploads, so that a client is answered only after that.
+    fn saves_uploads(&self) -> bool {
+        false
+    }
 
     /// Returns what slows down the sessions of a user who emits events faster than this subscriber takes them; `None` if
     /// nothing does.
@@ -64,6 +76,20 @@ impl Events {
             .iter()
             .find_map(|subscriber| subscriber.backpressure(user));
         cares.unwrap_or_default()
+    }
+
+    /// Passes an event of a channel to every subscriber. Those that save it are counted in `unsaved` until they have.
+    pub fn emit_of_channel(&self, event: &Event, unsaved: &Arc<UnsavedEvents>) {
+        for subscriber in self.subscribers.iter() {
+            subscriber.on_channel_event(event, unsaved);
+        }
+    }
+
+    /// Returns whether a subscriber saves uploads, so that a client is answered only after that.
+    pub fn saves_uploads(&self) -> bool {
+        self.subscribers
+            .iter()
+            .any(|subscriber| subscriber.saves_uploads())
     }
 
     /// Passes an event to every subscriber.

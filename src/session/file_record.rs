@@ -5,6 +5,7 @@ use crate::domain::path::VirtualPath;
 use crate::storage::{FileFacts, InodeId, OpenFile, OpenHow};
 
 use super::context::{BusyGuard, SessionContext};
+use super::events::UnsavedEvent;
 use super::upload_digest::UploadStream;
 use super::uploads::{LeftFile, WriterEnd};
 use super::work::{WorkEntry, WorkPurpose};
@@ -154,6 +155,11 @@ impl FileRecord {
         self.ended = Some(FileEnding::of(file, end));
     }
 
+    /// Counts the upload as unsaved, if closing the file may complete one and a subscriber saves uploads.
+    pub fn expect_upload(&self) -> Option<UnsavedEvent> {
+        self.written.and_then(|_| self.busy.context().expect_upload())
+    }
+
     /// Records that the size of the file was set through this handle.
     pub fn note_resized(&mut self) {
         self.resized = true;
@@ -208,6 +214,7 @@ impl Drop for FileRecord {
                     who,
                     path,
                     size,
+                    file: Some(inode.into()),
                     from: None,
                     digest,
                 });
@@ -217,7 +224,11 @@ impl Drop for FileRecord {
             (LeftFile::Nothing, _) | (LeftFile::Partial { .. }, None) => {}
             (LeftFile::Uploaded { path, .. }, None) => uploaded(path, None)(&context),
             (LeftFile::Uploaded { path, shared }, Some(stream)) => {
-                stream.finish(size, shared, move |digest| uploaded(path, Some(digest))(&context));
+                let unsaved = context.expect_upload();
+                stream.finish(size, shared, move |digest| {
+                    uploaded(path, Some(digest))(&context);
+                    drop(unsaved);
+                });
             }
             (LeftFile::Partial { shared }, Some(stream)) => {
                 let ticket = context.events.uploads().expect_digest(inode);

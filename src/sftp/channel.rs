@@ -238,7 +238,8 @@ impl<'a> InlineBatch<'a> {
     }
 
     fn send_unsent(&mut self) {
-        if self.permit.is_none() {
+        // The task sends a reply that has to wait for the disk of a hook's queue.
+        if self.permit.is_none() || !self.queue.unsaved.is_empty() {
             return;
         }
         let bytes = &mut self.state.pending.unsent.bytes;

@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::io::HomeIo;
 use crate::session::Activity;
-use crate::session::events::EventBackpressure;
+use crate::session::events::{EventBackpressure, UnsavedEvents};
 use crate::session::stream::connection_budget::ConnectionBudget;
 use crate::session::stream::peer_window::PeerWindow;
 use crate::session::stream::{QueuedSender, Stream};
@@ -52,6 +52,8 @@ pub(super) struct ChannelQueue {
     /// Slows the channel down when the audit log cannot keep up with the user's events.
     pub(super) event_backpressure: Arc<EventBackpressure>,
     activity: Activity,
+    /// The events of the channel that are not on the disk yet, for which its replies wait.
+    pub(super) unsaved: Arc<UnsavedEvents>,
 }
 
 /// The parts of a channel besides its session.
@@ -80,10 +82,12 @@ impl ChannelQueue {
         let io = sftp.storage.scheduler().clone();
         let event_backpressure = Arc::clone(&sftp.context.session.event_backpressure);
         let activity = sftp.context.session.activity.clone();
+        let unsaved = Arc::clone(&sftp.context.session.unsaved);
         let state = ChannelState::new(sftp, &budget);
         Arc::new(Self {
             event_backpressure,
             activity,
+            unsaved,
             state: Mutex::new(state),
             peer_window,
             queued_sender,
@@ -138,6 +142,7 @@ impl ChannelQueue {
 
     /// Answers the waiting requests; returns `true` if the channel has ended and nothing is left.
     async fn answer_all(self: &Arc<Self>, held: &mut DeferredClose) -> Result<bool, TaskEnd> {
+        self.unsaved.saved().await;
         let unsent = std::mem::take(&mut self.state().pending.unsent);
         self.send(held, unsent, None).await?;
         loop {
@@ -188,6 +193,7 @@ impl ChannelQueue {
                 }
             };
             let reply = self.run(held, request).await?;
+            self.unsaved.saved().await;
             let notice = held.sftp.as_mut().and_then(|sftp| sftp.take_notice());
             if let Some(mut notice) = notice {
                 let notice = self.peer_window.take_in_flight(&mut notice, &mut None).await;

@@ -78,6 +78,7 @@ async fn start(
         actor,
         events,
         event_backpressure,
+        unsaved: Arc::default(),
         busy_count: Arc::clone(&signed_in.registration.session().busy_count),
         budget: Arc::clone(&signed_in.registration.session().budget),
         work: Arc::clone(&signed_in.registration.session().work),

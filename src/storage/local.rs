@@ -6,6 +6,7 @@ pub mod creation;
 mod dir;
 mod errors;
 pub mod jail;
+pub mod readable;
 mod volumes;
 mod walk;
 
@@ -20,6 +21,7 @@ use rustix::io::{Errno, ReadWriteFlags, pread, preadv2, pwrite};
 
 use self::attrs::{Target, retry};
 use self::jail::{Jail, Opened, names, new_file, realpath};
+use self::readable::{FileState, ReadableFile};
 use super::creation::CreationRules;
 use super::{
     Capabilities, DirStream, Error, FileFacts, FileSystemId, Links, Metadata, OpenFile, OpenHow, PinnedInode,
@@ -62,6 +64,29 @@ impl LocalStorage {
     pub fn creating(mut self, rules: CreationRules) -> LocalStorage {
         self.jail.rules = rules;
         self
+    }
+
+    /// Opens a regular file for a program that only reads it.
+    ///
+    /// # Errors
+    /// Fails as [`Storage::open`] does, or with `NotAFile`.
+    pub fn open_for_program(&self, path: &VirtualPath) -> Result<ReadableFile> {
+        let how = OpenHow {
+            read: true,
+            ..OpenHow::default()
+        };
+        let descriptor = self.jail.open_file(path, how)?.fd;
+        let state = FileState::of(&rustix::fs::fstat(&descriptor)?).ok_or(Error::NotAFile)?;
+        Ok(ReadableFile { descriptor, state })
+    }
+
+    /// Returns the state of the regular file that a name stands for, without following a link.
+    ///
+    /// # Errors
+    /// Fails as [`Storage::stat`] does, or with `NotAFile`.
+    pub fn file_state(&self, path: &VirtualPath) -> Result<FileState> {
+        let found = self.jail.pin(path, Links::NoFollow)?;
+        FileState::of(&rustix::fs::fstat(&found)?).ok_or(Error::NotAFile)
     }
 }
 

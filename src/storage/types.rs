@@ -5,6 +5,7 @@ use std::time::Duration;
 use parking_lot::{Mutex, MutexGuard};
 
 use super::{Error, Result};
+use crate::domain::event::FileIdentity;
 use crate::io::InlinePermit;
 
 /// How to open a file: the flags of SSH_FXP_OPEN.
@@ -32,6 +33,11 @@ impl OpenHow {
     /// Whether opening the file in this way, or writing to it later, may change it.
     pub fn may_change(self) -> bool {
         self.write || self.create || self.truncate
+    }
+
+    /// Whether the file may be written through the handle.
+    pub fn may_write(self) -> bool {
+        self.write || self.append
     }
 }
 
@@ -143,6 +149,24 @@ pub struct InodeId {
     pub device: u64,
     /// The inode number on that file system (`st_ino`).
     pub number: u64,
+}
+
+impl From<InodeId> for FileIdentity {
+    fn from(inode: InodeId) -> Self {
+        Self {
+            device: inode.device,
+            inode: inode.number,
+        }
+    }
+}
+
+impl From<FileIdentity> for InodeId {
+    fn from(file: FileIdentity) -> Self {
+        Self {
+            device: file.device,
+            number: file.inode,
+        }
+    }
 }
 
 /// The attributes to change; those that are `None` stay as they are.

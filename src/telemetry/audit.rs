@@ -49,6 +49,8 @@ const REPORT_LOSSES_EVERY: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub struct AuditLog {
     queue: Arc<EventQueue>,
+    /// The random name of this run of the server.
+    run: String,
     /// The time at which the process's log last reported lost events.
     losses_reported_at: Mutex<Option<Instant>>,
     /// A channel that is closed when the thread ends.
@@ -191,7 +193,7 @@ impl AuditLog {
             sink,
             next: Arc::clone(&next),
             queue: Arc::clone(&queue),
-            run,
+            run: run.clone(),
             torn,
             failing: false,
         };
@@ -207,6 +209,7 @@ impl AuditLog {
         };
         let log = AuditLog {
             queue,
+            run,
             losses_reported_at: Mutex::default(),
             ended: Mutex::new(ended),
         };
@@ -238,6 +241,11 @@ impl Subscriber for AuditLog {
 }
 
 impl AuditLog {
+    /// Returns the random name of this run of the server, which every line has.
+    pub fn run(&self) -> &str {
+        &self.run
+    }
+
     fn losses_are_due(&self) -> bool {
         let mut last = self.losses_reported_at.lock();
         let now = Instant::now();

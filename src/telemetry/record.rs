@@ -27,8 +27,37 @@ macro_rules! fields {
     ($($name:ident: $value:expr),* $(,)?) => { vec![$((stringify!($name), $value.into())),*] };
 }
 
+/// The names of all events, in alphabetical order.
+pub const NAMES: [&str; 25] = [
+    "admin",
+    "attributes",
+    "closed",
+    "command",
+    "denied",
+    "directory_made",
+    "directory_removed",
+    "forbidden",
+    "hashed",
+    "held",
+    "hook_dropped",
+    "linked",
+    "near_quota",
+    "no_space",
+    "opened",
+    "over_quota",
+    "published",
+    "refused",
+    "removed",
+    "renamed",
+    "session_ended",
+    "signed_in",
+    "started",
+    "stopped",
+    "uploaded",
+];
+
 /// One line of the audit log.
-pub(super) struct AuditLine<'a> {
+pub struct AuditLine<'a> {
     /// The random name of this run of the server.
     pub run: &'a str,
     /// The time of the event. If the line stands for several, it is the time of the last one.
@@ -43,7 +72,7 @@ impl AuditLine<'_> {
     /// Paths and link targets are strings in which `\\` is a backslash and `\xE9` a byte that is not UTF-8.
     ///
     /// `count` is left out if it is 1. The fields of version 1 come first, in their order.
-    pub(super) fn event(&self, event: &Event) -> String {
+    pub fn event(&self, event: &Event) -> String {
         let mut fields: EventFields = match event.actor() {
             Some(who) => fields!(session: who.session.0, user: who.user.as_str()),
             None => Vec::new(),
@@ -76,6 +105,8 @@ impl AuditLine<'_> {
         }
         let home = match event {
             Event::NearQuota { home, .. } => Some(home),
+            Event::Held(file) => Some(&file.home),
+            Event::Published(file) => Some(&file.home),
             event => event.actor().map(|who| &who.home),
         };
         if let Some(home) = home {
@@ -105,7 +136,7 @@ fn write(time: Timestamp, name: &str, fields: EventFields) -> String {
 }
 
 /// The names of all events, and of the line that counts missing ones.
-pub const EVENT_NAMES: [&str; 23] = [
+pub const EVENT_NAMES: [&str; 26] = [
     "admin",
     "attributes",
     "closed",
@@ -115,12 +146,15 @@ pub const EVENT_NAMES: [&str; 23] = [
     "directory_removed",
     "forbidden",
     "hashed",
+    "held",
+    "hook_dropped",
     "linked",
     "lost",
     "near_quota",
     "no_space",
     "opened",
     "over_quota",
+    "published",
     "refused",
     "removed",
     "renamed",
@@ -132,7 +166,7 @@ pub const EVENT_NAMES: [&str; 23] = [
 ];
 
 /// Returns the stable name of an event, which [`EVENT_NAMES`] has, too.
-fn name(event: &Event) -> &'static str {
+pub fn name(event: &Event) -> &'static str {
     match event {
         Event::Started { .. } => "started",
         Event::Stopped { .. } => "stopped",
@@ -154,6 +188,9 @@ fn name(event: &Event) -> &'static str {
         Event::OverQuota { .. } => "over_quota",
         Event::NearQuota { .. } => "near_quota",
         Event::Admin(_) => "admin",
+        Event::Held(_) => "held",
+        Event::Published(_) => "published",
+        Event::HookDropped { .. } => "hook_dropped",
         Event::NoSpace { .. } => "no_space",
         Event::Forbidden { .. } => "forbidden",
     }
@@ -163,9 +200,13 @@ fn name(event: &Event) -> &'static str {
 /// those of version 1 here.
 fn details(event: &Event) -> EventFields {
     match event {
-        Event::Started { .. } | Event::Stopped { .. } | Event::NearQuota { .. } | Event::Admin(_) => {
-            of_server(event)
-        }
+        Event::Started { .. }
+        | Event::Stopped { .. }
+        | Event::NearQuota { .. }
+        | Event::Admin(_)
+        | Event::Held(_)
+        | Event::Published(_)
+        | Event::HookDropped { .. } => of_server(event),
         Event::SignedIn {
             who, method, client, ..
         } => {
@@ -205,6 +246,7 @@ fn details(event: &Event) -> EventFields {
             from,
             digest,
             who: _,
+            file: _,
         } => {
             let mut fields = fields!(path: text(path), size: *size);
             fields.extend(from.as_ref().map(|from| ("from", text(from))));
@@ -261,6 +303,26 @@ fn of_server(event: &Event) -> EventFields {
                 after: settings(&act.after),
             )
         }
+        Event::Held(file) => fields!(
+            user: file.user.as_str(),
+            path: text(&file.path),
+            hook: file.hook.as_str(),
+            reason: file.reason.as_str(),
+        ),
+        Event::Published(file) => fields!(
+            user: file.user.as_str(),
+            from: text(&file.from),
+            to: text(&file.to),
+            size: file.size,
+            hook: file.hook.as_str(),
+        ),
+        // The caller writes the count.
+        Event::HookDropped {
+            hook,
+            name,
+            reason,
+            count: _,
+        } => fields!(hook: hook.as_str(), dropped: name.as_str(), reason: *reason),
         // The caller has only these.
         _ => Vec::new(),
     }
@@ -294,6 +356,9 @@ fn later_details(event: &Event) -> EventFields {
         | Event::Stopped { .. }
         | Event::NearQuota { .. }
         | Event::Admin(_)
+        | Event::Held(_)
+        | Event::Published(_)
+        | Event::HookDropped { .. }
         | Event::SessionEnded { .. }
         | Event::Uploaded { .. }
         | Event::Attributes { .. }

@@ -20,7 +20,7 @@ use super::room::within_quota;
 use crate::accounts::account::{Account, Change, RetryLimits};
 use crate::accounts::inode::Inode;
 use crate::io::HomeIo;
-use crate::storage::{Error, FileFacts, Metadata, OpenFile, Result, SetAttrs, Space, Wait};
+use crate::storage::{Error, FileFacts, Metadata, OpenFile, OpenHow, Result, SetAttrs, Space, Wait};
 
 /// How long writes behind a refused piece are refused. No WRITE is in progress for longer than this.
 const GAPS_REFUSED_FOR: Duration = Duration::from_secs(60);
@@ -32,6 +32,8 @@ pub(super) struct QuotaFile {
     account: Arc<Account>,
     inode: Arc<Inode>,
     append: bool,
+    /// Whether the handle may write.
+    writes: bool,
     effect: OpenEffect,
     /// The size in bytes when it was opened, after truncation.
     size_at_open: u64,
@@ -49,10 +51,30 @@ pub(super) struct Handle {
     pub(super) inode: Arc<Inode>,
     /// Whether every write goes to the end of the file.
     pub(super) append: bool,
+    /// Whether the handle may write.
+    pub(super) writes: bool,
     /// The size in bytes, after truncation.
     pub(super) size_at_open: u64,
     /// What the opening has changed.
     pub(super) effect: OpenEffect,
+}
+
+impl Handle {
+    /// Describes a handle of a file that is empty.
+    pub(super) fn new(inode: Arc<Inode>, how: OpenHow, effect: OpenEffect) -> Self {
+        Self {
+            inode,
+            append: how.append,
+            writes: how.may_write(),
+            size_at_open: 0,
+            effect,
+        }
+    }
+
+    /// Describes the same handle of a file with this size.
+    pub(super) fn with_size(self, size_at_open: u64) -> Self {
+        Self { size_at_open, ..self }
+    }
 }
 
 /// What the opening of a file has changed.
@@ -80,15 +102,20 @@ impl QuotaFile {
         let Handle {
             inode,
             append,
+            writes,
             size_at_open,
             effect,
         } = handle;
         inode.opened(&inner);
+        if writes {
+            inode.writer_opened();
+        }
         Self {
             inner,
             account,
             inode,
             append,
+            writes,
             effect,
             size_at_open,
             changed_old: AtomicBool::new(false),
@@ -216,6 +243,14 @@ impl QuotaFile {
         match self.inner.stat() {
             Ok(meta) => lower_charge(&self.account, change, charged, meta.size),
             Err(_) => self.inode.invalidate(&self.inner),
+        }
+    }
+}
+
+impl Drop for QuotaFile {
+    fn drop(&mut self) {
+        if self.writes {
+            self.inode.writer_closed();
         }
     }
 }

@@ -255,6 +255,46 @@ pub(super) const REFUSALS: &[(&str, &str)] = &[
         "homeportd.toml:1:8: unclosed table, expected `]`\n 1 | [server\n   |        ^",
     ),
     (
+        "[[hooks]]\non = [\"upload\"]\nurl = \"https://example.org/\"",
+        "homeportd.toml:2:6: \"on\" in [[hooks]] names the event \"upload\", which there is not (hint: the events are admin, attributes, closed, command, denied, directory_made, directory_removed, forbidden, hashed, held, hook_dropped, linked, near_quota, no_space, opened, over_quota, published, refused, removed, renamed, session_ended, signed_in, started, stopped, uploaded)\n 2 | on = [\"upload\"]\n   |      ^^^^^^^^^^",
+    ),
+    (
+        "[[hooks]]\non = [\"removed\"]\nurl = \"http://example.org/\"",
+        "homeportd.toml:3:7: \"url\" in [[hooks]] must begin with https:// (hint: http:// is for addresses of this machine alone, such as http://127.0.0.1:8080/)\n 3 | url = \"http://example.org/\"\n   |       ^^^^^^^^^^^^^^^^^^^^^",
+    ),
+    (
+        "[[hooks]]\non = [\"removed\"]\ncommand = [\"scan\"]",
+        "homeportd.toml:3:11: \"command\" in [[hooks]] must begin with the absolute path of a program (hint: no shell looks for it; for example \"/bin/sh\", \"-c\", \"…\")\n 3 | command = [\"scan\"]\n   |           ^^^^^^^^",
+    ),
+    (
+        "[[hooks]]\non = [\"removed\"]\ncommand = [\"/scan\"]\nurl = \"https://example.org/\"",
+        "homeportd.toml:4:7: \"url\" in [[hooks]] stands beside a command (hint: a hook has one of them; write a second [[hooks]])\n 4 | url = \"https://example.org/\"\n   |       ^^^^^^^^^^^^^^^^^^^^^^",
+    ),
+    (
+        "[[hooks]]\non = [\"removed\"]\ncommand = [\"/scan\"]\nmove_to = \"/clean\"",
+        "homeportd.toml:4:11: \"move_to\" in [[hooks]] needs the event \"uploaded\" alone (hint: on = [\"uploaded\"]; write a second [[hooks]] for other events)\n 4 | move_to = \"/clean\"\n   |           ^^^^^^^^",
+    ),
+    (
+        "[[hooks]]\non = [\"uploaded\"]\ncommand = [\"/scan\"]\nmove_to = \"/../clean\"",
+        "homeportd.toml:4:11: \"move_to\" in [[hooks]] must be the absolute path of a directory in the home (hint: for example \"/clean\")\n 4 | move_to = \"/../clean\"\n   |           ^^^^^^^^^^^",
+    ),
+    (
+        "[[hooks]]\non = [\"removed\"]\ncommand = [\"/scan\"]\nretries = 101",
+        "homeportd.toml:4:11: \"retries\" in [[hooks]] must be at most 100\n 4 | retries = 101\n   |           ^^^",
+    ),
+    (
+        "[[hooks]]\non = [\"removed\"]\nurl = \"https://a:b@example.org/\"",
+        "homeportd.toml:3:7: \"url\" in [[hooks]] must not contain a password (hint: secret_file signs the requests instead)\n 3 | url = \"https://a:b@example.org/\"\n   |       ^^^^^^^^^^^^^^^^^^^^^^^^^^",
+    ),
+    (
+        "[[hooks]]\non = [\"removed\"]\ncommand = [\"/scan\"]\nmatch = \"in\"",
+        "homeportd.toml:4:9: \"match\" in [[hooks]] must begin with \"/\", the user's home (hint: for example \"/in/**\")\n 4 | match = \"in\"\n   |         ^^^^",
+    ),
+    (
+        "[[hooks]]\non = [\"removed\"]\ncommand = [\"/scan\"]\ntimeout = 3",
+        "homeportd.toml:4:1: unknown setting \"timeout\" in [hooks] (hint: its settings are on, match, command, url, secret_file, timeout_secs, retries, move_to)\n 4 | timeout = 3\n   | ^^^^^^^",
+    ),
+    (
         "[server]\nbanner = \"unfinished",
         "homeportd.toml:2:21: invalid basic string, expected `\"`\n 2 | banner = \"unfinished\n   |                     ^",
     ),

@@ -10,6 +10,7 @@ use crate::domain::event::{AdminRecord, Operator};
 use crate::domain::user::UserName;
 use crate::io::FilesystemState;
 use crate::ops::admin::operator_of_process;
+use crate::ops::hooks::{HookAction, HookEntryState, HookEntryView, HookSelection};
 use crate::ops::running::{
     DisconnectTarget, Effect, HomeFilling, PlaceSpace, ReloadView, RunningServer, ServerResult, SessionView,
     StatusView, WorkView,
@@ -125,6 +126,25 @@ impl RunningServer for TwoSessions {
         self.turn.notified().await;
         let (before, after) = (usage(user.as_str(), 7), usage(user.as_str(), 9));
         Ok(Remeasurement { before, after })
+    }
+    async fn hooks(&self) -> ServerResult<Vec<HookEntryView>> {
+        Ok(vec![HookEntryView {
+            id: 7,
+            hook: "/bin/scan".to_owned(),
+            event: "uploaded".to_owned(),
+            time: "2026-01-02T03:04:05.000Z".to_owned(),
+            user: Some("calvin".to_owned()),
+            path: Some("/f\u{1b}".to_owned()),
+            state: HookEntryState::SetAside,
+            attempts: 6,
+            error: Some("exit code 1".to_owned()),
+        }])
+    }
+    async fn change_hooks(&self, _action: HookAction, selection: HookSelection) -> ServerResult<usize> {
+        match selection {
+            HookSelection::AllSetAside => Ok(3),
+            HookSelection::Entries(entries) => Ok(entries.len()),
+        }
     }
     async fn reload(&self) -> ServerResult<ReloadView> {
         Ok(ReloadView {

@@ -1,6 +1,11 @@
 //! What events say about files, attributes, quotas and the operator's changes.
 
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
+
+use crate::domain::path::VirtualPath;
+use crate::domain::user::UserName;
 
 /// How a file was opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -28,6 +33,47 @@ pub struct FileUse {
     pub end: FileEnd,
     /// The size of the file in bytes when it was closed; `None` if it is not known.
     pub size: Option<u64>,
+}
+
+/// The identity of a file: its device and its inode.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FileIdentity {
+    /// The number of the device (`st_dev`).
+    pub device: u64,
+    /// The number of the inode on the device (`st_ino`).
+    pub inode: u64,
+}
+
+/// An upload that stays where it is, because the command of a hook said so, or because it could not be published.
+#[derive(Debug, Clone)]
+pub struct HeldFile {
+    /// The user who has sent the file.
+    pub user: UserName,
+    /// The absolute path of the user's home on the server.
+    pub home: Arc<Path>,
+    /// The path of the file.
+    pub path: VirtualPath,
+    /// The program of the hook.
+    pub hook: String,
+    /// The first line that the command has printed, or why the file cannot be published.
+    pub reason: String,
+}
+
+/// An upload that was checked and moved.
+#[derive(Debug, Clone)]
+pub struct PublishedFile {
+    /// The user who has sent the file.
+    pub user: UserName,
+    /// The absolute path of the user's home on the server.
+    pub home: Arc<Path>,
+    /// The path that the file was sent to.
+    pub from: VirtualPath,
+    /// The path that it has now.
+    pub to: VirtualPath,
+    /// The size of the file in bytes.
+    pub size: u64,
+    /// The program of the hook that has checked it.
+    pub hook: String,
 }
 
 /// How the use of an open file ended.

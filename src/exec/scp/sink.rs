@@ -158,6 +158,7 @@ impl ScpSink<'_, '_> {
                         ..SetAttrs::default()
                     },
                 });
+                self.home.context.unsaved.saved().await;
                 self.peer.ok().await
             }
             Err(why) => {
@@ -236,7 +237,10 @@ impl ScpSink<'_, '_> {
         // response.
         self.peer.answer().await?;
         match outcome {
-            Ok(()) => self.peer.ok().await,
+            Ok(()) => {
+                self.home.context.unsaved.saved().await;
+                self.peer.ok().await
+            }
             Err(why) => self.peer.error_about(&name, &why).await,
         }
     }

@@ -24,7 +24,7 @@ pub(super) struct LoggedRename {
 impl LoggedRename {
     /// Returns the rename that a line is about; `None` if it is about something else.
     pub fn of(entry: &AuditEntry<'_>) -> Option<Self> {
-        let (Some(from), Some(to), "renamed") = (&entry.from, &entry.to, &*entry.event) else {
+        let (Some(from), Some(to), "renamed" | "published") = (&entry.from, &entry.to, &*entry.event) else {
             return None;
         };
         Some(Self {

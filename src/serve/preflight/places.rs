@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{Access, AtFlags, CWD, accessat, statvfs};
 
 use crate::config::Config;
+use crate::hooks::table::HookTable;
 use crate::ops::check::report::Report;
 use crate::ops::data_dir;
 use crate::ops::installation::Installation;
@@ -35,6 +36,7 @@ pub fn places(config: &Config, report: &mut Report) {
     for root in &config.storage.roots {
         check_root(config, root, report);
     }
+    hooks(config, report);
     let data = config.data_dir();
     // A missing data directory is reported with the store.
     let in_nothing = |audit: &&PathBuf| audit.parent() == Some(data) && !data.exists();
@@ -61,6 +63,30 @@ fn check_root(config: &Config, root: &Path, report: &mut Report) {
             at()
         )),
         None => {}
+    }
+}
+
+/// Checks the programs and the secrets of hooks. A program that is missing keeps no server from running: its events wait.
+fn hooks(config: &Config, report: &mut Report) {
+    for hook in &config.hooks {
+        let Some(program) = hook.command.first() else {
+            continue;
+        };
+        let found = accessat(CWD, program, Access::EXEC_OK, AtFlags::EACCESS).map_err(IoError::from);
+        let why = match found {
+            Ok(()) if Path::new(program).is_dir() => IoError::other("it is a directory"),
+            Ok(()) => continue,
+            Err(error) => error,
+        };
+        let error = Error::new(format!("the command \"{program}\" of [[hooks]] cannot be run"));
+        report.warn(
+            error
+                .because(why)
+                .hint("its events wait, and are set aside after the retries"),
+        );
+    }
+    if let Err(error) = HookTable::load(&config.hooks) {
+        report.error(error);
     }
 }
 

@@ -39,7 +39,7 @@ struct FileGrant {
 const PROCESS: &str = "/proc/self";
 
 /// What the C library and the runtime read while the server runs. What does not exist is left out.
-const SYSTEM: [(&str, FileRights); 19] = [
+const SYSTEM: [(&str, FileRights); 23] = [
     // The mounts, and the names of descriptors.
     (PROCESS, FileRights::Read),
     // The cores that the server may use.
@@ -64,6 +64,11 @@ const SYSTEM: [(&str, FileRights); 19] = [
     ("/etc/hosts", FileRights::Read),
     ("/etc/host.conf", FileRights::Read),
     ("/etc/resolv.conf", FileRights::Read),
+    // The certificates by which the addresses of hooks are verified.
+    ("/etc/ssl/certs", FileRights::Read),
+    ("/etc/pki", FileRights::Read),
+    ("/usr/share/ca-certificates", FileRights::Read),
+    ("/usr/local/share/ca-certificates", FileRights::Read),
 ];
 
 /// What the server reaches, as it was granted.
@@ -192,6 +197,11 @@ fn configured(config: &Config) -> Vec<FileGrant> {
     }
     for path in with_target(&config.file) {
         grant(&directory_of(&path), FileRights::Read);
+    }
+    for secret in config.hooks.iter().filter_map(|hook| hook.secret_file.as_deref()) {
+        for path in with_target(secret) {
+            grant(&directory_of(&path), FileRights::Read);
+        }
     }
     let keys = &config.server.host_keys;
     let files: Vec<PathBuf> = hostkeys::Kind::ALL

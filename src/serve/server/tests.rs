@@ -24,7 +24,10 @@ fn reloading(server: Server) -> Reloading {
         server.config,
         server.service,
         server.store,
-        server.reload,
+        ReloadedParts {
+            log: server.reload,
+            hooks: server.hooks.current,
+        },
         server.notifier,
     )
 }

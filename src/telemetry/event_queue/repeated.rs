@@ -27,6 +27,9 @@ impl Repeated {
             | Event::Stopped { .. }
             | Event::NearQuota { .. }
             | Event::Admin(_)
+            | Event::Held(_)
+            | Event::Published(_)
+            | Event::HookDropped { .. }
             | Event::SignedIn { .. }
             | Event::Denied { .. }
             | Event::Refused { .. }

@@ -126,6 +126,7 @@ fn the_events_of_the_server_and_of_operators_have_their_fields() {
         who: actor(),
         path: VirtualPath::parse(b"f").unwrap(),
         size: Some(3),
+        file: None,
         from: None,
         digest: Some(digest),
     };
@@ -140,6 +141,16 @@ fn the_events_of_the_server_and_of_operators_have_their_fields() {
         uploaded(UploadDigest::Sha256([0xab; 32])),
         &format!(r#"{uploaded_fields},"sha256":"{digest}",{origin}"#),
     );
+}
+
+#[test]
+fn the_list_of_names_is_complete() {
+    let code = include_str!("../record.rs");
+    let (_, code) = code.split_once("pub fn name(event: &Event)").unwrap();
+    let (code, _) = code.split_once("\n}\n").unwrap();
+    let mut names: Vec<&str> = code.split('"').skip(1).step_by(2).collect();
+    names.sort_unstable();
+    assert_eq!(names, NAMES);
 }
 
 #[test]

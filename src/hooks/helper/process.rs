@@ -1,0 +1,184 @@
+//! The process of the helper, and of each command until it becomes the program of the hook.
+
+use std::ffi::OsString;
+use std::io::{stderr, stdin, stdout};
+use std::os::fd::{AsFd as _, AsRawFd as _, IntoRawFd as _, OwnedFd};
+use std::os::unix::process::CommandExt as _;
+use std::process::{Command, ExitCode, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustix::process::{Signal, set_child_subreaper, set_parent_process_death_signal};
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::command::{self, CommandStart, RunningCommands};
+use super::message::{self, CommandEnd, CommandRequest, EndedCommand, HelperReply};
+use base::error::Result;
+
+/// The name under which this program is the helper.
+pub const NAME: &str = "homeportd-hooks";
+/// The names under which it becomes the program of a hook: with and without a file as descriptor 3.
+pub(super) const WITH_FILE: &str = "homeportd-hook-with-file";
+pub(super) const WITHOUT_FILE: &str = "homeportd-hook";
+
+/// The descriptor of the file, as commands find it.
+const FILE: i32 = 3;
+/// The exit code of shells for a program that cannot be run.
+const CANNOT_RUN: u8 = 126;
+
+/// Returns the commands of the configuration, as it is now; `None` if it cannot be read.
+pub type LoadCommands = Box<dyn Fn() -> Option<Vec<Vec<String>>>>;
+
+/// The commands that the helper may run. The server cannot have it run anything else: it reads the configuration itself.
+struct AllowedCommands {
+    known: Vec<Vec<String>>,
+    load: LoadCommands,
+}
+
+impl AllowedCommands {
+    fn new(load: LoadCommands) -> Self {
+        let known = load().unwrap_or_default();
+        Self { known, load }
+    }
+
+    /// Returns whether these words are a command of the configuration, which may have been changed.
+    fn contain(&mut self, words: &[String]) -> bool {
+        let is_known = |known: &[Vec<String>]| known.iter().any(|command| command == words);
+        if !is_known(&self.known)
+            && let Some(fresh) = (self.load)()
+        {
+            self.known = fresh;
+        }
+        is_known(&self.known)
+    }
+}
+
+/// Runs the helper, if this process was started as one. `become_server` takes the rights that the server will have, and
+/// returns what reads the configuration. Returns `None` if it is another process.
+pub fn run(become_server: impl FnOnce(&[OsString]) -> Result<LoadCommands>) -> Option<ExitCode> {
+    let mut words = std::env::args_os();
+    let name = words.next()?;
+    let words: Vec<OsString> = words.collect();
+    match name.to_str()? {
+        NAME => Some(serve(|| become_server(&words))),
+        WITH_FILE => Some(become_program(true, &words)),
+        WITHOUT_FILE => Some(become_program(false, &words)),
+        _ => None,
+    }
+}
+
+fn serve(become_server: impl FnOnce() -> Result<LoadCommands>) -> ExitCode {
+    let Ok(socket) = stdin().as_fd().try_clone_to_owned() else {
+        return ExitCode::FAILURE;
+    };
+    let mut allowed = match become_server() {
+        Ok(load) => AllowedCommands::new(load),
+        Err(error) => {
+            let _ = message::send(&socket, &HelperReply::Failed(error.to_string()), &[]);
+            return ExitCode::FAILURE;
+        }
+    };
+    // The service manager sends SIGTERM to all processes of the server. Hooks are run until the server itself has ended.
+    let signals = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let _handlers = signals.as_ref().map(|runtime| {
+        let _inside = runtime.enter();
+        [
+            SignalKind::terminate(),
+            SignalKind::interrupt(),
+            SignalKind::hangup(),
+        ]
+        .map(signal)
+    });
+    // What a command leaves behind becomes a child of the helper, which waits for its end.
+    let _ = set_child_subreaper(Some(rustix::process::getpid()));
+    let running = Arc::new(RunningCommands::default());
+    let reaper = std::thread::Builder::new().name("reaper".into()).spawn({
+        let running = Arc::clone(&running);
+        move || running.reap()
+    });
+    if reaper.is_err() || message::send(&socket, &HelperReply::Ready, &[]).is_err() {
+        return ExitCode::FAILURE;
+    }
+    let socket = Arc::new(socket);
+    while let Ok(received) = message::receive(&*socket) {
+        if received.bytes.is_empty() {
+            break;
+        }
+        let Ok(request) = serde_json::from_slice::<CommandRequest>(&received.bytes) else {
+            continue;
+        };
+        if !allowed.contain(&request.words) {
+            let ended = EndedCommand {
+                id: request.id,
+                end: CommandEnd::NotStarted("it is not a command of the configuration".to_owned()),
+                first_line: String::new(),
+            };
+            let _ = message::send(&*socket, &HelperReply::Ended(ended), &[]);
+            continue;
+        }
+        let (socket, running) = (Arc::clone(&socket), Arc::clone(&running));
+        // The server has at most a few commands run at once.
+        let thread = std::thread::Builder::new().name("command".into());
+        let _ = thread.spawn(move || answer(request, received.descriptors, &socket, &running));
+    }
+    running.kill_all();
+    ExitCode::SUCCESS
+}
+
+fn answer(request: CommandRequest, descriptors: Vec<OwnedFd>, socket: &OwnedFd, running: &RunningCommands) {
+    let mut descriptors = descriptors.into_iter();
+    let Some(input) = descriptors.next() else {
+        return;
+    };
+    let start = CommandStart {
+        words: request.words,
+        timeout: Duration::from_secs(request.timeout_secs),
+        input,
+        file: descriptors.next(),
+    };
+    let (end, first_line) = command::run(start, running);
+    let ended = EndedCommand {
+        id: request.id,
+        end,
+        first_line,
+    };
+    // A server that has ended needs no answer.
+    let _ = message::send(socket, &HelperReply::Ended(ended), &[]);
+}
+
+/// Becomes the program of a hook. The file came as standard output; it moves to descriptor 3, and what the program prints
+/// goes to the pipe that came as standard error. Safe code cannot choose the number of a descriptor: a process that has no
+/// other ones gets 3.
+fn become_program(has_file: bool, words: &[OsString]) -> ExitCode {
+    // It must not outlive the helper.
+    let _ = set_parent_process_death_signal(Some(Signal::KILL));
+    if has_file {
+        match rustix::io::dup(stdout()) {
+            Ok(file) if file.as_raw_fd() == FILE => {
+                let _ = file.into_raw_fd();
+            }
+            Ok(_) => {
+                eprintln!(
+                    "descriptor {FILE} is in use: the program that started the server has left it open"
+                );
+                return ExitCode::from(CANNOT_RUN);
+            }
+            Err(error) => {
+                eprintln!("cannot pass the file: {error}");
+                return ExitCode::from(CANNOT_RUN);
+            }
+        }
+    }
+    let Some((program, arguments)) = words.split_first() else {
+        return ExitCode::from(CANNOT_RUN);
+    };
+    let Ok(pipe) = stderr().as_fd().try_clone_to_owned() else {
+        return ExitCode::from(CANNOT_RUN);
+    };
+    let error = Command::new(program)
+        .args(arguments)
+        .stdout(Stdio::from(pipe))
+        .exec();
+    eprintln!("cannot run {program:?}: {error}");
+    ExitCode::from(CANNOT_RUN)
+}

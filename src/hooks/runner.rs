@@ -1,0 +1,324 @@
+//! Runs hooks: takes entries that are ready from the queue, and records what has come of each.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::attempt::{JobEnd, PublishedPlace};
+use super::entry::QueueEntry;
+use super::helper::{HookCommand, HookHelper};
+use super::publish::{PublishOutcome, Publisher, UploadPlace};
+use super::queue::{DroppedEvents, HookJob, HookQueue};
+use super::running::RunningHooks;
+use super::table::{CurrentHooks, Hook};
+use super::webhook::WebhookCaller;
+use crate::domain::event::{Event, HeldFile, PublishedFile};
+use crate::domain::path::VirtualPath;
+use crate::domain::user::UserName;
+use crate::ssh::service::Service;
+use crate::storage::local::readable::{FileState, ReadableFile};
+use crate::store::Store;
+
+/// The longest time that opening a file may take. A file that takes longer is on a disk that hangs.
+const OPEN_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long the last hooks may run when the server ends. After that they are run again at the next start.
+const LAST_HOOKS: Duration = Duration::from_secs(3);
+/// The shortest time between two events about dropped events, however many there are.
+const DROPS_EVERY: Duration = Duration::from_secs(1);
+
+/// The parts of a runner.
+pub struct HookRunnerSetup {
+    /// The state of the server's connections, its accounts and its events.
+    pub service: Arc<Service>,
+    /// The store of the users.
+    pub store: Arc<dyn Store>,
+    /// The hooks of the configuration.
+    pub hooks: CurrentHooks,
+    /// The entries that wait.
+    pub queue: Arc<HookQueue>,
+    /// The helper, if the configuration of the start has commands.
+    pub helper: Option<Arc<HookHelper>>,
+}
+
+/// Runs the hooks of one server.
+pub struct HookRunner {
+    setup: HookRunnerSetup,
+    publisher: Publisher,
+    /// Made for the first request: reading the certificates of the system takes time and memory.
+    caller: Arc<OnceLock<WebhookCaller>>,
+    running: RunningHooks,
+}
+
+/// The file that a command gets, where it is, and where it is moved.
+#[derive(Default)]
+struct CheckedFile {
+    place: Option<UploadPlace>,
+    file: Option<ReadableFile>,
+    to: Option<VirtualPath>,
+}
+
+impl HookRunner {
+    /// Creates the runner. It blocks on the disk.
+    pub fn new(setup: HookRunnerSetup) -> Arc<Self> {
+        let caller = OnceLock::new();
+        if setup.hooks.get().has_urls() {
+            caller.get_or_init(WebhookCaller::new);
+        }
+        Arc::new(Self {
+            publisher: Publisher::new(Arc::clone(&setup.service), Arc::clone(&setup.store)),
+            caller: Arc::new(caller),
+            running: RunningHooks::default(),
+            setup,
+        })
+    }
+
+    /// Runs hooks until `quit` is cancelled, and a little longer for those that run then.
+    pub async fn run(self: Arc<Self>, quit: CancellationToken) {
+        let helper = self.setup.helper.clone();
+        let listening = async {
+            if let Some(helper) = helper {
+                helper.listen().await;
+            }
+            std::future::pending::<()>().await;
+        };
+        tokio::select! {
+            () = listening => {}
+            () = self.run_all(quit) => {}
+        }
+    }
+
+    async fn run_all(self: &Arc<Self>, quit: CancellationToken) {
+        let queue = &self.setup.queue;
+        let mut jobs = JoinSet::new();
+        let mut drops = tokio::time::interval(DROPS_EVERY);
+        drops.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            while let Some(job) = queue.take(|hook| self.may_run(hook)) {
+                self.running.begin(&job.entry.hook);
+                jobs.spawn(Arc::clone(self).run_job(job));
+            }
+            let due = queue.next_due();
+            let next = async {
+                match due {
+                    Some(due) => tokio::time::sleep_until(due.into()).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = quit.cancelled() => break,
+                () = queue.changed() => {}
+                Some(_) = jobs.join_next() => {}
+                () = next => {}
+                _ = drops.tick() => self.report_dropped(),
+            }
+        }
+        self.report_dropped();
+        let last = async { while jobs.join_next().await.is_some() {} };
+        // Those that are cut off are run again.
+        let _ = tokio::time::timeout(LAST_HOOKS, last).await;
+    }
+
+    /// Returns whether the hook with this id may run once more. A hook that is not in the configuration any more may, so
+    /// that its entries are set aside.
+    fn may_run(&self, id: &str) -> bool {
+        let is_command = |hook: &Arc<Hook>| hook.settings.url.is_none();
+        let needs_helper = self.setup.hooks.get().find(id).as_ref().is_some_and(is_command);
+        let has_helper = self.setup.helper.as_ref().is_some_and(|helper| !helper.is_gone());
+        (has_helper || !needs_helper) && self.running.may_run(id)
+    }
+
+    fn report_dropped(&self) {
+        for dropped in self.setup.queue.take_dropped() {
+            let DroppedEvents {
+                label,
+                event,
+                reason,
+                count,
+            } = dropped;
+            let reason = reason.sentence();
+            tracing::error!(hook = %label, event, count, reason, "events were not told to a hook");
+            self.setup.service.events.emit(&Event::HookDropped {
+                hook: label,
+                name: event,
+                reason,
+                count,
+            });
+        }
+    }
+
+    async fn run_job(self: Arc<Self>, job: HookJob) {
+        let queue = &self.setup.queue;
+        let entry = &job.entry;
+        let Some(hook) = self.setup.hooks.get().find(&entry.hook) else {
+            let gone = "no hook of the configuration has this command or url any more";
+            tracing::warn!(hook = %entry.label, id = entry.id, "an event was set aside: {gone}");
+            queue.set_aside(entry.id, gone);
+            self.running.end(&entry.hook);
+            return;
+        };
+        let end = match hook.settings.url {
+            Some(_) => self.call(&hook, &job).await,
+            None => self.run_command(&hook, &job).await,
+        };
+        match end {
+            JobEnd::Done => queue.finish(entry.id),
+            JobEnd::NotTried => queue.give_back(entry.id, Duration::ZERO),
+            JobEnd::Failed(why) => {
+                let is_last = job.attempt > hook.settings.retries;
+                let what = if is_last { "set aside" } else { "to be tried again" };
+                tracing::warn!(hook = %hook.label, id = entry.id, attempt = job.attempt, cause = %why, "a hook has failed: {what}");
+                queue.fail(entry.id, &why, hook.settings.retries);
+            }
+            JobEnd::Held(reason) => {
+                self.emit_held(entry, &hook, reason);
+                queue.finish(entry.id);
+            }
+            JobEnd::Published(place) => {
+                self.emit_published(entry, &hook, place);
+                queue.finish(entry.id);
+            }
+        }
+        self.running.end(&entry.hook);
+    }
+
+    async fn call(&self, hook: &Arc<Hook>, job: &HookJob) -> JobEnd {
+        let (caller, hook) = (Arc::clone(&self.caller), Arc::clone(hook));
+        let body = job.entry.body(job.attempt, None);
+        let called =
+            tokio::task::spawn_blocking(move || caller.get_or_init(WebhookCaller::new).call(&hook, &body))
+                .await;
+        match called {
+            Ok(Ok(())) => JobEnd::Done,
+            Ok(Err(why)) => JobEnd::Failed(why),
+            Err(error) => JobEnd::Failed(error.to_string()),
+        }
+    }
+
+    async fn run_command(&self, hook: &Arc<Hook>, job: &HookJob) -> JobEnd {
+        let entry = &job.entry;
+        let Some(helper) = &self.setup.helper else {
+            return JobEnd::Failed("there is no helper".to_owned());
+        };
+        let CheckedFile { place, file, to } = match self.find_file(hook, entry).await {
+            Ok(found) => found,
+            Err(end) => return end,
+        };
+        let body = entry.body(job.attempt, file.as_ref().map(|file| file.state.size));
+        let command = HookCommand {
+            words: &hook.settings.command,
+            input: &body,
+            file: file.as_ref().map(|file| &file.descriptor),
+            timeout_secs: hook.settings.timeout_secs,
+        };
+        let result = match helper.run(command).await {
+            Ok(result) => result,
+            Err(_) if helper.is_gone() => return JobEnd::NotTried,
+            Err(why) => return JobEnd::Failed(why),
+        };
+        match (JobEnd::of(result, hook.move_to.is_some()), place, file, to) {
+            (JobEnd::Done, Some(place), Some(file), Some(to)) => {
+                self.publish(entry, place, file.state, to).await
+            }
+            (end, ..) => end,
+        }
+    }
+
+    /// Opens the file of an entry, if there is one. The error is the end of the attempt.
+    async fn find_file(&self, hook: &Hook, entry: &QueueEntry) -> Result<CheckedFile, JobEnd> {
+        let Some(place) = entry.file.as_ref().and_then(UploadPlace::of) else {
+            return match hook.move_to {
+                Some(_) => Err(JobEnd::Held("it is a directory, and not a file".to_owned())),
+                None => Ok(CheckedFile::default()),
+            };
+        };
+        let to = hook.target_of(&place.path);
+        let mut found = CheckedFile {
+            file: self.open(&place).await.map_err(JobEnd::Failed)?,
+            place: Some(place),
+            to,
+        };
+        if let (None, Some(to), Some(place)) = (&found.file, &found.to, &found.place) {
+            // It was moved before a crash, or its user has moved it there: it is checked where it is.
+            let moved = place.at(to.clone());
+            found.file = self.open(&moved).await.map_err(JobEnd::Failed)?;
+            found.place = Some(moved);
+            if found.file.is_none() {
+                let gone = "the name does not stand for the uploaded file any more";
+                return Err(JobEnd::Held(gone.to_owned()));
+            }
+        }
+        Ok(found)
+    }
+
+    /// Opens the file at a place; `None` if the name is another file now.
+    async fn open(&self, place: &UploadPlace) -> Result<Option<ReadableFile>, String> {
+        let (service, place) = (Arc::clone(&self.setup.service), place.clone());
+        let opening = tokio::task::spawn_blocking(move || place.open(&service.mount_context));
+        match tokio::time::timeout(OPEN_TIMEOUT, opening).await {
+            Ok(Ok(Ok(file))) => Ok(file),
+            Ok(Ok(Err(error))) => Err(error.to_string()),
+            Ok(Err(error)) => Err(error.to_string()),
+            Err(_) => Err("the disk of the home hangs".to_owned()),
+        }
+    }
+
+    async fn publish(
+        &self,
+        entry: &QueueEntry,
+        place: UploadPlace,
+        checked: FileState,
+        to: VirtualPath,
+    ) -> JobEnd {
+        let Some(user) = entry.user.as_deref().and_then(|user| UserName::stored(user).ok()) else {
+            return JobEnd::Held("the event has no user".to_owned());
+        };
+        match self.publisher.publish(&user, place, checked, to.clone()).await {
+            PublishOutcome::Published => JobEnd::Published(PublishedPlace {
+                to,
+                size: checked.size,
+            }),
+            PublishOutcome::Changed => {
+                JobEnd::Failed("the file was changed, or may be, since the command has seen it".to_owned())
+            }
+            PublishOutcome::Refused(why) => JobEnd::Held(why),
+            PublishOutcome::Failed(why) => JobEnd::Failed(why),
+        }
+    }
+
+    fn emit_held(&self, entry: &QueueEntry, hook: &Hook, reason: String) {
+        let place = entry.file.as_ref().and_then(UploadPlace::of);
+        let user = entry.user.as_deref().and_then(|user| UserName::stored(user).ok());
+        tracing::warn!(hook = %hook.label, id = entry.id, reason, "an upload is held");
+        // An upload of a directory has no file.
+        let (Some(user), Some(place)) = (user, place) else {
+            return;
+        };
+        self.setup.service.events.emit(&Event::Held(Box::new(HeldFile {
+            user,
+            home: place.home().into(),
+            path: place.path,
+            hook: hook.label.clone(),
+            reason,
+        })));
+    }
+
+    fn emit_published(&self, entry: &QueueEntry, hook: &Hook, published: PublishedPlace) {
+        let place = entry.file.as_ref().and_then(UploadPlace::of);
+        let user = entry.user.as_deref().and_then(|user| UserName::stored(user).ok());
+        if let (Some(user), Some(place)) = (user, place) {
+            self.setup
+                .service
+                .events
+                .emit(&Event::Published(Box::new(PublishedFile {
+                    user,
+                    home: place.home().into(),
+                    from: place.path,
+                    to: published.to,
+                    size: published.size,
+                    hook: hook.label.clone(),
+                })));
+        }
+    }
+}

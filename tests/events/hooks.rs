@@ -1,0 +1,188 @@
+//! Hooks with the real server: programs and addresses that are told about events.
+
+mod commands;
+mod crashes;
+mod publishing;
+mod webhooks;
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
+
+use super::*;
+
+/// A script that appends what it is told to the file `told`, as one line.
+const TELL: &str = "printf '%s\\n' \"$(cat)\" >> DIR/told";
+
+/// A script that does that, waits for the file `go`, appends the file of the upload to `seen`, prints the file `says` and ends
+/// with the exit code in the file `code`.
+const DECIDE: &str = "printf '%s\\n' \"$(cat)\" >> DIR/told
+until [ -e DIR/go ]; do sleep 0.02; done
+cat <&3 >> DIR/seen
+cat DIR/says
+exit \"$(cat DIR/code)\"";
+
+/// A hook that has uploads to `/in` checked, and moved to `/clean`.
+const CHECKED: &str = "[[hooks]]\non = [\"uploaded\"]\nmatch = \"/in/**\"\ncommand = [\"DIR/hook\"]\nmove_to = \"/clean\"\nretries = 3\n";
+
+/// A server with hooks and the user alice.
+struct HookStory {
+    server: TestServer,
+}
+
+impl HookStory {
+    /// Prepares a server whose hooks may run the script `DIR/hook`. `DIR` stands for its directory in both texts.
+    fn new(script: &str, hooks: &str) -> Self {
+        let server = TestServer::new(&[]);
+        let story = Self { server };
+        story.script(script);
+        story.write("says", "");
+        story.write("code", "0");
+        story.configure(hooks);
+        story.server.add_user("alice", &[]);
+        story
+    }
+
+    /// Starts a server with these hooks and this script.
+    fn start(script: &str, hooks: &str) -> Self {
+        let mut story = Self::new(script, hooks);
+        story.server.serve();
+        story
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.server.path().join(name)
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        std::fs::write(self.path(name), text).unwrap();
+    }
+
+    fn read(&self, name: &str) -> String {
+        std::fs::read_to_string(self.path(name)).unwrap_or_default()
+    }
+
+    /// Replaces the script.
+    fn script(&self, script: &str) {
+        let text = script.replace("DIR", self.server.path().to_str().unwrap());
+        // A script that is running is not changed.
+        let new = self.path("hook.new");
+        std::fs::write(&new, format!("#!/bin/sh\n{text}\n")).unwrap();
+        std::fs::set_permissions(&new, std::fs::Permissions::from_mode(0o755)).unwrap();
+        std::fs::rename(new, self.path("hook")).unwrap();
+    }
+
+    /// Adds hooks to the configuration.
+    fn configure(&self, hooks: &str) {
+        let config = std::fs::read_to_string(self.server.config()).unwrap();
+        let hooks = hooks.replace("DIR", self.server.path().to_str().unwrap());
+        std::fs::write(self.server.config(), format!("{config}\n{hooks}\n")).unwrap();
+    }
+
+    /// Returns what hooks were told, in the order in which they wrote it.
+    fn told(&self) -> Vec<Value> {
+        let told = self.read("told");
+        let whole = told.rsplit_once('\n').map_or("", |(whole, _)| whole);
+        whole
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
+    }
+
+    fn wait_for_told(&self, count: usize) -> Vec<Value> {
+        let mut told = Vec::new();
+        wait_for(
+            &format!("{count} events to be told\n{}", self.server.log()),
+            || {
+                told = self.told();
+                told.len() >= count
+            },
+        );
+        told
+    }
+
+    fn list(&self) -> Vec<Value> {
+        let text = self.server.admin_ok(&["hooks", "list", "--json"], "");
+        serde_json::from_str(&text).unwrap()
+    }
+
+    /// Waits until an entry is set aside, and returns it.
+    fn wait_for_set_aside(&self) -> Value {
+        let mut found = None;
+        wait_for("an entry to be set aside", || {
+            found = self
+                .list()
+                .into_iter()
+                .find(|entry| entry["state"] == "set_aside");
+            found.is_some()
+        });
+        found.unwrap()
+    }
+
+    fn wait_for_empty_queue(&self) {
+        wait_for("the queue to be empty", || self.list().is_empty());
+    }
+
+    /// Sends a file in a session of its own.
+    fn put(&self, name: &str, content: &[u8]) {
+        put(&mut self.server.raw("alice"), name, content);
+    }
+
+    /// Starts a server that checks uploads to `/in`, with the directories `/in` and `/in/d`.
+    fn checking() -> Self {
+        let story = Self::start(DECIDE, CHECKED);
+        let mut sftp = story.server.raw("alice");
+        ok(&mut sftp, &mkdir("in", &Attrs::default()), b"");
+        ok(&mut sftp, &mkdir("in/d", &Attrs::default()), b"");
+        story
+    }
+
+    fn in_home(&self, name: &str) -> PathBuf {
+        self.server.home("alice").join(name)
+    }
+
+    fn content(&self, name: &str) -> Option<String> {
+        std::fs::read_to_string(self.in_home(name)).ok()
+    }
+
+    fn go(&self) {
+        self.write("go", "");
+    }
+
+    /// Returns the process whose parent is the server: the helper.
+    fn helper(&self) -> Option<u32> {
+        let server = self.server.pid();
+        processes().into_iter().find(|pid| parent(*pid) == Some(server))
+    }
+}
+
+/// Sends a file in this session.
+fn put(sftp: &mut RawSftp, name: &str, content: &[u8]) {
+    let handle = sftp.handle(&open(name, WRITE | CREAT | TRUNC));
+    if !content.is_empty() {
+        ok(sftp, &write(bogus(&handle), 0, content), &handle);
+    }
+    ok(sftp, &close(bogus(&handle)), &handle);
+}
+
+fn processes() -> Vec<u32> {
+    let entries = std::fs::read_dir("/proc").unwrap().map_while(Result::ok);
+    entries
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .collect()
+}
+
+/// Returns the parent of a process, unless it has ended.
+fn parent(pid: u32) -> Option<u32> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("PPid:"))?;
+    line.trim().parse().ok()
+}
+
+/// Whether a process exists that has not ended.
+fn is_running(pid: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let state = stat.rsplit(") ").next().unwrap_or_default().chars().next();
+    state.is_some_and(|state| state != 'Z' && state != 'X')
+}
+
+const ON_UPLOADS: &str = "[[hooks]]\non = [\"uploaded\"]\ncommand = [\"DIR/hook\"]\nretries = 0\n";
