@@ -8,7 +8,7 @@ use crate::control::client::Client;
 use crate::control::json::HookEntryJson;
 use crate::domain::event::AdminRecord;
 use crate::hooks::queue::{HookQueue, QueueLimits};
-use crate::ops::hooks::{self, HookAction, HookEntryView, HookSelection};
+use crate::ops::hooks::{HookAction, HookEntryView, HookSelection, change as changes};
 use crate::ops::lock::DataLock;
 use crate::ops::running::{RunningServer as _, if_running};
 use crate::ops::{admin, data_dir};
@@ -40,7 +40,7 @@ fn change(action: HookAction, args: HookSelectionArgs, server: &Client, config: 
         true => HookSelection::AllSetAside,
         false => HookSelection::Entries(args.ids),
     };
-    let changed = match wait(hooks::change(action, selection.clone(), server))?? {
+    let changed = match wait(changes::change(action, selection.clone(), server))?? {
         Some(changed) => changed,
         None => change_without_server(action, &selection, server, config)?,
     };
@@ -71,7 +71,7 @@ fn change_without_server(
     if changed > 0 {
         let record = AdminRecord {
             by: server.operator(),
-            act: hooks::act(action, selection),
+            act: changes::act(action, selection),
         };
         admin::append(config.log.audit.as_deref(), record)?;
     }

@@ -1,10 +1,11 @@
 //! The helper: a process that runs the commands of hooks, because the server itself cannot run programs.
 //!
 //! The server starts it before it gives up that right, and talks to it over a pair of sockets. It is this same program
-//! under another name ([`process::NAME`]). It ends when the server does.
+//! under another name ([`names`]). It ends when the server does.
 
 mod command;
 mod message;
+mod names;
 pub mod process;
 
 use parking_lot::Mutex;
@@ -68,7 +69,7 @@ impl StartedHelper {
         let (socket, theirs) = pair.map_err(|error| cannot().because(std::io::Error::from(error)))?;
         let mut command = Command::new("/proc/self/exe");
         command
-            .arg0(process::NAME)
+            .arg0(names::NAME)
             .args(words)
             .stdin(Stdio::from(theirs))
             .stdout(Stdio::null())

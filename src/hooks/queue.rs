@@ -7,6 +7,7 @@ mod dropped;
 mod queued_entry;
 mod ready;
 mod state;
+mod types;
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use std::path::Path;
@@ -18,7 +19,8 @@ use tokio::sync::Notify;
 
 pub use self::dropped::{DropReason, DroppedEvents};
 use self::state::{QueueState, UnwrittenChanges};
-use super::entry::{EntryDraft, QueueEntry};
+pub use self::types::{HookJob, HookStats, QueueLimits};
+use super::entry::EntryDraft;
 use super::journal::{Journal, JournalRecord};
 use crate::ops::hooks::{HookAction, HookEntryView, HookSelection};
 use crate::session::events::UnsavedEvent;
@@ -29,47 +31,6 @@ pub const FILE_NAME: &str = "hooks.queue";
 
 /// The shortest interval at which the log reports a queue that cannot be written.
 const REPORT_EVERY: Duration = Duration::from_secs(10);
-
-/// The limits of the queue, for all hooks together. One user's events may take half of each.
-#[derive(Debug, Clone, Copy)]
-pub struct QueueLimits {
-    /// The most entries, those that were set aside included.
-    pub entries: usize,
-    /// The most bytes that they may take, in memory and about as many on the disk.
-    pub bytes: usize,
-}
-
-impl Default for QueueLimits {
-    /// An hour of 25 events a second, with some hundred bytes each.
-    fn default() -> Self {
-        Self {
-            entries: 100_000,
-            bytes: 128 << 20,
-        }
-    }
-}
-
-/// What the queue has counted, for monitoring.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct HookStats {
-    /// The attempts that have failed since the start.
-    pub failures: u64,
-    /// The events that were dropped since the start, because the queue was full or could not be written.
-    pub dropped: u64,
-    /// The entries that wait or run now.
-    pub waiting: usize,
-    /// The entries that are set aside now.
-    pub set_aside: usize,
-}
-
-/// An entry whose hook is to run now.
-#[derive(Debug, Clone)]
-pub struct HookJob {
-    /// The entry.
-    pub entry: Arc<QueueEntry>,
-    /// The number of this attempt, counted from 1.
-    pub attempt: u32,
-}
 
 /// The queue of all hooks.
 #[derive(Debug)]

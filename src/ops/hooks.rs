@@ -1,11 +1,8 @@
 //! What operators see and do about the queue of hooks.
 
-use std::fmt;
+pub mod change;
 
-use super::admin;
-use super::running::{RunningServer, if_running};
-use crate::domain::event::{AdminAct, Setting, SettingValue};
-use base::error::Result;
+use std::fmt;
 
 /// One event that waits for a hook, or that was set aside.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,42 +74,4 @@ pub enum HookAction {
     Retry,
     /// They are removed.
     Drop,
-}
-
-/// Has the running server retry or drop entries, and records that in the audit log. Returns how many; `None` if no server is
-/// running.
-///
-/// # Errors
-/// Returns an error if one of the entries is not in the queue, or if the server does not answer.
-pub async fn change(
-    action: HookAction,
-    selection: HookSelection,
-    server: &dyn RunningServer,
-) -> Result<Option<usize>> {
-    let changed = if_running(server.change_hooks(action, selection.clone()).await)?;
-    if changed.is_some_and(|count| count > 0) {
-        admin::record_by_server(act(action, &selection), server).await?;
-    }
-    Ok(changed)
-}
-
-/// Describes what an operator has done with entries of the queue.
-pub fn act(action: HookAction, selection: &HookSelection) -> AdminAct {
-    let what = match action {
-        HookAction::Retry => "hooks retry",
-        HookAction::Drop => "hooks drop",
-    };
-    let ids = match selection {
-        HookSelection::Entries(ids) => SettingValue::List(ids.iter().map(ToString::to_string).collect()),
-        HookSelection::AllSetAside => SettingValue::Text("all".to_owned()),
-    };
-    AdminAct {
-        what: what.to_owned(),
-        name: "hooks".to_owned(),
-        before: vec![Setting {
-            name: "entries".to_owned(),
-            value: ids,
-        }],
-        after: Vec::new(),
-    }
 }

@@ -17,7 +17,7 @@ use rustix::io::Errno;
 use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, kill_process_group, wait};
 
 use super::message::CommandEnd;
-use super::process::{WITH_FILE, WITHOUT_FILE};
+use super::names::{WITH_FILE, WITHOUT_FILE};
 use base::visible;
 
 /// The most bytes that are kept of what a command prints. The rest is read and discarded.
@@ -123,7 +123,7 @@ pub(super) fn run(start: CommandStart, running: &RunningCommands) -> (CommandEnd
         Ok(started) => started,
         Err(error) => return not_started(error),
     };
-    let output = Arc::new(CommandOutput::default());
+    let output = Arc::new(PrintedOutput::default());
     let reading = std::thread::Builder::new().name("output".into()).spawn({
         let output = Arc::clone(&output);
         move || output.read(reader)
@@ -155,12 +155,12 @@ fn end_of(status: WaitStatus) -> CommandEnd {
 
 /// What a command has printed, as far as it is kept.
 #[derive(Debug, Default)]
-struct CommandOutput {
+struct PrintedOutput {
     kept: Mutex<Vec<u8>>,
     ended: AtomicBool,
 }
 
-impl CommandOutput {
+impl PrintedOutput {
     /// Reads until all writers have closed the pipe, or the command has ended.
     fn read(&self, mut pipe: PipeReader) {
         let mut buffer = vec![0; 64 * 1024];

@@ -13,13 +13,8 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::command::{self, CommandStart, RunningCommands};
 use super::message::{self, CommandEnd, CommandRequest, EndedCommand, HelperReply};
+use super::names::{NAME, WITH_FILE, WITHOUT_FILE};
 use base::error::Result;
-
-/// The name under which this program is the helper.
-pub const NAME: &str = "homeportd-hooks";
-/// The names under which it becomes the program of a hook: with and without a file as descriptor 3.
-pub(super) const WITH_FILE: &str = "homeportd-hook-with-file";
-pub(super) const WITHOUT_FILE: &str = "homeportd-hook";
 
 /// The descriptor of the file, as commands find it.
 const FILE: i32 = 3;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::dropped::{DropCounter, DropReason, DroppedEvents, DroppedKind};
 use super::queued_entry::{EntryPhase, QueuedEntry};
 use super::ready::ReadyEntries;
-use super::{HookJob, HookStats, QueueLimits};
+use super::types::{HookJob, HookStats, QueueLimits};
 use crate::hooks::entry::{EntryDraft, QueueEntry};
 use crate::hooks::journal::{FailedAttempts, JournalRecord};
 use crate::hooks::order::EntryOrder;
