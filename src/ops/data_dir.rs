@@ -12,7 +12,8 @@ use super::installation::Installation;
 use base::advice;
 use base::error::{Error, Result};
 
-/// The name of the directory, in the data directory, with the records of homes that are being moved.
+/// The name of the directory, in the data directory, with the records of homes that are
+/// being moved, the queue of hooks.
 pub const MOVES: &str = "moves";
 
 /// Creates the data directory and that of the host keys if they are missing (0700), and as root gives them to `[server]
@@ -59,10 +60,13 @@ pub fn make_key_dir(installation: &Installation) -> Result<()> {
     Ok(())
 }
 
+/// The file of the queue of hooks. A backup has it: what waits goes on waiting.
+const HOOK_QUEUE: &str = "hooks.queue";
+
 /// Returns whether an entry of the data directory has a name that the server gives to its own files: the store and
 /// SQLite's files beside it, the lock, the control socket, the reserve, the records of homes that are being moved.
 pub fn is_servers_own(installation: &Installation, entry: &Path) -> bool {
-    is_bound_to_this_machine(installation, entry)
+    entry.file_name().is_some_and(|name| name == HOOK_QUEUE) || is_bound_to_this_machine(installation, entry)
 }
 
 /// Returns whether an entry of the data directory means something only here and now, so that a copy of it has no use
@@ -76,7 +80,7 @@ pub fn is_bound_to_this_machine(installation: &Installation, entry: &Path) -> bo
     };
     let (store, entry) = (name(&installation.store.path), name(entry));
     let beside = entry.strip_prefix(&store);
-    matches!(&*entry, "lock" | "reserve" | "hooks.queue" | "hooks.new" | MOVES)
+    matches!(&*entry, "lock" | "reserve" | "hooks.new" | MOVES)
         || entry.starts_with("control.")
         || beside.is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
 }

@@ -58,14 +58,13 @@ const ENDS: [FileEnd; 5] = [
     FileEnd::Stopping,
 ];
 
-/// Counts events since the start: sign-ins, transfers and hooks that have failed.
+/// Counts events since the start: sign-ins and transfers.
 #[derive(Debug, Default)]
 pub struct EventCounters {
     accepted: [AtomicU64; METHODS.len()],
     denied: [AtomicU64; METHODS.len()],
     uploads: [AtomicU64; ENDS.len()],
     downloads: [AtomicU64; ENDS.len()],
-    hook_failures: AtomicU64,
 }
 
 /// Returns the word for how a transfer ended. A file that its client has closed was transferred as far as the client
@@ -93,11 +92,6 @@ fn count_login(counters: &[AtomicU64], method: &str) {
 }
 
 impl EventCounters {
-    /// Counts a hook that has failed, whether it is tried again or not.
-    pub fn count_hook_failure(&self) {
-        self.hook_failures.fetch_add(1, Ordering::Relaxed);
-    }
-
     /// Writes the metrics.
     pub fn write(&self, page: &mut Exposition) {
         page.family(
@@ -126,12 +120,6 @@ impl EventCounters {
                 );
             }
         }
-        page.single(
-            "homeport_hook_failures_total",
-            MetricKind::Counter,
-            "Hooks that have failed since the start.",
-            self.hook_failures.load(Ordering::Relaxed),
-        );
     }
 }
 

@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::homes::HomeMetrics;
 use super::process::{self, DescriptorCount};
+use crate::hooks::queue::HookQueue;
 use crate::serve::live::LiveContext;
 use crate::serve::places::Places;
 use crate::sftp::timings::BOUNDS;
@@ -47,6 +48,7 @@ pub struct MetricsPage {
     /// The use of homes, if it is wanted.
     pub homes: Option<Arc<HomeMetrics>>,
     sources: EventSources,
+    hooks: Arc<HookQueue>,
     places: Arc<Places>,
     descriptors: Arc<DescriptorCount>,
     since: Timestamp,
@@ -68,6 +70,7 @@ impl MetricsPage {
             store,
             homes: None,
             sources,
+            hooks: Arc::clone(&context.hooks),
             places: Arc::clone(&context.places),
             descriptors: Arc::default(),
             since: context.since,
@@ -144,6 +147,31 @@ impl MetricsPage {
             Counter,
             "Events that the audit log has lost.",
             lost,
+        );
+        let hooks = self.hooks.stats();
+        page.single(
+            "homeport_hook_failures_total",
+            Counter,
+            "Attempts to run a hook that have failed.",
+            hooks.failures,
+        );
+        page.single(
+            "homeport_hook_dropped_total",
+            Counter,
+            "Events that no hook is told, because the queue was full or could not be written.",
+            hooks.dropped,
+        );
+        page.single(
+            "homeport_hook_waiting",
+            Gauge,
+            "Events that wait for a hook, or that a hook is told now.",
+            hooks.waiting,
+        );
+        page.single(
+            "homeport_hook_set_aside",
+            Gauge,
+            "Events that were set aside after all attempts.",
+            hooks.set_aside,
         );
     }
 
