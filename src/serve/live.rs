@@ -56,7 +56,6 @@ pub struct LiveServer {
     context: LiveContext,
     changes: Arc<RecordChanges>,
     reloading: Arc<Reloading>,
-    hooks: Arc<HookQueue>,
     measure_places: Semaphore,
     turns: Semaphore,
 }
@@ -84,7 +83,6 @@ impl LiveServer {
             context,
             changes,
             reloading,
-            hooks: Arc::clone(&context.hooks),
             measure_places: Semaphore::new(MOST_MEASURES),
             turns: Semaphore::new(MEASURES_AT_ONCE),
         }
@@ -254,11 +252,11 @@ impl RunningServer for LiveServer {
     }
 
     async fn hooks(&self) -> ServerResult<Vec<HookEntryView>> {
-        Ok(self.hooks.list())
+        Ok(self.context.hooks.list())
     }
 
     async fn change_hooks(&self, action: HookAction, selection: HookSelection) -> ServerResult<usize> {
-        Ok(self.hooks.act(action, &selection)?)
+        Ok(self.context.hooks.act(action, &selection)?)
     }
 
     async fn reload(&self) -> ServerResult<ReloadView> {

@@ -5,7 +5,6 @@
 //! continue for `drain_secs`, then (or at a second signal) all other sessions are ended; the audit log is flushed last.
 
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -28,7 +27,7 @@ use super::reload::{ReloadedParts, Reloading, current};
 use super::runtime::slots;
 use super::tasks::{Listeners, Tasks};
 use super::uploads::uploads;
-use super::{near_quota, preflight, privileges};
+use super::{disk, near_quota, preflight, privileges};
 use crate::accounts::Accounts;
 use crate::accounts::disk::{Disk, Disks};
 use crate::auth::Authenticator;
