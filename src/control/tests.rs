@@ -15,7 +15,6 @@ use super::protocol::{ControlAnswer, ControlRequest};
 use super::server::{MAX_CONNECTIONS, bind, serve};
 use super::sockets::{self, SocketDir};
 use crate::domain::user::UserName;
-use crate::ops::hooks::{HookAction, HookSelection};
 use crate::ops::running::{DisconnectTarget, RunningServer as _};
 use crate::ops::sessions::list;
 use crate::ops::usage::Remeasurement;
