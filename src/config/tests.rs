@@ -173,7 +173,7 @@ fn every_number_and_every_list_has_a_rule_or_a_reason_for_none() {
         ("auth.throttle", "user_failures"),
         ("auth.throttle", "user_forgive_secs"),
     ];
-    const NO_LIST_RULE: [(&str, &str); 7] = [
+    const NO_LIST_RULE: [(&str, &str); 8] = [
         // Without percentages or patterns, there are no such events.
         ("quota", "warn_at"),
         ("events", "partial"),
@@ -183,6 +183,7 @@ fn every_number_and_every_list_has_a_rule_or_a_reason_for_none() {
         ("metrics", "listen"),
         ("metrics", "allow"),
         // They are empty by default.
+        ("limits", "deny"),
         ("server", "proxy_from"),
         ("storage", "roots"),
     ];

@@ -45,8 +45,14 @@ async fn fill(
             .execute(&mut *connection)
             .await?;
         if kind == "table" {
+            // Generated columns are left out: they are not inserted.
+            let columns = "SELECT group_concat('\"' || replace(name, '\"', '\"\"') || '\"') FROM pragma_table_info($1, 'old')";
+            let columns: String = sqlx::query_scalar(columns)
+                .bind(&name)
+                .fetch_one(&mut *connection)
+                .await?;
             let name = name.replace('"', "\"\"");
-            let copy = format!("INSERT INTO main.\"{name}\" SELECT * FROM old.\"{name}\"");
+            let copy = format!("INSERT INTO main.\"{name}\" ({columns}) SELECT {columns} FROM old.\"{name}\"");
             sqlx::raw_sql(sqlx::AssertSqlSafe(copy))
                 .execute(&mut *connection)
                 .await?;

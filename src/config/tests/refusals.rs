@@ -28,7 +28,7 @@ pub(super) const REFUSALS: &[(&str, &str)] = &[
     ),
     (
         "listen = []",
-        "homeportd.toml:1:1: unknown setting \"listen\" outside of any section (hint: the sections are server, auth, ssh, limits, storage, store, quota, log, events, metrics)\n 1 | listen = []\n   | ^^^^^^",
+        "homeportd.toml:1:1: unknown setting \"listen\" outside of any section (hint: the sections are server, auth, ssh, limits, storage, store, quota, log, events, metrics, hooks)\n 1 | listen = []\n   | ^^^^^^",
     ),
     (
         "[log]\ncolour = true",

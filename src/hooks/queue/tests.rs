@@ -174,8 +174,8 @@ fn a_full_queue_drops_new_events_and_says_so() {
         .collect();
     dropped.sort_by_key(|(_, reason, _)| reason.sentence());
     let expected = [
-        ("uploaded".to_owned(), DropReason::UserShare, 1),
         ("admin".to_owned(), DropReason::TooLarge, 1),
+        ("uploaded".to_owned(), DropReason::UserShare, 1),
         ("uploaded".to_owned(), DropReason::Full, 1),
     ];
     assert_eq!(dropped, expected);

@@ -217,8 +217,8 @@ fn events_of_a_session_are_told_in_their_order() {
     for n in 0..8 {
         let name = format!("f{n}");
         put(&mut sftp, &name, b"1");
-        ok(&mut sftp, &rename(&name, &format!("g{n}")), b"");
-        ok(&mut sftp, &remove(&format!("g{n}")), b"");
+        ok(&mut sftp, &rename(&name, format!("g{n}")), b"");
+        ok(&mut sftp, &remove(format!("g{n}")), b"");
         expected.extend([
             format!("uploaded /f{n}"),
             format!("renamed /f{n}"),
