@@ -188,7 +188,7 @@ fn the_commands_in_the_guide_are_understood() {
     use homeportd::cli::grammar::Cli;
 
     let page = read("docs/backup.md");
-    let blocks = page.split("```\n").skip(1).step_by(2);
+    let blocks = page.split("\n```").skip(1).step_by(2);
     let mut commands = 0;
     for line in blocks
         .flat_map(str::lines)

@@ -61,13 +61,13 @@ struct RestoreJson<'a> {
     configuration: String,
     files: usize,
     users: u64,
-    places: Vec<PlaceJson>,
+    places: Vec<RestoredPlaceJson>,
     not_adopted: Vec<String>,
 }
 
 /// A place of homes, as `restore --json` prints it.
 #[derive(Debug, Serialize)]
-struct PlaceJson {
+struct RestoredPlaceJson {
     path: String,
     state: &'static str,
 }
@@ -76,7 +76,7 @@ fn report(directory: &Path, restored: &Restored, json: bool) -> Result<String> {
     let not_adopted: Vec<String> = restored.places.failed.iter().map(ToString::to_string).collect();
     let file = restored.configuration.display().to_string();
     if json {
-        let place = |(path, adoption): &(PathBuf, Adoption)| PlaceJson {
+        let place = |(path, adoption): &(PathBuf, Adoption)| RestoredPlaceJson {
             path: path.display().to_string(),
             state: match adoption {
                 Adoption::AlreadyOurs | Adoption::Adopted => "adopted",

@@ -52,7 +52,8 @@ async fn fill(
                 .fetch_one(&mut *connection)
                 .await?;
             let name = name.replace('"', "\"\"");
-            let copy = format!("INSERT INTO main.\"{name}\" ({columns}) SELECT {columns} FROM old.\"{name}\"");
+            let copy =
+                format!("INSERT INTO main.\"{name}\" ({columns}) SELECT {columns} FROM old.\"{name}\"");
             sqlx::raw_sql(sqlx::AssertSqlSafe(copy))
                 .execute(&mut *connection)
                 .await?;

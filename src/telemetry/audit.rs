@@ -45,6 +45,9 @@ const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 /// The shortest interval at which the process's log reports lost events.
 const REPORT_LOSSES_EVERY: Duration = Duration::from_secs(10);
 
+/// The shortest interval at which the process's log reports that the audit log cannot be written.
+const REPORT_FAILURES_EVERY: Duration = Duration::from_secs(60);
+
 /// Subscribes to events and writes them. When it is dropped, queued events are written first.
 #[derive(Debug)]
 pub struct AuditLog {
@@ -195,7 +198,7 @@ impl AuditLog {
             queue: Arc::clone(&queue),
             run: run.clone(),
             torn,
-            failing: false,
+            failure_reported_at: None,
         };
         let work = move || {
             writer.run();
@@ -318,8 +321,9 @@ struct AuditWriter {
     run: String,
     /// Whether the last write stopped in the middle of a line.
     torn: bool,
-    /// Whether the last write failed and the process's log has reported it.
-    failing: bool,
+    /// The time at which the process's log has last reported a write that failed. On a full disk, short lines may still
+    /// find room between others.
+    failure_reported_at: Option<Instant>,
 }
 
 impl AuditWriter {
@@ -389,13 +393,14 @@ impl AuditWriter {
             text.push('\n');
         }
         match append(file, text.as_bytes()) {
-            Ok(()) => (self.torn, self.failing) = (false, false),
+            Ok(()) => self.torn = false,
             Err((written, error)) => {
                 self.torn |= written > 0 && !take_back(file, written);
                 self.queue.not_written(count, lost);
-                if !self.failing {
+                let is_due = |at: Instant| at.elapsed() >= REPORT_FAILURES_EVERY;
+                if self.failure_reported_at.is_none_or(is_due) {
                     tracing::error!(%error, "cannot write the audit log: events are being lost");
-                    self.failing = true;
+                    self.failure_reported_at = Some(Instant::now());
                 }
             }
         }

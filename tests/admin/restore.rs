@@ -204,12 +204,15 @@ fn a_damaged_backup_is_refused_before_anything_is_written() {
     for file in &files {
         let whole = fs::read(file).unwrap();
         let mut flipped = whole.clone();
-        let middle = flipped.len() / 2;
-        flipped[middle] ^= 1;
-        fs::write(file, &flipped).unwrap();
-        check(&format!("a flipped bit in {file:?}"));
-        fs::write(file, &whole[..whole.len() - 1]).unwrap();
-        check(&format!("a byte less in {file:?}"));
+        if let Some(middle) = flipped.get_mut(whole.len() / 2) {
+            *middle ^= 1;
+            fs::write(file, &flipped).unwrap();
+            check(&format!("a flipped bit in {file:?}"));
+            fs::write(file, &whole[..whole.len() - 1]).unwrap();
+            check(&format!("a byte less in {file:?}"));
+        }
+        fs::write(file, [&whole[..], b"\n"].concat()).unwrap();
+        check(&format!("a byte more in {file:?}"));
         fs::remove_file(file).unwrap();
         check(&format!("{file:?} is missing"));
         std::os::unix::fs::symlink("/dev/null", file).unwrap();

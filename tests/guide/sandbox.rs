@@ -81,7 +81,6 @@ impl GuideSandbox {
         if !script.contains("homeportd serve") {
             sandbox.must_run("homeportd serve");
         }
-        fs::remove_file(sandbox.path().join("ran")).unwrap();
         sandbox
     }
 
@@ -191,6 +190,7 @@ impl GuideSandbox {
 
     fn must_run(&self, command: &str) {
         assert_eq!(self.run("the preparation", command).len(), 1, "{command}");
+        fs::remove_file(self.path().join("ran")).unwrap();
     }
 
     /// Returns a script with every path of a machine beneath the sandbox.

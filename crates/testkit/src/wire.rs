@@ -137,11 +137,13 @@ impl Wire {
         self.transport.try_send(message)
     }
 
-    /// Returns the next message except those that need no answer (IGNORE, DEBUG, EXT_INFO), or `None` at the end.
+    /// Returns the next message except those that need no answer (IGNORE, DEBUG, EXT_INFO, the announcement of host keys),
+    /// or `None` at the end.
     pub fn receive(&mut self) -> Option<Vec<u8>> {
         loop {
             let payload = self.transport.receive().ok()?;
-            if !matches!(payload[0], 2 | 4 | 7) {
+            let announces = payload.starts_with(b"\x50\0\0\0\x17hostkeys-00@openssh.com");
+            if !matches!(payload[0], 2 | 4 | 7) && !announces {
                 return Some(payload);
             }
         }

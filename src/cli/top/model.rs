@@ -57,7 +57,7 @@ pub(super) struct SessionRow<'a> {
     /// The session.
     pub session: &'a SessionView,
     /// The rates of the connection, if two samples have it.
-    pub rates: Option<Rates>,
+    pub rates: Option<ShownRates>,
     /// The files that it works on.
     pub files: Vec<FileRow<'a>>,
     /// Whether the keys act on it.
@@ -75,7 +75,7 @@ pub(super) struct FileRow<'a> {
 
 /// Bytes in a second.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Rates {
+pub(super) struct ShownRates {
     /// From the client.
     pub up: u64,
     /// To the client.
@@ -176,10 +176,10 @@ impl TopModel {
     }
 
     /// Returns the rates of files, of all sessions together.
-    pub fn rates(&self) -> Option<Rates> {
+    pub fn rates(&self) -> Option<ShownRates> {
         let (old, new, seconds) = self.interval()?;
         let (old, new) = (&old.status, &new.status);
-        Some(Rates {
+        Some(ShownRates {
             up: rate(old.bytes_up, new.bytes_up, seconds),
             down: rate(old.bytes_down, new.bytes_down, seconds),
         })
@@ -209,7 +209,7 @@ impl TopModel {
             .unwrap_or_default();
         let mut rows: Vec<SessionRow<'_>> = sessions.iter().map(|session| self.row(session)).collect();
         if self.order == RowOrder::Rate {
-            let sum = |rates: Rates| rates.up.saturating_add(rates.down);
+            let sum = |rates: ShownRates| rates.up.saturating_add(rates.down);
             // Sessions with equal rates stay in the order of their age.
             rows.sort_by_key(|row| Reverse(row.rates.map_or(0, sum)));
         }
@@ -219,7 +219,7 @@ impl TopModel {
     fn row<'a>(&self, session: &'a SessionView) -> SessionRow<'a> {
         let before = self.before(session.id);
         let rates = before.and_then(|(old, seconds)| {
-            Some(Rates {
+            Some(ShownRates {
                 up: rate(old.bytes_in?, session.bytes_in?, seconds),
                 down: rate(old.bytes_out?, session.bytes_out?, seconds),
             })

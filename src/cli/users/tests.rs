@@ -126,7 +126,8 @@ async fn what_is_set_is_shown() {
 
     f.ok("user set calvin --permissions all --expires never --max-sessions default --allow-from any --require any")
         .await;
-    f.ok("user set calvin --rate-up default --rate-down default").await;
+    f.ok("user set calvin --rate-up default --rate-down default")
+        .await;
     assert_eq!(f.show("calvin").await, {
         let mut e = expected;
         e["quota_bytes"] = Value::Null;

@@ -7,12 +7,12 @@ use super::record::{DirectoryId, MoveRecord};
 use super::steps::{HomePaths, moving};
 
 /// A home with one file, and the paths of a move.
-struct Place {
+struct MovedPlace {
     dir: tempfile::TempDir,
     paths: HomePaths,
 }
 
-impl Place {
+impl MovedPlace {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let (from, to) = (dir.path().join("old/home"), dir.path().join("new/home"));
@@ -83,7 +83,7 @@ fn names(dir: &Path) -> Vec<String> {
 #[test]
 fn a_rename_that_is_interrupted_anywhere_is_finished() {
     let check = |what: &str, interrupt: &dyn Fn(&HomePaths)| {
-        let place = Place::new();
+        let place = MovedPlace::new();
         interrupt(&place.paths);
         place.finish(what);
     };
@@ -111,7 +111,7 @@ fn a_rename_that_is_interrupted_anywhere_is_finished() {
 
 #[test]
 fn nothing_that_came_meanwhile_is_deleted() {
-    let Place { dir: _dir, paths } = Place::new();
+    let MovedPlace { dir: _dir, paths } = MovedPlace::new();
     paths.begin(None).unwrap();
     std::fs::rename(&paths.from, &paths.to).unwrap();
     std::fs::create_dir(&paths.from).unwrap();
@@ -127,7 +127,7 @@ fn nothing_that_came_meanwhile_is_deleted() {
 #[test]
 fn a_copy_that_is_interrupted_is_made_again() {
     let check = |what: &str, interrupt: &dyn Fn(&HomePaths, &mut MoveRecord)| {
-        let place = Place::new();
+        let place = MovedPlace::new();
         let paths = &place.paths;
         let mut record = paths.begin(None).unwrap();
         interrupt(paths, &mut record);
@@ -166,7 +166,7 @@ fn a_copy_that_is_interrupted_is_made_again() {
 
 #[test]
 fn an_original_that_was_not_deleted_is_deleted_later() {
-    let place = Place::new();
+    let place = MovedPlace::new();
     let paths = &place.paths;
     let mut record = paths.begin(None).unwrap();
     paths.copy(&mut record).unwrap();
@@ -185,7 +185,7 @@ fn an_original_that_was_not_deleted_is_deleted_later() {
 
 #[test]
 fn a_target_with_files_is_refused() {
-    let place = Place::new();
+    let place = MovedPlace::new();
     std::fs::create_dir_all(&place.paths.to).unwrap();
     std::fs::write(place.paths.to.join("theirs"), "x").unwrap();
     let error = place.paths.begin(None).unwrap_err();
