@@ -74,7 +74,7 @@ fn rates_are_those_of_some_seconds() {
     }
     model.take(FeedEvent::Sample(at(21, 120_000)));
     // (120,000 - 16,000) / 5
-    let expected = Rates { up: 20_800, down: 0 };
+    let expected = ShownRates { up: 20_800, down: 0 };
     assert_eq!(
         (model.rates(), model.rows()[0].rates),
         (Some(expected), Some(expected))
