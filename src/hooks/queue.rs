@@ -1,6 +1,6 @@
 //! The queue of all hooks: what waits, in which order, and what is on the disk.
 //!
-//! Adding an entry never waits. A thread of the queue ([`HookQueue::write_all`]) writes what was added or has changed; an
+//! Adding an entry never waits. A thread of the queue ([`HookQueue::start`]) writes what was added or has changed; an
 //! entry is ready only when it is on the disk.
 
 mod dropped;
