@@ -1,8 +1,6 @@
 //! Formats events as lines of the audit log, and owns the stable names of events and fields. [`super::audit`] decides
 //! where the lines are written.
 
-mod names;
-
 use std::time::Duration;
 
 use jiff::{Timestamp, Unit};
@@ -13,7 +11,6 @@ use crate::domain::event::{
 };
 use crate::domain::path::VirtualPath;
 use base::visible;
-pub use names::{EVENT_NAMES, NAMES, name};
 
 /// The most characters that are kept of a name that a peer sent. A valid user name has at most 128.
 const MAX_PEER_NAME: usize = 256;
@@ -29,6 +26,35 @@ type EventFields = Vec<(&'static str, Value)>;
 macro_rules! fields {
     ($($name:ident: $value:expr),* $(,)?) => { vec![$((stringify!($name), $value.into())),*] };
 }
+
+/// The names of all events, in alphabetical order.
+pub const NAMES: [&str; 25] = [
+    "admin",
+    "attributes",
+    "closed",
+    "command",
+    "denied",
+    "directory_made",
+    "directory_removed",
+    "forbidden",
+    "hashed",
+    "held",
+    "hook_dropped",
+    "linked",
+    "near_quota",
+    "no_space",
+    "opened",
+    "over_quota",
+    "published",
+    "refused",
+    "removed",
+    "renamed",
+    "session_ended",
+    "signed_in",
+    "started",
+    "stopped",
+    "uploaded",
+];
 
 /// One line of the audit log.
 pub struct AuditLine<'a> {
@@ -107,6 +133,67 @@ fn write(time: Timestamp, name: &str, fields: EventFields) -> String {
     let members = members.map(|(name, value)| format!("\"{name}\":{value}"));
     let members: Vec<String> = members.collect();
     visible::in_json(&format!("{{{}}}", members.join(",")))
+}
+
+/// The names of all events, and of the line that counts missing ones.
+pub const EVENT_NAMES: [&str; 26] = [
+    "admin",
+    "attributes",
+    "closed",
+    "command",
+    "denied",
+    "directory_made",
+    "directory_removed",
+    "forbidden",
+    "hashed",
+    "held",
+    "hook_dropped",
+    "linked",
+    "lost",
+    "near_quota",
+    "no_space",
+    "opened",
+    "over_quota",
+    "published",
+    "refused",
+    "removed",
+    "renamed",
+    "session_ended",
+    "signed_in",
+    "started",
+    "stopped",
+    "uploaded",
+];
+
+/// Returns the stable name of an event, which [`EVENT_NAMES`] has, too.
+pub fn name(event: &Event) -> &'static str {
+    match event {
+        Event::Started { .. } => "started",
+        Event::Stopped { .. } => "stopped",
+        Event::SignedIn { .. } => "signed_in",
+        Event::Denied { .. } => "denied",
+        Event::Refused { .. } => "refused",
+        Event::SessionEnded { .. } => "session_ended",
+        Event::Opened { .. } => "opened",
+        Event::Closed { .. } => "closed",
+        Event::Uploaded { .. } => "uploaded",
+        Event::Attributes { .. } => "attributes",
+        Event::Hashed { .. } => "hashed",
+        Event::Command { .. } => "command",
+        Event::Removed { .. } => "removed",
+        Event::DirectoryRemoved { .. } => "directory_removed",
+        Event::Renamed { .. } => "renamed",
+        Event::DirectoryMade { .. } => "directory_made",
+        Event::Linked { .. } => "linked",
+        Event::OverQuota { .. } => "over_quota",
+        Event::NearQuota { .. } => "near_quota",
+        Event::Admin(_) => "admin",
+        Event::Held(_) => "held",
+        Event::Published(_) => "published",
+        Event::HookDropped { .. } => "hook_dropped",
+        Event::NoSpace { .. } => "no_space",
+        Event::Forbidden { .. } => "forbidden",
+    }
 }
 
 /// Returns the fields that follow the session's fields, in the order in which they are written. Events of version 1 have
