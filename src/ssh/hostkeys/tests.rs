@@ -1,9 +1,13 @@
 use parking_lot::Mutex;
+use std::collections::HashMap;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 
 use super::*;
-use crate::domain::user::{User, UserName};
+use crate::domain::folder::{Folder, FolderName};
+use crate::domain::group::{Group, GroupName};
+use crate::domain::user::{PasswordHash, User, UserName};
+use crate::store::{Changed, FactorStore, FolderChange, GroupChange, GroupStore};
 
 /// Remembers host keys and nothing else.
 #[derive(Default)]
@@ -11,6 +15,62 @@ struct Recorded(Mutex<Vec<(String, String)>>);
 
 fn no_users<T>() -> Result<T> {
     Err(Error::new("no users here"))
+}
+
+#[async_trait::async_trait]
+impl GroupStore for Recorded {
+    async fn group(&self, _: &GroupName) -> Result<Option<Group>> {
+        no_users()
+    }
+    async fn groups(&self) -> Result<Vec<Group>> {
+        no_users()
+    }
+    async fn add_group(&self, _: &Group) -> Result<()> {
+        no_users()
+    }
+    async fn change_group(&self, _: &GroupName, _: GroupChange) -> Result<Changed<Group>> {
+        no_users()
+    }
+    async fn remove_group(&self, _: &GroupName) -> Result<()> {
+        no_users()
+    }
+    async fn folder(&self, _: &FolderName) -> Result<Option<Folder>> {
+        no_users()
+    }
+    async fn folders(&self) -> Result<Vec<Folder>> {
+        no_users()
+    }
+    async fn add_folder(&self, _: &Folder) -> Result<()> {
+        no_users()
+    }
+    async fn change_folder(&self, _: &FolderName, _: FolderChange) -> Result<Changed<Folder>> {
+        no_users()
+    }
+    async fn remove_folder(&self, _: &FolderName) -> Result<std::path::PathBuf> {
+        no_users()
+    }
+}
+
+#[async_trait::async_trait]
+impl FactorStore for Recorded {
+    async fn replace_hash(&self, _: &User, _: &PasswordHash) -> Result<bool> {
+        no_users()
+    }
+    async fn take_totp_step(&self, _: &UserName, _: i64) -> Result<bool> {
+        no_users()
+    }
+    async fn set_recovery_codes(&self, _: &UserName, _: &[String]) -> Result<()> {
+        no_users()
+    }
+    async fn take_recovery_code(&self, _: &UserName, _: &str) -> Result<bool> {
+        no_users()
+    }
+    async fn recovery_codes_left(&self, _: &UserName) -> Result<u64> {
+        no_users()
+    }
+    async fn last_sign_ins(&self, _: Option<&UserName>) -> Result<HashMap<UserName, jiff::Timestamp>> {
+        no_users()
+    }
 }
 
 #[async_trait::async_trait]
