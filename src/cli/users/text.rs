@@ -110,7 +110,8 @@ pub fn change(change: &ConfirmedChange) -> String {
     }
     if still_busy > 0 {
         text.push_str(&format!(
-            "for {still_busy} of these sessions and homes a call that had begun still waits for a disk that does not answer, and may still be carried out; no further one begins\n"
+            "for {still_busy} of these sessions and homes a call that had begun still waits for a disk that does \
+             not answer, and may still be carried out; no further one begins\n"
         ));
     }
     text
