@@ -9,7 +9,8 @@ use tempfile::TempDir;
 
 use super::password::cheap;
 use super::*;
-use crate::domain::user::{Permissions, Quota};
+use crate::domain::settings::MemberSettings;
+use crate::domain::user::{Limit, Permissions, Quota};
 use crate::store::sql::SqlStore;
 
 const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJNM52vydpi1r8D6nvjQcQnulTGFj/Q4flZ4ZzKVpN74";
@@ -71,12 +72,12 @@ impl SignInFixture {
             password_hash: Some(cheap("secret")),
             keys: vec![KEY.to_owned()],
             home: format!("/srv/{user}").into(),
-            quota: Quota {
-                bytes: Some(1 << 30),
-                files: None,
+            settings: MemberSettings {
+                quota_bytes: Some(Limit(Some(1 << 30))),
+                max_sessions: Some(3),
+                permissions: Some(Permissions::read_only().into()),
+                ..MemberSettings::default()
             },
-            max_sessions: Some(3),
-            permissions: Permissions::read_only(),
             ..User::blank(name(user))
         };
         change(&mut user);
@@ -160,13 +161,18 @@ async fn every_refused_password_costs_one_hash() {
         u.expires_at = Some("2001-01-01T00:00:00Z".parse().unwrap())
     })
     .await;
-    f.add("placed", |u| u.allowed_from = vec!["10.0.0.0/8".parse().unwrap()])
-        .await;
+    f.add("placed", |u| {
+        u.settings.allowed_from = Some(vec!["10.0.0.0/8".parse().unwrap()])
+    })
+    .await;
     f.add("mapped", |u| {
         u.allowed_from = vec!["192.0.2.0/24".parse().unwrap()]
     })
     .await;
-    f.add("factor", |u| u.require = [Factor::PublicKey].into()).await;
+    f.add("factor", |u| {
+        u.settings.require = Some([Factor::PublicKey].into())
+    })
+    .await;
     f.add("broken", |u| {
         u.password_hash = Some(crate::domain::user::PasswordHash::new("$x".into()))
     })
@@ -208,15 +214,18 @@ async fn keys_are_refused_for_their_reasons() {
         u.expires_at = Some("2001-01-01T00:00:00Z".parse().unwrap())
     })
     .await;
-    f.add("placed", |u| u.allowed_from = vec!["10.0.0.0/8".parse().unwrap()])
-        .await;
+    f.add("placed", |u| {
+        u.settings.allowed_from = Some(vec!["10.0.0.0/8".parse().unwrap()])
+    })
+    .await;
     f.add("from", |u| u.keys = vec![format!("from=\"10.0.0.0/8\" {KEY}")])
         .await;
     f.add("late", |u| {
         u.keys = vec![format!("expiry-time=\"20010101\" {KEY}")]
     })
     .await;
-    f.add("factor", |u| u.require = [Factor::Password].into()).await;
+    f.add("factor", |u| u.settings.require = Some([Factor::Password].into()))
+        .await;
     f.add("broken", |u| u.keys = vec![format!("command=\"x\" {KEY}")])
         .await;
     f.add("comment", |u| u.keys = vec![format!("{OTHER_KEY} {KEY}")])
@@ -278,7 +287,7 @@ async fn keys_are_refused_for_their_reasons() {
     }
     f.add("both", |u| {
         u.keys = vec![format!("from=\"*\" {KEY}")];
-        u.allowed_from = vec!["10.0.0.0/8".parse().unwrap()];
+        u.settings.allowed_from = Some(vec!["10.0.0.0/8".parse().unwrap()]);
     })
     .await;
     check("both", KEY, "the user may not come from this address").await;
@@ -301,7 +310,7 @@ async fn a_name_that_only_older_versions_gave_signs_in() {
 async fn two_factors_are_both_required_in_either_order() {
     let f = SignInFixture::new().await;
     f.add("careful", |u| {
-        u.require = [Factor::PublicKey, Factor::Password].into()
+        u.settings.require = Some([Factor::PublicKey, Factor::Password].into())
     })
     .await;
     let secret = Secret::new("secret".into());

@@ -162,13 +162,13 @@ mod tests {
         let tom = "tom".parse().unwrap();
         store.remove_user(&tom).await.unwrap();
         let calvin = store.user(&"calvin".parse().unwrap()).await.unwrap().unwrap();
-        assert_eq!(calvin.quota.bytes, Some(1 << 30));
+        assert_eq!(calvin.quota().bytes, Some(1 << 30));
         assert!(calvin.home.is_dir());
 
         let again = prepare(dir.path(), None).unwrap();
         add_users(&again.installation(), &store).await.unwrap();
         assert_eq!(
-            store.user(&tom).await.unwrap().unwrap().quota.bytes,
+            store.user(&tom).await.unwrap().unwrap().quota().bytes,
             Some(100 << 20)
         );
         let same = store.user(&calvin.name).await.unwrap().unwrap();

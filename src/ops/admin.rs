@@ -200,6 +200,7 @@ fn shorten(setting: &mut Setting) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::settings::MemberSettings;
 
     fn names(settings: &[Setting]) -> Vec<&str> {
         settings.iter().map(|setting| &setting.name[..]).collect()
@@ -210,7 +211,10 @@ mod tests {
         let before = User::blank("calvin".parse().unwrap());
         let after = User {
             enabled: false,
-            max_sessions: Some(3),
+            settings: MemberSettings {
+                max_sessions: Some(3),
+                ..MemberSettings::default()
+            },
             ..before.clone()
         };
         let act = user_changed("user set", Some(&before), Some(&after));
@@ -229,11 +233,14 @@ mod tests {
     fn a_long_list_shows_what_was_changed_and_counts_the_rest() {
         let network = |n: u8| format!("10.0.{n}.0/24").parse().unwrap();
         let before = User {
-            allowed_from: (0..60).map(network).collect(),
+            settings: MemberSettings {
+                allowed_from: Some((0..60).map(network).collect()),
+                ..MemberSettings::default()
+            },
             ..User::blank("calvin".parse().unwrap())
         };
         let mut after = before.clone();
-        after.allowed_from.push(network(99));
+        after.settings.allowed_from.as_mut().unwrap().push(network(99));
         let act = user_changed("user set", Some(&before), Some(&after));
         let SettingValue::List(listed) = &act.after[0].value else {
             panic!("a list stays one")

@@ -1,12 +1,12 @@
 //! Tests what a sign-in and a session lose when the user's record changes.
 
 use super::*;
-use crate::domain::user::Permission;
+use crate::domain::user::{Permission, PermissionRules};
 
 #[tokio::test]
 async fn a_first_factor_that_was_taken_away_counts_no_more() {
     let f = SignInFixture::new().await;
-    let both = |u: &mut User| u.require = [Factor::PublicKey, Factor::Password].into();
+    let both = |u: &mut User| u.settings.require = Some([Factor::PublicKey, Factor::Password].into());
     let secret = Secret::new("secret".into());
     let key = key(KEY);
     let first = async |credential: Credential<'_>| match f
@@ -53,7 +53,8 @@ async fn a_session_ends_with_whatever_it_has_and_its_user_has_not() {
     let peer: IpAddr = HERE.parse().unwrap();
     let both: &[Factor] = &[Factor::PublicKey, Factor::Password];
     let timed = format!("expiry-time=\"20990101Z\" {KEY}");
-    f.add("all", |u| u.permissions = Permissions::all()).await;
+    f.add("all", |u| u.settings.permissions = Some(PermissionRules::all()))
+        .await;
     let original = f.store.user(&name("all")).await.unwrap().unwrap();
     let by_key = f.key("all", HERE, KEY).await.unwrap();
     let by_password = f.password("all", HERE, "secret").await.unwrap();
@@ -94,27 +95,25 @@ async fn a_session_ends_with_whatever_it_has_and_its_user_has_not() {
         ),
         row(
             "read only",
-            Box::new(|u| u.permissions = Permissions::read_only()),
+            Box::new(|u| u.settings.permissions = Some(Permissions::read_only().into())),
             both_end(Revocation::Permission(Permission::Create)),
         ),
         row(
             "one permission less",
             Box::new(|u| {
-                u.permissions = Permission::ALL
-                    .into_iter()
-                    .filter(|p| *p != Permission::Link)
-                    .collect()
+                let others = Permission::ALL.into_iter().filter(|p| *p != Permission::Link);
+                u.settings.permissions = Some(others.collect::<Permissions>().into());
             }),
             both_end(Revocation::Permission(Permission::Link)),
         ),
         row(
             "address",
-            Box::new(|u| u.allowed_from = vec!["10.0.0.0/8".parse().unwrap()]),
+            Box::new(|u| u.settings.allowed_from = Some(vec!["10.0.0.0/8".parse().unwrap()])),
             both_end(Revocation::Address),
         ),
         row(
             "the address that it comes from",
-            Box::new(|u| u.allowed_from = vec!["192.0.2.0/24".parse().unwrap()]),
+            Box::new(|u| u.settings.allowed_from = Some(vec!["192.0.2.0/24".parse().unwrap()])),
             stay,
         ),
         row(
@@ -124,7 +123,7 @@ async fn a_session_ends_with_whatever_it_has_and_its_user_has_not() {
         ),
         row(
             "keys only",
-            Box::new(|u| u.require = [Factor::PublicKey].into()),
+            Box::new(|u| u.settings.require = Some([Factor::PublicKey].into())),
             (continues(None), Review::Ends(Revocation::Factors)),
         ),
         row(
@@ -183,9 +182,14 @@ async fn a_session_ends_with_whatever_it_has_and_its_user_has_not() {
     }
     // An additional permission is not a loss, and losing it again is not a loss either.
     let login = f.key("calvin", HERE, KEY).await.unwrap();
-    f.change("calvin", |u| u.permissions = Permissions::all()).await;
-    f.change("calvin", |u| u.permissions = Permissions::read_only())
-        .await;
+    f.change("calvin", |u| {
+        u.settings.permissions = Some(PermissionRules::all())
+    })
+    .await;
+    f.change("calvin", |u| {
+        u.settings.permissions = Some(Permissions::read_only().into())
+    })
+    .await;
     assert_eq!(f.auth.review(&login, peer).await.unwrap(), continues(None));
     f.store.remove_user(&name("calvin")).await.unwrap();
     assert_eq!(
@@ -208,8 +212,10 @@ async fn a_session_ends_with_whatever_it_has_and_its_user_has_not() {
 #[tokio::test]
 async fn a_key_that_was_offered_is_not_looked_up_again() {
     let f = SignInFixture::new().await;
-    f.add("tom", |u| u.allowed_from = vec!["192.0.2.0/24".parse().unwrap()])
-        .await;
+    f.add("tom", |u| {
+        u.settings.allowed_from = Some(vec!["192.0.2.0/24".parse().unwrap()])
+    })
+    .await;
     let here: IpAddr = HERE.parse().unwrap();
     let offered = f.auth.offered("tom", here, &key(KEY)).await.unwrap();
     f.store.close().await;

@@ -9,7 +9,7 @@ use crate::cli::grammar::QuotaCommand;
 
 use crate::cli::init;
 use crate::config;
-use crate::domain::user::{Factor, User};
+use crate::domain::user::{Factor, Limit, User};
 use crate::ops::homes;
 use crate::ssh::hostkeys::{self, Kind};
 use crate::store::Store as _;
@@ -125,7 +125,7 @@ fn problems_are_named() {
         &findings(vec![nobody.clone()], |_, _| {}),
         "user calvin cannot sign in: neither key nor password",
     );
-    nobody.require = [Factor::PublicKey].into();
+    nobody.settings.require = Some([Factor::PublicKey].into());
     warns(
         &findings(vec![nobody], |_, _| {}),
         "publickey is required, and there is none",
@@ -144,7 +144,7 @@ fn problems_are_named() {
 #[test]
 fn a_home_over_its_quota_is_named() {
     let mut full = calvin();
-    full.quota.bytes = Some(1024);
+    full.settings.quota_bytes = Some(Limit(Some(1024)));
     let report = findings(vec![full], |config, _| {
         let home = config.storage.homes.join("calvin");
         std::fs::write(home.join("file"), [0; 1025]).unwrap();

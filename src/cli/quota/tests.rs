@@ -6,7 +6,7 @@ use super::*;
 use crate::cli::grammar::{Cli, Command};
 use crate::config;
 use crate::control::client::Client;
-use crate::domain::user::User;
+use crate::domain::user::{Limit, User};
 use crate::ops::lock::DataLock;
 use crate::store::sql::SqlStore;
 use crate::store::{Store as _, UsageRecord};
@@ -49,7 +49,7 @@ impl QuotaFixture {
         for (name, home) in users {
             let mut user = User::blank(name.parse().unwrap());
             user.home = config.storage.homes.join(home);
-            user.quota.bytes = Some(1024);
+            user.settings.quota_bytes = Some(Limit(Some(1024)));
             std::fs::create_dir_all(&user.home).unwrap();
             store.add_user(&user).await.unwrap();
         }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::accounts::measure::Sum;
 use crate::domain::event::{AdminRecord, Operator};
-use crate::domain::user::UserName;
+use crate::domain::user::{Limit, UserName};
 use crate::io::FilesystemState;
 use crate::ops::admin::operator_of_process;
 use crate::ops::hooks::{HookAction, HookEntryState, HookEntryView, HookSelection};
@@ -28,7 +28,7 @@ pub(super) struct TwoSessions {
 fn usage(name: &str, bytes: u64) -> HomeUsage {
     let mut user = crate::domain::user::User::blank(name.parse().unwrap());
     user.home = "/homes/calvin".into();
-    user.quota.bytes = Some(8);
+    user.settings.quota_bytes = Some(Limit(Some(8)));
     HomeUsage::measured(
         &user,
         &Sum {

@@ -5,7 +5,7 @@ use sqlx::sqlite::SqliteConnectOptions;
 
 use super::*;
 use crate::accounts::id::AccountSpec;
-use crate::domain::user::{Permissions, User};
+use crate::domain::user::{Limit, Permissions, User};
 use crate::serve::server::Server;
 use crate::serve::server::tests::{passing_guest, server};
 use crate::store::RecordChange;
@@ -83,7 +83,10 @@ async fn a_change_waits_for_calls_that_had_begun_and_not_for_ever() {
     let session = Arc::clone(place.session());
     let revision = server.service.sessions.revision();
     let inside = session.gate.enter().unwrap();
-    change(&server, |user| user.permissions = Permissions::read_only()).await;
+    change(&server, |user| {
+        user.settings.permissions = Some(Permissions::read_only().into())
+    })
+    .await;
     let begun = Instant::now();
     assert_eq!(server.changes.apply([guest()]).await.unwrap(), applied(1, 1));
     assert!(begun.elapsed() >= CALLS_TIMEOUT);
@@ -108,9 +111,9 @@ async fn only_those_that_lost_something_are_ended() {
     let server = server(dir.path()).await;
     let place = passing_guest(&server, an_hour()).await;
     for unrelated in [
-        |user: &mut User| user.quota.bytes = Some(1),
-        |user: &mut User| user.max_sessions = Some(0),
-        |user: &mut User| user.allowed_from = vec!["127.0.0.0/8".parse().unwrap()],
+        |user: &mut User| user.settings.quota_bytes = Some(Limit(Some(1))),
+        |user: &mut User| user.settings.max_sessions = Some(0),
+        |user: &mut User| user.settings.allowed_from = Some(vec!["127.0.0.0/8".parse().unwrap()]),
         |user: &mut User| user.keys.push("ssh-ed25519 A".into()),
     ] {
         change(&server, unrelated).await;
@@ -139,7 +142,10 @@ async fn a_quota_is_in_force_for_accounts_that_exist_and_that_will() {
         .await
         .unwrap();
     for bytes in [Some(1), None, Some(7)] {
-        change(&server, move |user| user.quota.bytes = bytes).await;
+        change(&server, move |user| {
+            user.settings.quota_bytes = Some(Limit(bytes))
+        })
+        .await;
         server.changes.apply([]).await.unwrap();
         assert_eq!(account.usage().quota, quota(bytes));
     }

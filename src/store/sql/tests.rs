@@ -2,15 +2,22 @@
 
 mod changes;
 mod connections;
+mod groups;
 mod homes;
 mod opening;
 mod signing_in;
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use tempfile::TempDir;
 
 use super::*;
+use crate::domain::folder::CreationChoice;
 use crate::domain::rate::RateRules;
-use crate::domain::user::{Factor, PasswordHash, Permissions, Quota};
+use crate::domain::settings::MemberSettings;
+use crate::domain::user::{
+    Factor, Inherited, Limit, PasswordHash, Permissions, Quota, SealedSecret, UserSource,
+};
 use crate::store::migrations;
 
 fn name(text: &str) -> UserName {
@@ -51,7 +58,7 @@ async fn a_user_whose_record_cannot_be_read_can_be_removed_and_added_again() {
     for spoil in [
         "permissions = 'list,fly'",
         "expires_at = 'soon'",
-        "quota_bytes = -1",
+        "quota_bytes = -2",
         "home = x'ff'",
     ] {
         let sql = format!("UPDATE users SET {spoil} WHERE name = 'tom'");
@@ -74,7 +81,14 @@ async fn a_user_comes_back_as_stored() {
     let full = User {
         name: name("Calvin.1"),
         incarnation: 0,
+        comment: "a remark, ünïcode".into(),
+        group: None,
         password_hash: Some(PasswordHash::new("$argon2id$x".into())),
+        password_set_at: Some("2026-01-02T03:04:05Z".parse().unwrap()),
+        principals: vec!["one".into(), "two words".into()],
+        totp: Some(SealedSecret::new("sealed".into())),
+        source: UserSource::External,
+        inherited: Inherited::default(),
         keys: vec![
             "from=\"10.0.0.0/8,::1\" ssh-ed25519 AAAA ünïcode, 'quoted'".into(),
             "b".into(),
@@ -82,15 +96,24 @@ async fn a_user_comes_back_as_stored() {
         home: "/srv/homes/./calvin//x y/".into(),
         enabled: false,
         expires_at: Some("2030-01-02T03:04:05.000000006Z".parse().unwrap()),
-        quota: Quota {
-            bytes: Some(i64::MAX as u64),
-            files: Some(0),
+        settings: MemberSettings {
+            quota_bytes: Some(Limit(Some(i64::MAX as u64))),
+            quota_files: Some(Limit(Some(0))),
+            max_sessions: Some(u32::MAX),
+            rates: RateRules::default(),
+            permissions: Some(Permissions::read_only().into()),
+            allowed_from: Some(vec![
+                "10.0.0.0/8".parse().unwrap(),
+                "2001:db8::/32".parse().unwrap(),
+            ]),
+            require: Some([Factor::PublicKey, Factor::Password].into()),
+            folders: BTreeMap::new(),
+            creation: CreationChoice {
+                file_mode: Some(0o640),
+                dir_mode: None,
+                file_group: Some("www-data".into()),
+            },
         },
-        max_sessions: Some(u32::MAX),
-        rates: RateRules::default(),
-        permissions: Permissions::read_only(),
-        allowed_from: vec!["10.0.0.0/8".parse().unwrap(), "2001:db8::/32".parse().unwrap()],
-        require: [Factor::PublicKey, Factor::Password].into(),
     };
     store.add_user(&full).await.unwrap();
     store.add_user(&user("tom")).await.unwrap();
@@ -268,21 +291,21 @@ async fn users_of_one_home_share_its_quota() {
         .change_user(
             &name("tom"),
             Box::new(|user| {
-                user.quota.bytes = Some(1 << 30);
+                user.settings.quota_bytes = Some(Limit(Some(1 << 30)));
                 Ok(())
             }),
         )
         .await
         .unwrap();
     let calvin = store.user(&name("calvin")).await.unwrap().unwrap();
-    assert_eq!(calvin.quota.bytes, Some(1 << 30));
+    assert_eq!(calvin.quota().bytes, Some(1 << 30));
     let error = store
         .add_user(&at_home("susie", "/srv/shared"))
         .await
         .unwrap_err();
     assert!(error.to_string().contains("another quota"), "{error}");
     let mut huge = user("huge");
-    huge.quota.bytes = Some(u64::MAX);
+    huge.settings.quota_bytes = Some(Limit(Some(u64::MAX)));
     assert!(store.add_user(&huge).await.is_err());
 }
 

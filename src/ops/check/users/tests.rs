@@ -1,5 +1,5 @@
 use super::*;
-use crate::domain::user::User;
+use crate::domain::user::{Limit, User};
 
 /// An installation with this directory of homes.
 fn installation(homes: &Path) -> Installation {
@@ -102,7 +102,7 @@ fn homes_that_lie_in_each_other_are_found_by_sorting() {
 #[test]
 fn users_of_one_home_have_one_quota() {
     let mut users = vec![user("a", "/h/a".into()), user("b", "/h/a".into())];
-    users[1].quota.bytes = Some(1);
+    users[1].settings.quota_bytes = Some(Limit(Some(1)));
     let places: Vec<PathBuf> = users.iter().map(|user| user.home.clone()).collect();
     let mut report = Report::default();
     check_overlaps(&users, &places, &mut report);
@@ -128,7 +128,7 @@ fn who_cannot_sign_in_is_named() {
         "{report:?}"
     );
     let mut none = user("none", "/h/none".into());
-    none.max_sessions = Some(0);
+    none.settings.max_sessions = Some(0);
     sign_in(&none, &mut report);
     assert!(
         report.warnings[0].contains("0 sessions are allowed"),

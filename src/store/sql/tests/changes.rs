@@ -50,7 +50,7 @@ async fn changes_name_the_users_and_homes_that_were_changed() {
     assert!(!change("calvin", |user| user.home = "/srv/homes/./calvin/".into()).await);
     let seen = check(seen, &[], &[]).await;
     // Users who share the home share its quota.
-    assert!(change("tom", |user| user.quota.bytes = Some(1)).await);
+    assert!(change("tom", |user| user.settings.quota_bytes = Some(Limit(Some(1)))).await);
     let seen = check(seen, &["guest", "tom"], &["tom"]).await;
     assert_eq!(
         store.quota_of_home(Path::new("/srv/homes/tom")).await.unwrap(),
@@ -94,12 +94,12 @@ async fn rates_come_back_as_stored() {
         ("tom", RateRule::Limited(i64::MAX as u64), RateRule::Limited(1024)),
     ] {
         let mut user = user(name);
-        user.rates = RateRules { up, down };
+        user.settings.rates = RateRules { up, down };
         store.add_user(&user).await.unwrap();
         let found = store.user(&user.name).await.unwrap().unwrap();
-        assert_eq!(found.rates, user.rates);
+        assert_eq!(found.rates(), user.settings.rates);
     }
     let mut faster = user("guest");
-    faster.rates.up = RateRule::Limited(u64::MAX);
+    faster.settings.rates.up = RateRule::Limited(u64::MAX);
     assert!(store.add_user(&faster).await.is_err());
 }

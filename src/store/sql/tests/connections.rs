@@ -21,7 +21,7 @@ async fn two_processes_change_users_at_once_and_nothing_is_lost() {
                 let key = format!("key {worker} {round}");
                 let change: RecordChange = Box::new(move |user| {
                     user.keys.push(key.clone());
-                    user.max_sessions = Some(user.max_sessions.unwrap_or(0) + 1);
+                    user.settings.max_sessions = Some(user.settings.max_sessions.unwrap_or(0) + 1);
                     Ok(())
                 });
                 store.change_user(&name("calvin"), change).await.unwrap();
@@ -37,7 +37,7 @@ async fn two_processes_change_users_at_once_and_nothing_is_lost() {
     }
     for store in &stores {
         let calvin = store.user(&name("calvin")).await.unwrap().unwrap();
-        assert_eq!(calvin.max_sessions, Some(80));
+        assert_eq!(calvin.max_sessions(), Some(80));
         assert_eq!(calvin.keys.iter().collect::<BTreeSet<_>>().len(), 80);
         assert_eq!(store.users().await.unwrap().len(), 81);
     }
