@@ -30,8 +30,12 @@ pub const BOUNDS: [Duration; 16] = [
     Duration::from_millis(10_000),
 ];
 
+/// How many kinds there are. It is a number of its own: `KINDS.len()` in a type would have the compiler look at all functions
+/// first, and some of them need the type.
+const KIND_COUNT: usize = 19;
+
 /// The requests that are timed, with the names that the histograms have.
-const KINDS: [RequestKind; 19] = [
+const KINDS: [RequestKind; KIND_COUNT] = [
     RequestKind::new(PacketType::Open, "open"),
     RequestKind::new(PacketType::Close, "close"),
     RequestKind::new(PacketType::Read, "read"),
@@ -67,7 +71,7 @@ impl RequestKind {
 
 /// The histograms of all kinds of requests.
 #[derive(Debug, Default)]
-pub struct RequestTimings(Sharded<[TimeCounts; KINDS.len()]>);
+pub struct RequestTimings(Sharded<[TimeCounts; KIND_COUNT]>);
 
 /// The counts of one kind, in one group of threads. The last bucket is for what exceeds all bounds.
 #[derive(Debug, Default)]
