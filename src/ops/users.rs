@@ -12,7 +12,7 @@ mod remove;
 use std::path::{Path, PathBuf};
 
 pub use keys::{add_keys, list_keys, remove_key};
-pub use move_home::move_home;
+pub use move_home::{FoundMove, MoveRecord, move_home, unfinished_moves};
 pub use remove::remove;
 
 use super::context::OpsContext;
