@@ -56,6 +56,9 @@ pub async fn check(config: &Config, holder: SocketHolder) -> Result<CheckResult>
     preflight::places(config, &mut report);
     preflight::creation(config, &mut report);
     unfinished::restore(&installation, &mut report);
+    if answers {
+        running_server(&server, &mut report).await;
+    }
     let mut found = 0;
     let mut recorded = Vec::new();
     if let Some(store) = open(config, &installation, &mut report).await {
@@ -176,6 +179,17 @@ async fn sockets_and_lock(
     }
     preflight::metrics_sockets(config, &listening, report);
     answers
+}
+
+/// Reports what only the running server knows, if there is one.
+async fn running_server(server: &Client, report: &mut Report) {
+    match if_running(server.problems().await) {
+        Ok(problems) => problems
+            .into_iter()
+            .flatten()
+            .for_each(|problem| report.warn(problem)),
+        Err(error) => report.warn(error),
+    }
 }
 
 /// Reports a lock of the data directory that is held although no server answers.
