@@ -2,8 +2,8 @@
 //!
 //! The way of an event: [`subscriber`] receives it on the thread that emits it and puts an entry for each hook into the
 //! [`queue`], whose thread writes it to the disk ([`journal`]). The client is answered after that. [`runner`] takes the
-//! entries in their order and has the commands run by the [`helper`], a process that was started before the server closed
-//! itself in, or calls the address ([`webhook`]). After a command that has checked an upload, [`publish`] moves it.
+//! entries in their order and has the commands run by the [`helper`], a process whose supervisor was started before the server
+//! closed itself in, or calls the address ([`webhook`]). After a command that has checked an upload, [`publish`] moves it.
 //!
 //! States of an entry:
 //! - *unwritten*: in memory; the thread of the queue is about to write it. If the disk is full, it is dropped and counted.
@@ -13,7 +13,7 @@
 //! - *set aside*: all attempts have failed. The entries behind it go on. An operator retries or drops it.
 //! - *gone*: done, dropped or held. The journal says so; without that line (a crash) the entry is tried again.
 //!
-//! Limits: [`queue::QueueLimits`] entries and bytes in all, and half of them for one user; [`runner`] says how many hooks
+//! Limits: [`queue::QueueLimits`] entries and bytes in all, and half of them for one user, or for events without one; [`runner`] says how many hooks
 //! run at once; the helper keeps 4 KiB of what a command prints and discards the rest, and kills its process group when its
 //! time is over. A queue that is full, or a disk that is, drops new entries, counts them, and tells so by the event
 //! `hook_dropped`; uploads go on.
@@ -29,12 +29,14 @@
 //!   again, or the file is held.
 //! - The server is killed between the rename and its record: at the next start the file is found at its target, and checked
 //!   again there. It counts as published only after that, since its user may have moved it.
-//! - The helper dies: entries of commands wait for the next start, and the log says so.
+//! - The helper dies: its commands die with it, the supervisor starts another one, and the entries are tried again. If the
+//!   supervisor is dead, too, entries of commands wait for the next start; the log and `check` say so.
 
 mod attempt;
 pub mod entry;
 pub mod helper;
 mod journal;
+mod opening;
 mod order;
 pub mod publish;
 pub mod queue;

@@ -26,6 +26,7 @@ pub mod lock;
 pub mod passwords;
 pub mod quota;
 pub mod restore;
+pub mod restoring;
 pub mod running;
 pub mod sessions;
 pub mod store;

@@ -8,7 +8,7 @@ mod host_keys;
 mod lifecycle;
 mod losses;
 mod machine;
-mod metrics;
+pub mod metrics;
 mod move_home;
 mod permissions;
 mod preflight;

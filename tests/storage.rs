@@ -2,7 +2,7 @@
 //! directories, and full disks.
 
 mod creation;
-mod full;
+pub mod full;
 mod modes;
 mod moved;
 mod owners;

@@ -11,7 +11,6 @@ use crate::accounts::QuotaSettings;
 use crate::auth::AuthSettings;
 use crate::domain::user::Quota;
 use crate::hooks::settings::HookSettings;
-use crate::hooks::table::HookTable;
 use crate::ops::backup::NamedPath;
 use crate::ops::installation::Installation;
 use crate::session::settings::EventSettings;
@@ -135,10 +134,10 @@ impl Config {
             ("[log] digest", *digest != fresh.log.digest),
             ("[events]", *events != fresh.events),
             ("[metrics]", *metrics != fresh.metrics),
-            // The helper that runs commands is started with the server.
+            // What starts the helper that runs commands is started with the server, if it has hooks.
             (
                 "[[hooks]] command",
-                HookTable::has_commands(&fresh.hooks) && !HookTable::has_commands(hooks),
+                hooks.is_empty() && fresh.hooks.iter().any(|hook| !hook.command.is_empty()),
             ),
         ];
         let changed = changed.into_iter().filter(|(_, changed)| *changed);

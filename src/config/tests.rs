@@ -248,7 +248,9 @@ fn what_a_reload_does_not_apply_is_named() {
     );
     let command = "[[hooks]]\non = [\"removed\"]\ncommand = [\"/bin/true\"]";
     check(command, &["[[hooks]] command"]);
+    let with_url = parse("[[hooks]]\non = [\"removed\"]\nurl = \"https://example.org/\"").unwrap();
     let with_command = parse(command).unwrap();
+    assert!(with_url.waiting_for_restart(&with_command).is_empty());
     let another = parse(&command.replace("true", "false")).unwrap();
     assert!(with_command.waiting_for_restart(&another).is_empty());
     assert_eq!(with_command.applied_by_reload(&another), ["[[hooks]]"]);

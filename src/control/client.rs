@@ -122,6 +122,13 @@ impl RunningServer for Client {
         }
     }
 
+    async fn problems(&self) -> ServerResult<Vec<String>> {
+        match self.ask(&ControlRequest::Problems)? {
+            ControlAnswer::Problems(problems) => Ok(problems),
+            _ => Err(unexpected().into()),
+        }
+    }
+
     async fn hooks(&self) -> ServerResult<Vec<HookEntryView>> {
         match self.ask(&ControlRequest::Hooks)? {
             ControlAnswer::Hooks(entries) => Ok(all(entries)?),

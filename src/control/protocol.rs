@@ -43,6 +43,8 @@ pub(super) enum ControlRequest {
     },
     /// Asks to read the configuration again.
     Reload,
+    /// Asks for what an operator must do something about.
+    Problems,
     /// Asks for the events that wait for hooks.
     Hooks,
     /// Asks to try or to drop events that wait for hooks.
@@ -67,6 +69,7 @@ impl ControlRequest {
             | ControlRequest::Kick(_)
             | ControlRequest::Usage { .. }
             | ControlRequest::Record(_)
+            | ControlRequest::Problems
             | ControlRequest::Hooks
             | ControlRequest::ChangeHooks { .. }
             | ControlRequest::Changed { .. } => false,
@@ -105,6 +108,8 @@ pub(super) enum ControlAnswer {
     Applied(EffectJson),
     /// The answer to [`ControlRequest::Reload`]: what has changed.
     Reloaded(ReloadJson),
+    /// The answer to [`ControlRequest::Problems`]: sentences.
+    Problems(Vec<String>),
     /// The answer to [`ControlRequest::Hooks`], in their order.
     Hooks(Vec<HookEntryJson>),
     /// The answer to [`ControlRequest::ChangeHooks`]: how many entries were tried or dropped.

@@ -188,6 +188,7 @@ async fn answer(request: ControlRequest, running: &dyn RunningServer) -> Control
                 .await;
             effect.map(|effect| ControlAnswer::Applied(effect.into()))
         }
+        ControlRequest::Problems => running.problems().await.map(ControlAnswer::Problems),
         ControlRequest::Hooks => running
             .hooks()
             .await

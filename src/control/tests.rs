@@ -306,3 +306,10 @@ fn without_a_server_the_error_says_so() {
     .to_string();
     assert!(error.starts_with("no server is running"), "{error}");
 }
+
+#[tokio::test]
+async fn what_an_operator_must_do_something_about_is_asked_for() {
+    let (answer, _) = with_server(|path, _| ask(path, &ControlRequest::Problems).unwrap()).await;
+    let expected = vec!["commands cannot be run".to_owned()];
+    assert_eq!(answer, ControlAnswer::Problems(expected));
+}

@@ -15,8 +15,8 @@ pub(super) enum JobEnd {
     Done,
     /// The attempt has failed, for this reason.
     Failed(String),
-    /// It was not an attempt, because the helper has ended: the entry waits.
-    NotTried,
+    /// The helper has ended meanwhile: the entry waits for the next one.
+    Interrupted,
     /// The upload stays where it is, for this reason.
     Held(String),
     /// The upload was moved there.

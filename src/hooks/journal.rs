@@ -8,6 +8,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +20,8 @@ use base::regular::{Links, open_regular};
 const LARGEST: u64 = 1 << 30;
 /// A smaller file is never replaced, whatever it has.
 const SMALLEST_TO_REPLACE: u64 = 1 << 20;
+/// How long a replacement that has failed is not tried again.
+const REPLACE_PAUSE: Duration = Duration::from_secs(5);
 /// The suffix of the new file until it takes the place of the old one.
 const NEW: &str = "new";
 
@@ -66,6 +69,10 @@ pub(super) struct Journal {
     length: u64,
     /// Whether the last write may have left a part of a line.
     torn: bool,
+    /// Whether changes of former entries could not be written, so that the file is behind what is in memory.
+    is_behind: bool,
+    /// When the file may be replaced again, after that has failed.
+    replace_after: Option<Instant>,
     /// Makes every write fail, as on a full disk.
     #[cfg(test)]
     failing: bool,
@@ -76,6 +83,12 @@ impl Journal {
     #[cfg(test)]
     pub(super) fn fail_from_now(&mut self, failing: bool) {
         self.failing = failing;
+    }
+
+    /// Lets the file be replaced at once, as after the pause.
+    #[cfg(test)]
+    pub(super) fn end_pause(&mut self) {
+        self.replace_after = None;
     }
 
     /// Opens the file, creates it if it is missing, and returns its records. Lines that cannot be read are counted in
@@ -125,6 +138,8 @@ impl Journal {
             file,
             length: whole as u64,
             torn: false,
+            is_behind: false,
+            replace_after: None,
             #[cfg(test)]
             failing: false,
         };
@@ -160,9 +175,17 @@ impl Journal {
         }
     }
 
-    /// Returns whether the file should be replaced by one with only what is alive, of so many bytes.
-    pub(super) fn is_overgrown(&self, alive: usize) -> bool {
-        self.length > SMALLEST_TO_REPLACE.max(3 * alive as u64)
+    /// Records that changes of former entries could not be written.
+    pub(super) fn fall_behind(&mut self) {
+        self.is_behind = true;
+    }
+
+    /// Returns whether the file should be replaced by one with only what is alive, of so many bytes. While the disk is
+    /// full, that is tried now and then, and not with each event: the entries may have a hundred megabytes.
+    pub(super) fn should_be_replaced(&self, alive: usize) -> bool {
+        let is_overgrown = self.length > SMALLEST_TO_REPLACE.max(3 * alive as u64);
+        let may_be = self.replace_after.is_none_or(|after| after <= Instant::now());
+        (is_overgrown || self.is_behind) && may_be
     }
 
     /// Replaces the file by one with these lines. After an error, the former file is still in place.
@@ -172,10 +195,12 @@ impl Journal {
         match made {
             Ok(file) => {
                 (self.file, self.length, self.torn) = (file, lines.len() as u64, false);
+                (self.is_behind, self.replace_after) = (false, None);
                 Ok(())
             }
             Err(error) => {
                 let _ = std::fs::remove_file(&new);
+                self.replace_after = Some(Instant::now() + REPLACE_PAUSE);
                 Err(error)
             }
         }

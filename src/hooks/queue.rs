@@ -6,6 +6,7 @@
 mod dropped;
 mod queued_entry;
 mod ready;
+mod shares;
 mod state;
 mod types;
 
@@ -43,6 +44,7 @@ pub struct HookQueue {
     changed: Notify,
     failures: AtomicU64,
     failing_since: Mutex<Option<Instant>>,
+    problem: Mutex<Option<&'static str>>,
 }
 
 impl HookQueue {
@@ -60,6 +62,7 @@ impl HookQueue {
             changed: Notify::new(),
             failures: AtomicU64::new(0),
             failing_since: Mutex::default(),
+            problem: Mutex::default(),
         })
     }
 
@@ -113,10 +116,21 @@ impl HookQueue {
         self.update(|state| state.set_aside(id, error));
     }
 
-    /// Gives back an entry that was taken, without an attempt: it is ready after a pause.
-    pub fn give_back(&self, id: u64, pause: Duration) {
-        self.state().give_back(id, pause);
-        self.changed.notify_one();
+    /// Gives back an entry whose attempt has no end, because the helper has ended. After several times, the attempt counts
+    /// as failed.
+    pub fn interrupt(&self, id: u64, retries: u32) {
+        self.update(|state| state.interrupt(id, retries));
+    }
+
+    /// Counts an end of the helper, or of its supervisor, and keeps what an operator must do something about.
+    pub fn helper_failed(&self, problem: Option<&'static str>) {
+        self.failures.fetch_add(1, Ordering::Relaxed);
+        *self.problem.lock() = problem;
+    }
+
+    /// Returns what an operator must do something about, so that commands can be run.
+    pub fn problem(&self) -> Option<&'static str> {
+        *self.problem.lock()
     }
 
     /// Returns all entries, in their order.
@@ -213,8 +227,13 @@ impl HookQueue {
             Ok(()) => state.on_disk(&added),
             Err(_) => state.not_written(&added),
         }
-        // The former entries are written again, whatever could not be written of them.
-        let replacement = (journal.is_overgrown(state.bytes()) || result.is_err()).then(|| state.snapshot());
+        if result.is_err() && records.len() > added.len() {
+            // The former entries are written again, as soon as the disk allows it.
+            journal.fall_behind();
+        }
+        let replacement = journal
+            .should_be_replaced(state.bytes())
+            .then(|| state.snapshot());
         drop(state);
         drop(unsaved);
         self.changed.notify_one();

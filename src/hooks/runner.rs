@@ -8,7 +8,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::attempt::{JobEnd, PublishedPlace};
 use super::entry::QueueEntry;
-use super::helper::{HookCommand, HookHelper};
+use super::helper::{HookCommand, HookHelper, NoAnswer};
+use super::opening::FileOpener;
 use super::publish::{PublishOutcome, Publisher, UploadPlace};
 use super::queue::{DroppedEvents, HookJob, HookQueue};
 use super::running::RunningHooks;
@@ -21,12 +22,15 @@ use crate::ssh::service::Service;
 use crate::storage::local::readable::{FileState, ReadableFile};
 use crate::store::Store;
 
-/// The longest time that opening a file may take. A file that takes longer is on a disk that hangs.
-const OPEN_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long the last hooks may run when the server ends. After that they are run again at the next start.
 const LAST_HOOKS: Duration = Duration::from_secs(3);
 /// The shortest time between two events about dropped events, however many there are.
 const DROPS_EVERY: Duration = Duration::from_secs(1);
+/// How often a server without a helper looks whether a reload has brought commands.
+const LOOK_FOR_COMMANDS_EVERY: Duration = Duration::from_secs(1);
+/// What is wrong then, for the log and for `check`.
+const NO_HELPER: &str = "the commands of hooks cannot be run, since the processes that do it were not started with the server: their \
+                         events wait until it is restarted";
 
 /// The parts of a runner.
 pub struct HookRunnerSetup {
@@ -49,6 +53,7 @@ pub struct HookRunner {
     /// Made for the first request: reading the certificates of the system takes time and memory.
     caller: Arc<OnceLock<WebhookCaller>>,
     running: RunningHooks,
+    opener: FileOpener,
 }
 
 /// The file that a command gets, where it is, and where it is moved.
@@ -70,16 +75,21 @@ impl HookRunner {
             publisher: Publisher::new(Arc::clone(&setup.service), Arc::clone(&setup.store)),
             caller: Arc::new(caller),
             running: RunningHooks::default(),
+            opener: FileOpener::default(),
             setup,
         })
     }
 
     /// Runs hooks until `quit` is cancelled, and a little longer for those that run then.
     pub async fn run(self: Arc<Self>, quit: CancellationToken) {
-        let helper = self.setup.helper.clone();
         let listening = async {
-            if let Some(helper) = helper {
-                helper.listen().await;
+            match &self.setup.helper {
+                Some(helper) => {
+                    helper
+                        .listen(|problem| self.setup.queue.helper_failed(problem))
+                        .await
+                }
+                None => self.report_missing_helper().await,
             }
             std::future::pending::<()>().await;
         };
@@ -95,6 +105,7 @@ impl HookRunner {
         let mut drops = tokio::time::interval(DROPS_EVERY);
         drops.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
+            self.want_helper();
             while let Some(job) = queue.take(|hook| self.may_run(hook)) {
                 self.running.begin(&job.entry.hook);
                 jobs.spawn(Arc::clone(self).run_job(job));
@@ -109,6 +120,7 @@ impl HookRunner {
             tokio::select! {
                 () = quit.cancelled() => break,
                 () = queue.changed() => {}
+                () = self.helper_changed() => {}
                 Some(_) = jobs.join_next() => {}
                 () = next => {}
                 _ = drops.tick() => self.report_dropped(),
@@ -125,8 +137,34 @@ impl HookRunner {
     fn may_run(&self, id: &str) -> bool {
         let is_command = |hook: &Arc<Hook>| hook.settings.url.is_none();
         let needs_helper = self.setup.hooks.get().find(id).as_ref().is_some_and(is_command);
-        let has_helper = self.setup.helper.as_ref().is_some_and(|helper| !helper.is_gone());
+        let has_helper = self.setup.helper.as_ref().is_some_and(|helper| helper.is_ready());
         (has_helper || !needs_helper) && self.running.may_run(id)
+    }
+
+    /// Has the helper started as soon as the configuration has a command.
+    fn want_helper(&self) {
+        if let Some(helper) = &self.setup.helper
+            && self.setup.hooks.get().has_commands()
+        {
+            helper.want();
+        }
+    }
+
+    async fn helper_changed(&self) {
+        match &self.setup.helper {
+            Some(helper) => helper.changed().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Reports commands that a reload has brought, and that cannot be run.
+    async fn report_missing_helper(&self) {
+        let mut looks = tokio::time::interval(LOOK_FOR_COMMANDS_EVERY);
+        while !self.setup.hooks.get().has_commands() {
+            looks.tick().await;
+        }
+        tracing::error!("{NO_HELPER}");
+        self.setup.queue.helper_failed(Some(NO_HELPER));
     }
 
     fn report_dropped(&self) {
@@ -164,7 +202,7 @@ impl HookRunner {
         };
         match end {
             JobEnd::Done => queue.finish(entry.id),
-            JobEnd::NotTried => queue.give_back(entry.id, Duration::ZERO),
+            JobEnd::Interrupted => queue.interrupt(entry.id, hook.settings.retries),
             JobEnd::Failed(why) => {
                 let is_last = job.attempt > hook.settings.retries;
                 let what = if is_last { "set aside" } else { "to be tried again" };
@@ -214,8 +252,8 @@ impl HookRunner {
         };
         let result = match helper.run(command).await {
             Ok(result) => result,
-            Err(_) if helper.is_gone() => return JobEnd::NotTried,
-            Err(why) => return JobEnd::Failed(why),
+            Err(NoAnswer::HelperEnded) => return JobEnd::Interrupted,
+            Err(NoAnswer::Failed(why)) => return JobEnd::Failed(why),
         };
         match (JobEnd::of(result, hook.move_to.is_some()), place, file, to) {
             (JobEnd::Done, Some(place), Some(file), Some(to)) => {
@@ -255,13 +293,12 @@ impl HookRunner {
     /// Opens the file at a place; `None` if the name is another file now.
     async fn open(&self, place: &UploadPlace) -> Result<Option<ReadableFile>, String> {
         let (service, place) = (Arc::clone(&self.setup.service), place.clone());
-        let opening = tokio::task::spawn_blocking(move || place.open(&service.mount_context));
-        match tokio::time::timeout(OPEN_TIMEOUT, opening).await {
-            Ok(Ok(Ok(file))) => Ok(file),
-            Ok(Ok(Err(error))) => Err(error.to_string()),
-            Ok(Err(error)) => Err(error.to_string()),
-            Err(_) => Err("the disk of the home hangs".to_owned()),
-        }
+        let home = place.home().to_owned();
+        let opened = self
+            .opener
+            .run(&home, move || place.open(&service.mount_context))
+            .await?;
+        opened.map_err(|error| error.to_string())
     }
 
     async fn publish(

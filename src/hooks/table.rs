@@ -116,13 +116,14 @@ fn is_below(path: &VirtualPath, directory: &VirtualPath) -> bool {
 /// Reads the secret of a hook. A line end behind it is not part of it.
 fn read_secret(file: &Path) -> Result<Secret> {
     let cannot = || Error::new(format!("cannot read the secret of a hook \"{}\"", file.display()));
-    let meta = file.metadata().map_err(|error| cannot().because(error))?;
+    let failed = |error| advice::because(cannot(), error, file, "u+r");
+    let meta = file.metadata().map_err(failed)?;
     if meta.mode() & 0o007 != 0 {
         return Err(cannot()
             .because("every user of this machine can read it")
             .hint(advice::chmod(file, "640")));
     }
-    let mut bytes = regular::read_regular(file, LARGEST_SECRET).map_err(|error| cannot().because(error))?;
+    let mut bytes = regular::read_regular(file, LARGEST_SECRET).map_err(failed)?;
     while bytes.last().is_some_and(|byte| matches!(byte, b'\n' | b'\r')) {
         bytes.pop();
     }
@@ -180,8 +181,8 @@ impl HookTable {
     }
 
     /// Returns whether a hook runs a command.
-    pub fn has_commands(settings: &[HookSettings]) -> bool {
-        settings.iter().any(|hook| !hook.command.is_empty())
+    pub fn has_commands(&self) -> bool {
+        self.0.iter().any(|hook| !hook.settings.command.is_empty())
     }
 }
 

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use super::context::{OnWarning, OpsContext};
 use super::homes;
 use super::installation::Installation;
+use super::restoring::RestoreRecord;
 use crate::storage::marker::{self, Mark};
 use crate::store::Store;
 use crate::store::sql::SqlStore;
@@ -53,6 +54,7 @@ pub async fn adopt(dirs: &[PathBuf], take_over: bool, context: &OpsContext<'_>) 
         let find = |dir: &PathBuf| configured(installation, dir);
         dirs.iter().map(find).collect::<Result<_>>()?
     };
+    let are_all = dirs.is_empty();
     let mut adoptions = Adoptions::default();
     for place in places {
         if place == installation.storage.homes {
@@ -62,6 +64,10 @@ pub async fn adopt(dirs: &[PathBuf], take_over: bool, context: &OpsContext<'_>) 
             Ok(adoption) => adoptions.done.push((place, adoption)),
             Err(error) => adoptions.failed.push(error),
         }
+    }
+    // This was what a restore that was interrupted has left to do.
+    if are_all && adoptions.failed.is_empty() {
+        RestoreRecord::remove(installation.data_dir())?;
     }
     Ok(adoptions)
 }

@@ -4,4 +4,5 @@
 pub mod host_keys;
 pub mod places;
 pub mod report;
+pub mod unfinished;
 pub mod users;

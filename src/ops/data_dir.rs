@@ -12,9 +12,10 @@ use super::installation::Installation;
 use base::advice;
 use base::error::{Error, Result};
 
-/// The name of the directory, in the data directory, with the records of homes that are
-/// being moved, the queue of hooks.
+/// The name of the directory, in the data directory, with the records of homes that are being moved.
 pub const MOVES: &str = "moves";
+/// The name of the file, in the data directory, with the record of a restore that is under way.
+pub const RESTORING: &str = "restoring";
 
 /// Creates the data directory and that of the host keys if they are missing (0700), and as root gives them to `[server]
 /// user`, or to the owner of the data directory.
@@ -65,7 +66,8 @@ pub fn make_key_dir(installation: &Installation) -> Result<()> {
 const HOOK_QUEUE: &str = "hooks.queue";
 
 /// Returns whether an entry of the data directory has a name that the server gives to its own files: the store and
-/// SQLite's files beside it, the lock, the control socket, the reserve, the records of homes that are being moved.
+/// SQLite's files beside it, the lock, the control socket, the reserve, the queue of hooks, the records of homes that are
+/// being moved and of a restore.
 pub fn is_servers_own(installation: &Installation, entry: &Path) -> bool {
     entry.file_name().is_some_and(|name| name == HOOK_QUEUE) || is_bound_to_this_machine(installation, entry)
 }
@@ -81,7 +83,7 @@ pub fn is_bound_to_this_machine(installation: &Installation, entry: &Path) -> bo
     };
     let (store, entry) = (name(&installation.store.path), name(entry));
     let beside = entry.strip_prefix(&store);
-    matches!(&*entry, "lock" | "reserve" | "hooks.new" | MOVES)
+    matches!(&*entry, "lock" | "reserve" | "hooks.new" | MOVES | RESTORING)
         || entry.starts_with("control.")
         || beside.is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
 }

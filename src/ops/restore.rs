@@ -2,7 +2,7 @@
 //!
 //! Everything is checked before anything is written: the files of the backup, that nothing is overwritten, and that no
 //! server runs. The store comes last, and under another name until it is complete. So an interrupted restore leaves no
-//! store, and can be repeated: what it has written by then is found to be the same.
+//! store, and can be repeated: what it has written by then is found to be the same. A [`RestoreRecord`] tells `check` of it.
 //!
 //! As root, the files that belong to root's directories are written first; the rest is written as the owner of the data
 //! directory (see [`data_dir`]), who need not be able to read the backup.
@@ -22,6 +22,7 @@ use super::backup::manifest::{self, Manifest, Origin, damaged};
 use super::context::{OnWarning, OpsContext};
 use super::installation::Installation;
 use super::lock::DataLock;
+use super::restoring::RestoreRecord;
 use super::running::RunningServer;
 use super::{admin, data_dir, init, store};
 use crate::domain::event::{AdminAct, Setting, SettingValue};
@@ -29,6 +30,7 @@ use crate::ssh::hostkeys;
 use crate::store::Store as _;
 use crate::store::snapshot::begin_anew;
 use base::error::{Error, Result};
+use base::paths::from_here;
 
 /// The most bytes that are restored beside the store. They are read into memory before root gives up its rights.
 const MOST_BESIDE_STORE: u64 = 256 << 20;
@@ -69,6 +71,12 @@ pub async fn restore(plan: RestorePlan, options: RestoreOptions<'_>) -> Result<R
     contents.write_roots_files(installation)?;
     data_dir::become_owner(installation.data_dir())?;
     let _lock = DataLock::take(installation.data_dir())?;
+    let record = RestoreRecord {
+        backup: from_here(&plan.backup.directory)?,
+        take_over: options.take_over,
+        keep_config: plan.keeps_config(),
+    };
+    record.write(installation.data_dir())?;
     contents.write_rest()?;
     write_store(&plan, &mut contents.store).await?;
     finish(&plan, options).await
@@ -203,6 +211,8 @@ async fn finish(plan: &RestorePlan, options: RestoreOptions<'_>) -> Result<Resto
     };
     admin::record(act, &context).await;
     store.close().await;
+    // Homes that could not be adopted are reported, and `check` knows them.
+    RestoreRecord::remove(installation.data_dir())?;
     Ok(Restored {
         manifest,
         configuration: installation.config_file.clone(),

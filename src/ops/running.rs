@@ -37,6 +37,8 @@ pub trait RunningServer: Send + Sync {
     fn operator(&self) -> Operator;
     /// Measures a user's home again. For a large home this takes minutes.
     async fn measure(&self, user: UserName) -> ServerResult<Remeasurement>;
+    /// Returns what an operator must do something about, and what only the server knows, as sentences.
+    async fn problems(&self) -> ServerResult<Vec<String>>;
     /// Returns the events that wait for hooks, in their order.
     async fn hooks(&self) -> ServerResult<Vec<HookEntryView>>;
     /// Tries or drops events that wait for hooks, and returns how many.

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 
 pub use keys::{add_keys, list_keys, remove_key};
-pub use move_home::move_home;
+pub use move_home::{FoundMove, MoveRecord, move_home, unfinished_moves};
 pub use remove::remove;
 
 use super::context::OpsContext;

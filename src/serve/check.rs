@@ -10,7 +10,7 @@ use crate::config::Config;
 use crate::control::client::Client;
 use crate::io::descriptors::{self, DescriptorShares};
 use crate::ops::check::report::Report;
-use crate::ops::check::{host_keys, places, users};
+use crate::ops::check::{host_keys, places, unfinished, users};
 use crate::ops::context::OpsContext;
 use crate::ops::installation::Installation;
 use crate::ops::lock::{self, Holder};
@@ -55,6 +55,10 @@ pub async fn check(config: &Config, holder: SocketHolder) -> Result<CheckResult>
     become_the_server(config, owned)?;
     preflight::places(config, &mut report);
     preflight::creation(config, &mut report);
+    unfinished::restore(&installation, &mut report);
+    if answers {
+        running_server(&server, &mut report).await;
+    }
     let mut found = 0;
     let mut recorded = Vec::new();
     if let Some(store) = open(config, &installation, &mut report).await {
@@ -91,6 +95,7 @@ async fn users_and_homes(
         preflight::orphans(config, report);
     }
     users::check(&installation, &found, report);
+    unfinished::moves(&installation, &found, report);
     places::check(&installation, &found, store, report).await;
     let usages = match server {
         Some(server) => {
@@ -174,6 +179,17 @@ async fn sockets_and_lock(
     }
     preflight::metrics_sockets(config, &listening, report);
     answers
+}
+
+/// Reports what only the running server knows, if there is one.
+async fn running_server(server: &Client, report: &mut Report) {
+    match if_running(server.problems().await) {
+        Ok(problems) => problems
+            .into_iter()
+            .flatten()
+            .for_each(|problem| report.warn(problem)),
+        Err(error) => report.warn(error),
+    }
 }
 
 /// Reports a lock of the data directory that is held although no server answers.

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::privileges;
 use crate::config::{self, Config};
-use crate::hooks::helper::{StartedHelper, process};
+use crate::hooks::helper::{HelperNeed, HookHelper, StartedHelper, process};
 use crate::hooks::queue::{HookQueue, QueueLimits};
 use crate::hooks::runner::{HookRunner, HookRunnerSetup};
 use crate::hooks::subscriber::HookSubscriber;
@@ -24,13 +24,14 @@ use base::error::{Error, Result};
 const USER: &str = "user";
 const OWNER: &str = "owner";
 
-/// Starts the helper if the configuration has commands. It is called before the server gives up the right to run
-/// programs.
+/// Starts the supervisor of the helper if the configuration has hooks, and the helper if one is a command. It is called
+/// before the server gives up the right to run programs. A server without hooks has no process beside it, which would take
+/// some megabytes of memory.
 ///
 /// # Errors
-/// Returns an error if the helper does not start.
+/// Returns an error if there are commands, and the helper does not start.
 pub fn start_helper(config: &Config) -> Result<Option<StartedHelper>> {
-    if !HookTable::has_commands(&config.hooks) {
+    if config.hooks.is_empty() {
         return Ok(None);
     }
     let file = config.file.clone().into();
@@ -38,7 +39,11 @@ pub fn start_helper(config: &Config) -> Result<Option<StartedHelper>> {
         Some(name) => [file, USER.into(), name.into()],
         None => [file, OWNER.into(), config.data_dir().into()],
     };
-    StartedHelper::start(&words).map(Some)
+    match config.hooks.iter().any(|hook| !hook.command.is_empty()) {
+        true => StartedHelper::start(&words, HelperNeed::AtOnce).map(Some),
+        // Without a supervisor, the first command that a reload brings is reported.
+        false => Ok(StartedHelper::start(&words, HelperNeed::Later).ok()),
+    }
 }
 
 /// Runs the helper, or the beginning of a command, if this process was started as one; `None` if it was not.
@@ -99,7 +104,7 @@ impl ServerHooks {
             store: Arc::clone(store) as Arc<dyn Store>,
             hooks: self.current,
             queue: self.queue,
-            helper: self.helper.map(StartedHelper::connect).transpose()?,
+            helper: self.helper.map(HookHelper::connect).transpose()?,
         };
         Ok(async move {
             // It reads the certificates of the system.

@@ -251,6 +251,16 @@ impl RunningServer for LiveServer {
         Ok(self.measure_home(&user).await?)
     }
 
+    async fn problems(&self) -> ServerResult<Vec<String>> {
+        Ok(self
+            .context
+            .hooks
+            .problem()
+            .map(str::to_owned)
+            .into_iter()
+            .collect())
+    }
+
     async fn hooks(&self) -> ServerResult<Vec<HookEntryView>> {
         Ok(self.context.hooks.list())
     }

@@ -28,11 +28,11 @@ pub struct Beginning {
 }
 
 impl Beginning {
-    /// Starts the helper that runs the commands of hooks, if there are any, and prepares the sandbox, in which the
-    /// server itself can run no programs. There is no log yet.
+    /// Starts the supervisor of the helper that runs the commands of hooks, and the helper if there are any, and prepares the
+    /// sandbox, in which the server itself can run no programs. There is no log yet.
     ///
     /// # Errors
-    /// Returns an error if the helper cannot be started.
+    /// Returns an error if there are commands, and the helper cannot be started.
     pub fn of(config: &Config) -> Result<Self> {
         let helper = hooks::start_helper(config)?;
         Ok(Self {

@@ -18,6 +18,7 @@
 //! If the kernel or the container runtime has no seccomp or no Landlock, there is a warning, and the server continues.
 //! Before Linux 5.16 a filter disables speculative store bypass for the process, which costs some speed.
 
+mod certificates;
 mod files;
 mod filter;
 

@@ -13,7 +13,7 @@ use testkit::stock::By;
 use testkit::{PATIENCE, skipped, wait_for};
 
 /// Returns the port on which a server shows its metrics.
-fn metrics_port(server: &TestServer) -> u16 {
+pub fn metrics_port(server: &TestServer) -> u16 {
     let mut port = None;
     wait_for("the port of the metrics", || {
         let log = server.log();
@@ -49,14 +49,14 @@ fn get(port: u16, path: &str) -> (u16, String) {
 }
 
 /// Returns the value of a series, given as the page has it.
-fn value(page: &str, series: &str) -> Option<f64> {
+pub fn value(page: &str, series: &str) -> Option<f64> {
     let line = page
         .lines()
         .find_map(|line| line.strip_prefix(series)?.strip_prefix(' '))?;
     Some(line.parse().unwrap())
 }
 
-fn scrape(port: u16) -> String {
+pub fn scrape(port: u16) -> String {
     let (status, page) = get(port, "/metrics");
     assert_eq!(status, 200);
     page

@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::admin::preflight::check;
+
 use testkit::programs::homeportd;
 use testkit::raw::Received;
 use testkit::server::TestServer;
@@ -223,6 +225,19 @@ fn moving(server: &TestServer, to: &Path) -> Child {
         .unwrap()
 }
 
+/// Whether the data directory has the record of a move.
+fn has_record(server: &TestServer) -> bool {
+    let entries = fs::read_dir(server.path().join("data/moves"))
+        .into_iter()
+        .flatten();
+    entries.flatten().any(|entry| {
+        entry
+            .path()
+            .extension()
+            .is_some_and(|extension| extension == "json")
+    })
+}
+
 #[test]
 fn a_move_that_is_killed_leaves_the_user_usable() {
     let Some((server, disk)) = with_many_files() else {
@@ -241,6 +256,11 @@ fn a_move_that_is_killed_leaves_the_user_usable() {
         put(&server, "alice", &name, 10);
         let listed = server.sftp_ok("alice", "ls -1\n");
         assert!(listed.matches("\nn").count() >= 300, "round {round}: {listed}");
+        let is_unfinished = has_record(&server);
+        let said = check(&server).text;
+        assert_eq!(said.contains("is not finished"), is_unfinished, "{said}");
+        let command = format!("homeportd user set alice --home {} --move", there.display());
+        assert_eq!(said.contains(&command), is_unfinished, "{said}");
         let args = [
             "user",
             "set",
@@ -254,6 +274,7 @@ fn a_move_that_is_killed_leaves_the_user_usable() {
         assert_at(&server, "alice", &there, bytes);
         assert!(there.join(&name).exists());
         assert!(here.symlink_metadata().is_err(), "round {round}");
+        assert!(!has_record(&server) && !check(&server).text.contains("is not finished"));
         let left: Vec<_> = [here.parent().unwrap(), there.parent().unwrap()]
             .iter()
             .flat_map(|dir| dir.read_dir().unwrap())

@@ -8,6 +8,7 @@ use std::process::Command;
 use serde_json::Value;
 
 use crate::admin::backup::{errors, restore, tree};
+use crate::admin::preflight::check;
 use testkit::programs::homeportd;
 use testkit::server::{TestServer, password};
 use testkit::stock::{By, run};
@@ -228,4 +229,40 @@ fn a_damaged_backup_is_refused_before_anything_is_written() {
     let restored = restore(&target, &backup, &[]);
     assert!(restored.status.success(), "{}", errors(&restored));
     assert!(!server.path().join("new/data/.homeport.db.restoring").exists());
+}
+
+#[test]
+fn check_reports_a_restore_that_was_interrupted_until_it_is_finished() {
+    let server = TestServer::new(&[]);
+    server.add_user("alice", &[]);
+    let backup = server.path().join("backup");
+    server.admin_ok(&["backup", backup.to_str().unwrap()], "");
+    let other = TestServer::new(&[]);
+    for directory in ["data", "hostkeys"] {
+        fs::remove_dir_all(other.path().join(directory)).unwrap();
+    }
+    fs::remove_file(other.config()).unwrap();
+    // The store is larger than this, and the other files are not: the process is killed.
+    let mut command = Command::new("prlimit");
+    command
+        .arg("--fsize=16384")
+        .arg(homeportd())
+        .arg("-c")
+        .arg(other.config())
+        .arg("restore")
+        .arg(&backup);
+    assert!(!run(command, "").status.success());
+    assert!(other.config().exists() && !other.path().join("data/homeport.db").exists());
+    let said = check(&other);
+    let hint = format!("restore {}", backup.display());
+    assert!(
+        !said.succeeded && said.text.contains("is not finished"),
+        "{}",
+        said.text
+    );
+    assert!(said.text.contains(&hint), "{}", said.text);
+    let output = restore(&other.config(), &backup, &["--take-over"]);
+    assert!(output.status.success(), "{}", errors(&output));
+    assert!(!other.path().join("data/restoring").exists());
+    assert!(!check(&other).text.contains("is not finished"));
 }

@@ -162,7 +162,7 @@ fn what_was_not_named_or_there_at_the_start_is_out_of_reach_until_a_restart() {
     local_file(&server, "up", 1000);
     server.sftp_ok("carol", "put up f\n");
 
-    // A reload names another log, and then other host keys.
+    // A reload names another log, then other host keys, and then the secret of a hook.
     let before = fs::read_to_string(server.config()).unwrap();
     let keys = elsewhere.path().join("keys");
     let copy = |from: &Path, to: &Path| {
@@ -171,9 +171,16 @@ fn what_was_not_named_or_there_at_the_start_is_out_of_reach_until_a_restart() {
     };
     copy(&server.path().join("hostkeys"), &keys);
     let log = elsewhere.path().join("audit.log");
+    let secret = elsewhere.path().join("hook.secret");
+    fs::write(&secret, "0123456789abcdef").unwrap();
+    fs::set_permissions(&secret, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    let hook = format!(
+        "[[hooks]]\non = [\"removed\"]\nurl = \"https://example.org/\"\nsecret_file = {secret:?}\n[log]"
+    );
     for (from, to) in [
         ("audit = \"audit.log\"", format!("audit = {log:?}")),
         ("[server]", format!("[server]\nhost_keys = {keys:?}")),
+        ("[log]", hook),
     ] {
         fs::write(server.config(), before.replace(from, &to)).unwrap();
         let refused = server.admin(&["reload"], "");

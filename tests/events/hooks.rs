@@ -2,6 +2,8 @@
 
 mod commands;
 mod crashes;
+mod full;
+mod helper;
 mod publishing;
 mod webhooks;
 
@@ -32,7 +34,11 @@ struct HookStory {
 impl HookStory {
     /// Prepares a server whose hooks may run the script `DIR/hook`. `DIR` stands for its directory in both texts.
     fn new(script: &str, hooks: &str) -> Self {
-        let server = TestServer::new(&[]);
+        Self::of(TestServer::new(&[]), script, hooks)
+    }
+
+    /// Does the same with this server.
+    fn of(server: TestServer, script: &str, hooks: &str) -> Self {
         let story = Self { server };
         story.script(script);
         story.write("says", "");
@@ -148,10 +154,31 @@ impl HookStory {
         self.write("go", "");
     }
 
-    /// Returns the process whose parent is the server: the helper.
+    /// Returns the process whose parent is the server: the supervisor of the helper.
+    fn supervisor(&self) -> u32 {
+        let found = children(self.server.pid());
+        assert_eq!(found.len(), 1, "{found:?}");
+        found[0]
+    }
+
+    /// Returns the process whose parent is the supervisor: the helper.
     fn helper(&self) -> Option<u32> {
-        let server = self.server.pid();
-        processes().into_iter().find(|pid| parent(*pid) == Some(server))
+        // Services that commands have started may be its children, too.
+        let is_helper = |pid: &u32| {
+            let words = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            words.starts_with(b"homeportd-hooks\0")
+        };
+        children(self.supervisor()).into_iter().find(is_helper)
+    }
+
+    /// Waits for a helper that is not this one.
+    fn wait_for_helper(&self, former: u32) -> u32 {
+        let mut found = None;
+        wait_for("another helper", || {
+            found = self.helper().filter(|pid| *pid != former);
+            found.is_some()
+        });
+        found.unwrap()
     }
 }
 
@@ -169,6 +196,19 @@ fn processes() -> Vec<u32> {
     entries
         .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
         .collect()
+}
+
+fn children(process: u32) -> Vec<u32> {
+    let all = processes().into_iter();
+    all.filter(|pid| parent(*pid) == Some(process)).collect()
+}
+
+/// Kills a process of a test by SIGKILL.
+fn kill(pid: u32) {
+    let killed = std::process::Command::new("kill")
+        .args(["-KILL", &pid.to_string()])
+        .status();
+    assert!(killed.unwrap().success());
 }
 
 /// Returns the parent of a process, unless it has ended.

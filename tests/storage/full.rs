@@ -11,14 +11,13 @@ use testkit::stock::By;
 use testkit::wait_for;
 
 /// A small disk, which is mounted as the data directory of a server.
-struct Disk {
+pub struct Disk {
     point: PathBuf,
 }
 
 impl Disk {
-    /// Creates a disk and mounts it as the data directory, or prints the reason and returns `None` if that is not
-    /// possible.
-    fn mount(server: &TestServer, kind: &str) -> Option<Self> {
+    /// Creates a disk and mounts it as the data directory, or prints the reason and returns `None` if that is not possible.
+    pub fn mount(server: &TestServer, kind: &str) -> Option<Self> {
         let point = server.path().join("data");
         fs::remove_dir_all(&point).unwrap();
         fs::create_dir(&point).unwrap();
@@ -59,8 +58,13 @@ impl Disk {
         }
     }
 
+    /// Makes room again, by removing what [`Disk::fill`] has written.
+    pub fn make_room(&self, name: &str) {
+        fs::remove_file(self.point.join(name)).unwrap();
+    }
+
     /// Fills the disk, like another program on the machine.
-    fn fill(&self, name: &str) {
+    pub fn fill(&self, name: &str) {
         let mut file = fs::File::create(self.point.join(name)).unwrap();
         for size in [1 << 20, 64 << 10, 4096, 1] {
             while file

@@ -7,6 +7,7 @@ import json
 import time
 
 from ..tools import wait_for
+from .guide import blocks
 from .machine import Failed
 
 CONFIG = "/etc/homeport/homeportd.toml"
@@ -288,6 +289,64 @@ def replace_a_host_key(machine, _):
     expect(new in machine.run("ssh-keygen", "-lf", "/root/.ssh/known_hosts"), "the client knows another key")
 
 
+# The machine of the guide is this one.
+SSH_CONFIG = """
+Host files.example.org
+    HostName 127.0.0.1
+    Port 2222
+    IdentityFile /root/key
+    StrictHostKeyChecking accept-new
+"""
+
+
+def scan_for_viruses(machine, _):
+    """Does what the page about virus scanning says, with clamd and one signature."""
+    page = "virus-scanning.md"
+    config = machine.read(CONFIG)
+    machine.run("homeportd", "user", "add", "calvin", "--key", "/root/key.pub")
+    machine.write("/root/.ssh/config", SSH_CONFIG)
+    (program,) = blocks(page, "")
+    machine.write("/root/homeport-scan", program)
+    machine.write(CONFIG, config + "".join(blocks(page, "toml")))
+    # The packages are on this machine already, of which the other one is a copy.
+    lines = "".join(blocks(page, "sh")).splitlines()
+    script = "\n".join(line for line in lines if not line.startswith("apt-get "))
+    machine.run("sh", "-e", "-c", f"cd /root\n{script}")
+
+    def events(name):
+        found = [json.loads(line) for line in machine.read(AUDIT).splitlines()]
+        return [event for event in found if event["event"] == name]
+
+    wait_for("a held file", lambda: events("held"))
+    wait_for("a published file", lambda: events("published"))
+    held, published = events("held")[0], events("published")[0]
+    expect(held["path"] == "/in/eicar.txt" and held["reason"] == "Eicar-Test.UNOFFICIAL FOUND", held)
+    expect(published["to"] == "/clean/letter.txt", published)
+    machine.run("cmp", "/root/letter.txt", "/srv/homeport/calvin/clean/letter.txt")
+    machine.fails("test", "-e", "/srv/homeport/calvin/clean/eicar.txt")
+
+    # Without clamd nothing is decided.
+    machine.run("systemctl", "stop", "clamav-daemon.socket", "clamav-daemon.service")
+    expect(sftp(machine, "put /root/letter.txt in/late.txt\n", user="calvin").returncode == 0, "the upload has failed")
+
+    def waiting():
+        return json.loads(machine.run("homeportd", "hooks", "list", "--json"))
+
+    wait_for("a failed attempt", lambda: waiting()[0]["attempts"] > 0)
+    machine.run("systemctl", "start", "clamav-daemon.socket", "clamav-daemon.service")
+    wait_for("the pause", lambda: not waiting() or retried(machine, waiting()))
+    wait_for("the late file", lambda: len(events("published")) == 2)
+    expect(len(events("held")) == 1, events("held"))
+    machine.write(CONFIG, config)
+    machine.run("homeportd", "reload")
+    machine.run("systemctl", "stop", "clamav-daemon.socket", "clamav-daemon.service")
+
+
+def retried(machine, waiting):
+    """Has an event tried again at once, unless it is being tried."""
+    return machine.try_run("homeportd", "hooks", "retry", waiting[0]["id"]).returncode == 0
+
+
 def be_read_by_fail2ban(machine, _):
     expect(sftp(machine, "ls\n", user="mallory").returncode != 0, "a stranger may sign in")
     wait_for("the denial", lambda: '"user":"mallory"' in machine.read(AUDIT))
@@ -327,6 +386,7 @@ PARTS = [
     rotate_the_logs,
     reload,
     replace_a_host_key,
+    scan_for_viruses,
     restart,
     find_the_port_taken,
     hang,

@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
@@ -161,11 +161,16 @@ struct PrintedOutput {
 }
 
 impl PrintedOutput {
-    /// Reads until all writers have closed the pipe, or the command has ended.
+    /// Reads until all writers have closed the pipe, or a little longer than the command has run: a process that it has left
+    /// behind may keep the pipe open, and write to it from time to time.
     fn read(&self, mut pipe: PipeReader) {
         let mut buffer = vec![0; 64 * 1024];
+        let mut end = None;
         loop {
             let was_ended = self.ended.load(Ordering::Relaxed);
+            if was_ended && *end.get_or_insert_with(|| Instant::now() + DRAIN) <= Instant::now() {
+                return;
+            }
             let limit = if was_ended { DRAIN } else { TICK };
             let limit = Timespec {
                 tv_sec: 0,

@@ -1,4 +1,4 @@
-//! What the server and its helper say to each other: one JSON object in each message of their socket.
+//! What the server, the supervisor and the helper say to each other: one JSON object in each message of their sockets.
 
 use std::io::{IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
@@ -22,6 +22,35 @@ pub(super) struct CommandRequest {
     pub(super) id: u64,
     pub(super) words: Vec<String>,
     pub(super) timeout_secs: u64,
+}
+
+/// What the server says to the supervisor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum SupervisorRequest {
+    /// Commands are to be run: from now on there is to be a helper.
+    Start,
+}
+
+/// What the supervisor says to the server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum SupervisorReply {
+    /// It has started a helper. The server's end of the helper's socket comes as the descriptor.
+    Started,
+    /// The helper has ended, or could not be started.
+    Ended(EndedHelper),
+    /// The supervisor cannot run, for this reason, and ends.
+    Failed(String),
+}
+
+/// A helper that has ended, or could not be started.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct EndedHelper {
+    /// How it has ended, as the end of a sentence: "it was killed by signal 9".
+    pub(super) how: String,
+    /// After how many milliseconds it is started again.
+    pub(super) pause_ms: u64,
 }
 
 /// What the helper says.

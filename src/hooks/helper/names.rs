@@ -1,7 +1,9 @@
 //! The names under which this program is started again.
 
+/// The name under which this program is the supervisor, which starts the helper, and starts it again when it has ended.
+pub(super) const SUPERVISOR: &str = "homeportd-hooks-supervisor";
 /// The name under which this program is the helper.
-pub(super) const NAME: &str = "homeportd-hooks";
+pub(super) const HELPER: &str = "homeportd-hooks";
 /// The names under which it becomes the program of a hook: with and without a file as descriptor 3.
 pub(super) const WITH_FILE: &str = "homeportd-hook-with-file";
 pub(super) const WITHOUT_FILE: &str = "homeportd-hook";

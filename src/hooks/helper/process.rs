@@ -9,11 +9,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::process::{Signal, set_child_subreaper, set_parent_process_death_signal};
-use tokio::signal::unix::{SignalKind, signal};
 
 use super::command::{self, CommandStart, RunningCommands};
 use super::message::{self, CommandEnd, CommandRequest, EndedCommand, HelperReply};
-use super::names::{NAME, WITH_FILE, WITHOUT_FILE};
+use super::names::{HELPER, SUPERVISOR, WITH_FILE, WITHOUT_FILE};
+use super::supervisor::{self, outlive_signals};
 use base::error::Result;
 
 /// The descriptor of the file, as commands find it.
@@ -48,14 +48,15 @@ impl AllowedCommands {
     }
 }
 
-/// Runs the helper, if this process was started as one. `become_server` takes the rights that the server will have, and
-/// returns what reads the configuration. Returns `None` if it is another process.
+/// Runs the supervisor, the helper or the beginning of a command, if this process was started as one. `become_server` takes
+/// the rights that the server will have, and returns what reads the configuration. Returns `None` if it is another process.
 pub fn run(become_server: impl FnOnce(&[OsString]) -> Result<LoadCommands>) -> Option<ExitCode> {
     let mut words = std::env::args_os();
     let name = words.next()?;
     let words: Vec<OsString> = words.collect();
     match name.to_str()? {
-        NAME => Some(serve(|| become_server(&words))),
+        SUPERVISOR => Some(supervisor::run(&words, || become_server(&words).map(drop))),
+        HELPER => Some(serve(|| become_server(&words))),
         WITH_FILE => Some(become_program(true, &words)),
         WITHOUT_FILE => Some(become_program(false, &words)),
         _ => None,
@@ -66,6 +67,7 @@ fn serve(become_server: impl FnOnce() -> Result<LoadCommands>) -> ExitCode {
     let Ok(socket) = stdin().as_fd().try_clone_to_owned() else {
         return ExitCode::FAILURE;
     };
+    outlive_signals();
     let mut allowed = match become_server() {
         Ok(load) => AllowedCommands::new(load),
         Err(error) => {
@@ -73,17 +75,6 @@ fn serve(become_server: impl FnOnce() -> Result<LoadCommands>) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    // The service manager sends SIGTERM to all processes of the server. Hooks are run until the server itself has ended.
-    let signals = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let _handlers = signals.as_ref().map(|runtime| {
-        let _inside = runtime.enter();
-        [
-            SignalKind::terminate(),
-            SignalKind::interrupt(),
-            SignalKind::hangup(),
-        ]
-        .map(signal)
-    });
     // What a command leaves behind becomes a child of the helper, which waits for its end.
     let _ = set_child_subreaper(Some(rustix::process::getpid()));
     let running = Arc::new(RunningCommands::default());
@@ -102,28 +93,38 @@ fn serve(become_server: impl FnOnce() -> Result<LoadCommands>) -> ExitCode {
         let Ok(request) = serde_json::from_slice::<CommandRequest>(&received.bytes) else {
             continue;
         };
+        let id = request.id;
         if !allowed.contain(&request.words) {
-            let ended = EndedCommand {
-                id: request.id,
-                end: CommandEnd::NotStarted("it is not a command of the configuration".to_owned()),
-                first_line: String::new(),
-            };
-            let _ = message::send(&*socket, &HelperReply::Ended(ended), &[]);
+            not_started(id, "it is not a command of the configuration", &socket);
             continue;
         }
-        let (socket, running) = (Arc::clone(&socket), Arc::clone(&running));
+        let (replies, running) = (Arc::clone(&socket), Arc::clone(&running));
         // The server has at most a few commands run at once.
         let thread = std::thread::Builder::new().name("command".into());
-        let _ = thread.spawn(move || answer(request, received.descriptors, &socket, &running));
+        let spawned = thread.spawn(move || answer(request, received.descriptors, &replies, &running));
+        if let Err(error) = spawned {
+            not_started(id, &format!("there can be no thread for it: {error}"), &socket);
+        }
     }
     running.kill_all();
     ExitCode::SUCCESS
 }
 
+fn not_started(id: u64, why: &str, socket: &OwnedFd) {
+    let ended = EndedCommand {
+        id,
+        end: CommandEnd::NotStarted(why.to_owned()),
+        first_line: String::new(),
+    };
+    // A server that has ended needs no answer.
+    let _ = message::send(socket, &HelperReply::Ended(ended), &[]);
+}
+
 fn answer(request: CommandRequest, descriptors: Vec<OwnedFd>, socket: &OwnedFd, running: &RunningCommands) {
     let mut descriptors = descriptors.into_iter();
     let Some(input) = descriptors.next() else {
-        return;
+        // The kernel leaves descriptors out if this process may not have more.
+        return not_started(request.id, "its input has not arrived", socket);
     };
     let start = CommandStart {
         words: request.words,

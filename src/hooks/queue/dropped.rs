@@ -7,7 +7,7 @@ use std::collections::HashMap;
 pub enum DropReason {
     /// The queue has as much as it may have.
     Full,
-    /// The user's events take half of the queue.
+    /// The user's events, or those without a user, take half of the queue.
     UserShare,
     /// The event is larger than what a hook is told.
     TooLarge,
@@ -20,7 +20,9 @@ impl DropReason {
     pub fn sentence(self) -> &'static str {
         match self {
             DropReason::Full => "the queue of hooks is full",
-            DropReason::UserShare => "the events of one user take half of the queue of hooks",
+            DropReason::UserShare => {
+                "the events of one user, or those without a user, take half of the queue of hooks"
+            }
             DropReason::TooLarge => "the event is too large for a hook",
             DropReason::NotWritten => "the queue of hooks cannot be written",
         }

@@ -11,6 +11,9 @@ use crate::hooks::journal::{FailedAttempts, JournalRecord};
 use crate::hooks::order::OrderKey;
 use crate::ops::hooks::{HookEntryState, HookEntryView};
 
+/// How often the helper may end during one attempt, before that counts as a failure.
+const INTERRUPTIONS: u32 = 3;
+
 /// An entry and its state.
 #[derive(Debug)]
 pub(super) struct QueuedEntry {
@@ -18,6 +21,8 @@ pub(super) struct QueuedEntry {
     pub(super) keys: Vec<OrderKey>,
     pub(super) phase: EntryPhase,
     pub(super) attempts: u32,
+    /// How often the helper has ended during the attempt.
+    interruptions: u32,
     /// When the next attempt may begin.
     pub(super) due: Instant,
     pub(super) error: Option<String>,
@@ -52,6 +57,7 @@ impl QueuedEntry {
             keys: OrderKey::all(&entry.hook, &entry.keys),
             phase: EntryPhase::Unwritten,
             attempts: 0,
+            interruptions: 0,
             due: Instant::now(),
             error: None,
             entry: Arc::new(entry),
@@ -64,6 +70,13 @@ impl QueuedEntry {
             due: self.due,
             id: self.entry.id,
         }
+    }
+
+    /// Counts an end of the helper during the attempt. Returns whether the attempt counts as failed, because it may be what
+    /// ends the helper.
+    pub(super) fn is_interrupted_too_often(&mut self) -> bool {
+        self.interruptions = (self.interruptions + 1) % INTERRUPTIONS;
+        self.interruptions == 0
     }
 
     /// Returns whether an operator may change it: it is on the disk, and does not run.

@@ -1,12 +1,13 @@
 //! What the queue has in memory.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::dropped::{DropCounter, DropReason, DroppedEvents, DroppedKind};
 use super::queued_entry::{EntryPhase, QueuedEntry};
 use super::ready::ReadyEntries;
+use super::shares::QueueShares;
 use super::types::{HookJob, HookStats, QueueLimits};
 use crate::hooks::entry::{EntryDraft, QueueEntry};
 use crate::hooks::journal::{FailedAttempts, JournalRecord};
@@ -44,8 +45,7 @@ pub(super) struct QueueState {
     entries: BTreeMap<u64, QueuedEntry>,
     order: EntryOrder,
     ready: ReadyEntries,
-    of_user: HashMap<String, usize>,
-    bytes: usize,
+    shares: QueueShares,
     next: u64,
     unwritten: UnwrittenChanges,
     dropped: DropCounter,
@@ -61,8 +61,7 @@ impl QueueState {
             entries: BTreeMap::new(),
             order: EntryOrder::default(),
             ready: ReadyEntries::default(),
-            of_user: HashMap::new(),
-            bytes: 0,
+            shares: QueueShares::default(),
             next: 1,
             unwritten: UnwrittenChanges::default(),
             dropped: DropCounter::default(),
@@ -97,19 +96,9 @@ impl QueueState {
             event: draft.event.to_owned(),
             reason,
         };
-        let of_user = draft
-            .user
-            .as_ref()
-            .and_then(|user| self.of_user.get(user))
-            .copied();
-        let refused = if draft.line.len() > LARGEST_EVENT {
-            Some(DropReason::TooLarge)
-        } else if self.entries.len() >= self.limits.entries || self.bytes >= self.limits.bytes {
-            Some(DropReason::Full)
-        } else if of_user.unwrap_or(0) >= self.limits.entries / 2 {
-            Some(DropReason::UserShare)
-        } else {
-            None
+        let refused = match draft.line.len() > LARGEST_EVENT {
+            true => Some(DropReason::TooLarge),
+            false => self.shares.refuse(draft.user.as_deref(), self.limits),
         };
         if let Some(reason) = refused {
             let kind = kind(reason);
@@ -134,10 +123,7 @@ impl QueueState {
     }
 
     fn insert(&mut self, entry: QueueEntry) {
-        self.bytes += entry.size();
-        if let Some(user) = &entry.user {
-            *self.of_user.entry(user.clone()).or_default() += 1;
-        }
+        self.shares.add(&entry);
         let queued = QueuedEntry::new(entry);
         self.entries.insert(queued.entry.id, queued);
     }
@@ -206,15 +192,7 @@ impl QueueState {
             return;
         };
         self.set_aside -= 1;
-        self.bytes -= queued.entry.size();
-        if let Some(user) = &queued.entry.user
-            && let Some(count) = self.of_user.get_mut(user)
-        {
-            *count -= 1;
-            if *count == 0 {
-                self.of_user.remove(user);
-            }
-        }
+        self.shares.remove(&queued.entry);
     }
 
     fn note_failure(&mut self, failed: &FailedAttempts) {
@@ -272,6 +250,21 @@ impl QueueState {
             queued.phase = EntryPhase::Waiting;
             queued.due = Instant::now() + pause;
             self.make_ready(id);
+        }
+    }
+
+    pub(super) fn interrupt(&mut self, id: u64, retries: u32) {
+        match self
+            .entries
+            .get_mut(&id)
+            .map(QueuedEntry::is_interrupted_too_often)
+        {
+            Some(true) => self.fail(
+                id,
+                "the helper has ended each time while the command ran",
+                retries,
+            ),
+            Some(false) | None => self.give_back(id, Duration::ZERO),
         }
     }
 
@@ -362,7 +355,7 @@ impl QueueState {
     }
 
     pub(super) fn bytes(&self) -> usize {
-        self.bytes
+        self.shares.bytes()
     }
 
     /// Returns lines from which the queue can be restored, without what is not written yet.

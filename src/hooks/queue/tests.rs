@@ -1,3 +1,5 @@
+mod full;
+
 use super::*;
 use crate::ops::hooks::HookEntryState;
 
@@ -204,6 +206,28 @@ fn a_disk_that_takes_nothing_drops_events_and_goes_on_when_it_can() {
         .map(|entry| entry.event)
         .collect();
     assert_eq!(events, ["opened", "removed"]);
+}
+
+#[test]
+fn an_attempt_that_ends_the_helper_each_time_counts_as_failed() {
+    let dir = tempfile::tempdir().unwrap();
+    let queue = open(dir.path());
+    queue.push(draft("opened", &["s"]), None);
+    queue.write();
+    let interrupt = || {
+        assert_eq!(queue.take(|_| true).unwrap().attempt, 1);
+        queue.interrupt(1, 0);
+        queue.list()[0].state
+    };
+    assert_eq!(interrupt(), HookEntryState::Waiting);
+    assert_eq!(interrupt(), HookEntryState::Waiting);
+    assert_eq!(interrupt(), HookEntryState::SetAside);
+    assert!(
+        queue.list()[0]
+            .error
+            .as_deref()
+            .is_some_and(|error| error.contains("helper"))
+    );
 }
 
 /// Whatever a crash leaves of the file, what was complete is there, and the file can be used.

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use crate::hooks::entry::QueueEntry;
 
-/// The limits of the queue, for all hooks together. One user's events may take half of each.
+/// The limits of the queue, for all hooks together. One user's events may take half of each, and so may those
+/// without a user.
 #[derive(Debug, Clone, Copy)]
 pub struct QueueLimits {
     /// The most entries, those that were set aside included.

@@ -145,6 +145,12 @@ impl RestorePlan {
         self.files.iter().filter(is_missing)
     }
 
+    /// Returns whether the configuration stays as it is.
+    pub(super) fn keeps_config(&self) -> bool {
+        let mut origins = self.files.iter().map(|planned| &planned.origin);
+        !origins.any(|origin| *origin == Origin::Configuration)
+    }
+
     /// Returns the store.
     pub(super) fn store(&self) -> Result<&PlannedFile> {
         let file = self.backup.only(&Origin::Store)?;

@@ -19,7 +19,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use self::record::MoveRecord;
+pub use self::record::{FoundMove, MoveRecord, unfinished_moves};
 use self::steps::{HomePaths, cannot};
 use self::tree::CopiedTree;
 use super::change::{ConfirmedChange, StoredChange, UserChange};

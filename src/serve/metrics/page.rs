@@ -152,7 +152,7 @@ impl MetricsPage {
         page.single(
             "homeport_hook_failures_total",
             Counter,
-            "Attempts to run a hook that have failed.",
+            "Attempts to run a hook that have failed, and ends of the helper that runs commands.",
             hooks.failures,
         );
         page.single(

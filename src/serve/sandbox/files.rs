@@ -15,6 +15,7 @@ use landlock::{
     RulesetAttr as _, RulesetCreatedAttr as _,
 };
 
+use super::certificates::{NamedCertificates, OF_SYSTEM};
 use crate::config::Config;
 use crate::ssh::hostkeys;
 use base::error::{Error, Result};
@@ -39,7 +40,7 @@ struct FileGrant {
 const PROCESS: &str = "/proc/self";
 
 /// What the C library and the runtime read while the server runs. What does not exist is left out.
-const SYSTEM: [(&str, FileRights); 23] = [
+const SYSTEM: [(&str, FileRights); 19] = [
     // The mounts, and the names of descriptors.
     (PROCESS, FileRights::Read),
     // The cores that the server may use.
@@ -64,11 +65,6 @@ const SYSTEM: [(&str, FileRights); 23] = [
     ("/etc/hosts", FileRights::Read),
     ("/etc/host.conf", FileRights::Read),
     ("/etc/resolv.conf", FileRights::Read),
-    // The certificates by which the addresses of hooks are verified.
-    ("/etc/ssl/certs", FileRights::Read),
-    ("/etc/pki", FileRights::Read),
-    ("/usr/share/ca-certificates", FileRights::Read),
-    ("/usr/local/share/ca-certificates", FileRights::Read),
 ];
 
 /// What the server reaches, as it was granted.
@@ -84,8 +80,10 @@ pub(super) struct FileRules {
 impl FileRules {
     /// Collects what a server with this configuration reaches. It changes nothing.
     pub(super) fn of(config: &Config) -> Self {
+        let certificates = OF_SYSTEM.map(|path| (path, FileRights::Read));
         let mut system: Vec<FileGrant> = SYSTEM
             .into_iter()
+            .chain(certificates)
             .map(|(path, rights)| FileGrant {
                 path: path.into(),
                 rights,
@@ -97,7 +95,7 @@ impl FileRules {
             rights: FileRights::Read,
         }));
         Self {
-            configured: configured(config),
+            configured: configured(config, &NamedCertificates::from_environment()),
             system,
             _process: PathFd::new(PROCESS).ok(),
         }
@@ -176,9 +174,9 @@ impl FileRights {
     }
 }
 
-/// Returns what the configuration names, with links resolved. A directory that does not exist is reached as far as one
-/// above it is.
-fn configured(config: &Config) -> Vec<FileGrant> {
+/// Returns what the configuration and the environment name, with links resolved. A directory that does not exist is reached
+/// as far as one above it is.
+fn configured(config: &Config, certificates: &NamedCertificates) -> Vec<FileGrant> {
     let mut grants = Vec::new();
     let mut grant = |path: &Path, rights| {
         // The kernel does not know names.
@@ -202,6 +200,17 @@ fn configured(config: &Config) -> Vec<FileGrant> {
         for path in with_target(secret) {
             grant(&directory_of(&path), FileRights::Read);
         }
+    }
+    for path in certificates.file.iter().flat_map(|file| with_target(file)) {
+        grant(&directory_of(&path), FileRights::Read);
+    }
+    for path in certificates
+        .directories
+        .iter()
+        .cloned()
+        .chain(certificates.linked())
+    {
+        grant(&path, FileRights::Read);
     }
     let keys = &config.server.host_keys;
     let files: Vec<PathBuf> = hostkeys::Kind::ALL
@@ -261,11 +270,11 @@ mod tests {
     use super::*;
 
     /// Returns what a configuration grants, with paths relative to its directory.
-    fn granted(dir: &Path, text: &str) -> Vec<(String, FileRights)> {
+    fn granted(dir: &Path, text: &str, certificates: &NamedCertificates) -> Vec<(String, FileRights)> {
         let file = dir.join("etc/homeportd.toml");
         std::fs::write(&file, text).unwrap();
         let config = crate::config::load(&file).unwrap();
-        let names = configured(&config).into_iter().map(|grant| {
+        let names = configured(&config, certificates).into_iter().map(|grant| {
             let path = grant.path.strip_prefix(dir).unwrap().to_owned();
             (path.to_str().unwrap().to_owned(), grant.rights)
         });
@@ -303,15 +312,34 @@ mod tests {
             row("root", Write),
             row("secret", Read),
         ];
-        assert_eq!(granted(&dir, text), expected);
+        let none = NamedCertificates::default();
+        assert_eq!(granted(&dir, text, &none), expected);
 
         // The server makes the first keys.
         std::fs::remove_file(dir.join("etc/keys/ssh_host_ed25519_key")).unwrap();
-        let first = granted(&dir, text);
+        let first = granted(&dir, text, &none);
         assert!(first.contains(&row("etc/keys", Write)), "{first:?}");
         std::fs::remove_dir(dir.join("etc/keys")).unwrap();
-        let first = granted(&dir, text);
+        let first = granted(&dir, text, &none);
         assert!(first.contains(&row("etc", Write)), "{first:?}");
+    }
+
+    #[test]
+    fn certificates_that_the_environment_names_are_granted() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = dir.path().canonicalize().unwrap();
+        for name in ["etc", "ca", "bundle", "real"] {
+            std::fs::create_dir(dir.join(name)).unwrap();
+        }
+        std::fs::write(dir.join("real/bundle.pem"), "").unwrap();
+        symlink("../real/bundle.pem", dir.join("bundle/ca.pem")).unwrap();
+        let named = NamedCertificates {
+            file: Some(dir.join("bundle/ca.pem")),
+            directories: vec![dir.join("ca"), dir.join("missing")],
+        };
+        let found = granted(&dir, "", &named);
+        let has = |name: &str| found.contains(&(name.to_owned(), FileRights::Read));
+        assert!(has("bundle") && has("real") && has("ca"), "{found:?}");
     }
 
     #[test]

@@ -1,8 +1,8 @@
-//! Servers that are killed, and the helper's end.
+//! Servers that are killed.
 
 use super::*;
 
-const WAITING: &str = "printf '%s\\n' \"$(cat)\" >> DIR/begun
+pub(super) const WAITING: &str = "printf '%s\\n' \"$(cat)\" >> DIR/begun
 until [ -e DIR/go ]; do sleep 0.02; done
 tail -n 1 DIR/begun >> DIR/told";
 
@@ -60,31 +60,4 @@ fn a_server_that_stops_ends_its_helper_and_keeps_what_waits() {
     assert_eq!(story.server.wait_for_exit(), Some(0));
     wait_for("the helper to end", || !is_running(helper));
     assert_eq!(story.list().len(), 1);
-}
-
-#[test]
-fn without_its_helper_the_server_serves_and_events_wait() {
-    let mut story = HookStory::start(TELL, ON_UPLOADS);
-    let helper = story.helper().expect("there is a helper");
-    std::process::Command::new("kill")
-        .arg("-KILL")
-        .arg(helper.to_string())
-        .status()
-        .unwrap();
-    story
-        .server
-        .wait_for_log("the helper that runs the commands of hooks has ended");
-    story.put("a", b"1");
-    assert_eq!(story.list()[0]["state"], "waiting");
-    story.server.signal("TERM");
-    story.server.wait_for_exit();
-    story.server.serve();
-    assert_eq!(story.wait_for_told(1)[0]["path"], "/a");
-}
-
-#[test]
-fn a_server_without_commands_has_no_helper() {
-    let story = HookStory::start(TELL, "");
-    story.put("a", b"1");
-    assert_eq!(story.helper(), None);
 }

@@ -186,10 +186,22 @@ fn a_certificate_that_the_system_does_not_trust_is_refused() {
     );
     story.server.signal("TERM");
     story.server.wait_for_exit();
-    // The same one, trusted.
-    let variable = format!("SSL_CERT_FILE={}", story.path("cert.pem").display());
+    // The same one, trusted, from a file that lies where nothing of the configuration does.
+    let elsewhere = tempfile::tempdir().unwrap();
+    let certificate = elsewhere.path().join("ca.pem");
+    std::fs::copy(story.path("cert.pem"), &certificate).unwrap();
+    let variable = format!("SSL_CERT_FILE={}", certificate.display());
     story.server.serve_by(&["env", &variable]);
     story.server.admin_ok(&["hooks", "retry", "--all"], "");
+    story.wait_for_empty_queue();
+    story.server.signal("TERM");
+    story.server.wait_for_exit();
+    // And from a directory whose links lead to yet another one.
+    let links = tempfile::tempdir().unwrap();
+    std::os::unix::fs::symlink(&certificate, links.path().join("01234567.0")).unwrap();
+    let variable = format!("SSL_CERT_DIR={}", links.path().display());
+    story.server.serve_by(&["env", &variable]);
+    story.put("b", b"1");
     story.wait_for_empty_queue();
 }
 

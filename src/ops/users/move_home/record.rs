@@ -77,22 +77,21 @@ impl MoveRecord {
     /// # Errors
     /// Returns an error if the records cannot be read.
     pub fn find_other(data_dir: &Path, home: &Path, to: &Path) -> Result<Option<Self>> {
-        let directory = data_dir.join(MOVES);
-        let entries = match directory.read_dir() {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            entries => entries.map_err(|e| Error::new(format!("cannot read {directory:?}")).because(e))?,
-        };
-        for entry in entries.flatten() {
-            let text = read_regular(&entry.path(), LARGEST).unwrap_or_default();
-            // A damaged one says nothing; the move to its own path reports it.
-            let Ok(record) = serde_json::from_slice::<Self>(&text) else {
-                continue;
-            };
-            if record.to != to && (record.from == home || record.to == home) {
-                return Ok(Some(record));
-            }
-        }
-        Ok(None)
+        // A damaged one says nothing; the move to its own path reports it.
+        let records = unfinished_moves(data_dir)?
+            .into_iter()
+            .filter_map(|found| match found {
+                FoundMove::Record(record) => Some(record),
+                FoundMove::Damaged(_) => None,
+            });
+        let mut others =
+            records.filter(|record| record.to != to && (record.from == home || record.to == home));
+        Ok(others.next())
+    }
+
+    /// Returns the file of the record.
+    pub fn file(&self, data_dir: &Path) -> PathBuf {
+        file(data_dir, &self.to)
     }
 
     /// Writes the record to the disk, in place of an earlier one.
@@ -133,6 +132,44 @@ impl MoveRecord {
             _ => Ok(()),
         }
     }
+}
+
+/// The record of a move that is not finished, as it was found.
+#[derive(Debug)]
+pub enum FoundMove {
+    /// The record.
+    Record(MoveRecord),
+    /// The file of a record that cannot be read.
+    Damaged(PathBuf),
+}
+
+/// Returns the moves that are not finished, in the order of the files' names.
+///
+/// # Errors
+/// Returns an error if the directory of the records cannot be read.
+pub fn unfinished_moves(data_dir: &Path) -> Result<Vec<FoundMove>> {
+    let directory = data_dir.join(MOVES);
+    let entries = match directory.read_dir() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.map_err(|e| Error::new(format!("cannot read {directory:?}")).because(e))?,
+    };
+    // One that was not written to its end has another name, and its move has not begun.
+    let is_record = |file: &PathBuf| file.extension().is_some_and(|extension| extension == "json");
+    let mut files: Vec<PathBuf> = entries
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(is_record)
+        .collect();
+    files.sort();
+    let read = |file: PathBuf| match read_regular(&file, LARGEST) {
+        // The move was finished meanwhile.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        text => Some(match serde_json::from_slice(&text.unwrap_or_default()) {
+            Ok(record) => FoundMove::Record(record),
+            Err(_) => FoundMove::Damaged(file),
+        }),
+    };
+    Ok(files.into_iter().filter_map(read).collect())
 }
 
 fn file(data_dir: &Path, to: &Path) -> PathBuf {

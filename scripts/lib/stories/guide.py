@@ -1,0 +1,19 @@
+"""Pages of the guide, whose blocks the stories run, so that what is written there was tried."""
+
+from ..tools import ROOT
+
+
+def blocks(page, language):
+    """Returns the fenced blocks of a page in docs/ that have this language behind the fence."""
+    found = []
+    block = None
+    for line in (ROOT / "docs" / page).read_text().splitlines(keepends=True):
+        if block is not None and line.rstrip() == "```":
+            if block[0] == language:
+                found.append("".join(block[1:]))
+            block = None
+        elif block is not None:
+            block.append(line)
+        elif line.startswith("```"):
+            block = [line.strip()[3:]]
+    return found

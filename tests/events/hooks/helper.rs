@@ -1,0 +1,211 @@
+//! The helper that runs commands, and the supervisor that starts it: when they are killed, and when they are needed.
+
+use super::crashes::WAITING;
+use super::*;
+
+#[test]
+fn a_helper_that_is_killed_in_the_middle_of_a_command_is_started_again_and_runs_it_again() {
+    // One process that the command leaves behind, and one that is meant to stay.
+    let left = "sleep 1000 &\necho $! > DIR/left\nsetsid sleep 1000 &\necho $! > DIR/service";
+    let script = format!("{left}\n{WAITING}");
+    let story = HookStory::start(&script, ON_UPLOADS);
+    story.put("a", b"1");
+    wait_for("the command to begin", || !story.read("begun").is_empty());
+    let pid = |name: &str| -> u32 { story.read(name).trim().parse().unwrap() };
+    let (helper, left, service) = (
+        story.helper().expect("there is a helper"),
+        pid("left"),
+        pid("service"),
+    );
+    let commands = children(helper);
+    assert!(!commands.is_empty());
+    kill(helper);
+    story.server.wait_for_log("it was killed by signal 9");
+    let another = story.wait_for_helper(helper);
+    wait_for("the command to run again", || {
+        story.read("begun").lines().count() == 2
+    });
+    // No two commands work on one event side by side.
+    assert!(!commands.iter().any(|pid| is_running(*pid)), "{commands:?}");
+    assert!(!is_running(left));
+    // A service that a command has started on purpose goes on.
+    assert!(is_running(service));
+    kill(service);
+    assert_eq!(story.list()[0]["attempts"], 0);
+    story.write("go", "");
+    let told = story.wait_for_told(1);
+    assert_eq!(
+        (&told[0]["delivery"], &told[0]["attempt"]),
+        (&1.into(), &1.into())
+    );
+    story.wait_for_empty_queue();
+    kill(pid("service"));
+    // The next one works as the first did.
+    story.put("b", b"1");
+    assert_eq!(story.wait_for_told(2)[1]["path"], "/b");
+    kill(pid("service"));
+    assert_eq!(story.helper(), Some(another));
+    let checked = story.server.admin_ok(&["check"], "");
+    assert!(!checked.contains("commands of hooks"), "{checked}");
+}
+
+#[test]
+fn a_command_that_kills_the_helper_each_time_is_set_aside_and_others_go_on() {
+    let script = "in=$(cat)\ncase \"$in\" in *'\"/bad\"'*) kill -KILL \"$PPID\"; sleep 10 ;; esac\n\
+                  printf '%s\\n' \"$in\" >> DIR/told";
+    let story = HookStory::start(script, ON_UPLOADS);
+    story.put("bad", b"1");
+    let entry = story.wait_for_set_aside();
+    assert_eq!(entry["path"], "/bad");
+    assert!(
+        entry["error"]
+            .as_str()
+            .unwrap()
+            .contains("the helper has ended each time"),
+        "{entry}"
+    );
+    story.put("good", b"1");
+    assert_eq!(story.wait_for_told(1)[0]["path"], "/good");
+}
+
+#[test]
+fn without_its_supervisor_the_server_serves_and_events_wait_for_a_restart() {
+    let mut story = HookStory::start(TELL, ON_UPLOADS);
+    let (supervisor, helper) = (story.supervisor(), story.helper().expect("there is a helper"));
+    kill(supervisor);
+    story
+        .server
+        .wait_for_log("the process that starts the helper of hooks again has ended");
+    // The helper that there is goes on.
+    story.put("a", b"1");
+    assert_eq!(story.wait_for_told(1)[0]["path"], "/a");
+    story.wait_for_empty_queue();
+    kill(helper);
+    story
+        .server
+        .wait_for_log("the commands of hooks cannot be run any more");
+    story.put("b", b"1");
+    assert_eq!(story.list()[0]["state"], "waiting");
+    let checked = story.server.admin(&["check"], "");
+    let said =
+        String::from_utf8_lossy(&checked.stdout).into_owned() + &String::from_utf8_lossy(&checked.stderr);
+    assert!(
+        said.contains("the commands of hooks cannot be run any more"),
+        "{said}"
+    );
+    let log = story.server.log();
+    assert_eq!(log.matches("cannot be run any more").count(), 1, "{log}");
+    story.server.signal("TERM");
+    assert_eq!(story.server.wait_for_exit(), Some(0));
+    story.server.serve();
+    assert_eq!(story.wait_for_told(2)[1]["path"], "/b");
+}
+
+#[test]
+fn a_server_without_hooks_has_no_process_beside_it_and_its_first_command_waits_for_a_restart() {
+    let mut story = HookStory::start(TELL, "");
+    assert!(children(story.server.pid()).is_empty());
+    story.configure(ON_UPLOADS);
+    let text = story.server.admin_ok(&["reload"], "");
+    assert!(
+        text.contains("[[hooks]] command") && text.contains("restart"),
+        "{text}"
+    );
+    story.put("a", b"1");
+    story
+        .server
+        .wait_for_log("the processes that do it were not started with the server");
+    assert_eq!(story.list()[0]["state"], "waiting");
+    let checked = story.server.admin(&["check"], "");
+    let said =
+        String::from_utf8_lossy(&checked.stdout).into_owned() + &String::from_utf8_lossy(&checked.stderr);
+    assert!(said.contains("the commands of hooks cannot be run"), "{said}");
+    story.server.signal("TERM");
+    assert_eq!(story.server.wait_for_exit(), Some(0));
+    story.server.serve();
+    assert_eq!(story.wait_for_told(1)[0]["path"], "/a");
+}
+
+#[test]
+fn a_server_with_hooks_has_a_supervisor_and_its_first_command_needs_no_restart() {
+    let url = "[[hooks]]\non = [\"stopped\"]\nurl = \"http://127.0.0.1:9/\"\n";
+    let mut story = HookStory::start(TELL, url);
+    story.put("a", b"1");
+    let supervisor = story.supervisor();
+    assert_eq!(story.helper(), None);
+    story.configure(ON_UPLOADS);
+    let text = story.server.admin_ok(&["reload"], "");
+    assert!(text.contains("[[hooks]]") && !text.contains("restart"), "{text}");
+    story.put("b", b"1");
+    assert_eq!(story.wait_for_told(1)[0]["path"], "/b");
+    assert_eq!(story.supervisor(), supervisor);
+    let helper = story.helper().expect("there is a helper");
+    story.server.signal("KILL");
+    story.server.wait_for_exit();
+    wait_for("both to end with the server", || {
+        !is_running(helper) && !is_running(supervisor)
+    });
+}
+
+/// A terminal and a service manager send their signals to all processes of a server.
+#[test]
+fn signals_for_the_whole_server_leave_the_helper_to_the_server() {
+    let story = HookStory::start(TELL, ON_UPLOADS);
+    let both = [story.supervisor(), story.helper().expect("there is a helper")];
+    for pid in both {
+        for signal in ["-TERM", "-INT", "-HUP"] {
+            let sent = std::process::Command::new("kill")
+                .args([signal, &pid.to_string()])
+                .status();
+            assert!(sent.unwrap().success());
+        }
+    }
+    story.put("a", b"1");
+    story.wait_for_told(1);
+    assert_eq!([story.supervisor(), story.helper().unwrap()], both);
+}
+
+/// A process that a command leaves behind in a session of its own may keep the pipe open, and write to it for ever.
+#[test]
+fn a_process_that_keeps_the_output_open_delays_nothing() {
+    let script = format!("setsid sh -c 'while echo x; do sleep 0.1; done' &\necho $! > DIR/pid\n{TELL}");
+    let story = HookStory::start(&script, ON_UPLOADS);
+    story.put("a", b"1");
+    story.wait_for_told(1);
+    let began = std::time::Instant::now();
+    story.wait_for_empty_queue();
+    assert!(
+        began.elapsed() < std::time::Duration::from_secs(10),
+        "{:?}",
+        began.elapsed()
+    );
+    // Nobody reads what it writes any more, so that it ends.
+    let pid: u32 = story.read("pid").trim().parse().unwrap();
+    wait_for("the writer to end", || !is_running(pid));
+}
+
+#[test]
+fn reloads_in_quick_succession_lose_no_event() {
+    const UPLOADS: usize = 20;
+    let story = HookStory::start(TELL, ON_UPLOADS);
+    let mut sftp = story.server.raw("alice");
+    for n in 0..UPLOADS {
+        for _ in 0..5 {
+            story.server.signal("HUP");
+        }
+        put(&mut sftp, &format!("f{n}"), b"1");
+    }
+    let told = story.wait_for_told(UPLOADS);
+    let paths: Vec<String> = told
+        .iter()
+        .map(|told| told["path"].as_str().unwrap().to_owned())
+        .collect();
+    let expected: Vec<String> = (0..UPLOADS).map(|n| format!("/f{n}")).collect();
+    assert_eq!(paths, expected);
+    story.wait_for_empty_queue();
+    assert!(
+        !story.server.log().contains("the configuration was not changed"),
+        "{}",
+        story.server.log()
+    );
+}
