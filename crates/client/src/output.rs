@@ -4,11 +4,13 @@
 mod batch;
 pub mod columns;
 mod stdout;
+mod terminal;
 
 use std::io::{self, Write as _};
 
 pub use batch::OutputBatch;
 pub use stdout::Stdout;
+pub use terminal::{TerminalSize, for_stderr, wrapped};
 
 use serde_json::Value;
 
