@@ -34,16 +34,13 @@ pub fn check_options(options: &Options) -> Result<()> {
     for line in &options.settings {
         ssh_config::apply_option(line, &mut SshSettings::default())?;
     }
-    let jump = options
-        .jump
-        .as_deref()
-        .filter(|jump| !jump.eq_ignore_ascii_case("none"));
     // What ssh connects through is its own business.
-    let words = jump
-        .filter(|_| options.ssh.is_none())
-        .into_iter()
-        .flat_map(|jump| jump.split(','));
-    words.map(|word| jump_target(word.trim()).map(drop)).collect()
+    let jump = options.jump.as_deref().filter(|_| options.ssh.is_none());
+    let jump = jump.filter(|jump| !jump.eq_ignore_ascii_case("none"));
+    for word in jump.into_iter().flat_map(|jump| jump.split(',')) {
+        jump_target(word.trim())?;
+    }
+    Ok(())
 }
 
 fn resolve_behind(

@@ -135,7 +135,7 @@ fn nothing_of_the_rows_stays_behind_in_a_narrower_terminal() {
             display.ended(progress, None);
         }
         assert_eq!(
-            terminal.contents().replace('\n', "").replace(' ', ""),
+            terminal.contents().replace(['\n', ' '], ""),
             MESSAGE.replace(' ', "")
         );
     }
