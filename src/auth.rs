@@ -198,7 +198,7 @@ impl Authenticator {
     /// Returns an error if the store cannot answer.
     pub async fn review(&self, login: &Login, peer: IpAddr) -> base::error::Result<Review> {
         let user = self.store.user(&login.user).await?;
-        let limits = user.as_ref().map(|user| (user.max_sessions, user.rates));
+        let limits = user.as_ref().map(|user| (user.max_sessions(), user.rates()));
         let (max_sessions, rates) = limits.unwrap_or_default();
         Ok(match login.review(user.as_ref(), peer, Timestamp::now()) {
             Ok(until) => Review::Continues {
@@ -335,10 +335,10 @@ impl Authenticator {
         if user.expires_at.is_some_and(|end| now >= end) {
             return Err(DenialReason::Expired);
         }
-        if !allowed(&user.allowed_from, attempt.peer) {
+        if !allowed(user.allowed_from(), attempt.peer) {
             return Err(DenialReason::AddressNotAllowed);
         }
-        if !user.require.is_empty() && !user.require.contains(&factor) {
+        if !user.require().is_empty() && !user.require().contains(&factor) {
             return Err(DenialReason::FactorNotAccepted);
         }
         Ok(())
@@ -372,7 +372,7 @@ fn complete(user: User, attempt: &Attempt<'_>) -> Result<Login, Denial> {
     let now = Timestamp::now();
     let proofs = attempt.passed.and(&user, attempt.peer, &attempt.credential, now);
     let factors = proofs.factors();
-    let remaining: BTreeSet<Factor> = user.require.difference(&factors).copied().collect();
+    let remaining: BTreeSet<Factor> = user.require().difference(&factors).copied().collect();
     if !remaining.is_empty() {
         return Err(Denial::Partial {
             passed: proofs,
@@ -383,12 +383,12 @@ fn complete(user: User, attempt: &Attempt<'_>) -> Result<Login, Denial> {
         .accepted_until(&user, attempt.peer, now)
         .unwrap_or(Some(now));
     Ok(Login {
+        permissions: user.permissions(),
+        quota: user.quota(),
+        max_sessions: user.max_sessions(),
+        rates: user.rates(),
         user: user.name,
         home: user.home,
-        permissions: user.permissions,
-        quota: user.quota,
-        max_sessions: user.max_sessions,
-        rates: user.rates,
         factors,
         proofs,
         until,

@@ -1,10 +1,10 @@
 //! Commands that clients run (RFC 4254, section 6.5): the few that scripts, rclone, Cyberduck and scp need, and no
 //! shell.
 //!
-//! A command is a task of its connection: it reads what the client sends from an [`InputReader`], writes to a [`CommandOutput`], and
-//! accesses the home through a [`HomeSession`]. It ends when it is done, when the connection is lost, or when its
-//! channel is closed; dropping [`RunningCommand`] ends it at the next point where it waits. Its open files are then
-//! closed on a thread that may block.
+//! A command is a task of its connection: it reads what the client sends from an [`InputReader`], writes to a
+//! [`CommandOutput`], and accesses the home through a [`HomeSession`]. It ends when it is done, when the connection is
+//! lost, or when its channel is closed; dropping [`RunningCommand`] ends it at the next point where it waits. Its open
+//! files are then closed on a thread that may block.
 
 pub mod command_file;
 mod df;

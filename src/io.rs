@@ -6,8 +6,8 @@
 //!   more. A call that finds no free slot takes the slow way: a thread of the blocking pool.
 //! - A watchdog looks at the slots every [`TICK`]. While one is occupied for longer than that, the watchdog wakes
 //!   another thread of the event loop, which takes over waiting for the network from the one that hangs.
-//! - A thread that serves sessions ([`own_thread`]) has a slot of its own. If it serves one session alone, its calls take
-//!   the slow way only while their file system hangs ([`HUNG`]), so that the session can still be ended.
+//! - A thread that serves sessions ([`own_thread`]) has a slot of its own. If it serves one session alone, its calls
+//!   take the slow way only while their file system hangs ([`HUNG`]), so that the session can still be ended.
 //! - A slot that is occupied for [`STUCK_AFTER`] makes its file system slow: until [`SLOW_FOR`] after the watchdog last
 //!   saw this, every call on that file system goes the slow way, on at most [`SLOW_AT_ONCE`] threads.
 //!

@@ -11,6 +11,7 @@ use crate::accounts::account::Account;
 use crate::accounts::disk::Disks;
 use crate::accounts::quota::QuotaStorage;
 use crate::auth::Login;
+use crate::domain::path::VirtualPath;
 use crate::io::IoScheduler;
 use crate::storage::Storage;
 use crate::storage::creation::CreationRules;
@@ -162,7 +163,8 @@ pub fn mount(
     account.set_disk(context.disks.of(file_system.number()));
     let charged = QuotaStorage::new(Arc::new(local), account);
     let durable = Durable::wrap(Arc::new(charged), context.fsync);
-    let guard = Guard::new(durable, login.permissions().clone());
+    let permissions = login.permissions().at(&VirtualPath::root());
+    let guard = Guard::new(durable, permissions.clone());
     Ok(Mounted {
         storage: Arc::new(Gated::new(Arc::new(guard), Arc::clone(gate))),
         made,

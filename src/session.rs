@@ -1,14 +1,15 @@
 //! The sessions of the server: which sessions exist ([`registry`]), which resources they may hold ([`budget`],
 //! [`memory`]), what a channel knows of its session ([`context`]), where their events go ([`events`]), which files
 //! they are writing ([`uploads`]), what was done with each ([`file_record`]) and what is being done now ([`work`]), the
-//! two directions of one SSH channel ([`stream`]), the rates of their users ([`rate`], [`unpaid`]), and the tasks of a
-//! connection ([`tasks`]).
+//! two directions of one SSH channel ([`stream`]), the rates of their users ([`rate`], [`unpaid`]), the tasks of a
+//! connection ([`tasks`]), and how it is asked to end ([`end_request`]).
 //!
 //! This module depends on none of SFTP, commands and the SSH library; they use it.
 
 pub mod budget;
 pub mod byte_counters;
 pub mod context;
+pub mod end_request;
 pub mod events;
 pub mod file_record;
 pub mod memory;
@@ -23,8 +24,8 @@ pub mod uploads;
 pub mod work;
 
 pub use context::{Activity, ActivityGuard, BusyGuard, SessionContext};
+pub use end_request::EndRequest;
 pub use file_record::FileRecord;
 pub use registry::{
-    EndReport, EndRequest, NewSession, NotRegistered, Registration, Session, Sessions, Traffic, UserLimits,
-    session_limit,
+    EndReport, NewSession, NotRegistered, Registration, Session, Sessions, Traffic, UserLimits, session_limit,
 };

@@ -2,14 +2,18 @@
 
 mod changes;
 mod copy;
+mod factors;
 mod failure;
 mod file;
+mod folders;
+mod groups;
 mod homes;
 mod host_keys;
 mod identity;
 mod keys;
 mod migrations;
 mod open;
+mod references;
 mod relative;
 pub mod reserve;
 mod rows;
@@ -20,20 +24,47 @@ pub mod sql;
 mod usage;
 mod users;
 
+use std::collections::HashMap;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
-use crate::domain::user::{Quota, User, UserName};
+use crate::domain::folder::{Folder, FolderName};
+use crate::domain::group::{Group, GroupName};
+use crate::domain::user::{PasswordHash, Quota, User, UserName};
 use base::error::{Error, Result};
+pub(crate) use folders::no_such_folder;
+pub(crate) use groups::no_such_group;
 pub use open::Upgrade;
 
 /// A change of a user's record. It runs inside the transaction, so slow work, hashing above all, must be done before.
 /// If the disk was full, the transaction is repeated, and the change runs again on the record as it is then.
 pub type RecordChange = Box<dyn FnMut(&mut User) -> Result<()> + Send>;
 
-/// The stored disk usage of a home.
+/// A change of a group, like [`RecordChange`].
+pub type GroupChange = Box<dyn FnMut(&mut Group) -> Result<()> + Send>;
+
+/// A change of a folder, like [`RecordChange`].
+pub type FolderChange = Box<dyn FnMut(&mut Folder) -> Result<()> + Send>;
+
+/// A group or a folder before and after a change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Changed<T> {
+    /// The record before the change.
+    pub before: T,
+    /// The record after the change.
+    pub after: T,
+}
+
+impl<T: PartialEq> Changed<T> {
+    /// Whether the record was changed. If not, nothing was written.
+    pub fn is_change(&self) -> bool {
+        self.before != self.after
+    }
+}
+
+/// The stored disk usage of a home or a folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UsageRecord {
     /// The path of the home.
@@ -112,10 +143,58 @@ pub struct TouchedHome {
     pub quota: Result<Option<Quota>>,
 }
 
+/// Groups and folders in the store. A change of a group is one of all its members, and a change of a folder one of all
+/// who have it: see [`Store::changes_since`].
+#[async_trait::async_trait]
+pub trait GroupStore {
+    /// Returns the group with this name.
+    async fn group(&self, name: &GroupName) -> Result<Option<Group>>;
+    /// Returns all groups, in the order of their names.
+    async fn groups(&self) -> Result<Vec<Group>>;
+    /// Adds a group. Returns an error if the name is taken, or if a folder that the group names does not exist.
+    async fn add_group(&self, group: &Group) -> Result<()>;
+    /// Reads a group, lets `change` alter it, and writes it if it differs, in one transaction. Returns an error if there
+    /// is no such group, or if users of one home would have different quotas. A new name renames the group.
+    async fn change_group(&self, name: &GroupName, change: GroupChange) -> Result<Changed<Group>>;
+    /// Removes a group. Returns an error if there is no such group, or if it has members.
+    async fn remove_group(&self, name: &GroupName) -> Result<()>;
+    /// Returns the folder with this name.
+    async fn folder(&self, name: &FolderName) -> Result<Option<Folder>>;
+    /// Returns all folders, in the order of their names.
+    async fn folders(&self) -> Result<Vec<Folder>>;
+    /// Adds a folder. Returns an error if the name is taken, or if the path lies inside or around a home or another folder.
+    async fn add_folder(&self, folder: &Folder) -> Result<()>;
+    /// Reads a folder, lets `change` alter it, and writes it if it differs, in one transaction. Returns an error if there
+    /// is no such folder. A new name renames the folder. The stored usage stays with the path.
+    async fn change_folder(&self, name: &FolderName, change: FolderChange) -> Result<Changed<Folder>>;
+    /// Removes a folder and returns its path; the directory stays. Returns an error if there is no such folder, or if a
+    /// user or a group has it.
+    async fn remove_folder(&self, name: &FolderName) -> Result<PathBuf>;
+}
+
+/// What the store keeps about proofs besides users' records. None of it is a change of a record.
+#[async_trait::async_trait]
+pub trait FactorStore {
+    /// Replaces the hash of `user`'s password by a better one of the same password, and returns whether it did: not if
+    /// the record has been changed meanwhile.
+    async fn replace_hash(&self, user: &User, better: &PasswordHash) -> Result<bool>;
+    /// Takes the one-time code of a step, which counts periods of 30 s since 1970. Returns false if a code of this or a
+    /// later step was taken from the user before, or if there is no such user.
+    async fn take_totp_step(&self, name: &UserName, step: i64) -> Result<bool>;
+    /// Replaces the hashes of a user's recovery codes, and forgets the one-time codes that were taken.
+    async fn set_recovery_codes(&self, name: &UserName, hashes: &[String]) -> Result<()>;
+    /// Takes a recovery code by its hash, and returns whether the user had it.
+    async fn take_recovery_code(&self, name: &UserName, hash: &str) -> Result<bool>;
+    /// Returns the number of recovery codes that a user has left.
+    async fn recovery_codes_left(&self, name: &UserName) -> Result<u64>;
+    /// Returns when each user has last signed in, or only the user with this name.
+    async fn last_sign_ins(&self, name: Option<&UserName>) -> Result<HashMap<UserName, Timestamp>>;
+}
+
 /// The store. Calls are short: no transaction outlives its call. The cost of a call about one user or one home does not
 /// grow with the number of users.
 #[async_trait::async_trait]
-pub trait Store: Send + Sync {
+pub trait Store: GroupStore + FactorStore + Send + Sync {
     /// Returns the user with this name, or `None` if there is no such user.
     async fn user(&self, name: &UserName) -> Result<Option<User>>;
     /// Returns the user with only those keys that may be this one; `data` is the base64 of a public key. The cost is
@@ -189,6 +268,20 @@ pub fn no_such_user(name: &UserName) -> Error {
     Error::new(format!("there is no user \"{name}\""))
         .hint("homeportd user list")
         .not_found()
+}
+
+/// Returns the error of a command that would give a group a name that another group has.
+pub(crate) fn group_name_taken(name: &GroupName) -> Error {
+    Error::new(format!("there is already a group \"{name}\""))
+        .hint(format!("homeportd group set {name} changes one"))
+        .exists()
+}
+
+/// Returns the error of a command that would give a folder a name that another folder has.
+pub(crate) fn folder_name_taken(name: &FolderName) -> Error {
+    Error::new(format!("there is already a folder \"{name}\""))
+        .hint(format!("homeportd folder set {name} changes one"))
+        .exists()
 }
 
 /// Returns the error of a command that would give a user a name that another user has.

@@ -132,7 +132,8 @@ pub fn open_audit(settings: &LogSettings) -> Result<(AuditLog, Reload)> {
     Ok((log, Reload { audit: file }))
 }
 
-/// Records in the audit log what an operator has changed while no server runs. A log that does not exist is not created.
+/// Records in the audit log what an operator has changed while no server runs. A log that does not exist is not
+/// created.
 ///
 /// # Errors
 /// Returns an error if the file cannot be opened or written.

@@ -1,4 +1,5 @@
-//! The administrator's view: checks and starts, changes to running servers, quotas, secrets, the sandbox, metrics, the live view.
+//! The administrator's view: checks and starts, changes to running servers, quotas, secrets, the sandbox, metrics, the
+//! live view.
 
 mod backup;
 mod changes;

@@ -1,7 +1,7 @@
 //! Measures the lower bound for every server: the cost of a transfer that does only the unavoidable work.
 //!
-//! A download is `pread`, AES-256-GCM in place, `send`; an upload is `recv`, AES-256-GCM in place, `pwrite`. Records are
-//! those of SFTP over SSH: 32 KiB and their headers, two of them in a system call. There is no SSH, no SFTP, no
+//! A download is `pread`, AES-256-GCM in place, `send`; an upload is `recv`, AES-256-GCM in place, `pwrite`. Records
+//! are those of SFTP over SSH: 32 KiB and their headers, two of them in a system call. There is no SSH, no SFTP, no
 //! user and no window; the difference to a real server is what those cost.
 //!
 //! ```sh

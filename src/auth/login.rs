@@ -10,14 +10,14 @@ use jiff::Timestamp;
 use super::address::allowed;
 use super::proofs::{Credential, Proofs, Revocation};
 use crate::domain::rate::RateRules;
-use crate::domain::user::{Factor, Permissions, Quota, User, UserName};
+use crate::domain::user::{Factor, PermissionRules, Quota, User, UserName};
 
 /// A user who has signed in. Only this module creates a login, and the storage cannot be reached without one.
 #[derive(Debug, Clone)]
 pub struct Login {
     pub(super) user: UserName,
     pub(super) home: PathBuf,
-    pub(super) permissions: Permissions,
+    pub(super) permissions: PermissionRules,
     pub(super) quota: Quota,
     pub(super) max_sessions: Option<u32>,
     pub(super) rates: RateRules,
@@ -37,7 +37,7 @@ impl Login {
         &self.home
     }
     /// Returns the permissions of the user.
-    pub fn permissions(&self) -> &Permissions {
+    pub fn permissions(&self) -> &PermissionRules {
         &self.permissions
     }
     /// Returns the quota of the home at the time of the sign-in.
@@ -86,13 +86,13 @@ impl Login {
         if user.home != self.home {
             return Err(Revocation::Home);
         }
-        if let Some(lost) = self.permissions.iter().find(|one| !user.permissions.allows(*one)) {
+        if let Some((_, lost)) = self.permissions.lost_in(&user.permissions()) {
             return Err(Revocation::Permission(lost));
         }
-        if !allowed(&user.allowed_from, peer) {
+        if !allowed(user.allowed_from(), peer) {
             return Err(Revocation::Address);
         }
-        if !user.require.is_subset(&self.factors) {
+        if !user.require().is_subset(&self.factors) {
             return Err(Revocation::Factors);
         }
         self.proofs.accepted_until(user, peer, now)

@@ -64,8 +64,8 @@ fn other_owner(config: &Config) -> Option<Metadata> {
 }
 
 /// Has a directory filled by a process of its own, which becomes the owner of the data directory. Its current directory
-/// is the one to fill, which its owner can reach only that way if root keeps backups to itself. Returns the exit code of
-/// a process that failed.
+/// is the one to fill, which its owner can reach only that way if root keeps backups to itself. Returns the exit code
+/// of a process that failed.
 fn fill_as_owner(directory: &Path, target: &Path, config: &Config) -> Result<Option<u8>> {
     let failed = |e| Error::new("cannot start a process for the backup").because(e);
     let status = Command::new(std::env::current_exe().map_err(failed)?)

@@ -44,8 +44,8 @@ pub const MANUAL: ManualSections = ManualSections {
         ("HOMEPORT_CONFIG", "The configuration file, unless -c names one."),
         (
             "HOMEPORT_SECTION_NAME",
-            "A setting, in place of that in the file: HOMEPORT_SERVER_LISTEN is \"listen\" in [server]. A list is separated by \
-             commas.",
+            "A setting, in place of that in the file: HOMEPORT_SERVER_LISTEN is \"listen\" in [server]. A list is \
+             separated by commas.",
         ),
     ],
     files: &[
@@ -96,8 +96,8 @@ pub enum Command {
     Demo(DemoArgs),
     /// Create a new server's directory: configuration, host keys, data
     ///
-    /// Existing files are never overwritten. Without DIR, the command creates what the configuration (-c) names and what is
-    /// still missing: the store and the host keys. It may be repeated.
+    /// Existing files are never overwritten. Without DIR, the command creates what the configuration (-c) names and
+    /// what is still missing: the store and the host keys. It may be repeated.
     #[command(after_help = "Examples:
   homeportd init /srv/homeport --listen 0.0.0.0:2222
   homeportd -c /srv/homeport/homeportd.toml user add calvin
@@ -113,10 +113,10 @@ pub enum Command {
     Serve,
     /// Make the running server read its configuration again, and say what has changed
     ///
-    /// The server applies changes in [ssh], [limits], [log] and the host keys to new connections, and changed [[hooks]] to new
-    /// events, and opens its log files again. The command waits until that is done, and prints which sections have changed, and which changes need a
-    /// restart. If the configuration is invalid, the server keeps the former one, and the command prints what is wrong;
-    /// the exit code is then 1. With --json: applied, waiting_for_restart.
+    /// The server applies changes in [ssh], [limits], [log] and the host keys to new connections, and changed [[hooks]]
+    /// to new events, and opens its log files again. The command waits until that is done, and prints which sections
+    /// have changed, and which changes need a restart. If the configuration is invalid, the server keeps the former
+    /// one, and the command prints what is wrong; the exit code is then 1. With --json: applied, waiting_for_restart.
     #[command(after_help = "Example:\n  homeportd -c /srv/homeport/homeportd.toml reload")]
     Reload {
         /// Print a JSON object with stable names
@@ -158,22 +158,22 @@ pub enum Command {
     ///
     /// Shows the sessions, the files that they read, write and hash, with rates over the last seconds and progress, how
     /// full their homes are, the free space, and file systems that answer slowly. Keys: arrows select a session, k
-    /// disconnects it after a question, s sorts by rate or by age, q or Ctrl-C quits. With --json, it prints one object and
-    /// ends: v, status, sessions.
+    /// disconnects it after a question, s sorts by rate or by age, q or Ctrl-C quits. With --json, it prints one object
+    /// and ends: v, status, sessions.
     #[command(after_help = "Examples:\n  homeportd top\n  homeportd top --json | jq .status.bytes_up")]
     Top(TopArgs),
     /// List events that wait for hooks, and retry or drop them
     ///
-    /// An event waits until the command or the url of each [[hooks]] in the configuration has taken it. After the attempts
-    /// that the hook may have, it is set aside, until it is retried or dropped. These commands ask the running server; without
-    /// one, they read and change the queue in the data directory.
+    /// An event waits until the command or the url of each [[hooks]] in the configuration has taken it. After the
+    /// attempts that the hook may have, it is set aside, until it is retried or dropped. These commands ask the running
+    /// server; without one, they read and change the queue in the data directory.
     #[command(subcommand)]
     Hooks(HooksCommand),
     /// Ask the audit log who did what, when and from where
     ///
-    /// Reads the file of [log] audit, and what logrotate has made of it: .1, .2.gz, -20261130, -20261130.gz; oldest first.
-    /// Files are followed through renames: what was done to a file by a former name is found by its last name. All
-    /// options that are given must fit. With --json, the lines are printed as docs/json.md describes them.
+    /// Reads the file of [log] audit, and what logrotate has made of it: .1, .2.gz, -20261130, -20261130.gz; oldest
+    /// first. Files are followed through renames: what was done to a file by a former name is found by its last name.
+    /// All options that are given must fit. With --json, the lines are printed as docs/json.md describes them.
     #[command(after_help = "Examples:
   homeportd audit --path invoice.pdf
   homeportd audit --user calvin --event removed,renamed --since 7d
@@ -184,24 +184,26 @@ pub enum Command {
     Hostkey(HostkeyCommand),
     /// Copy everything that makes the server what it is, except for the users' files
     ///
-    /// Creates DIR with a copy of the store, the configuration file, the files that it names (the host keys) and what else
-    /// the server keeps in the data directory, and with manifest.json, which has the SHA-256 of each file. It works while
-    /// the server runs: the store is copied as it is at one moment. DIR gets its name when it is complete and on the disk; it
-    /// contains secrets, and only its owner may read it. The files in the homes and the audit log are not in it.
+    /// Creates DIR with a copy of the store, the configuration file, the files that it names (the host keys) and what
+    /// else the server keeps in the data directory, and with manifest.json, which has the SHA-256 of each file. It
+    /// works while the server runs: the store is copied as it is at one moment. DIR gets its name when it is complete
+    /// and on the disk; it contains secrets, and only its owner may read it. The files in the homes and the audit log
+    /// are not in it.
     #[command(after_help = "Examples:
   homeportd backup /var/backups/homeport-2026-11-30
   homeportd -c /srv/homeport/homeportd.toml backup /mnt/nas/homeport.new --json")]
     Backup(BackupArgs),
     /// Make a server from a backup
     ///
-    /// Checks the SHA-256 of every file in DIR first, and then writes the configuration file that -c names, and everything
-    /// else where that configuration says; relative paths in it are relative to the file. No server may run there, and
-    /// nothing is overwritten: a store or another file that exists is an error. As root, the files belong to the owner of
-    /// the data directory. The users sign in as before, to a server with the same host keys; their homes are measured again.
+    /// Checks the SHA-256 of every file in DIR first, and then writes the configuration file that -c names, and
+    /// everything else where that configuration says; relative paths in it are relative to the file. No server may run
+    /// there, and nothing is overwritten: a store or another file that exists is an error. As root, the files belong to
+    /// the owner of the data directory. The users sign in as before, to a server with the same host keys; their homes
+    /// are measured again.
     ///
-    /// The store gets a new id, so that two servers never let the same homes grow. Homes that have the id of the server that
-    /// was backed up can be read, and grow only after --take-over, or after `storage adopt --take-over`. Copy the files of
-    /// the homes yourself, before or after.
+    /// The store gets a new id, so that two servers never let the same homes grow. Homes that have the id of the server
+    /// that was backed up can be read, and grow only after --take-over, or after `storage adopt --take-over`. Copy the
+    /// files of the homes yourself, before or after.
     #[command(after_help = "Examples:
   homeportd -c /srv/homeport/homeportd.toml restore /var/backups/homeport-2026-11-30
   homeportd -c /etc/homeport/homeportd.toml restore --take-over /mnt/nas/homeport.new
@@ -324,8 +326,8 @@ pub struct AdoptArgs {
 pub enum SessionsCommand {
     /// List the sessions, one for each connection that has signed in
     ///
-    /// With --json: id, user, peer, client, since, channels, bytes_in, bytes_out, used_bytes, quota_bytes, open_files, files;
-    /// docs/json.md describes them.
+    /// With --json: id, user, peer, client, since, channels, bytes_in, bytes_out, used_bytes, quota_bytes, open_files,
+    /// files; docs/json.md describes them.
     #[command(after_help = "Example:\n  homeportd sessions list")]
     List {
         /// Print a JSON array of objects with stable names

@@ -1,8 +1,11 @@
 //! Views as `--json` prints them, except for those that the control socket also transmits. Names and meanings of fields
 //! are stable; fields may be added.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
+use crate::domain::permission::{PermissionRules, Permissions};
 use crate::ops::host_keys::{ChangedHostKeys, HostKeyView};
 use crate::ops::keys::KeyView;
 use crate::ops::users::change::ConfirmedChange;
@@ -22,7 +25,7 @@ pub struct UserJson<'a> {
     used_files: Option<u64>,
     usage_exact: bool,
     max_sessions: Option<u32>,
-    permissions: Vec<&'static str>,
+    permissions: JsonRules,
     allowed_from: Vec<String>,
     require: Vec<&'static str>,
     expires_at: Option<String>,
@@ -44,12 +47,38 @@ impl<'a> From<&'a UserView> for UserJson<'a> {
             used_files: view.usage.used_files,
             usage_exact: view.usage.is_exact(),
             max_sessions: view.max_sessions,
-            permissions: view.permissions.iter().map(|p| p.name()).collect(),
+            permissions: JsonRules::new(&view.permissions),
             allowed_from: view.allowed_from.iter().map(ToString::to_string).collect(),
             require: view.require.iter().map(|f| f.name()).collect(),
             expires_at: view.expires_at.map(|t| t.to_string()),
             rate_up: view.rates.up.as_number(),
             rate_down: view.rates.down.as_number(),
+        }
+    }
+}
+
+/// Permissions: a list of names, or an object of such lists by directory.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub enum JsonRules {
+    /// The same permissions in the whole tree.
+    Uniform(Vec<&'static str>),
+    /// The permissions of each directory that has a rule.
+    ByDirectory(BTreeMap<String, Vec<&'static str>>),
+}
+
+impl JsonRules {
+    /// Converts rules.
+    pub fn new(rules: &PermissionRules) -> Self {
+        let names = |set: &Permissions| set.iter().map(|one| one.name()).collect();
+        match rules.as_uniform() {
+            Some(permissions) => Self::Uniform(names(permissions)),
+            None => Self::ByDirectory(
+                rules
+                    .iter()
+                    .map(|(path, set)| (path.to_string(), names(set)))
+                    .collect(),
+            ),
         }
     }
 }

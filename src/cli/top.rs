@@ -1,7 +1,7 @@
 //! `homeportd top`: a live view of the running server in the terminal.
 //!
-//! [`feed`] asks the server on a thread of its own, [`model`] computes rates and keeps what is selected, [`view`] draws,
-//! and [`screen`] takes the terminal and gives it back.
+//! [`feed`] asks the server on a thread of its own, [`model`] computes rates and keeps what is selected, [`view`]
+//! draws, and [`screen`] takes the terminal and gives it back.
 
 mod feed;
 mod model;

@@ -258,8 +258,8 @@ impl Config {
         settings
     }
 
-    /// Returns the files and directories that the configuration names and that a backup contains: all of its paths, except
-    /// those of what a backup copies otherwise (the store) or leaves out (homes, the audit log).
+    /// Returns the files and directories that the configuration names and that a backup contains: all of its paths,
+    /// except those of what a backup copies otherwise (the store) or leaves out (homes, the audit log).
     pub fn named_paths(&self) -> Vec<NamedPath> {
         const OTHERWISE: [(&str, &str); 4] = [
             ("store", "path"),
@@ -310,8 +310,8 @@ impl Config {
         }
     }
 
-    /// Returns the position of an address in `listen` of `[server]` or `[metrics]` as `FILE:LINE: `; empty if it does not
-    /// come from the file.
+    /// Returns the position of an address in `listen` of `[server]` or `[metrics]` as `FILE:LINE: `; empty if it does
+    /// not come from the file.
     pub fn place_of_listen(&self, section: &str, address: SocketAddr) -> String {
         let line = source::line_of(&self.file, |table| {
             let list = table

@@ -57,8 +57,8 @@ pub(super) enum ControlRequest {
 }
 
 impl ControlRequest {
-    /// Returns whether the answer may take long. Measuring a large home takes minutes, and a reload may read from a slow
-    /// disk; meanwhile the server reports that it is working.
+    /// Returns whether the answer may take long. Measuring a large home takes minutes, and a reload may read from a
+    /// slow disk; meanwhile the server reports that it is working.
     pub fn takes_long(&self) -> bool {
         match self {
             ControlRequest::Sessions { .. }

@@ -22,7 +22,8 @@ use crate::ops::hooks::{HookAction, HookSelection};
 use crate::ops::running::{DisconnectTarget, RunningServer, Unanswered};
 use base::error::{Error, Result};
 
-/// The longest request in bytes: all settings of a user, before and after a change, with the fingerprints of fifty keys.
+/// The longest request in bytes: all settings of a user, before and after a change, with the fingerprints of fifty
+/// keys.
 const LONGEST_REQUEST: u64 = 64 * 1024;
 
 /// The most connections at once: there are few operators, but a script may loop.

@@ -46,8 +46,8 @@ pub enum Event {
         client: String,
         algorithms: Box<ChosenAlgorithms>,
     },
-    /// A sign-in was refused. `user` is the name that the peer sent; `reason` is for the log only, and `code` is a fixed
-    /// word for it.
+    /// A sign-in was refused. `user` is the name that the peer sent; `reason` is for the log only, and `code` is a
+    /// fixed word for it.
     Denied {
         peer: SocketAddr,
         user: String,
@@ -246,8 +246,8 @@ impl Event {
         }
     }
 
-    /// Whether the event says that something ended, or that an operator has changed something. Without these events, a log
-    /// would not say whether it is still open, or why it has changed.
+    /// Whether the event says that something ended, or that an operator has changed something. Without these events, a
+    /// log would not say whether it is still open, or why it has changed.
     pub fn is_closing(&self) -> bool {
         match self {
             Event::Closed { .. } | Event::SessionEnded { .. } | Event::Stopped { .. } | Event::Admin(_) => {

@@ -31,7 +31,10 @@ impl TryFrom<String> for Network {
         let network = match text.parse::<IpAddr>() {
             Ok(address) => IpNet::from(address.to_canonical()),
             Err(_) => text.parse::<IpNet>().map_err(|_| {
-                format!("\"{shown}\" is neither an address nor a network (hint: for example \"10.0.0.5\" or \"10.0.0.0/28\")")
+                format!(
+                    "\"{shown}\" is neither an address nor a network (hint: for example \"10.0.0.5\" or \
+                     \"10.0.0.0/28\")"
+                )
             })?,
         };
         if network.trunc() != network {

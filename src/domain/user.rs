@@ -1,6 +1,6 @@
 //! The record of a user, which the store keeps and the sign-in checks.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -8,9 +8,14 @@ use std::str::FromStr;
 use ipnet::IpNet;
 use jiff::Timestamp;
 
-use super::rate::RateRules;
+use super::folder::{CreationChoice, Folder, FolderName};
+use super::group::{Group, GroupName};
+pub use super::permission::{Permission, PermissionRules, Permissions};
+pub(crate) use super::quota::storable;
+pub use super::quota::{Limit, Quota};
+use super::rate::{RateRule, RateRules};
+use super::settings::MemberSettings;
 use base::error::Error;
-use base::size::Size;
 
 /// The longest user name, in bytes. Longer names are refused before anything is looked up.
 pub const MAX_NAME: usize = 128;
@@ -82,104 +87,6 @@ impl fmt::Display for UserName {
     }
 }
 
-/// Makes the enum of all permissions from one list, in the order in which they are listed. The names are stable: the
-/// command line and the store use them.
-macro_rules! permissions {
-    ($($(#[$doc:meta])* $permission:ident = $name:literal,)*) => {
-        /// One kind of operation that a user may be allowed to do.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        pub enum Permission {
-            $($(#[$doc])* $permission,)*
-        }
-
-        impl Permission {
-            /// All permissions, in the order in which they are listed.
-            pub const ALL: [Permission; [$($name),*].len()] = [$(Permission::$permission),*];
-
-            /// Returns the stable name that the command line and the store use.
-            pub fn name(self) -> &'static str {
-                match self {
-                    $(Permission::$permission => $name,)*
-                }
-            }
-        }
-    };
-}
-
-permissions! {
-    /// The user may list directories and read the attributes of their entries.
-    List = "list",
-    /// The user may read files.
-    Read = "read",
-    /// The user may create new files.
-    Create = "create",
-    /// The user may write to existing files, truncate them and replace them by a rename.
-    Overwrite = "overwrite",
-    /// The user may remove files and directories.
-    Delete = "delete",
-    /// The user may rename and move files and directories.
-    Rename = "rename",
-    /// The user may create directories.
-    Mkdir = "mkdir",
-    /// The user may change modes and times.
-    Attributes = "attributes",
-    /// The user may create symbolic and hard links.
-    Link = "link",
-}
-
-impl Permission {
-    /// Returns the names of all permissions, for hints and help.
-    pub fn all_names() -> String {
-        Permission::ALL.map(Permission::name).join(", ")
-    }
-}
-
-impl FromStr for Permission {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self, Error> {
-        Permission::ALL
-            .into_iter()
-            .find(|p| p.name() == text)
-            .ok_or_else(|| {
-                Error::new(format!("\"{}\" is not a permission", text.escape_debug()))
-                    .hint(Permission::all_names())
-            })
-    }
-}
-
-/// The set of permissions that a user has in the home.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Permissions(BTreeSet<Permission>);
-
-impl Permissions {
-    /// Returns all permissions, which is the default.
-    pub fn all() -> Self {
-        Self(Permission::ALL.into())
-    }
-
-    /// Returns the permissions of `--read-only`: list and read.
-    pub fn read_only() -> Self {
-        Self([Permission::List, Permission::Read].into())
-    }
-
-    /// Whether the permission is granted.
-    pub fn allows(&self, permission: Permission) -> bool {
-        self.0.contains(&permission)
-    }
-
-    /// Returns the granted permissions, in the order of [`Permission::ALL`].
-    pub fn iter(&self) -> impl Iterator<Item = Permission> + '_ {
-        self.0.iter().copied()
-    }
-}
-
-impl FromIterator<Permission> for Permissions {
-    fn from_iter<I: IntoIterator<Item = Permission>>(permissions: I) -> Self {
-        Self(permissions.into_iter().collect())
-    }
-}
-
 /// A kind of proof that counts as one factor of a sign-in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Factor {
@@ -187,14 +94,17 @@ pub enum Factor {
     PublicKey,
     /// The user knows the password, sent by the method `password` or `keyboard-interactive`.
     Password,
+    /// The user has the device that computes one-time codes, sent by the method `keyboard-interactive`.
+    Totp,
 }
 
 impl Factor {
-    /// Returns the stable name, as in RFC 4252.
+    /// Returns the stable name: as in RFC 4252, or `totp`.
     pub fn name(self) -> &'static str {
         match self {
             Factor::PublicKey => "publickey",
             Factor::Password => "password",
+            Factor::Totp => "totp",
         }
     }
 }
@@ -206,24 +116,54 @@ impl FromStr for Factor {
         match text {
             "publickey" => Ok(Factor::PublicKey),
             "password" => Ok(Factor::Password),
+            "totp" => Ok(Factor::Totp),
             _ => Err(
                 Error::new(format!("\"{}\" is not a way to sign in", text.escape_debug()))
-                    .hint("publickey or password"),
+                    .hint("publickey, password or totp"),
             ),
         }
     }
 }
 
-/// The disk quota of a home. `None` means unlimited.
+/// Where a user's record comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Quota {
-    /// The limit on the sum of file sizes, in bytes.
-    pub bytes: Option<u64>,
-    /// The limit on the number of files, directories and symbolic links.
-    pub files: Option<u64>,
+pub enum UserSource {
+    /// An operator has added the record.
+    #[default]
+    Local,
+    /// `[auth.external]` has answered with the record.
+    External,
+}
+
+impl UserSource {
+    /// Returns the stable name.
+    pub fn name(self) -> &'static str {
+        match self {
+            UserSource::Local => "local",
+            UserSource::External => "external",
+        }
+    }
+}
+
+impl FromStr for UserSource {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        match text {
+            "local" => Ok(UserSource::Local),
+            "external" => Ok(UserSource::External),
+            _ => Err(Error::new(format!(
+                "\"{}\" is not a source of users",
+                text.escape_debug()
+            ))),
+        }
+    }
 }
 
 /// A user's record, as the store keeps it. Keys are lines of authorized_keys, which were checked when they were added.
+///
+/// The fields are what the record says; the methods return what is in force, after the group and the server's defaults
+/// have filled in what the record leaves open.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct User {
     /// The user's name, which is unique and case-sensitive.
@@ -231,48 +171,174 @@ pub struct User {
     /// A number that distinguishes this record from earlier ones with the same name. The store chooses it when the
     /// record is added.
     pub incarnation: i64,
-    /// The password's hash as a PHC string. With `None`, the user cannot sign in by password.
+    /// A remark for operators.
+    pub comment: String,
+    /// The group from which the user inherits what `settings` leaves open.
+    pub group: Option<GroupName>,
+    /// The password's hash. With `None`, the user cannot sign in by password.
     pub password_hash: Option<PasswordHash>,
+    /// The time at which the password was set, if it is known.
+    pub password_set_at: Option<Timestamp>,
     /// The user's keys: one line of authorized_keys each, including its options.
     pub keys: Vec<String>,
+    /// The principals besides the user's name for which a certificate is accepted.
+    pub principals: Vec<String>,
+    /// The encrypted secret of the user's one-time codes. With `None`, the user has none.
+    pub totp: Option<SealedSecret>,
     /// The absolute path of the home on disk.
     pub home: PathBuf,
     /// Whether the user is enabled. A disabled user cannot sign in.
     pub enabled: bool,
     /// The time from which the user cannot sign in.
     pub expires_at: Option<Timestamp>,
-    /// The disk quota of the home.
-    pub quota: Quota,
-    /// The most sessions that the user may have at once. With `None`, the server's limit applies.
-    pub max_sessions: Option<u32>,
-    /// The rates of the user's transfers, in all sessions together.
-    pub rates: RateRules,
-    /// The permissions that the user has in the home.
-    pub permissions: Permissions,
-    /// The addresses from which the user may connect. An empty list allows every address.
-    pub allowed_from: Vec<IpNet>,
-    /// The factors that are all required to sign in. If the set is empty, any one factor is enough.
-    pub require: BTreeSet<Factor>,
+    /// Where the record comes from.
+    pub source: UserSource,
+    /// The user's own settings.
+    pub settings: MemberSettings,
+    /// What the record refers to.
+    pub inherited: Inherited,
+}
+
+/// What a user's record refers to, as the store has read it together with the record. It is not part of the record.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Inherited {
+    /// The user's group.
+    pub group: Option<Group>,
+    /// The folders that the user's and the group's settings name.
+    pub folders: Vec<Folder>,
+    /// The quota of users for whom neither their record nor their group has one.
+    pub default_quota: Quota,
 }
 
 impl User {
-    /// Returns a user with default values: no home, no limits, all permissions, and no way to sign in.
+    /// Returns a user with default values: no home, no settings of its own, and no way to sign in.
     pub fn blank(name: UserName) -> Self {
         Self {
             name,
             incarnation: 0,
+            comment: String::new(),
+            group: None,
             password_hash: None,
+            password_set_at: None,
             keys: Vec::new(),
+            principals: Vec::new(),
+            totp: None,
             home: PathBuf::new(),
             enabled: true,
             expires_at: None,
-            quota: Quota::default(),
-            max_sessions: None,
-            rates: RateRules::default(),
-            permissions: Permissions::all(),
-            allowed_from: Vec::new(),
-            require: BTreeSet::new(),
+            source: UserSource::default(),
+            settings: MemberSettings::default(),
+            inherited: Inherited::default(),
         }
+    }
+
+    fn group_settings(&self) -> Option<&MemberSettings> {
+        self.inherited.group.as_ref().map(|group| &group.settings)
+    }
+
+    /// Returns the first of the user's and the group's values that is set.
+    fn first<'a, T>(&'a self, value: impl Fn(&'a MemberSettings) -> Option<T>) -> Option<T> {
+        value(&self.settings).or_else(|| self.group_settings().and_then(&value))
+    }
+
+    /// Returns the disk quota of the home.
+    pub fn quota(&self) -> Quota {
+        let usual = self.inherited.default_quota;
+        let bytes = self.first(|settings| settings.quota_bytes);
+        let files = self.first(|settings| settings.quota_files);
+        Quota {
+            bytes: bytes.map_or(usual.bytes, |Limit(bytes)| bytes),
+            files: files.map_or(usual.files, |Limit(files)| files),
+        }
+    }
+
+    /// Returns the most sessions that the user may have at once. With `None`, the server's limit applies.
+    pub fn max_sessions(&self) -> Option<u32> {
+        self.first(|settings| settings.max_sessions)
+    }
+
+    /// Returns the rates of the user's transfers, in all sessions together.
+    pub fn rates(&self) -> RateRules {
+        let set = |rule: RateRule| (rule != RateRule::Usual).then_some(rule);
+        RateRules {
+            up: self.first(|settings| set(settings.rates.up)).unwrap_or_default(),
+            down: self
+                .first(|settings| set(settings.rates.down))
+                .unwrap_or_default(),
+        }
+    }
+
+    /// Returns the permissions that the user has in the home, with a rule for its root.
+    pub fn permissions(&self) -> PermissionRules {
+        let layers = [self.group_settings(), Some(&self.settings)];
+        let rules = layers
+            .into_iter()
+            .flatten()
+            .filter_map(|settings| settings.permissions.as_ref());
+        rules.fold(PermissionRules::all(), |base, rules| rules.over(&base))
+    }
+
+    /// Returns the addresses from which the user may connect. An empty list allows every address.
+    pub fn allowed_from(&self) -> &[IpNet] {
+        self.first(|settings| settings.allowed_from.as_deref())
+            .unwrap_or_default()
+    }
+
+    /// Returns the factors that are all required to sign in. If the set is empty, any one factor is enough.
+    pub fn require(&self) -> &BTreeSet<Factor> {
+        static NONE: BTreeSet<Factor> = BTreeSet::new();
+        self.first(|settings| settings.require.as_ref()).unwrap_or(&NONE)
+    }
+
+    /// Returns the user's folders, with the permissions in each, which have a rule for its root. A folder that does not
+    /// exist any more is left out.
+    pub fn folders(&self) -> Vec<(Folder, PermissionRules)> {
+        let mut rules: BTreeMap<&FolderName, &PermissionRules> = BTreeMap::new();
+        for settings in [self.group_settings(), Some(&self.settings)]
+            .into_iter()
+            .flatten()
+        {
+            rules.extend(&settings.folders);
+        }
+        let found = |name: &FolderName| self.inherited.folders.iter().find(|folder| folder.name == *name);
+        let nothing = PermissionRules::uniform(Permissions::none());
+        let in_force = rules
+            .into_iter()
+            .filter_map(|(name, rules)| Some((found(name)?, rules)));
+        in_force
+            .map(|(folder, rules)| (folder.clone(), rules.over(&nothing)))
+            .collect()
+    }
+
+    /// Returns the modes and the group of what is created in the home, where they differ from the server's.
+    pub fn creation(&self) -> CreationChoice {
+        let usual = CreationChoice::default();
+        let group = self
+            .group_settings()
+            .map_or(&usual, |settings| &settings.creation);
+        self.settings.creation.over(group)
+    }
+}
+
+/// A secret that is encrypted under the key in the data directory, as text. It must not be shown all the same.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SealedSecret(String);
+
+impl SealedSecret {
+    /// Wraps the text of an encrypted secret.
+    pub fn new(text: String) -> Self {
+        Self(text)
+    }
+
+    /// Returns the text, for the store and for what decrypts it.
+    pub fn as_text(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for SealedSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SealedSecret(***)")
     }
 }
 
@@ -296,44 +362,6 @@ impl fmt::Debug for PasswordHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("PasswordHash(***)")
     }
-}
-
-/// A limit as an operator writes it. `None` stands for `unlimited`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limit<T>(pub Option<T>);
-
-impl FromStr for Limit<Size> {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self, Error> {
-        if text == "unlimited" {
-            return Ok(Self(None));
-        }
-        let bad = |e: Error| e.hint("512, 10MiB, 1GiB, 1G or unlimited");
-        let Size(bytes) = text.parse::<Size>().map_err(bad)?;
-        storable(bytes).map(|bytes| Self(Some(Size(bytes))))
-    }
-}
-
-impl FromStr for Limit<u64> {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self, Error> {
-        if text == "unlimited" {
-            return Ok(Self(None));
-        }
-        let bad = |_| {
-            Error::new(format!("\"{}\" is not a number", text.escape_debug())).hint("0, 1, 2, … or unlimited")
-        };
-        storable(text.parse().map_err(bad)?).map(|number| Self(Some(number)))
-    }
-}
-
-/// Checks that a number fits a signed 64-bit integer, which is what the store and file systems use.
-pub(crate) fn storable(number: u64) -> Result<u64, Error> {
-    i64::try_from(number)
-        .map(|_| number)
-        .map_err(|_| Error::new(format!("{number} is more than there can be")).hint("unlimited"))
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //! its place on the host: the home is `homeport`, mounted on `/`.
 
 use super::home_session::HomeSession;
-use super::io::{CommandIo, print_error};
+use super::io::{CommandIo, print_error, refuse_option};
 use super::options::parse;
 use super::reason::reason;
 use super::sums::quoted;
@@ -30,15 +30,7 @@ pub(super) async fn run(
 ) -> Result<u32, Disconnected> {
     let (style, mut names) = match options(words) {
         Ok(asked) => asked,
-        Err(option) => {
-            let option = option.escape_ascii();
-            print_error(
-                io,
-                &format!("df: unsupported option '{option}' (known: -k -P -i -h)"),
-            )
-            .await?;
-            return Ok(1);
-        }
+        Err(option) => return refuse_option(io, "df", option, "-k -P -i -h").await,
     };
     if names.is_empty() {
         names.push(b".");

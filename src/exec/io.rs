@@ -24,3 +24,19 @@ pub(super) async fn print(io: &CommandIo, text: impl Into<Bytes>) -> Result<u32,
 pub(super) async fn print_error(io: &CommandIo, sentence: &str) -> Result<(), Disconnected> {
     io.output.send(Stream::Error, format!("{sentence}\n")).await
 }
+
+/// Prints that a program does not know an option, and which it knows; returns its exit status.
+pub(super) async fn refuse_option(
+    io: &CommandIo,
+    program: &str,
+    option: &[u8],
+    known: &str,
+) -> Result<u32, Disconnected> {
+    let option = option.escape_ascii();
+    print_error(
+        io,
+        &format!("{program}: unsupported option '{option}' (known: {known})"),
+    )
+    .await?;
+    Ok(1)
+}

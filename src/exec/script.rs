@@ -11,7 +11,8 @@ pub enum ScriptError {
     Unsplit(#[from] SplitError),
     /// The server has no program of this name.
     #[error(
-        "{0:?} is not a command of this server, which has no shell; it knows scp, md5sum, sha1sum, sha256sum, sha512sum, df, pwd, cd, echo, and SFTP"
+        "{0:?} is not a command of this server, which has no shell; it knows scp, md5sum, sha1sum, sha256sum, \
+         sha512sum, df, pwd, cd, echo, and SFTP"
     )]
     Unknown(String),
     /// The line combines programs in an unsupported way.

@@ -2,7 +2,7 @@
 //! hashes.
 
 use super::home_session::HomeSession;
-use super::io::{CommandIo, print_error};
+use super::io::{CommandIo, print_error, refuse_option};
 use super::options::parse;
 use super::script::Program;
 use crate::session::stream::{Disconnected, Stream};
@@ -21,15 +21,7 @@ pub(super) async fn run(
     let program = Program::Sum(algorithm).name();
     let (style, mut names) = match options(words) {
         Ok(asked) => asked,
-        Err(option) => {
-            let option = option.escape_ascii();
-            print_error(
-                io,
-                &format!("{program}: unsupported option '{option}' (known: -b -t -z --tag)"),
-            )
-            .await?;
-            return Ok(1);
-        }
+        Err(option) => return refuse_option(io, program, option, "-b -t -z --tag").await,
     };
     if names.is_empty() {
         names.push(b"-");

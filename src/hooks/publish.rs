@@ -145,7 +145,7 @@ impl Publisher {
         let account = match self
             .service
             .accounts
-            .account(&AccountSpec::of_home(&user.home, user.quota))
+            .account(&AccountSpec::of_home(&user.home, user.quota()))
             .await
         {
             Ok(account) => account,

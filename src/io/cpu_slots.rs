@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread::Thread;
 
-/// Returns the number of cores that this process may use. It is found out only once: that reads the limits of the control
-/// group from several files, too many for each session.
+/// Returns the number of cores that this process may use. It is found out only once: that reads the limits of the
+/// control group from several files, too many for each session.
 pub fn cores() -> usize {
     static CORES: OnceLock<usize> = OnceLock::new();
     *CORES.get_or_init(|| std::thread::available_parallelism().map_or(1, usize::from))

@@ -2,9 +2,9 @@
 //!
 //! A server without free descriptors cannot accept any connection, neither from clients nor from its operator. So the
 //! limits together never exceed the number of descriptors: one part is kept for the server's own files
-//! ([`DescriptorShares::own`]), one for connections that have not signed in, one for proxies, and the rest is for users,
-//! each of whom gets at most half of it. Settings that allow more are reduced at the start and at a reload, and the log
-//! and `check` report it.
+//! ([`DescriptorShares::own`]), one for connections that have not signed in, one for proxies, and the rest is for
+//! users, each of whom gets at most half of it. Settings that allow more are reduced at the start and at a reload, and
+//! the log and `check` report it.
 //!
 //! Two failures remain possible: the whole system runs out of files (ENFILE), or threads inside system calls briefly
 //! need more than the reserve. Code that accepts connections has a [`SpareDescriptor`] for these cases.
@@ -168,7 +168,8 @@ mod tests {
         assert!(usual.connections() > 100_000 && usual.unauthenticated > 60_000);
     }
 
-    /// The threads of sessions never take more descriptors than their share. Where there are very few, no session has one.
+    /// The threads of sessions never take more descriptors than their share. Where there are very few, no session has
+    /// one.
     #[test]
     fn session_threads_fit_into_any_limit() {
         for (all, threads) in [

@@ -1,5 +1,5 @@
-//! Notes which thread serves sessions alone or together, apart from the event loop. A call on a file system there needs no
-//! slot of the event loop; the watchdog observes the call in a slot that belongs to the thread.
+//! Notes which thread serves sessions alone or together, apart from the event loop. A call on a file system there needs
+//! no slot of the event loop; the watchdog observes the call in a slot that belongs to the thread.
 
 use std::cell::Cell;
 

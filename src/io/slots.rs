@@ -1,4 +1,5 @@
-//! Slots for threads that are inside a file system: a watchdog sees since when each is taken, and for which file system.
+//! Slots for threads that are inside a file system: a watchdog sees since when each is taken, and for which file
+//! system.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

@@ -98,6 +98,16 @@ fn settings_of(user: &User) -> Vec<Setting> {
         ("name", SettingValue::Text(user.name.to_string())),
         ("home", SettingValue::Text(user.home.display().to_string())),
         ("enabled", SettingValue::Flag(user.enabled)),
+        ("comment", SettingValue::Text(user.comment.clone())),
+        (
+            "group",
+            user.group.as_ref().map_or(SettingValue::Nothing, |group| {
+                SettingValue::Text(group.to_string())
+            }),
+        ),
+        ("principals", list(user.principals.clone())),
+        ("totp", SettingValue::Flag(user.totp.is_some())),
+        ("folders", list(folders_of(user))),
         ("has_password", SettingValue::Flag(user.password_hash.is_some())),
         (
             "keys",
@@ -108,28 +118,25 @@ fn settings_of(user: &User) -> Vec<Setting> {
                     .collect(),
             ),
         ),
-        ("quota_bytes", number(user.quota.bytes)),
-        ("quota_files", number(user.quota.files)),
-        (
-            "permissions",
-            list(user.permissions.iter().map(|p| p.name().to_owned()).collect()),
-        ),
+        ("quota_bytes", number(user.quota().bytes)),
+        ("quota_files", number(user.quota().files)),
+        ("permissions", list(permissions_of(user))),
         (
             "allowed_from",
-            list(user.allowed_from.iter().map(ToString::to_string).collect()),
+            list(user.allowed_from().iter().map(ToString::to_string).collect()),
         ),
         (
             "require",
             list(
-                user.require
+                user.require()
                     .iter()
                     .map(|factor| factor.name().to_owned())
                     .collect(),
             ),
         ),
-        ("max_sessions", number(user.max_sessions.map(u64::from))),
-        ("rate_up", number(user.rates.up.as_number())),
-        ("rate_down", number(user.rates.down.as_number())),
+        ("max_sessions", number(user.max_sessions().map(u64::from))),
+        ("rate_up", number(user.rates().up.as_number())),
+        ("rate_down", number(user.rates().down.as_number())),
         (
             "expires_at",
             user.expires_at
@@ -141,6 +148,24 @@ fn settings_of(user: &User) -> Vec<Setting> {
         value,
     };
     values.into_iter().map(setting).collect()
+}
+
+/// Returns the permissions in the home: their names, or each as `PATH=NAME` where they differ by directory.
+fn permissions_of(user: &User) -> Vec<String> {
+    let rules = user.permissions();
+    match rules.as_uniform() {
+        Some(permissions) => permissions.iter().map(|one| one.name().to_owned()).collect(),
+        None => rules.iter().map(|(path, set)| format!("{path}={set}")).collect(),
+    }
+}
+
+/// Returns the folders, each with its permissions.
+fn folders_of(user: &User) -> Vec<String> {
+    let folders = user.folders();
+    folders
+        .iter()
+        .map(|(folder, rules)| format!("{}: {rules}", folder.name))
+        .collect()
 }
 
 fn list(listed: Vec<String>) -> SettingValue {

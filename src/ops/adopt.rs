@@ -123,13 +123,18 @@ fn configured(installation: &Installation, dir: &Path) -> Result<PathBuf> {
 pub fn must_be_unclaimed(installation: &Installation) -> Result<()> {
     let homes = &installation.storage.homes;
     match marker::read(homes, "") {
-        Ok(Mark::Another(id)) => Err(Error::new(format!("cannot make the store {:?}", installation.store.path))
-            .because(format!("the homes in {homes:?} are those of another store, which has the id {id}"))
-            .hint(format!(
-                "is [store] path in the configuration right? if that store is lost, and these homes are to get a new one: \
-                 rm {}",
-                advice::quoted(&marker::path(homes))
-            ))),
+        Ok(Mark::Another(id)) => Err(Error::new(format!(
+            "cannot make the store {:?}",
+            installation.store.path
+        ))
+        .because(format!(
+            "the homes in {homes:?} are those of another store, which has the id {id}"
+        ))
+        .hint(format!(
+            "is [store] path in the configuration right? if that store is lost, and these homes are to get a \
+             new one: rm {}",
+            advice::quoted(&marker::path(homes))
+        ))),
         _ => Ok(()),
     }
 }

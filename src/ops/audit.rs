@@ -112,8 +112,8 @@ impl AuditSearch {
         &self.skipped
     }
 
-    /// Has `render` write every line that the query is about, as it was logged and parsed, and passes what it has written
-    /// to `write`, oldest first. Several threads render at once.
+    /// Has `render` write every line that the query is about, as it was logged and parsed, and passes what it has
+    /// written to `write`, oldest first. Several threads render at once.
     ///
     /// # Errors
     /// Returns the error of `write`, or an error if a file cannot be opened.

@@ -48,7 +48,8 @@ pub fn make_key_dir(installation: &Installation) -> Result<()> {
     let owner = data.metadata().map_err(|cause| {
         Error::new(format!("cannot open the data directory {data:?}"))
             .because(cause)
-            .hint("is [store] path in the configuration right? homeportd init DIR and homeportd user add NAME make a new store")
+            .hint("is [store] path in the configuration right? homeportd init DIR and homeportd user add NAME make \
+                 a new store")
     })?;
     if geteuid().is_root() && owner.uid() != 0 && parent_is_roots(keys) {
         let owner = DirectoryOwner {

@@ -4,10 +4,12 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 
+use jiff::Timestamp;
+
 use super::installation::Installation;
 use super::{homes, init};
 use crate::auth::password;
-use crate::domain::user::{Quota, User};
+use crate::domain::user::{Limit, User};
 use crate::store::Store;
 use base::error::{Error, Result};
 use base::secret::Secret;
@@ -94,10 +96,9 @@ pub async fn add_users(installation: &Installation, store: &dyn Store) -> Result
         }
         user.home = homes::choose(installation, &user.name, None)?;
         user.password_hash = Some(password::hash(&Secret::new(demo.password.to_owned()))?);
-        user.quota = Quota {
-            bytes: Some(demo.quota_bytes),
-            files: None,
-        };
+        user.password_set_at = Some(Timestamp::now());
+        user.settings.quota_bytes = Some(Limit(Some(demo.quota_bytes)));
+        user.settings.quota_files = Some(Limit(None));
         homes::make(installation, &user.home)?;
         store.add_user(&user).await?;
     }

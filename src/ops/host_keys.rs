@@ -193,8 +193,8 @@ fn existing(kind: Kind, stage: KeyStage, context: &OpsContext<'_>) -> Result<Opt
     view(kind, stage, context.installation)
 }
 
-/// Returns whether the key in use may be recorded as the server's by `retire`: if the files were moved, or if the key that
-/// is recorded is the retired one. Any other difference is not for `retire` to accept.
+/// Returns whether the key in use may be recorded as the server's by `retire`: if the files were moved, or if the key
+/// that is recorded is the retired one. Any other difference is not for `retire` to accept.
 async fn may_record(
     kind: Kind,
     in_use: Option<&HostKeyView>,

@@ -34,8 +34,8 @@ impl Installation {
         self.store.data_dir()
     }
 
-    /// Returns all paths in the configuration, except that of the configuration file itself. A new field does not compile
-    /// here until it is decided whether it is one.
+    /// Returns all paths in the configuration, except that of the configuration file itself. A new field does not
+    /// compile here until it is decided whether it is one.
     pub fn configured_paths(&self) -> impl Iterator<Item = &PathBuf> {
         let Self {
             config_file: _,

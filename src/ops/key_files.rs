@@ -196,7 +196,8 @@ impl OtherKind {
             }
             OtherKind::OpenSshPrivate | OtherKind::PemPrivate | OtherKind::Pkcs8Private => {
                 format!(
-                    "ssh-keygen -y -f {file} > key.pub writes the public half; often it is in the file that ends in .pub"
+                    "ssh-keygen -y -f {file} > key.pub writes the public half; often it is in the file that ends in \
+                     .pub"
                 )
             }
             OtherKind::SshComPrivate => {

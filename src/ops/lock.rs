@@ -36,7 +36,8 @@ impl DataLock {
                 "another server{} uses the data directory {data_dir:?}",
                 holder(&file).map_or_else(String::new, |pid| format!(" (process {pid})"))
             ))
-            .hint("stop it, or give this one a [store] path of its own; a `quota scan` without a server counts as one")),
+            .hint("stop it, or give this one a [store] path of its own; a `quota scan` without a server counts as \
+                 one")),
             Err(error) => Err(Error::new(format!("cannot lock {path:?}")).because(error)),
         }
     }

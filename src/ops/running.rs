@@ -17,8 +17,8 @@ use base::error::{Error, Result};
 /// The requests that the running server can answer.
 #[async_trait::async_trait]
 pub trait RunningServer: Send + Sync {
-    /// Returns a page of the sessions with higher numbers than `after`, ordered by the time of the sign-in; an empty one if
-    /// there are none. The numbers begin with 1. [`super::sessions::list`] returns all pages.
+    /// Returns a page of the sessions with higher numbers than `after`, ordered by the time of the sign-in; an empty
+    /// one if there are none. The numbers begin with 1. [`super::sessions::list`] returns all pages.
     async fn sessions(&self, after: u64) -> ServerResult<Vec<SessionView>>;
     /// Returns what the server does as a whole.
     async fn status(&self) -> ServerResult<StatusView>;

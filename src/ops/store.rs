@@ -67,7 +67,8 @@ pub async fn make(installation: &Installation, warn: OnWarning) -> Result<SqlSto
 
 fn beneath_homes(store: SqlStore, installation: &Installation) -> SqlStore {
     let homes = &installation.storage.homes;
-    store.with_homes(resolve(homes), homes)
+    let store = store.with_homes(resolve(homes), homes);
+    store.with_default_quota(installation.default_quota)
 }
 
 /// Refuses to create a store among other files. It is called before anything is created.

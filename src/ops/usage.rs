@@ -50,7 +50,7 @@ impl HomeUsage {
             home: user.home.clone(),
             used_bytes: usage.map(|usage| usage.bytes),
             used_files: usage.map(|usage| usage.files),
-            quota: user.quota,
+            quota: user.quota(),
             accuracy,
             unreadable: Unreadable::default(),
         }
@@ -67,7 +67,7 @@ impl HomeUsage {
         let usage = Usage {
             bytes: sum.bytes,
             files: sum.files,
-            quota: user.quota,
+            quota: user.quota(),
             accuracy: UsageAccuracy::Exact,
         };
         Self::new(user, Some(usage)).with_unreadable(sum.unreadable.clone())
@@ -97,7 +97,7 @@ impl HomeUsage {
     pub fn of_record(user: &User, record: Option<&UsageRecord>) -> Self {
         Self::new(
             user,
-            record.and_then(|record| Usage::recorded(record, user.quota)),
+            record.and_then(|record| Usage::recorded(record, user.quota())),
         )
     }
 

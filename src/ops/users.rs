@@ -11,6 +11,8 @@ mod remove;
 
 use std::path::{Path, PathBuf};
 
+use jiff::Timestamp;
+
 pub use keys::{add_keys, list_keys, remove_key};
 pub use move_home::move_home;
 pub use remove::remove;
@@ -19,7 +21,7 @@ use super::context::OpsContext;
 use super::homes::{self, HomeOrigin};
 use super::passwords::AskPassword;
 use super::{admin, adopt, keys as key_lines};
-use crate::domain::user::{User, UserName};
+use crate::domain::user::{Limit, User, UserName};
 use crate::store::name_taken;
 use base::error::Result;
 use change::{ConfirmedChange, StoredChange, UserChange};
@@ -53,11 +55,15 @@ pub async fn add(new: NewUser<'_>, context: &OpsContext<'_>) -> Result<Confirmed
     user.home = homes::choose(context.installation, &user.name, new.home.as_deref())?;
     if let Some(ask) = new.password {
         user.password_hash = Some(ask(&user.name)?.into_hash()?);
+        user.password_set_at = Some(Timestamp::now());
     }
     key_lines::add(&mut user, &new.keys)?;
     // A user that gets an existing home also gets its quota.
     let shared = store.quota_of_home(&user.home).await?;
-    user.quota = shared.unwrap_or(context.installation.default_quota);
+    if let Some(shared) = shared {
+        user.settings.quota_bytes = Some(Limit(shared.bytes));
+        user.settings.quota_files = Some(Limit(shared.files));
+    }
     new.settings.apply(&mut user);
     claim(&user.home, context).await?;
     // Write the store first: it has rules about homes, and a refused user must leave no directory behind.
@@ -176,6 +182,7 @@ pub async fn set_password(
         let hash = password.into_hash()?;
         let change = move |user: &mut User| {
             user.password_hash = Some(hash.clone());
+            user.password_set_at = Some(Timestamp::now());
             Ok(())
         };
         after = context.store.change_user(name, Box::new(change)).await?.after;

@@ -149,7 +149,7 @@ impl RecordChanges {
             };
             for session in sessions {
                 if let Some(user) = &user {
-                    session.budget.rates.set_rules(user.rates);
+                    session.budget.rates.set_rules(user.rates());
                 }
                 let review = session
                     .login

@@ -24,7 +24,8 @@ use base::error::{Error, Result};
 const USER: &str = "user";
 const OWNER: &str = "owner";
 
-/// Starts the helper if the configuration has commands. It is called before the server gives up the right to run programs.
+/// Starts the helper if the configuration has commands. It is called before the server gives up the right to run
+/// programs.
 ///
 /// # Errors
 /// Returns an error if the helper does not start.

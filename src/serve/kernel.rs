@@ -88,8 +88,8 @@ fn explain(call: &KernelCall, errno: Errno, release: &str) -> Error {
         ));
     }
     error.hint(format!(
-        "Linux {release} has it, so a sandbox forbids it: in a systemd unit, RestrictSUIDSGID=yes does that (take it out), \
-         or a SystemCallFilter= without {name} (add @file-system); in a container, its seccomp profile"
+        "Linux {release} has it, so a sandbox forbids it: in a systemd unit, RestrictSUIDSGID=yes does that (take \
+         it out), or a SystemCallFilter= without {name} (add @file-system); in a container, its seccomp profile"
     ))
 }
 

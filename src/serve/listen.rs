@@ -65,7 +65,8 @@ impl From<ListenError> for Error {
     }
 }
 
-/// Opens all of these sockets except those that the running server or its service manager holds. The second list says which cannot be opened.
+/// Opens all of these sockets except those that the running server or its service manager holds. The second list says
+/// which cannot be opened.
 pub fn listen_on(list: ListenList<'_>, held: &[SocketAddr]) -> (Vec<TcpListener>, Vec<ListenError>) {
     let ListenList {
         section,
@@ -151,7 +152,8 @@ fn hint(address: SocketAddr, section: &str, error: &io::Error) -> String {
     use io::ErrorKind::{AddrInUse, AddrNotAvailable, PermissionDenied};
     let port = address.port();
     match error.kind() {
-        AddrInUse => format!("another program listens there: ss -ltnp 'sport = :{port}' names it; stop it or choose another port"),
+        AddrInUse => format!("another program listens there: ss -ltnp 'sport = :{port}' names it; stop it or choose \
+             another port"),
         PermissionDenied if port < 1024 => {
             "ports below 1024 need root (with [server] user to give it up again), or CAP_NET_BIND_SERVICE (setcap, or \
              AmbientCapabilities= in the systemd unit), or a socket that systemd holds"
@@ -159,7 +161,8 @@ fn hint(address: SocketAddr, section: &str, error: &io::Error) -> String {
         }
         PermissionDenied => "a sandbox or a security module forbids it".to_owned(),
         AddrNotAvailable if address.is_ipv6() => {
-            "this machine does not have that address, or IPv6 is switched off (ip -6 addr lists those that it has)".to_owned()
+            "this machine does not have that address, or IPv6 is switched off (ip -6 addr lists those that it \
+             has)".to_owned()
         }
         AddrNotAvailable => "this machine does not have that address (ip addr lists those that it has)".to_owned(),
         _ if error.raw_os_error() == Some(rustix::io::Errno::AFNOSUPPORT.raw_os_error()) => {

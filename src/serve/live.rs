@@ -46,7 +46,7 @@ const LONGEST_PATH: usize = 1000;
 
 /// Returns the account that a user is charged to.
 fn account_of(user: &User) -> AccountSpec {
-    AccountSpec::of_home(&user.home, user.quota)
+    AccountSpec::of_home(&user.home, user.quota())
 }
 
 /// The server of this process, as the control socket and use cases see it.

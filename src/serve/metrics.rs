@@ -1,7 +1,7 @@
 //! Metrics for Prometheus, and health checks, over HTTP: `[metrics]`.
 //!
-//! [`listener`] accepts connections, [`http`] reads requests and lays out responses, [`page`] has the metrics. The use of
-//! homes is collected in the background ([`homes`]), because the store has to be read for it.
+//! [`listener`] accepts connections, [`http`] reads requests and lays out responses, [`page`] has the metrics. The use
+//! of homes is collected in the background ([`homes`]), because the store has to be read for it.
 
 mod homes;
 mod http;

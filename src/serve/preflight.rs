@@ -45,8 +45,8 @@ pub fn machine(config: &Config, report: &mut Report) {
     }
 }
 
-/// Opens every socket of `[server] listen` except those that the running server or its service manager holds; each that cannot be opened is an
-/// error.
+/// Opens every socket of `[server] listen` except those that the running server or its service manager holds; each that
+/// cannot be opened is an error.
 pub fn sockets(config: &Config, held: &[SocketAddr], report: &mut Report) -> Vec<TcpListener> {
     let list = ListenList {
         section: "server",
@@ -56,8 +56,8 @@ pub fn sockets(config: &Config, held: &[SocketAddr], report: &mut Report) -> Vec
     open_all(list, config, held, report)
 }
 
-/// Opens every socket of `[metrics] listen` except those that the running server holds; each that cannot be opened is an
-/// error.
+/// Opens every socket of `[metrics] listen` except those that the running server holds; each that cannot be opened is
+/// an error.
 pub fn metrics_sockets(config: &Config, held: &[SocketAddr], report: &mut Report) -> Vec<TcpListener> {
     let list = ListenList {
         section: "metrics",

@@ -28,8 +28,8 @@ pub struct Beginning {
 }
 
 impl Beginning {
-    /// Starts the helper that runs the commands of hooks, if there are any, and prepares the sandbox, in which the server
-    /// itself can run no programs. There is no log yet.
+    /// Starts the helper that runs the commands of hooks, if there are any, and prepares the sandbox, in which the
+    /// server itself can run no programs. There is no log yet.
     ///
     /// # Errors
     /// Returns an error if the helper cannot be started.
@@ -53,8 +53,8 @@ pub fn serve(config: Config) -> Result<()> {
     run(config, manager, beginning, |_| Ok(()))
 }
 
-/// Runs the server; the log must have been started. `ready` is called with the addresses once they are bound, on a thread
-/// that may block.
+/// Runs the server; the log must have been started. `ready` is called with the addresses once they are bound, on a
+/// thread that may block.
 ///
 /// # Errors
 /// Returns an error if the server cannot start, or if `ready` fails.
@@ -89,14 +89,14 @@ pub fn run(
         reported.map_err(|e| Error::new("cannot say that the server is ready").because(e))??;
         server.run(signals).await
     });
-    end(runtime);
+    end(runtime, THREADS_TIMEOUT);
     done
 }
 
 /// Ends the event loop, and with it the remaining connections. The audit log has been written before.
-fn end(runtime: Runtime) {
+fn end(runtime: Runtime, at_most: Duration) {
     // Without a limit, one thread inside a file system that hangs would keep the process alive for ever.
-    runtime.shutdown_timeout(THREADS_TIMEOUT);
+    runtime.shutdown_timeout(at_most);
 }
 
 /// Installs the signal handlers: SIGTERM and SIGINT stop the server, a second one without waiting for transfers; SIGHUP
@@ -140,11 +140,11 @@ mod tests {
         runtime.spawn_blocking(move || stay.recv());
         let (ended, end_seen) = std::sync::mpsc::channel();
         std::thread::spawn(move || {
-            end(runtime);
+            end(runtime, Duration::from_millis(20));
             ended.send(())
         });
         // The thread never ends by itself, so waiting for it would never end.
-        end_seen.recv_timeout(THREADS_TIMEOUT * 40).unwrap();
+        end_seen.recv_timeout(Duration::from_secs(120)).unwrap();
         drop(leave);
     }
 }

@@ -49,8 +49,8 @@ pub(super) struct ReloadedParts {
     pub hooks: CurrentHooks,
 }
 
-/// A reload that the service manager knows of. Dropping it says that the reload has ended, also if it was given up because
-/// the command that has asked for it has left.
+/// A reload that the service manager knows of. Dropping it says that the reload has ended, also if it was given up
+/// because the command that has asked for it has left.
 struct AnnouncedReload<'a>(&'a Notifier);
 
 impl<'a> AnnouncedReload<'a> {

@@ -27,13 +27,14 @@ fn slots_for(cores: usize) -> usize {
     cores.max(1).saturating_mul(2).min(MOST_SLOTS)
 }
 
-/// The number of heaps of the C library for each core, and the least number. It would make eight for each core, and what
-/// is in use of each keeps some 250 KiB, also long after a load. No more threads allocate at once than there are cores.
+/// The number of heaps of the C library for each core, and the least number. It would make eight for each core, and
+/// what is in use of each keeps some 250 KiB, also long after a load. No more threads allocate at once than there are
+/// cores.
 const ARENAS_FOR_EACH_CORE: usize = 2;
 const ARENAS_AT_LEAST: usize = 4;
 
-/// How long a thread for work that may block waits for more. The server's own work, once a second, wakes these threads in
-/// turn, so that with the usual ten seconds ten of them would never end after a load.
+/// How long a thread for work that may block waits for more. The server's own work, once a second, wakes these threads
+/// in turn, so that with the usual ten seconds ten of them would never end after a load.
 const BLOCKING_KEEP_ALIVE: Duration = Duration::from_secs(2);
 
 /// The most threads for work that may block. Each file system that hangs may occupy about 200 of them (in calls,

@@ -11,12 +11,12 @@
 //! - Passwords and keys do not leave the process's memory: no core dump (the limit is 0, and the process is not
 //!   dumpable, which also keeps other processes of the same user from reading its memory).
 //!
-//! `[server] sandbox = false` disables all of it, for debuggers. Order at the start: the helper that runs the programs of
-//! hooks is started first, then [`Sandbox::prepare`], threads, sockets, giving up root (which may make the process dumpable again,
-//! depending on the kernel's settings), and last [`Sandbox::enter`].
+//! `[server] sandbox = false` disables all of it, for debuggers. Order at the start: the helper that runs the programs
+//! of hooks is started first, then [`Sandbox::prepare`], threads, sockets, giving up root (which may make the process
+//! dumpable again, depending on the kernel's settings), and last [`Sandbox::enter`].
 //!
-//! If the kernel or the container runtime has no seccomp or no Landlock, there is a warning, and the server continues. Before Linux
-//! 5.16 a filter disables speculative store bypass for the process, which costs some speed.
+//! If the kernel or the container runtime has no seccomp or no Landlock, there is a warning, and the server continues.
+//! Before Linux 5.16 a filter disables speculative store bypass for the process, which costs some speed.
 
 mod files;
 mod filter;
@@ -45,8 +45,8 @@ pub struct PreparedSandbox {
 }
 
 impl Sandbox {
-    /// Sets what must be set before there are threads, permanently. It is called while the process has one thread; helpers
-    /// that run programs, and reach other files, must have been started. There is no log yet.
+    /// Sets what must be set before there are threads, permanently. It is called while the process has one thread;
+    /// helpers that run programs, and reach other files, must have been started. There is no log yet.
     pub fn prepare(config: &Config) -> Self {
         if !config.server.sandbox {
             return Sandbox::Off;
@@ -83,7 +83,8 @@ impl PreparedSandbox {
         });
         match entered {
             Ok(()) => tracing::info!(
-                "the sandbox is in force: no programs, processes, debuggers, mounts, modules, other sockets or core dumps"
+                "the sandbox is in force: no programs, processes, debuggers, mounts, modules, other sockets or core \
+                 dumps"
             ),
             Err(error) => tracing::warn!("the sandbox is not in force: {error}"),
         }
@@ -97,8 +98,8 @@ impl PreparedSandbox {
     }
 }
 
-/// Checks whether this machine can restrict which files the server reaches, with a thread that then ends. Returns what a
-/// server with this configuration would reach.
+/// Checks whether this machine can restrict which files the server reaches, with a thread that then ends. Returns what
+/// a server with this configuration would reach.
 ///
 /// # Errors
 /// Returns the reason if it cannot.

@@ -1,8 +1,9 @@
-//! The running server, from binding to its end.
+//! The server, from binding to running. Its end is in [`started`].
 //!
 //! Order at the start: sockets first (they may need root), then privileges are given up, then everything that uses the
-//! disk. Order at the end: no connection is accepted any more, sessions without an open file are ended, transfers may
-//! continue for `drain_secs`, then (or at a second signal) all other sessions are ended; the audit log is flushed last.
+//! disk.
+
+mod started;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -15,7 +16,6 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::changes::RecordChanges;
-use super::drain::{STOP_TIMEOUT, drain, within};
 use super::hooks::ServerHooks;
 use super::live::{LiveContext, LiveServer};
 use super::manager::notifier::Notifier;
@@ -27,9 +27,9 @@ use super::reload::{ReloadedParts, Reloading, current};
 use super::runtime::slots;
 use super::tasks::{Listeners, Tasks};
 use super::uploads::uploads;
-use super::{disk, near_quota, preflight, privileges};
-use crate::accounts::Accounts;
+use super::{disk, preflight, privileges};
 use crate::accounts::disk::{Disk, Disks};
+use crate::accounts::{Accounts, QuotaSettings};
 use crate::auth::Authenticator;
 use crate::config::Config;
 use crate::control;
@@ -37,12 +37,12 @@ use crate::domain::event::Event;
 use crate::hooks::helper::StartedHelper;
 use crate::io::IoScheduler;
 use crate::io::descriptors::DescriptorShares;
-use crate::mount;
+use crate::mount::MountContext;
 use crate::ops::check::report::Report;
 use crate::ops::installation::Installation;
 use crate::ops::lock::DataLock;
 use crate::ops::{data_dir, homes};
-use crate::session::events::Events;
+use crate::session::events::{Events, Subscriber};
 use crate::ssh::hostkeys::rotation::HostKeys;
 use crate::ssh::proxies::Proxies;
 use crate::ssh::service::{Service, ServiceSetup};
@@ -52,11 +52,9 @@ use crate::storage::local::backend::LocalDisks;
 use crate::store::Store;
 use crate::store::sql::SqlStore;
 use crate::telemetry;
+use crate::telemetry::audit::AuditLog;
 use base::error::{Error, Result};
-
-/// The most time for flushing the homes and recording their exact use: it must end, with the drain, within the 90 s
-/// after which systemd kills the process.
-const RECORD_USAGE_TIMEOUT: Duration = Duration::from_secs(30);
+use started::StartedServer;
 
 /// A server that is bound and not yet running.
 pub struct Server {
@@ -105,12 +103,7 @@ impl Server {
     ) -> Result<Self> {
         let installation = config.installation();
         let mut report = Report::default();
-        let ServiceManager {
-            notifier,
-            sockets,
-            watchdog,
-        } = manager;
-        let sockets = bind_sockets(&config, &installation, sockets, &mut report)?;
+        let sockets = bind_sockets(&config, &installation, manager.sockets, &mut report)?;
         preflight::places(&config, &mut report);
         preflight::creation(&config, &mut report);
         report.proceed()?;
@@ -121,20 +114,14 @@ impl Server {
         let current = current(&config, &config.auth, keys)?;
         let (audit, reload) = telemetry::open_audit(&config.log)?;
         let hooks = ServerHooks::open(&config, helper)?;
-        let subscriber = hooks.subscriber(audit.run());
         let sources = EventSources::beside(&audit);
+        let subscribers = subscribers(audit, &sources, &hooks);
         let control = control::server::bind(&config.control_socket())?;
         let shares = DescriptorShares::of_process();
-        let session_threads = shares.session_threads();
-        let scheduler = IoScheduler::new(slots(), session_threads, Handle::current())
+        let scheduler = IoScheduler::new(slots(), shares.session_threads(), Handle::current())
             .map_err(|error| Error::new("cannot start the watchdog of file systems").because(error))?;
         let accounts_quit = CancellationToken::new();
-        let accounts = Accounts::start(
-            Arc::clone(&store) as Arc<dyn Store>,
-            Arc::new(LocalDisks),
-            config.quota.clone(),
-            accounts_quit.clone(),
-        );
+        let accounts = start_accounts(&config.quota, &store, accounts_quit.clone());
         let disks = Disks::default();
         let disk = disks.with_store(disk::device_of(installation.data_dir())?);
         let check = homes::checker(&installation, &id);
@@ -142,15 +129,10 @@ impl Server {
         homes::warn_of_foreign_places(&installation, &id);
         let service = Service::new(ServiceSetup {
             auth: Authenticator::new(Arc::clone(&store) as Arc<dyn Store>, config.auth.clone()),
-            events: Events::new(vec![
-                Box::new(audit),
-                Box::new(Arc::clone(&sources.events)),
-                Box::new(subscriber),
-            ])
-            .with_uploads(uploads(&config)?),
+            events: Events::new(subscribers).with_uploads(uploads(&config)?),
             accounts,
             threads: SessionThreads::new(scheduler.thread_slots(), Handle::current()),
-            mount_context: mount::MountContext {
+            mount_context: MountContext {
                 scheduler,
                 disks,
                 fsync: config.storage.fsync,
@@ -170,8 +152,8 @@ impl Server {
                 metrics: sockets.metrics,
                 control,
             },
-            notifier,
-            watchdog,
+            notifier: manager.notifier,
+            watchdog: manager.watchdog,
             store,
             service,
             changes,
@@ -201,6 +183,25 @@ impl Server {
     /// # Errors
     /// Returns an error if the helper of hooks cannot be watched.
     pub async fn run(self, mut signals: ServerSignals) -> Result<()> {
+        let end_now = self.end_now.clone();
+        let server = self.start()?;
+        loop {
+            tokio::select! {
+                () = signals.shutdown.cancelled() => break,
+                Some(()) = signals.reload.recv() => tokio::select! {
+                    // The server can be stopped even if a reload reads from a disk that hangs.
+                    () = signals.shutdown.cancelled() => break,
+                    // The outcome is in the log.
+                    _ = server.reloading.run() => {}
+                },
+            }
+        }
+        server.stop(end_now).await;
+        Ok(())
+    }
+
+    /// Starts all tasks.
+    fn start(self) -> Result<StartedServer> {
         let listening = self.local_addrs();
         for address in &listening {
             tracing::info!("listening on {address}");
@@ -244,56 +245,22 @@ impl Server {
         let live = LiveServer::new(Arc::clone(&self.changes), Arc::clone(&reloading), context);
         tasks.start(self.listeners.tcp, self.listeners.control, live, &self.changes);
         tasks.watch_disk(&config.store.path, self.disk);
-        let warn_at = config.quota.warn_at.clone();
-        let watching = near_quota::watch(Arc::clone(&self.service), warn_at, tasks.quit.clone());
-        tasks.helpers.spawn(watching);
-        let (hook_queue, quit) = (Arc::clone(&self.hooks.queue), tasks.quit.clone());
-        tasks
-            .helpers
-            .spawn(self.hooks.run(&self.service, &self.store, quit)?);
+        tasks.watch_quotas(&self.service, &config.quota);
+        let hook_queue = Arc::clone(&self.hooks.queue);
+        let hooks = self.hooks.run(&self.service, &self.store, tasks.quit.clone())?;
+        tasks.helpers.spawn(hooks);
         let reporter = Reporter::start(self.notifier, self.watchdog, Arc::clone(&self.service));
-        loop {
-            tokio::select! {
-                () = signals.shutdown.cancelled() => break,
-                Some(()) = signals.reload.recv() => tokio::select! {
-                    // The server can be stopped even if a reload reads from a disk that hangs.
-                    () = signals.shutdown.cancelled() => break,
-                    // The outcome is in the log.
-                    _ = reloading.run() => {}
-                },
-            }
-        }
-        reporter.stopping();
-        tasks.stop_accepting();
-        let timeout = Duration::from_secs(config.server.drain_secs);
-        drain(&self.service, &tasks.connections, timeout, self.end_now).await;
-        within(
-            STOP_TIMEOUT,
-            "ending the threads of sessions",
-            self.service.threads.stop(),
-        )
-        .await;
-        tasks.end_helpers().await;
-        control::server::unbind(&config.control_socket());
-        // This comes last, when nothing changes any more: the exact use of every account is recorded.
-        self.accounts_quit.cancel();
-        // An account that cannot be recorded keeps its ceiling, and is measured after the next start.
-        let written = self.service.accounts.stopped();
-        within(RECORD_USAGE_TIMEOUT, "recording the use of homes", written).await;
-        within(STOP_TIMEOUT, "closing the store", self.store.close()).await;
-        let hashed = self.service.events.uploads().hashed();
-        within(STOP_TIMEOUT, "hashing the last uploads", hashed).await;
-        self.service.events.emit(&Event::Stopped {
-            duration: began.elapsed(),
-        });
-        let closed = tokio::task::spawn_blocking(move || hook_queue.close());
-        within(STOP_TIMEOUT, "writing the queue of hooks", async {
-            drop(closed.await)
+        Ok(StartedServer {
+            began,
+            reloading,
+            tasks,
+            reporter,
+            service: self.service,
+            store: self.store,
+            hook_queue,
+            accounts_quit: self.accounts_quit,
+            _lock: self._lock,
         })
-        .await;
-        reporter.end().await;
-        tracing::info!("stopped");
-        Ok(())
     }
 }
 
@@ -313,8 +280,8 @@ fn bind_sockets(
     for address in held.iter().map(|socket| socket.address) {
         if !config.server.listen.contains(&address) {
             tracing::warn!(
-                "the service manager holds a socket for {address}, which [server] listen does not name (hint: the ports of \
-                 homeport.socket and of the configuration should be the same)"
+                "the service manager holds a socket for {address}, which [server] listen does not name (hint: the \
+                 ports of homeport.socket and of the configuration should be the same)"
             );
         }
     }
@@ -342,6 +309,22 @@ fn watched(sockets: impl Iterator<Item = std::net::TcpListener>) -> Result<Vec<T
 fn addresses_of(listeners: &[TcpListener]) -> Vec<SocketAddr> {
     let addresses = listeners.iter().map(TcpListener::local_addr);
     addresses.filter_map(std::io::Result::ok).collect()
+}
+
+/// Starts the accounts of homes, which the store has.
+fn start_accounts(settings: &QuotaSettings, store: &Arc<SqlStore>, quit: CancellationToken) -> Arc<Accounts> {
+    let store = Arc::clone(store) as Arc<dyn Store>;
+    Accounts::start(store, Arc::new(LocalDisks), settings.clone(), quit)
+}
+
+/// Returns the subscribers of events: the audit log, the metrics and the hooks.
+fn subscribers(audit: AuditLog, sources: &EventSources, hooks: &ServerHooks) -> Vec<Box<dyn Subscriber>> {
+    let hooks = hooks.subscriber(audit.run());
+    vec![
+        Box::new(audit),
+        Box::new(Arc::clone(&sources.events)),
+        Box::new(hooks),
+    ]
 }
 
 async fn open_store(

@@ -11,10 +11,12 @@ use super::changes::{self, RecordChanges};
 use super::drain::{STOP_TIMEOUT, within};
 use super::live::LiveServer;
 use super::metrics::{HomeMetrics, MetricsPage, listener};
-use super::{disk, memory};
+use super::{disk, memory, near_quota};
 use crate::accounts::disk::Disk;
+use crate::accounts::settings::QuotaSettings;
 use crate::control;
 use crate::ssh::accept;
+use crate::ssh::service::Service;
 use crate::telemetry::metrics::MetricsSettings;
 
 /// The sockets that a server listens on.
@@ -116,6 +118,13 @@ impl Tasks {
     pub(super) fn watch_disk(&self, store: &Path, disk: Arc<Disk>) {
         self.helpers
             .spawn(disk::watch(store.to_owned(), disk, self.quit.clone()));
+    }
+
+    /// Watches the homes for those that fill up.
+    pub(super) fn watch_quotas(&self, service: &Arc<Service>, settings: &QuotaSettings) {
+        let warn_at = settings.warn_at.clone();
+        let watching = near_quota::watch(Arc::clone(service), warn_at, self.quit.clone());
+        self.helpers.spawn(watching);
     }
 
     /// Stops to accept connections.

@@ -1,5 +1,6 @@
 //! The budget of each user: how many file descriptors and how much memory (see [`super::memory`]) all sessions of one
-//! user may hold together, and how fast they may transfer ([`super::rate`]). Limits for each channel and each connection multiply; these limits do not.
+//! user may hold together, and how fast they may transfer ([`super::rate`]). Limits for each channel and each
+//! connection multiply; these limits do not.
 //!
 //! One user never gets more than half, so that something is left for others. A session also takes descriptors for its
 //! connection and its home. The descriptors for new connections and for the server itself are counted in

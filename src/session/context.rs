@@ -10,6 +10,7 @@ use crate::domain::event::{Actor, ChangedAttributes, Event, SizeChange};
 use crate::domain::path::VirtualPath;
 use crate::storage::{DirStream, Error, FileKind, Links, SetAttrs, Storage};
 use base::error::Clause;
+use base::report_interval::ReportInterval;
 
 use super::budget::UserBudget;
 use super::byte_counters::ByteCounters;
@@ -60,19 +61,8 @@ impl Drop for ActivityGuard {
     }
 }
 
-/// The shortest time between two log lines about a full disk, however many clients run into it.
-const FULL_DISK_EVERY: Duration = Duration::from_secs(10);
-
-/// Returns whether a full disk may be logged now, and if so, records that it was.
-fn is_first_for_a_while() -> bool {
-    static LAST: Mutex<Option<Instant>> = Mutex::new(None);
-    let mut last = LAST.lock();
-    let first = last.is_none_or(|last| last.elapsed() >= FULL_DISK_EVERY);
-    if first {
-        *last = Some(Instant::now());
-    }
-    first
-}
+/// Limits the log lines about full disks, however many clients run into them.
+static FULL_DISK_REPORTS: ReportInterval = ReportInterval::new(Duration::from_secs(10));
 
 /// The most names among which a file is looked for in a directory that was renamed.
 const MOST_NAMES_EXAMINED: usize = 256;
@@ -151,7 +141,7 @@ impl SessionContext {
                 self.emit(|who| Event::OverQuota { who, path, sentence });
             }
             Error::DiskFull | Error::DiskQuota => {
-                if is_first_for_a_while() {
+                if FULL_DISK_REPORTS.is_due() {
                     let Actor { user, session, .. } = &self.actor;
                     let cause = Clause(&error);
                     tracing::warn!(%user, %session, %path, %cause, "no space left on the disk of the home");

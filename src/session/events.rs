@@ -1,7 +1,8 @@
 //! Where events are emitted, and who receives them.
 //!
 //! [`Events`] passes each event to its subscribers on the thread that emits it. A subscriber that is slower than the
-//! sessions slows them down through [`EventBackpressure`]. This module does not know what a subscriber does with an event.
+//! sessions slows them down through [`EventBackpressure`]. This module does not know what a subscriber does with an
+//! event.
 
 mod backpressure;
 mod unsaved;
@@ -22,7 +23,8 @@ pub trait Subscriber: Send + Sync {
     /// Receives one event. It must not block.
     fn on_event(&self, event: &Event);
 
-    /// Receives one event of a channel whose replies wait until it is saved, if this subscriber saves it. It must not block.
+    /// Receives one event of a channel whose replies wait until it is saved, if this subscriber saves it. It must not
+    /// block.
     fn on_channel_event(&self, event: &Event, _unsaved: &Arc<UnsavedEvents>) {
         self.on_event(event);
     }
@@ -32,8 +34,8 @@ pub trait Subscriber: Send + Sync {
         false
     }
 
-    /// Returns what slows down the sessions of a user who emits events faster than this subscriber takes them; `None` if
-    /// nothing does.
+    /// Returns what slows down the sessions of a user who emits events faster than this subscriber takes them; `None`
+    /// if nothing does.
     fn backpressure(&self, _user: &UserName) -> Option<Arc<EventBackpressure>> {
         None
     }

@@ -28,7 +28,8 @@ pub struct FileRecord {
     busy: BusyGuard,
 }
 
-/// The lowest offset at which a write was refused, unless that was repeated since. A write elsewhere does not fill the gap.
+/// The lowest offset at which a write was refused, unless that was repeated since. A write elsewhere does not fill the
+/// gap.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct MissingPiece(Option<u64>);
 
@@ -105,7 +106,8 @@ impl FileRecord {
         self.work.file().path()
     }
 
-    /// Counts bytes that were read for the client at an offset. `file` is asked for its size once, if it is a large one.
+    /// Counts bytes that were read for the client at an offset. `file` is asked for its size once, if it is a large
+    /// one.
     pub fn note_read(&mut self, count: usize, offset: u64, file: &dyn OpenFile) {
         self.busy.context().bytes.add_down(count);
         self.note_copied_from(count, offset);

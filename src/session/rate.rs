@@ -1,9 +1,9 @@
 //! The rates at which all sessions of one user together send and receive (`[limits] rate_up` and `rate_down`).
 //!
-//! A [`RateLimit`] is a schedule: each transfer moves the time until which everything is paid for, and the next one waits
-//! until that time has come. A channel pays for what it has transferred ([`super::unpaid`]), [`QUANTUM`] bytes in each
-//! turn. Turns are given in the order in which they were asked for, so that all channels of a user get equal parts, whatever
-//! the size of their requests.
+//! A [`RateLimit`] is a schedule: each transfer moves the time until which everything is paid for, and the next one
+//! waits until that time has come. A channel pays for what it has transferred ([`super::unpaid`]), [`QUANTUM`] bytes in
+//! each turn. Turns are given in the order in which they were asked for, so that all channels of a user get equal
+//! parts, whatever the size of their requests.
 
 use parking_lot::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -144,7 +144,8 @@ impl RateLimit {
         Ok(())
     }
 
-    /// Pays for these bytes if that is possible at once, and no other channel waits for its turn; returns whether it did.
+    /// Pays for these bytes if that is possible at once, and no other channel waits for its turn; returns whether it
+    /// did.
     pub fn try_pay(&self, bytes: usize) -> bool {
         if self.rate().is_none() {
             return true;
@@ -163,8 +164,8 @@ impl RateLimit {
         }
     }
 
-    /// Charges bytes without waiting: those of a channel that has ended before it could pay for them, or that a client may
-    /// send ahead. Whoever pays next waits for that.
+    /// Charges bytes without waiting: those of a channel that has ended before it could pay for them, or that a client
+    /// may send ahead. Whoever pays next waits for that.
     pub fn charge(&self, bytes: usize) {
         if bytes > 0
             && let Some(rate) = self.rate()

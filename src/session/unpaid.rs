@@ -1,8 +1,8 @@
 //! What a channel has transferred and not paid for yet, where its user has a rate ([`super::rate`]).
 //!
-//! Channels pay before they transfer more: a READ at the end of a file costs what it has read and not what it has asked for,
-//! and no request waits longer than for what its channel has had. Downloads wait with a READ that is not executed yet, and
-//! uploads with a window that is opened later, or with input that is not read yet.
+//! Channels pay before they transfer more: a READ at the end of a file costs what it has read and not what it has asked
+//! for, and no request waits longer than for what its channel has had. Downloads wait with a READ that is not executed
+//! yet, and uploads with a window that is opened later, or with input that is not read yet.
 
 use std::sync::Arc;
 
@@ -27,8 +27,8 @@ pub struct UnpaidBytes {
 }
 
 impl UnpaidBytes {
-    /// Creates the count of a channel that has transferred nothing yet. `activity` is its connection's: a connection that
-    /// waits for its user's rate is not idle.
+    /// Creates the count of a channel that has transferred nothing yet. `activity` is its connection's: a connection
+    /// that waits for its user's rate is not idle.
     pub fn new(rates: Arc<UserRates>, direction: Direction, activity: Activity) -> Self {
         Self {
             rates,

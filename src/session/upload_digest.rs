@@ -133,8 +133,8 @@ impl UploadStream {
         self.hasher.queue.lock().cancelled = true;
     }
 
-    /// Calls `then` with the digest when it is known, or with why there is none. `size` is the final size of the file, and
-    /// `shared` says whether another handle has written it meanwhile.
+    /// Calls `then` with the digest when it is known, or with why there is none. `size` is the final size of the file,
+    /// and `shared` says whether another handle has written it meanwhile.
     pub fn finish(self, size: Option<u64>, shared: bool, then: impl FnOnce(UploadDigest) + Send + 'static) {
         let missing = match self.missing {
             None if shared => Some(SEVERAL_WRITERS),

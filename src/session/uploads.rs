@@ -2,8 +2,8 @@
 //!
 //! A file is uploaded when the last handle that was opened for writing it is closed by its client, and its content or
 //! existence has changed since it was uploaded last. A file whose last writer was lost stays incomplete until it is
-//! opened for writing again and closed. A file with a name for incomplete files (`[events] partial`) is uploaded when it
-//! is renamed away from that name.
+//! opened for writing again and closed. A file with a name for incomplete files (`[events] partial`) is uploaded when
+//! it is renamed away from that name.
 //!
 //! All sessions share one table of the inodes that are being written, because a file may have several writers.
 
@@ -272,8 +272,8 @@ impl Uploads {
         self.is_partial(from) && !self.is_partial(to)
     }
 
-    /// Returns whether any file is being written, whose name a rename may change. A file that was left incomplete gets its
-    /// name when it is opened again.
+    /// Returns whether any file is being written, whose name a rename may change. A file that was left incomplete gets
+    /// its name when it is opened again.
     pub fn is_tracking(&self) -> bool {
         self.files.lock().writers > 0
     }
@@ -327,8 +327,8 @@ impl Uploads {
         }
     }
 
-    /// Records that the content of a file was changed without a handle. What a handle has written is then not known to be
-    /// what the file has.
+    /// Records that the content of a file was changed without a handle. What a handle has written is then not known to
+    /// be what the file has.
     pub fn changed(&self, inode: InodeId) {
         self.forget_digest(inode);
         if let Some(file) = self.files.lock().written.get_mut(&inode) {

@@ -1,7 +1,7 @@
 //! What a session does now: the files that it reads, writes and hashes, for operators who want to see it.
 //!
-//! Each file's counters are changed by the one thread that works on the file, without a lock. The table is locked when a
-//! file is opened or closed, and while somebody looks.
+//! Each file's counters are changed by the one thread that works on the file, without a lock. The table is locked when
+//! a file is opened or closed, and while somebody looks.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -54,7 +54,8 @@ pub struct FileWork {
 /// The value for a size that is not known. No file is as large.
 const UNKNOWN: u64 = u64::MAX;
 
-/// A client that has read this many bytes of a file reads more than a small one, so that its size is worth a system call.
+/// A client that has read this many bytes of a file reads more than a small one, so that its size is worth a system
+/// call.
 const SIZE_MATTERS_FROM: u64 = 256 * 1024;
 
 /// What a session does with one file, as it was when somebody looked.
@@ -192,8 +193,8 @@ impl FileWork {
             .store(offset.saturating_add(count), Ordering::Relaxed);
     }
 
-    /// Returns whether the size should be noted now: once, if more than a little was read. Only the thread that works on the
-    /// file may call it.
+    /// Returns whether the size should be noted now: once, if more than a little was read. Only the thread that works
+    /// on the file may call it.
     pub fn asks_for_size(&self) -> bool {
         let asks = self.bytes_read() >= SIZE_MATTERS_FROM && !self.size_was_asked.load(Ordering::Relaxed);
         if asks {

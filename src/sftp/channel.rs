@@ -5,8 +5,8 @@
 //! not with the task; the SSH layer has taken over every reply that the task sent (otherwise the new reply would
 //! overtake them); the peer's window has room; the user's part of the event queue has room; this callback has not
 //! produced as much as one may ([`crate::session::stream::connection_budget::ConnectionBudget::may_make_more`]); no
-//! keys are being exchanged; the file system does not hang; and a READ does not exceed the user's rate. Requests that only wait for the window continue in the
-//! callback that opens it; all others go to the task (*Queued*).
+//! keys are being exchanged; the file system does not hang; and a READ does not exceed the user's rate. Requests that
+//! only wait for the window continue in the callback that opens it; all others go to the task (*Queued*).
 
 use std::sync::Arc;
 

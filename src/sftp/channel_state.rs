@@ -57,8 +57,8 @@ impl ChannelState {
         }
     }
 
-    /// Returns how the client's window must be opened now, and counts that as granted. What WRITEs have occupied is withheld
-    /// if the user's rate demands that.
+    /// Returns how the client's window must be opened now, and counts that as granted. What WRITEs have occupied is
+    /// withheld if the user's rate demands that.
     pub(super) fn take_window_due(&mut self) -> WindowDue {
         let mut bytes = 0;
         if self.pending.unsent.is_empty() && self.pending.occupied.all > 0 {

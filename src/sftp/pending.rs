@@ -121,8 +121,8 @@ pub(super) fn execute(sftp: &mut Sftp, next: &NextRequest<'_>, wait: Wait) -> Ou
     }
 }
 
-/// Returns how many bytes the reply may take while it is in flight, or 0 if it is small, or charged to the user's memory
-/// when it has to wait.
+/// Returns how many bytes the reply may take while it is in flight, or 0 if it is small, or charged to the user's
+/// memory when it has to wait.
 pub(super) fn reply_bytes_needed(next: &NextRequest<'_>) -> usize {
     if let Some(read) = read_of(next) {
         return DataHeader::SIZE + read.length as usize;

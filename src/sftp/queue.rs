@@ -9,8 +9,8 @@
 //! Only requests wait here, not data for a client that does not read: a READ is executed when its reply can be sent,
 //! and the part of a reply that does not fit into the window is charged, or read again ([`super::unsent`]). The
 //! client's own window limits how much can wait: it is opened again as requests are answered. If the user has a rate, a
-//! READ waits here until what the channel has read before is paid for, and the window that WRITEs have occupied is opened
-//! later ([`super::withheld`]); all other channels of the session go on.
+//! READ waits here until what the channel has read before is paid for, and the window that WRITEs have occupied is
+//! opened later ([`super::withheld`]); all other channels of the session go on.
 
 use parking_lot::{Mutex, MutexGuard};
 use std::sync::Arc;
@@ -266,8 +266,8 @@ impl ChannelQueue {
         }
     }
 
-    /// Returns by how many bytes the client's window must be opened now, and counts them as granted. What must be opened
-    /// later is opened by tasks, which this starts.
+    /// Returns by how many bytes the client's window must be opened now, and counts them as granted. What must be
+    /// opened later is opened by tasks, which this starts.
     pub(super) fn take_window_due(self: &Arc<Self>, state: &mut ChannelState) -> u32 {
         let due = state.take_window_due();
         if state.withheld.begin_return() {

@@ -16,6 +16,7 @@ use crate::session::memory::{MemoryCharge, TOO_MUCH_HELD};
 use crate::session::unpaid::{Direction, UnpaidBytes};
 use crate::storage::{Error, FileKind, Links, Metadata, Storage, Wait};
 use base::buffer::{Buffer, FilledBuffer};
+use base::report_interval::ReportInterval;
 
 use super::context::ClientContext;
 use super::handles::{FileHandle, HandleTable, OpenHandle, RawHandle};
@@ -38,7 +39,7 @@ pub struct Sftp {
     /// When the turn of the next request came, if it had to wait for a thread since.
     turn: Option<Instant>,
     notice: Option<Bytes>,
-    last_notice: Option<Instant>,
+    notices: ReportInterval,
 }
 
 impl Sftp {
@@ -53,7 +54,7 @@ impl Sftp {
             context,
             turn: None,
             notice: None,
-            last_notice: None,
+            notices: ReportInterval::new(NOTICE_EVERY),
         }
     }
 
@@ -184,12 +185,7 @@ impl Sftp {
 
     /// Keeps a sentence for the user's terminal, since common clients show status 4 only as "Failure".
     fn notice(&mut self, sentence: &str) {
-        let now = Instant::now();
-        if self
-            .last_notice
-            .is_none_or(|last| now.duration_since(last) >= NOTICE_EVERY)
-        {
-            self.last_notice = Some(now);
+        if self.notices.is_due() {
             self.notice = Some(format!("{sentence}\n").into());
         }
     }

@@ -30,7 +30,8 @@ impl WithheldWindow {
         self.bytes == 0
     }
 
-    /// Takes what WRITEs have occupied, unless the user's rate allows to give it back at once; returns how much it took.
+    /// Takes what WRITEs have occupied, unless the user's rate allows to give it back at once; returns how much it
+    /// took.
     pub(super) fn take(&mut self, by_writes: usize) -> usize {
         if by_writes == 0 || self.bytes == 0 && self.rates.up.try_pay(by_writes) {
             return 0;

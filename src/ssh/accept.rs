@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::io::descriptors::{self, SpareDescriptor};
+use base::report_interval::ReportInterval;
 
 use super::proxies::{self, ProxiedArrival};
 use super::refusal_reason::RefusalReason;
@@ -44,7 +45,7 @@ pub async fn accept(
     stop: CancellationToken,
     tracker: TaskTracker,
 ) {
-    let mut failures = AcceptFailures::default();
+    let mut failures = AcceptFailures::new();
     let mut flush_tick = tokio::time::interval(refusals::INTERVAL);
     let mut spare = SpareDescriptor::new();
     let acceptor = Acceptor {
@@ -101,22 +102,24 @@ fn refuse_one(listener: &TcpListener, spare: &mut SpareDescriptor) -> bool {
 }
 
 /// Counts failures to accept, and logs them now and then: without descriptors there are ten in a second.
-#[derive(Default)]
 struct AcceptFailures {
     unreported: u64,
-    last_report: Option<Instant>,
+    reports: ReportInterval,
 }
 
 impl AcceptFailures {
+    fn new() -> Self {
+        Self {
+            unreported: 0,
+            reports: ReportInterval::new(REPORT_FAILURES_EVERY),
+        }
+    }
+
     fn report(&mut self, error: &io::Error) {
         self.unreported += 1;
-        if self
-            .last_report
-            .is_none_or(|last| last.elapsed() >= REPORT_FAILURES_EVERY)
-        {
+        if self.reports.is_due() {
             tracing::warn!(%error, times = self.unreported, "cannot accept connections; trying again");
             self.unreported = 0;
-            self.last_report = Some(Instant::now());
         }
     }
 }

@@ -1,6 +1,6 @@
-//! Tells clients all host keys of the server after the sign-in, and proves on request that the server has them: OpenSSH's
-//! `hostkeys-00@openssh.com` and `hostkeys-prove-00@openssh.com`. So clients learn a new key while they know the server
-//! by the old one, and forget a key that is retired.
+//! Tells clients all host keys of the server after the sign-in, and proves on request that the server has them:
+//! OpenSSH's `hostkeys-00@openssh.com` and `hostkeys-prove-00@openssh.com`. So clients learn a new key while they know
+//! the server by the old one, and forget a key that is retired.
 
 use std::sync::Arc;
 

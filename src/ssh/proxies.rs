@@ -19,7 +19,8 @@ use crate::domain::network::Network;
 /// The most time for a header to arrive. A proxy sends it together with the connection.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The most time that an answered health check may take to close its connection. It holds the place of a header so long.
+/// The most time that an answered health check may take to close its connection. It holds the place of a header so
+/// long.
 const CHECK_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// An address or a network of proxies.

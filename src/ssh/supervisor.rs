@@ -181,17 +181,9 @@ impl Supervisor<'_> {
         None
     }
 
-    /// Delays the connection as long as its source is penalised, then exchanges identification strings.
-    async fn exchange_banners(
-        &self,
-        socket: Socket,
-        current: &Current,
-        permit: &AdmissionPermit,
-    ) -> Option<RunningConnection> {
-        let refused = |reason: RefusalReason<'_>| refused(self.service, self.peer, reason);
-        let report_no_banner = |reason: RefusalReason<'_>| {
-            report_no_banner(self.service, self.peer, &self.socket_handle, reason)
-        };
+    /// Delays the connection as long as its source is penalised. Returns `false` if it has ended meanwhile, which is
+    /// reported.
+    async fn wait_out_penalty(&self, permit: &AdmissionPermit) -> bool {
         // A timer of no time takes up to a millisecond.
         let held_back = async {
             if !permit.delay.is_zero() {
@@ -204,14 +196,31 @@ impl Supervisor<'_> {
             () = self.socket_handle.hung_up() => {
                 // The peer has left, so there is nothing to delay.
                 self.socket_handle.send_immediately(format!("{SERVER_ID}\r\n").as_bytes());
-                report_no_banner(LOST_EARLY);
-                return None;
+                self.report_no_banner(LOST_EARLY);
+                return false;
             }
             () = permit.evicted() => {
-                refused(EVICTED);
-                return None;
+                refused(self.service, self.peer, EVICTED);
+                return false;
             }
-            () = self.stop.cancelled() => return None,
+            () = self.stop.cancelled() => return false,
+        }
+        true
+    }
+
+    fn report_no_banner(&self, reason: RefusalReason<'_>) {
+        report_no_banner(self.service, self.peer, &self.socket_handle, reason);
+    }
+
+    /// Delays the connection as long as its source is penalised, then exchanges identification strings.
+    async fn exchange_banners(
+        &self,
+        socket: Socket,
+        current: &Current,
+        permit: &AdmissionPermit,
+    ) -> Option<RunningConnection> {
+        if !self.wait_out_penalty(permit).await {
+            return None;
         }
         let tasks = ConnectionTasks::new();
         let handler = Connection::new(
@@ -227,11 +236,11 @@ impl Supervisor<'_> {
             biased;
             started = prepare_stream(Arc::clone(&current.russh), socket, handler) => started,
             () = tokio::time::sleep_until(self.deadline) => {
-                report_no_banner(NO_IDENTIFICATION);
+                self.report_no_banner(NO_IDENTIFICATION);
                 return None;
             }
             () = permit.evicted() => {
-                refused(EVICTED);
+                refused(self.service, self.peer, EVICTED);
                 return None;
             }
             () = self.stop.cancelled() => return None,
@@ -250,7 +259,7 @@ impl Supervisor<'_> {
             Err(error) => {
                 let sentence = refusal_reason::handshake(&error);
                 let code = refusal_reason::handshake_code(&error);
-                report_no_banner(RefusalReason::new(code, &sentence));
+                self.report_no_banner(RefusalReason::new(code, &sentence));
                 None
             }
         }

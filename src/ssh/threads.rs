@@ -1,22 +1,22 @@
 //! Decides which thread serves a connection, so that a client that asks for little does not wait behind those that move
 //! much.
 //!
-//! The kernel gives a thread that sleeps most of the time the CPU as soon as it wakes, and divides the CPU fairly between
-//! the threads that always have work. A task of an event loop gets neither: it waits for all tasks before it. So each
-//! connection that is active has a thread of its own, a *session thread*, with an event loop of its own.
+//! The kernel gives a thread that sleeps most of the time the CPU as soon as it wakes, and divides the CPU fairly
+//! between the threads that always have work. A task of an event loop gets neither: it waits for all tasks before it.
+//! So each connection that is active has a thread of its own, a *session thread*, with an event loop of its own.
 //!
 //! The states of a connection:
-//! - *shared*: the server's event loop polls it. Each connection begins here, so that a sign-in and an idle session cost
-//!   no thread. Once its user has signed in and it has moved more than [`session::ACTIVE`] within
+//! - *shared*: the server's event loop polls it. Each connection begins here, so that a sign-in and an idle session
+//!   cost no thread. Once its user has signed in and it has moved more than [`session::ACTIVE`] within
 //!   [`session::ACTIVE_WITHIN`], it is given a thread ([`table`] says which).
-//! - *alone*: a session thread polls it, and no other. Calls on a file system run there without a slot of the event loop
-//!   ([`crate::io::own_thread`]), since nobody else waits for the thread.
+//! - *alone*: a session thread polls it, and no other. Calls on a file system run there without a slot of the event
+//!   loop ([`crate::io::own_thread`]), since nobody else waits for the thread.
 //! - *together*: it shares a session thread with others, because there are as many threads as there may be. Calls on a
 //!   file system must not wait, as on the event loop. When threads become free, it gets one of its own.
 //! - *ended*: the connection is gone.
 //!
-//! Every [`session::REVIEW`] a connection on a session thread is looked at: one that has moved next to nothing goes back
-//! to the event loop, and one whose user has more threads than they may have now moves to another of the user's.
+//! Every [`session::REVIEW`] a connection on a session thread is looked at: one that has moved next to nothing goes
+//! back to the event loop, and one whose user has more threads than they may have now moves to another of the user's.
 //!
 //! Only the socket is registered with the thread's event loop. Timers and blocking calls belong to the server's:
 //! a connection is polled inside of its context, and so can change its thread between any two polls. Its tasks
@@ -116,8 +116,8 @@ impl SessionThreads {
         self.shared.ended.notified().await;
     }
 
-    /// Ends the threads, and with them the connections that they still serve. Returns when all have ended, so never while
-    /// one hangs in a file system.
+    /// Ends the threads, and with them the connections that they still serve. Returns when all have ended, so never
+    /// while one hangs in a file system.
     pub async fn stop(&self) {
         self.shared.quit.cancel();
         self.shared.alive.close();

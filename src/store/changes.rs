@@ -2,7 +2,7 @@
 
 use sqlx::sqlite::SqliteConnection;
 
-use super::relative::HomeLocations;
+use super::references::RecordContext;
 use super::rows::read_quota;
 use super::{RevisionChanges, TouchedHome, TouchedUser};
 use crate::domain::user::UserName;
@@ -12,19 +12,21 @@ use base::error::Error;
 pub(super) const USERS: &str = "SELECT c.name, u.name IS NOT NULL FROM changed_users c \
      LEFT JOIN users u ON u.name = c.name WHERE c.number > $1";
 
-/// Selects the homes that were changed, and their quotas. There is a row for each user of a home; their quotas are
-/// equal.
-pub(super) const HOMES: &str = "SELECT c.home, u.name IS NOT NULL, u.quota_bytes, u.quota_files FROM changed_homes c \
-     LEFT JOIN users u ON u.home = c.home WHERE c.number > $1";
+/// Selects the homes and folders that were changed, and their quotas. There is a row for each user of a home; their quotas
+/// are equal.
+pub(super) const HOMES: &str = "SELECT c.home, u.name IS NOT NULL OR f.name IS NOT NULL, \
+     coalesce(f.quota_bytes, u.quota_bytes, g.quota_bytes), coalesce(f.quota_files, u.quota_files, g.quota_files) \
+     FROM changed_homes c LEFT JOIN users u ON u.home = c.home LEFT JOIN groups g ON g.name = u.group_name \
+     LEFT JOIN folders f ON f.path = c.home WHERE c.number > $1";
 
-/// A home, whether a user has it, and its quota in bytes and files.
+/// A home or a folder, whether somebody has it, and its quota in bytes and files.
 type Home = (String, bool, Option<i64>, Option<i64>);
 
 /// Reads the changes after the revision `seen`.
 pub(super) async fn read(
     connection: &mut SqliteConnection,
     seen: i64,
-    located: &HomeLocations,
+    context: &RecordContext,
 ) -> sqlx::Result<RevisionChanges> {
     let number = sqlx::query_scalar("SELECT number FROM users_revision")
         .fetch_one(&mut *connection)
@@ -51,8 +53,10 @@ pub(super) async fn read(
         Some(TouchedUser { name, exists })
     });
     let homes = homes.into_iter().map(|(home, is_somebodys, bytes, files)| {
-        let home = located.located(&home);
-        let quota = is_somebodys.then(|| read_quota(bytes, files)).transpose();
+        let home = context.homes.located(&home);
+        let quota = is_somebodys
+            .then(|| read_quota(bytes, files, context.default_quota))
+            .transpose();
         let cannot = || Error::new(format!("cannot read the quota of the home {home:?}"));
         let quota = quota.map_err(|error| cannot().because(error));
         TouchedHome { home, quota }

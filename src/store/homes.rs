@@ -1,49 +1,70 @@
-//! Finds the users of a home, and checks that homes do not lie inside each other. All queries use the index on homes,
-//! so their cost does not grow with the number of users.
+//! Finds the users of a home, and checks that homes and folders do not lie inside each other. All queries use the indexes
+//! on their paths, so their cost does not grow with the number of users.
 
 use std::path::Path;
 
-use sqlx::sqlite::{SqliteConnection, SqlitePool};
+use sqlx::sqlite::SqliteConnection;
 
+use super::references::RecordContext;
 use super::relative::HomeLocations;
-use super::rows::UserRow;
-use crate::domain::user::UserName;
+use super::rows::read_quota;
+use crate::domain::folder::FolderName;
+use crate::domain::user::{Quota, User, UserName};
 use base::error::{Error, Result};
 
-/// A user's name and home, with the home's quota in bytes and files.
-type OverlappingHome = (String, String, Option<i64>, Option<i64>);
+/// Selects homes, with their users, and the quotas that are set by the user or the group.
+const HOMES: &str = "SELECT users.name, users.home, coalesce(users.quota_bytes, groups.quota_bytes) AS bytes, \
+     coalesce(users.quota_files, groups.quota_files) AS files \
+     FROM users LEFT JOIN groups ON groups.name = users.group_name";
 
-const COLUMNS: &str = "SELECT name, home, quota_bytes, quota_files FROM users";
+/// Selects folders in the same form.
+const FOLDERS: &str = "SELECT name, path AS home, quota_bytes AS bytes, quota_files AS files FROM folders";
 
-/// Refuses a home inside another one: each quota would count the other's files, and one user could read the other's
-/// files. Users of the same home share one account, so their quotas must be equal.
+/// Who has a directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Holder {
+    User(String),
+    Folder(String),
+}
+
+/// A home or a folder that overlaps with a path.
+struct Overlap {
+    holder: Holder,
+    stored: String,
+    bytes: Option<i64>,
+    files: Option<i64>,
+}
+
+/// Refuses a home inside or around another one or a folder: each quota would count the other's files, and one user could
+/// read the other's files. Users of the same home share one account, so their quotas must be equal.
 pub(super) async fn check(
     connection: &mut SqliteConnection,
-    row: &UserRow,
+    user: &User,
+    stored: &str,
     old_name: Option<&UserName>,
-    homes: &HomeLocations,
+    context: &RecordContext,
 ) -> sqlx::Result<Result<()>> {
-    let us = old_name.map_or(row.name.as_str(), UserName::as_str);
-    for (name, home, bytes, files) in overlapping_homes(connection, &row.home).await? {
-        if name == us {
+    let us = Holder::User(old_name.unwrap_or(&user.name).to_string());
+    let refused = |path: &Path| Error::new(format!("cannot use the home {path:?}"));
+    for other in overlaps(connection, stored).await? {
+        if other.holder == us {
             continue;
         }
-        let (ours, theirs) = (homes.located(&row.home), homes.located(&home));
-        let refused = || Error::new(format!("cannot use the home {ours:?}"));
-        if home != row.home {
-            let (inside, around) = if theirs.as_os_str().len() < ours.as_os_str().len() {
-                (&ours, &theirs)
-            } else {
-                (&theirs, &ours)
-            };
-            return Ok(Err(refused()
-                .because(format!(
-                    "the user \"{name}\" has {theirs:?}, and {inside:?} lies inside {around:?}"
-                ))
-                .hint("homes must be separate, or the same")));
+        let (ours, theirs) = (
+            context.homes.located(stored),
+            context.homes.located(&other.stored),
+        );
+        let is_same_home = other.stored == stored && matches!(other.holder, Holder::User(_));
+        if !is_same_home {
+            return Ok(Err(overlapping(refused(&ours), &other.holder, &ours, &theirs)));
         }
-        if (bytes, files) != (row.quota_bytes, row.quota_files) {
-            return Ok(Err(refused()
+        let theirs = match read_quota(other.bytes, other.files, context.default_quota) {
+            Ok(quota) => quota,
+            Err(error) => return Ok(Err(refused(&ours).because(error))),
+        };
+        if theirs != user.quota() {
+            let (Holder::User(name) | Holder::Folder(name)) = other.holder;
+            return Ok(Err(refused(&ours)
                 .because(format!(
                     "the user \"{name}\" has the same home with another quota"
                 ))
@@ -53,31 +74,77 @@ pub(super) async fn check(
     Ok(Ok(()))
 }
 
-/// Returns two of the users who have this home, two of those who have a home inside it, and those who have a home
-/// around it. Two are enough, because one may be the user whom the query is about.
-async fn overlapping_homes(
+/// Refuses a folder inside or around a home or another folder.
+pub(super) async fn check_folder(
     connection: &mut SqliteConnection,
-    home: &str,
-) -> sqlx::Result<Vec<OverlappingHome>> {
-    let same = format!("{COLUMNS} WHERE home = $1 ORDER BY name LIMIT 2");
-    let mut found: Vec<OverlappingHome> = sqlx::query_as(sqlx::AssertSqlSafe(same))
-        .bind(home)
-        .fetch_all(&mut *connection)
-        .await?;
-    // Paths that begin with "HOME/" sort before "HOME0", because '0' is the character after '/'.
-    let inside = format!("{COLUMNS} WHERE home > $1 || '/' AND home < $1 || '0' ORDER BY home LIMIT 2");
-    let inside: Vec<OverlappingHome> = sqlx::query_as(sqlx::AssertSqlSafe(inside))
-        .bind(home)
-        .fetch_all(&mut *connection)
-        .await?;
-    found.extend(inside);
-    for above in Path::new(home).ancestors().skip(1).filter_map(Path::to_str) {
-        let around = format!("{COLUMNS} WHERE home = $1 ORDER BY name LIMIT 2");
-        let around: Vec<OverlappingHome> = sqlx::query_as(sqlx::AssertSqlSafe(around))
-            .bind(above)
-            .fetch_all(&mut *connection)
-            .await?;
-        found.extend(around);
+    stored: &str,
+    old_name: Option<&FolderName>,
+    homes: &HomeLocations,
+) -> sqlx::Result<Result<()>> {
+    let us = old_name.map(|name| Holder::Folder(name.to_string()));
+    let others = overlaps(connection, stored).await?;
+    let other = others
+        .into_iter()
+        .find(|other| Some(&other.holder) != us.as_ref());
+    Ok(match other {
+        None => Ok(()),
+        Some(other) => {
+            let (ours, theirs) = (homes.located(stored), homes.located(&other.stored));
+            let refused = Error::new(format!("cannot use the folder {ours:?}"));
+            Err(overlapping(refused, &other.holder, &ours, &theirs))
+        }
+    })
+}
+
+fn overlapping(refused: Error, holder: &Holder, ours: &Path, theirs: &Path) -> Error {
+    let who = match holder {
+        Holder::User(name) => format!("the user \"{name}\" has"),
+        Holder::Folder(name) => format!("the folder \"{name}\" is"),
+    };
+    let (inside, around) = match theirs.as_os_str().len() < ours.as_os_str().len() {
+        true => (ours, theirs),
+        false => (theirs, ours),
+    };
+    let lies = match inside == around {
+        true => String::new(),
+        false => format!(", and {inside:?} lies inside {around:?}"),
+    };
+    let hint = match holder {
+        Holder::User(_) => "homes must be separate, or the same",
+        Holder::Folder(_) => "folders and homes must be separate",
+    };
+    refused.because(format!("{who} {theirs:?}{lies}")).hint(hint)
+}
+
+/// Returns two of those who have this directory, two who have one inside it, and those who have one around it. Two are
+/// enough, because one may be the one whom the query is about.
+async fn overlaps(connection: &mut SqliteConnection, path: &str) -> sqlx::Result<Vec<Overlap>> {
+    let mut found = Vec::new();
+    for (select, column) in [(HOMES, "home"), (FOLDERS, "path")] {
+        let same = format!("{select} WHERE {column} = $1 ORDER BY 1 LIMIT 2");
+        // Paths that begin with "HOME/" sort before "HOME0", because '0' is the character after '/'.
+        let inside =
+            format!("{select} WHERE {column} > $1 || '/' AND {column} < $1 || '0' ORDER BY {column} LIMIT 2");
+        let above = Path::new(path).ancestors().skip(1).filter_map(Path::to_str);
+        let queries = [(&same, path), (&inside, path)]
+            .into_iter()
+            .chain(above.map(|above| (&same, above)));
+        for (sql, path) in queries {
+            let rows: Vec<(String, String, Option<i64>, Option<i64>)> =
+                sqlx::query_as(sqlx::AssertSqlSafe(sql.as_str()))
+                    .bind(path)
+                    .fetch_all(&mut *connection)
+                    .await?;
+            found.extend(rows.into_iter().map(|(name, stored, bytes, files)| Overlap {
+                holder: match select {
+                    HOMES => Holder::User(name),
+                    _ => Holder::Folder(name),
+                },
+                stored,
+                bytes,
+                files,
+            }));
+        }
     }
     Ok(found)
 }
@@ -88,9 +155,51 @@ pub(super) async fn overlapping_user(
     home: &str,
     user: &UserName,
 ) -> sqlx::Result<Option<String>> {
-    let found = overlapping_homes(connection, home).await?;
-    let mut others = found.into_iter().map(|(name, ..)| name);
-    Ok(others.find(|name| name != user.as_str()))
+    let found = overlaps(connection, home).await?;
+    Ok(found.into_iter().find_map(|other| match other.holder {
+        Holder::User(name) if name != user.as_str() => Some(name),
+        _ => None,
+    }))
+}
+
+/// Checks that the users of each home of a group's members have the same quota.
+pub(super) async fn check_members(
+    connection: &mut SqliteConnection,
+    group: &str,
+    context: &RecordContext,
+) -> sqlx::Result<Result<()>> {
+    let sql = format!(
+        "{HOMES} WHERE users.home IN (SELECT home FROM users WHERE group_name = $1) ORDER BY users.home, users.name"
+    );
+    let rows: Vec<(String, String, Option<i64>, Option<i64>)> = sqlx::query_as(sqlx::AssertSqlSafe(sql))
+        .bind(group)
+        .fetch_all(connection)
+        .await?;
+    let quota = |bytes, files| read_quota(bytes, files, context.default_quota);
+    for pair in rows.windows(2) {
+        let [
+            (one, home, bytes, files),
+            (other, other_home, other_bytes, other_files),
+        ] = pair
+        else {
+            continue;
+        };
+        let differ = match (quota(*bytes, *files), quota(*other_bytes, *other_files)) {
+            (Ok(ours), Ok(theirs)) => ours != theirs,
+            (Err(error), _) | (_, Err(error)) => return Ok(Err(error)),
+        };
+        if home == other_home && differ {
+            let home = context.homes.located(home);
+            return Ok(Err(Error::new(format!(
+                "cannot give the members of \"{group}\" this quota"
+            ))
+            .because(format!(
+                "\"{one}\" and \"{other}\" share the home {home:?}, and would have different quotas"
+            ))
+            .hint("give both users the same quota, or put both into the group")));
+        }
+    }
+    Ok(Ok(()))
 }
 
 /// Returns the names of the users who have this home, in their order.
@@ -106,13 +215,16 @@ pub(super) async fn users_of(
         .await
 }
 
-/// Returns the quota, in bytes and files, of the users who have this home.
+/// Returns the quota of the users who have this home.
 pub(super) async fn quota_of(
-    pool: &SqlitePool,
+    connection: &mut SqliteConnection,
     home: &str,
-) -> sqlx::Result<Option<(Option<i64>, Option<i64>)>> {
-    sqlx::query_as("SELECT quota_bytes, quota_files FROM users WHERE home = $1 LIMIT 1")
+    context: &RecordContext,
+) -> sqlx::Result<Option<Result<Quota>>> {
+    let sql = format!("{HOMES} WHERE users.home = $1 LIMIT 1");
+    let row: Option<(String, String, Option<i64>, Option<i64>)> = sqlx::query_as(sqlx::AssertSqlSafe(sql))
         .bind(home)
-        .fetch_optional(pool)
-        .await
+        .fetch_optional(connection)
+        .await?;
+    Ok(row.map(|(_, _, bytes, files)| read_quota(bytes, files, context.default_quota)))
 }

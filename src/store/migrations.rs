@@ -25,6 +25,11 @@ pub(super) fn migrations() -> Vec<Migration> {
         ),
         (5, "sign-ins", include_str!("migrations/0005_sign_ins.sql")),
         (6, "rates", include_str!("migrations/0006_rates.sql")),
+        (
+            7,
+            "groups and folders",
+            include_str!("migrations/0007_groups_and_folders.sql"),
+        ),
     ];
     list.into_iter()
         .map(|(version, title, sql)| {

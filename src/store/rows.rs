@@ -1,4 +1,7 @@
-//! Users as rows: the only place that knows how a record's fields are written in SQL.
+//! Users as rows: the only place that knows how a record's fields are written in SQL. [`settings`] does the same for what
+//! users and groups have in common.
+
+pub(super) mod settings;
 
 use std::path::{Component, Path, PathBuf};
 use std::str::FromStr;
@@ -6,27 +9,27 @@ use std::str::FromStr;
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
+use self::settings::{SettingsRow, read_settings};
 use super::relative::HomeLocations;
-use crate::domain::rate::{RateRule, RateRules};
-use crate::domain::user::{Factor, PasswordHash, Permission, Quota, User, UserName};
+use crate::domain::quota::Limit;
+use crate::domain::user::{Inherited, PasswordHash, Quota, SealedSecret, User, UserName};
 use base::advice;
 use base::error::{Error, Result};
 
 /// The columns of a user, ready to be bound to a statement.
 pub(super) struct UserRow {
     pub name: String,
+    pub comment: String,
+    pub group_name: Option<String>,
     pub password_hash: Option<String>,
+    pub password_set_at: Option<String>,
+    pub principals: String,
+    pub totp: Option<String>,
     pub home: String,
     pub enabled: bool,
     pub expires_at: Option<String>,
-    pub quota_bytes: Option<i64>,
-    pub quota_files: Option<i64>,
-    pub max_sessions: Option<i64>,
-    pub rate_up: Option<i64>,
-    pub rate_down: Option<i64>,
-    pub permissions: String,
-    pub allowed_from: String,
-    pub require: String,
+    pub source: &'static str,
+    pub settings: SettingsRow,
 }
 
 impl UserRow {
@@ -34,56 +37,51 @@ impl UserRow {
     pub(super) fn new(user: &User, homes: &HomeLocations) -> Result<Self> {
         let refused =
             |error: Error| Error::new(format!("cannot store the user \"{}\"", user.name)).because(error);
-        for line in &user.keys {
+        for line in user.keys.iter().chain(&user.principals) {
             if line.contains(['\n', '\r', '\0']) {
-                return Err(refused(Error::new("a key has more than one line")));
+                return Err(refused(Error::new("a key or a principal has more than one line")));
             }
         }
         Ok(Self {
             name: user.name.to_string(),
+            comment: user.comment.clone(),
+            group_name: user.group.as_ref().map(ToString::to_string),
             password_hash: user.password_hash.as_ref().map(|hash| hash.as_phc().to_owned()),
-            home: homes.stored(&home_text(&user.home).map_err(refused)?),
+            password_set_at: user.password_set_at.map(|at| at.to_string()),
+            principals: user.principals.join("\n"),
+            totp: user.totp.as_ref().map(|secret| secret.as_text().to_owned()),
+            home: homes.stored(&directory_text("home", &user.home).map_err(refused)?),
             enabled: user.enabled,
             expires_at: user.expires_at.map(|at| at.to_string()),
-            quota_bytes: limit(user.quota.bytes).map_err(refused)?,
-            quota_files: limit(user.quota.files).map_err(refused)?,
-            max_sessions: user.max_sessions.map(i64::from),
-            rate_up: limit(user.rates.up.as_number()).map_err(refused)?,
-            rate_down: limit(user.rates.down.as_number()).map_err(refused)?,
-            permissions: join(user.permissions.iter().map(Permission::name)),
-            allowed_from: join(user.allowed_from.iter().map(ToString::to_string)),
-            require: join(user.require.iter().map(|factor| factor.name())),
+            source: user.source.name(),
+            settings: SettingsRow::new(&user.settings).map_err(refused)?,
         })
     }
 }
 
-/// Reads a record from a row that [`UserRow`] wrote.
+/// Reads a record from a row that [`UserRow`] wrote, without what it refers to.
 pub(super) fn read_user(row: &SqliteRow, keys: Vec<String>, homes: &HomeLocations) -> Result<User> {
     let name: String = column(row, "name")?;
     let user = || -> Result<User> {
         Ok(User {
             name: UserName::stored(&name)?,
             incarnation: column(row, "incarnation")?,
+            comment: column(row, "comment")?,
+            group: parsed::<_>(row, "group_name")?,
             password_hash: column::<Option<String>>(row, "password_hash")?.map(PasswordHash::new),
+            password_set_at: parsed(row, "password_set_at")?,
             keys,
+            principals: column::<String>(row, "principals")?
+                .lines()
+                .map(ToOwned::to_owned)
+                .collect(),
+            totp: column::<Option<String>>(row, "totp")?.map(SealedSecret::new),
             home: homes.located(&column::<String>(row, "home")?),
             enabled: column(row, "enabled")?,
-            expires_at: match column::<Option<String>>(row, "expires_at")? {
-                Some(text) => Some(text.parse().map_err(|error| bad("expires_at").because(error))?),
-                None => None,
-            },
-            quota: Quota {
-                bytes: unsigned(row, "quota_bytes")?,
-                files: unsigned(row, "quota_files")?,
-            },
-            max_sessions: unsigned(row, "max_sessions")?,
-            rates: RateRules {
-                up: RateRule::from_number(unsigned(row, "rate_up")?),
-                down: RateRule::from_number(unsigned(row, "rate_down")?),
-            },
-            permissions: words::<Permission>(row, "permissions")?.into_iter().collect(),
-            allowed_from: words(row, "allowed_from")?,
-            require: words::<Factor>(row, "require")?.into_iter().collect(),
+            expires_at: parsed(row, "expires_at")?,
+            source: parsed(row, "source")?.ok_or_else(|| bad("source"))?,
+            settings: read_settings(row)?,
+            inherited: Inherited::default(),
         })
     };
     user().map_err(|error| {
@@ -96,21 +94,44 @@ pub(super) fn read_user(row: &SqliteRow, keys: Vec<String>, homes: &HomeLocation
     })
 }
 
-/// Reads a quota from its two columns.
-pub(super) fn read_quota(bytes: Option<i64>, files: Option<i64>) -> Result<Quota> {
-    let limit = |number: Option<i64>, name| {
-        let number = number.map(u64::try_from).transpose();
-        number.map_err(|_| bad(name))
+/// The number that stands for an unlimited quota, where NULL means that none is set.
+pub(super) const UNLIMITED: i64 = -1;
+
+/// Returns the number for a limit.
+pub(super) fn limit_number(Limit(limit): Limit<u64>) -> Result<i64> {
+    match limit {
+        None => Ok(UNLIMITED),
+        Some(limit) => {
+            i64::try_from(limit).map_err(|_| Error::new("a quota is at most 8 EiB").hint("unlimited"))
+        }
+    }
+}
+
+/// Returns the limit for a number.
+pub(super) fn read_limit(number: i64, name: &'static str) -> Result<Limit<u64>> {
+    match number {
+        UNLIMITED => Ok(Limit(None)),
+        number => u64::try_from(number)
+            .map(|limit| Limit(Some(limit)))
+            .map_err(|_| bad(name)),
+    }
+}
+
+/// Reads a quota from its two numbers; what is not set is as in `usual`.
+pub(super) fn read_quota(bytes: Option<i64>, files: Option<i64>, usual: Quota) -> Result<Quota> {
+    let limit = |number: Option<i64>, name, usual| match number {
+        Some(number) => read_limit(number, name).map(|Limit(limit)| limit),
+        None => Ok(usual),
     };
     Ok(Quota {
-        bytes: limit(bytes, "quota_bytes")?,
-        files: limit(files, "quota_files")?,
+        bytes: limit(bytes, "quota_bytes", usual.bytes)?,
+        files: limit(files, "quota_files", usual.files)?,
     })
 }
 
-/// Returns a home as text: absolute and without `.`, doubled or trailing slashes, so that equal homes are equal texts.
-fn home_text(home: &Path) -> Result<String> {
-    let refused = |why: &str| Error::new(format!("cannot use the home {home:?}")).because(why.to_owned());
+/// Returns a home or a folder (`what`) as text: absolute and without `.`, doubled or trailing slashes, so that equal homes are equal texts.
+pub(super) fn directory_text(what: &str, home: &Path) -> Result<String> {
+    let refused = |why: &str| Error::new(format!("cannot use the {what} {home:?}")).because(why.to_owned());
     if !home.is_absolute() {
         return Err(refused("it is not an absolute path"));
     }
@@ -128,49 +149,23 @@ fn home_text(home: &Path) -> Result<String> {
     Ok(text.to_owned())
 }
 
-fn limit(limit: Option<u64>) -> Result<Option<i64>> {
-    limit
-        .map(i64::try_from)
-        .transpose()
-        .map_err(|_| Error::new("a quota or rate is at most 8 EiB").hint("unlimited"))
-}
-
-fn join<S: AsRef<str>>(words: impl Iterator<Item = S>) -> String {
-    let mut text = String::new();
-    for word in words {
-        if !text.is_empty() {
-            text.push(',');
-        }
-        text.push_str(word.as_ref());
-    }
-    text
-}
-
-fn words<T: FromStr>(row: &SqliteRow, name: &'static str) -> Result<Vec<T>>
+/// Reads a text that may be NULL, and parses it.
+pub(super) fn parsed<T: FromStr>(row: &SqliteRow, name: &'static str) -> Result<Option<T>>
 where
     T::Err: std::error::Error + Send + Sync + 'static,
 {
-    let text: String = column(row, name)?;
-    text.split(',')
-        .filter(|word| !word.is_empty())
-        .map(|word| word.parse::<T>().map_err(|error| bad(name).because(error)))
-        .collect()
+    let text: Option<String> = column(row, name)?;
+    text.map(|text| text.parse().map_err(|error: T::Err| bad(name).because(error)))
+        .transpose()
 }
 
-fn unsigned<T: TryFrom<i64>>(row: &SqliteRow, name: &'static str) -> Result<Option<T>> {
-    match column::<Option<i64>>(row, name)? {
-        Some(number) => T::try_from(number).map(Some).map_err(|_| bad(name)),
-        None => Ok(None),
-    }
-}
-
-fn column<'r, T>(row: &'r SqliteRow, name: &'static str) -> Result<T>
+pub(super) fn column<'r, T>(row: &'r SqliteRow, name: &'static str) -> Result<T>
 where
     T: sqlx::Decode<'r, sqlx::Sqlite> + sqlx::Type<sqlx::Sqlite>,
 {
     row.try_get(name).map_err(|error| bad(name).because(error))
 }
 
-fn bad(name: &'static str) -> Error {
+pub(super) fn bad(name: &'static str) -> Error {
     Error::new(format!("the column {name} has an invalid value"))
 }

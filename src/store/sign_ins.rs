@@ -1,5 +1,7 @@
 //! The table of sign-ins, which says from where users have signed in.
 
+use std::collections::HashMap;
+
 use jiff::Timestamp;
 use sqlx::SqlitePool;
 use sqlx::sqlite::SqliteConnection;
@@ -43,6 +45,13 @@ pub(super) async fn write(
         .bind(sign_in.at.as_second())
         .execute(&mut *connection)
         .await?;
+    let sql = "INSERT INTO last_sign_ins (user_name, at) SELECT name, $2 FROM users WHERE name = $1 \
+               ON CONFLICT (user_name) DO UPDATE SET at = max(at, excluded.at)";
+    sqlx::query(sql)
+        .bind(sign_in.user.as_str())
+        .bind(sign_in.at.as_second())
+        .execute(&mut *connection)
+        .await?;
     let sql = "DELETE FROM sign_ins WHERE user_name = $1 AND source NOT IN \
                (SELECT source FROM sign_ins WHERE user_name = $1 ORDER BY at DESC LIMIT $2)";
     sqlx::query(sql)
@@ -51,6 +60,21 @@ pub(super) async fn write(
         .execute(connection)
         .await
         .map(drop)
+}
+
+/// Reads when each user, or the user with this name, has last signed in. Invalid rows are left out.
+pub(super) async fn last(
+    pool: &SqlitePool,
+    name: Option<&UserName>,
+) -> sqlx::Result<HashMap<UserName, Timestamp>> {
+    let sql = "SELECT user_name, at FROM last_sign_ins WHERE $1 IS NULL OR user_name = $1";
+    let rows: Vec<(String, i64)> = sqlx::query_as(sql)
+        .bind(name.map(UserName::as_str))
+        .fetch_all(pool)
+        .await?;
+    let pair =
+        |(user, at): (String, i64)| Some((UserName::stored(&user).ok()?, Timestamp::from_second(at).ok()?));
+    Ok(rows.into_iter().filter_map(pair).collect())
 }
 
 /// Removes the rows that are older than `before`.

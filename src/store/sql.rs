@@ -5,6 +5,8 @@
 //! returned, its change is on the disk.
 
 mod database;
+mod factors;
+mod groups;
 mod reader;
 
 use std::fmt;
@@ -19,8 +21,8 @@ use tokio::sync::Mutex;
 use self::database::{Database, is_outside_transactions, retry_if_disk_was_full};
 use self::reader::KeptReader;
 use super::open::{Prepared, Upgrade};
+use super::references::RecordContext;
 use super::relative::HomeLocations;
-use super::rows::read_quota;
 use super::{
     ChangedUser, RecordChange, RevisionChanges, SignIn, Store, UsageRecord, changes, copy, file, homes,
     identity, open, usage, users,
@@ -74,7 +76,7 @@ impl SqlStore {
             db: Database {
                 pool: copy::upgraded_copy(&path, found.is_immutable, upgrade.from),
                 path,
-                homes: HomeLocations::default(),
+                context: RecordContext::default(),
                 reader: KeptReader::default(),
             },
             migration: Some(upgrade),
@@ -126,11 +128,21 @@ impl SqlStore {
     pub fn with_homes(self, resolved: PathBuf, written: &Path) -> Self {
         Self {
             db: Database {
-                homes: HomeLocations::new(resolved, written),
+                context: RecordContext {
+                    homes: HomeLocations::new(resolved, written),
+                    ..self.db.context
+                },
                 ..self.db
             },
             ..self
         }
+    }
+
+    /// Sets the quota of users for whom neither their record nor their group has one.
+    #[must_use]
+    pub fn with_default_quota(mut self, default_quota: Quota) -> Self {
+        self.db.context.default_quota = default_quota;
+        self
     }
 
     /// Converts stored absolute homes that lie beneath `[storage] homes` to their relative form.
@@ -143,14 +155,14 @@ impl SqlStore {
 
     async fn rewrite_homes_once(&self) -> Result<()> {
         let mut read = self.db.pool.acquire().await.map_err(|e| self.db.failed(e))?;
-        let absolute = identity::absolute_homes(&mut read, &self.db.homes).await;
+        let absolute = identity::absolute_homes(&mut read, &self.db.context.homes).await;
         drop(read);
         let absolute = absolute.map_err(|e| self.db.failed(e))?;
         if absolute.is_empty() {
             return Ok(());
         }
         let mut write = self.db.begin_write().await?;
-        identity::rewrite_homes(&mut write, &self.db.homes, &absolute)
+        identity::rewrite_homes(&mut write, &self.db.context.homes, &absolute)
             .await
             .map_err(|e| self.db.failed(e))?;
         write.commit().await.map_err(|e| self.db.failed(e))
@@ -217,7 +229,7 @@ impl SqlStore {
             db: Database {
                 path: path.to_owned(),
                 pool,
-                homes: HomeLocations::default(),
+                context: RecordContext::default(),
                 reader: KeptReader::default(),
             },
             migration: None,
@@ -251,7 +263,7 @@ impl Store for SqlStore {
 
     async fn users(&self) -> Result<Vec<User>> {
         let mut read = self.db.pool.begin().await.map_err(|e| self.db.failed(e))?;
-        let users = users::read_all(&mut read, &self.db.homes)
+        let users = users::read_all(&mut read, &self.db.context)
             .await
             .map_err(|e| self.db.failed(e))?;
         read.rollback().await.map_err(|e| self.db.failed(e))?;
@@ -289,13 +301,13 @@ impl Store for SqlStore {
     }
 
     async fn usage(&self, home: &Path) -> Result<Option<UsageRecord>> {
-        usage::read(&self.db.pool, &self.db.homes, home)
+        usage::read(&self.db.pool, &self.db.context.homes, home)
             .await
             .map_err(|e| self.db.failed(e))
     }
 
     async fn usages(&self) -> Result<Vec<UsageRecord>> {
-        usage::read_all(&self.db.pool, &self.db.homes)
+        usage::read_all(&self.db.pool, &self.db.context.homes)
             .await
             .map_err(|e| self.db.failed(e))
     }
@@ -304,15 +316,14 @@ impl Store for SqlStore {
         let Some(home) = home.to_str() else {
             return Ok(None);
         };
-        let found = homes::quota_of(&self.db.pool, &self.db.homes.stored(home))
-            .await
-            .map_err(|e| self.db.failed(e))?;
+        let mut read = self.db.pool.acquire().await.map_err(|e| self.db.failed(e))?;
+        let context = &self.db.context;
+        let found = homes::quota_of(&mut read, &context.homes.stored(home), context).await;
+        let cannot = || Error::new(format!("cannot read the quota of the home \"{home}\""));
         found
-            .map(|(bytes, files)| read_quota(bytes, files))
+            .map_err(|e| self.db.failed(e))?
             .transpose()
-            .map_err(|error| {
-                Error::new(format!("cannot read the quota of the home \"{home}\"")).because(error)
-            })
+            .map_err(|error| cannot().because(error))
     }
 
     async fn overlapping_user(&self, home: &Path, user: &UserName) -> Result<Option<String>> {
@@ -320,7 +331,7 @@ impl Store for SqlStore {
             return Ok(None);
         };
         let mut read = self.db.pool.acquire().await.map_err(|e| self.db.failed(e))?;
-        homes::overlapping_user(&mut read, &self.db.homes.stored(home), user)
+        homes::overlapping_user(&mut read, &self.db.context.homes.stored(home), user)
             .await
             .map_err(|e| self.db.failed(e))
     }
@@ -381,7 +392,7 @@ impl Store for SqlStore {
     async fn changes_since(&self, seen: i64) -> Result<RevisionChanges> {
         // All queries read the same snapshot.
         let mut read = self.db.pool.begin().await.map_err(|e| self.db.failed(e))?;
-        let changes = changes::read(&mut read, seen, &self.db.homes)
+        let changes = changes::read(&mut read, seen, &self.db.context)
             .await
             .map_err(|e| self.db.failed(e))?;
         read.rollback().await.map_err(|e| self.db.failed(e))?;

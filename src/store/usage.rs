@@ -1,4 +1,4 @@
-//! The table of the disk usage of homes, under their stored paths.
+//! The table of the disk usage of homes and folders, under their stored paths.
 
 use std::path::Path;
 
@@ -48,14 +48,14 @@ fn record(
     })
 }
 
-/// Stores the usage of a home if a user has it. A home that was removed must not reappear.
+/// Stores the usage of a home or a folder, if it is in use. One that was removed must not reappear.
 pub(super) async fn write(
     connection: &mut SqliteConnection,
     homes: &HomeLocations,
     record: &UsageRecord,
 ) -> sqlx::Result<()> {
     let sql = "INSERT INTO home_usage (home, bytes, files, exact, measured_at) SELECT $1, $2, $3, $4, $5 \
-               WHERE EXISTS (SELECT 1 FROM users WHERE home = $1) \
+               WHERE (EXISTS (SELECT 1 FROM users WHERE home = $1) OR EXISTS (SELECT 1 FROM folders WHERE path = $1)) \
                ON CONFLICT (home) DO UPDATE SET bytes = excluded.bytes, files = excluded.files, \
                exact = excluded.exact, measured_at = excluded.measured_at";
     sqlx::query(sql)
@@ -91,7 +91,8 @@ pub(super) async fn forget(
     homes: &HomeLocations,
     home: &Path,
 ) -> sqlx::Result<()> {
-    let sql = "DELETE FROM home_usage WHERE home = $1 AND NOT EXISTS (SELECT 1 FROM users WHERE home = $1)";
+    let sql = "DELETE FROM home_usage WHERE home = $1 AND NOT EXISTS (SELECT 1 FROM users WHERE home = $1) \
+               AND NOT EXISTS (SELECT 1 FROM folders WHERE path = $1)";
     sqlx::query(sql)
         .bind(stored(homes, home)?)
         .execute(connection)

@@ -1,41 +1,77 @@
 //! The statements that read and write users and their keys.
 
 use std::collections::HashMap;
+use std::sync::LazyLock;
 
 use sqlx::Row;
 use sqlx::sqlite::SqliteConnection;
 
+use super::folders::{FolderOwner, write_folders};
 use super::keys::key_lines;
-use super::relative::HomeLocations;
+use super::references::{RecordContext, References};
+use super::rows::settings::{SettingsRow, SqlQuery};
 use super::rows::{UserRow, read_user};
-use crate::domain::user::{User, UserName};
+use crate::domain::user::{PasswordHash, User, UserName};
 use base::error::Result;
 
-/// Selects a user with each key as `key_line`, or NULL.
-pub(super) const USER: &str = "SELECT users.*, user_keys.line AS key_line FROM users \
-     LEFT JOIN user_keys ON user_keys.user_name = users.name \
-     WHERE users.name = $1 ORDER BY user_keys.position";
+/// The columns of a user, and the folders of the user's own settings as a JSON object.
+macro_rules! user_columns {
+    () => {
+        "users.*, (SELECT json_group_object(folder, permissions) FROM user_folders \
+         WHERE user_name = users.name) AS folders"
+    };
+}
+pub(super) use user_columns;
 
-/// Reads the user with this name, in one statement: see [`keys`](super::keys).
+/// Selects a user with each key as `key_line`, or NULL.
+pub(super) const USER: &str = concat!(
+    "SELECT ",
+    user_columns!(),
+    ", user_keys.line AS key_line FROM users LEFT JOIN user_keys ON user_keys.user_name = users.name \
+     WHERE users.name = $1 ORDER BY user_keys.position"
+);
+
+/// Reads the user with this name, in one statement: see [`keys`](super::keys). A second one follows only for a user who
+/// has a group or folders.
 pub(super) async fn find(
     connection: &mut SqliteConnection,
     name: &UserName,
-    homes: &HomeLocations,
+    context: &RecordContext,
 ) -> sqlx::Result<Option<Result<User>>> {
     let rows = sqlx::query(USER)
         .bind(name.as_str())
-        .fetch_all(connection)
+        .fetch_all(&mut *connection)
         .await?;
     let keys = key_lines(&rows)?;
-    Ok(rows.first().map(|row| read_user(row, keys, homes)))
+    match rows.first().map(|row| read_user(row, keys, &context.homes)) {
+        Some(Ok(user)) => with_inherited(connection, user, context).await.map(Some),
+        other => Ok(other),
+    }
+}
+
+/// Fills in what a user's record refers to.
+pub(super) async fn with_inherited(
+    connection: &mut SqliteConnection,
+    mut user: User,
+    context: &RecordContext,
+) -> sqlx::Result<Result<User>> {
+    let references = References::of(connection, &user, context).await?;
+    Ok(references.and_then(|references| {
+        user.inherited = references.of_user(&user, context)?;
+        Ok(user)
+    }))
 }
 
 /// Reads all users, in the order of their names.
 pub(super) async fn read_all(
     connection: &mut SqliteConnection,
-    homes: &HomeLocations,
+    context: &RecordContext,
 ) -> sqlx::Result<Result<Vec<User>>> {
-    let rows = sqlx::query("SELECT * FROM users ORDER BY name")
+    let references = match References::all(connection, context).await? {
+        Ok(references) => references,
+        Err(error) => return Ok(Err(error)),
+    };
+    let rows = sqlx::query(concat!("SELECT ", user_columns!(), " FROM users ORDER BY name"))
         .fetch_all(&mut *connection)
         .await?;
     let lines: Vec<(String, String)> =
@@ -49,38 +85,73 @@ pub(super) async fn read_all(
     let mut users = Vec::with_capacity(rows.len());
     for row in rows {
         let name: String = row.try_get("name")?;
-        users.push(read_user(&row, keys.remove(&name).unwrap_or_default(), homes));
+        let user = read_user(&row, keys.remove(&name).unwrap_or_default(), &context.homes);
+        users.push(user.and_then(|mut user| {
+            user.inherited = references.of_user(&user, context)?;
+            Ok(user)
+        }));
     }
     Ok(users.into_iter().collect())
 }
 
 /// Sets the row's quota for all users of the row's home.
 pub(super) async fn share_quota(connection: &mut SqliteConnection, row: &UserRow) -> sqlx::Result<()> {
+    let (bytes, files) = row.settings.quota();
     sqlx::query(
         "UPDATE users SET quota_bytes = $1, quota_files = $2 WHERE home = $3 \
                  AND (quota_bytes IS DISTINCT FROM $1 OR quota_files IS DISTINCT FROM $2)",
     )
-    .bind(row.quota_bytes)
-    .bind(row.quota_files)
+    .bind(bytes)
+    .bind(files)
     .bind(&row.home)
     .execute(connection)
     .await
     .map(|_| ())
 }
 
+/// The columns that [`bind`] binds, in its order.
+const COLUMNS: [&str; 11] = [
+    "name",
+    "comment",
+    "group_name",
+    "password_hash",
+    "password_set_at",
+    "principals",
+    "totp",
+    "home",
+    "enabled",
+    "expires_at",
+    "source",
+];
+
+fn columns() -> impl Iterator<Item = &'static str> {
+    COLUMNS.into_iter().chain(SettingsRow::COLUMNS)
+}
+
 /// The incarnation is the revision that adding the record creates. Every change creates a new revision, so no
 /// incarnation is repeated.
-const INSERT: &str = "INSERT INTO users (name, password_hash, home, enabled, expires_at, quota_bytes, quota_files, \
-     max_sessions, permissions, allowed_from, require, rate_up, rate_down, incarnation) \
-     SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, number + 1 FROM users_revision";
+static INSERT: LazyLock<String> = LazyLock::new(|| {
+    let names: Vec<&str> = columns().collect();
+    let values: Vec<String> = (1..=names.len()).map(|number| format!("${number}")).collect();
+    let (names, values) = (names.join(", "), values.join(", "));
+    format!("INSERT INTO users ({names}, incarnation) SELECT {values}, number + 1 FROM users_revision")
+});
 
-const UPDATE: &str = "UPDATE users SET name = $1, password_hash = $2, home = $3, enabled = $4, expires_at = $5, \
-     quota_bytes = $6, quota_files = $7, max_sessions = $8, permissions = $9, allowed_from = $10, require = $11, \
-     rate_up = $12, rate_down = $13 WHERE name = $14";
+static UPDATE: LazyLock<String> = LazyLock::new(|| {
+    let pairs: Vec<String> = columns()
+        .zip(1..)
+        .map(|(name, number)| format!("{name} = ${number}"))
+        .collect();
+    format!(
+        "UPDATE users SET {} WHERE name = ${}",
+        pairs.join(", "),
+        pairs.len() + 1
+    )
+});
 
-/// Adds the user of a row, without keys.
+/// Adds the user of a row, without keys and folders.
 pub(super) async fn insert(connection: &mut SqliteConnection, row: &UserRow) -> sqlx::Result<()> {
-    bind(INSERT, row).execute(connection).await.map(|_| ())
+    bind(&INSERT, row).execute(connection).await.map(|_| ())
 }
 
 /// Replaces the record of `old_name` by the row.
@@ -89,32 +160,54 @@ pub(super) async fn update(
     old_name: &UserName,
     row: &UserRow,
 ) -> sqlx::Result<()> {
-    let query = bind(UPDATE, row).bind(old_name.as_str());
+    let query = bind(&UPDATE, row).bind(old_name.as_str());
     query.execute(connection).await.map(|_| ())
 }
 
-type Query<'q> = sqlx::query::Query<'q, sqlx::Sqlite, sqlx::sqlite::SqliteArguments>;
-
-/// Binds a row's values in the order of the columns in [`INSERT`] and [`UPDATE`].
-fn bind<'q>(sql: &'static str, row: &'q UserRow) -> Query<'q> {
-    sqlx::query(sql)
+/// Binds a row's values in the order of [`columns`].
+fn bind<'q>(sql: &'static str, row: &'q UserRow) -> SqlQuery<'q> {
+    let query = sqlx::query(sqlx::AssertSqlSafe(sql))
         .bind(&row.name)
+        .bind(&row.comment)
+        .bind(&row.group_name)
         .bind(&row.password_hash)
+        .bind(&row.password_set_at)
+        .bind(&row.principals)
+        .bind(&row.totp)
         .bind(&row.home)
         .bind(row.enabled)
         .bind(&row.expires_at)
-        .bind(row.quota_bytes)
-        .bind(row.quota_files)
-        .bind(row.max_sessions)
-        .bind(&row.permissions)
-        .bind(&row.allowed_from)
-        .bind(&row.require)
-        .bind(row.rate_up)
-        .bind(row.rate_down)
+        .bind(row.source);
+    row.settings.bind(query)
+}
+
+/// Replaces a password's hash by a better one of the same password, if the record still has the old one. It is no change
+/// of the record: sessions go on.
+pub(super) async fn replace_hash(
+    connection: &mut SqliteConnection,
+    user: &User,
+    better: &PasswordHash,
+) -> sqlx::Result<bool> {
+    let sql =
+        "UPDATE users SET password_hash = $1 WHERE name = $2 AND incarnation = $3 AND password_hash = $4";
+    let done = sqlx::query(sql)
+        .bind(better.as_phc())
+        .bind(user.name.as_str())
+        .bind(user.incarnation)
+        .bind(user.password_hash.as_ref().map(PasswordHash::as_phc))
+        .execute(connection)
+        .await?;
+    Ok(done.rows_affected() > 0)
+}
+
+/// Replaces the keys and the folders of a user.
+pub(super) async fn write_lists(connection: &mut SqliteConnection, user: &User) -> sqlx::Result<()> {
+    write_keys(connection, user).await?;
+    write_folders(connection, FolderOwner::User(&user.name), &user.settings.folders).await
 }
 
 /// Replaces the keys of a user.
-pub(super) async fn write_keys(connection: &mut SqliteConnection, user: &User) -> sqlx::Result<()> {
+async fn write_keys(connection: &mut SqliteConnection, user: &User) -> sqlx::Result<()> {
     sqlx::query("DELETE FROM user_keys WHERE user_name = $1")
         .bind(user.name.as_str())
         .execute(&mut *connection)
@@ -130,7 +223,7 @@ pub(super) async fn write_keys(connection: &mut SqliteConnection, user: &User) -
     Ok(())
 }
 
-/// Removes a user and their keys, and returns the stored form of the home, or `None` if there is no such user. No other
+/// Removes a user and all that belongs to the record, and returns the stored form of the home, or `None` if there is no such user. No other
 /// field of the record is read, so that an unreadable record can be removed.
 pub(super) async fn remove(
     connection: &mut SqliteConnection,

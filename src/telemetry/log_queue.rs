@@ -19,8 +19,7 @@ use tracing_subscriber::fmt::MakeWriter;
 
 /// The size of the queue in bytes: thousands of lines, which are short.
 const CAPACITY: usize = 1 << 20;
-/// The pause after each write. Lines that come meanwhile are written together, and whoever logs them need not wake the
-/// thread: two system calls for each event of a busy audit log.
+/// The pause of a thread that writes lines, after each write.
 const WRITE_PAUSE: Duration = Duration::from_millis(2);
 /// The most time that the end of the process waits for the last lines to be read.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
@@ -32,6 +31,12 @@ thread_local! {
 /// Allows this thread, from now on, to wait when the queue is full.
 pub(super) fn may_wait() {
     MAY_WAIT.set(true);
+}
+
+/// Waits for a moment after a write. Lines that come meanwhile are written together, and whoever adds them need not
+/// wake the thread, which would cost two system calls for each event of a busy server.
+pub(super) fn pause_after_write() {
+    std::thread::sleep(WRITE_PAUSE);
 }
 
 /// A bounded queue of log lines. All clones share the same queue.
@@ -114,7 +119,7 @@ impl LogQueue {
             state.writing = false;
             self.0.changed.notify_all();
             drop(state);
-            std::thread::sleep(WRITE_PAUSE);
+            pause_after_write();
             state = self.state();
         }
     }

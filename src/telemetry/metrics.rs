@@ -38,8 +38,8 @@ impl MetricsSettings {
     }
 }
 
-/// The methods of sign-ins that are counted, as the audit log names them. `session` is a sign-in that was right, but for
-/// which there was no room.
+/// The methods of sign-ins that are counted, as the audit log names them. `session` is a sign-in that was right, but
+/// for which there was no room.
 const METHODS: [&str; 6] = [
     "publickey",
     "password",

@@ -9,8 +9,8 @@ use testkit::private_mounts;
 use testkit::programs::homeportd;
 use testkit::server::TestServer;
 
-/// A shell script that makes directories read-only, as `ProtectSystem=strict` does for all that `ReadWritePaths=` does not
-/// name, and becomes the program in the other arguments.
+/// A shell script that makes directories read-only, as `ProtectSystem=strict` does for all that `ReadWritePaths=` does
+/// not name, and becomes the program in the other arguments.
 const READ_ONLY: &str = "mount --bind \"$0\" \"$0\" && mount -o remount,bind,ro \"$0\" && exec \"$@\"";
 
 /// Does the same with a directory that hides another one, as `ProtectHome=yes` does.

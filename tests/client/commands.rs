@@ -127,10 +127,8 @@ impl ClientSandbox {
 
     /// Returns the command `homeport WORDS` without a terminal, in the local directory.
     fn command<S: AsRef<OsStr>>(&self, words: impl IntoIterator<Item = S>) -> Command {
-        let mut command = Command::new("setsid");
+        let mut command = testkit::programs::homeport_command();
         command
-            .arg("--wait")
-            .arg(testkit::programs::homeport())
             .args(words)
             .args([
                 "-P",
@@ -141,9 +139,7 @@ impl ClientSandbox {
             ])
             .args(["--known-hosts".as_ref(), self.local("known_hosts").as_os_str()])
             .args(["-i".as_ref(), self.server.key(self.user).as_os_str()])
-            .env_remove("SSH_AUTH_SOCK")
-            .current_dir(self.dir.path())
-            .stdin(Stdio::null());
+            .current_dir(self.dir.path());
         command
     }
 
@@ -164,6 +160,44 @@ impl ClientSandbox {
         // A shell that ends early does not read the whole script.
         let _ = child.stdin.take().unwrap().write_all(lines.as_bytes());
         CommandResult::of(child.wait_with_output().unwrap())
+    }
+}
+
+/// A tree `t` on this machine and one on the server. `sync` makes the target like the source.
+struct TwoTrees {
+    sandbox: ClientSandbox,
+    source: PathBuf,
+    target: PathBuf,
+    /// The options of each sync.
+    options: &'static [&'static str],
+    /// The words that name both, the source first.
+    words: [String; 2],
+}
+
+impl TwoTrees {
+    /// Names the trees; neither exists yet. `up` says that the source is the one on this machine.
+    fn new(up: bool) -> Self {
+        let sandbox = ClientSandbox::new(&[]);
+        let (here, there) = (sandbox.local("t"), sandbox.stored("t"));
+        let (own, remote) = ("t".to_owned(), sandbox.remote("t"));
+        let (source, target, words) = match up {
+            true => (here, there, [own, remote]),
+            false => (there, here, [remote, own]),
+        };
+        Self {
+            sandbox,
+            source,
+            target,
+            options: &[],
+            words,
+        }
+    }
+
+    /// Runs `homeport sync OPTIONS ARGS SOURCE TARGET`.
+    fn sync(&self, args: &[&str]) -> CommandResult {
+        let [source, target] = &self.words;
+        self.sandbox
+            .run([&["sync"], self.options, args, &[source, target]].concat())
     }
 }
 

@@ -1,4 +1,5 @@
-//! Destinations on this machine for the client library, independent of the configuration of the user who runs the tests.
+//! Destinations on this machine for the client library, independent of the configuration of the user who runs the
+//! tests.
 
 use std::ffi::OsStr;
 use std::path::Path;

@@ -9,7 +9,7 @@ mod program;
 use std::ffi::OsStr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use crate::client::commands::CommandResult;
 use testkit::sshd::Sshd;
@@ -48,15 +48,11 @@ impl Laptop {
 
     /// Returns the command `homeport WORDS`, which accepts new host keys.
     fn command<S: AsRef<OsStr>>(&self, words: impl IntoIterator<Item = S>) -> Command {
-        let mut command = Command::new("setsid");
+        let mut command = testkit::programs::homeport_command();
         command
-            .arg("--wait")
-            .arg(testkit::programs::homeport())
             .args(words)
             .env("HOME", self.home.path())
-            .env_remove("SSH_AUTH_SOCK")
-            .current_dir(self.home.path())
-            .stdin(Stdio::null());
+            .current_dir(self.home.path());
         command
     }
 

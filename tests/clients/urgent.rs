@@ -1,5 +1,5 @@
-//! Urgent data of TCP between the bytes of a client, which an SSH client never sends: our server and OpenSSH's `sshd` both
-//! leave it out of the stream.
+//! Urgent data of TCP between the bytes of a client, which an SSH client never sends: our server and OpenSSH's `sshd`
+//! both leave it out of the stream.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};

@@ -13,8 +13,8 @@ use super::*;
 /// A script that appends what it is told to the file `told`, as one line.
 const TELL: &str = "printf '%s\\n' \"$(cat)\" >> DIR/told";
 
-/// A script that does that, waits for the file `go`, appends the file of the upload to `seen`, prints the file `says` and ends
-/// with the exit code in the file `code`.
+/// A script that does that, waits for the file `go`, appends the file of the upload to `seen`, prints the file `says`
+/// and ends with the exit code in the file `code`.
 const DECIDE: &str = "printf '%s\\n' \"$(cat)\" >> DIR/told
 until [ -e DIR/go ]; do sleep 0.02; done
 cat <&3 >> DIR/seen

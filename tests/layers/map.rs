@@ -139,6 +139,41 @@ fn the_map_names_what_exists() {
     assert!(items.count() > 40, "few items are named");
 }
 
+/// The packages whose modules at the top the map has, all of them.
+const MAPPED: &[&str] = &["src", "crates/client/src"];
+
+#[test]
+fn the_map_names_every_module_at_the_top() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let text = std::fs::read_to_string(root.join("ARCHITECTURE.md")).unwrap();
+    let (_, map) = text.split_once("## Code map").unwrap();
+    let (map, _) = map.split_once("\n## ").unwrap();
+    let mut modules = 0;
+    for package in MAPPED {
+        for entry in std::fs::read_dir(root.join(package)).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_stem().unwrap().to_str().unwrap();
+            let is_named = [format!("`{name}.rs`"), format!("`{name}/`")]
+                .iter()
+                .any(|quoted| map.contains(quoted));
+            assert!(
+                is_named || name == "lib",
+                "the code map does not name {}",
+                path.display()
+            );
+            modules += 1;
+        }
+    }
+    assert!(modules > 40, "{modules}");
+    for package in std::fs::read_dir(root.join("crates")).unwrap() {
+        let name = package.unwrap().file_name().into_string().unwrap();
+        assert!(
+            map.contains(&format!("`crates/{name}")),
+            "the code map does not name crates/{name}"
+        );
+    }
+}
+
 #[test]
 fn what_does_not_exist_is_found() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));

@@ -115,8 +115,8 @@ fn connections_share_threads_where_there_are_few() {
     }
 }
 
-/// One user's connections, which ask for much and for little in turns, leave the threads to another user that are more than
-/// their part.
+/// One user's connections, which ask for much and for little in turns, leave the threads to another user that are more
+/// than their part.
 #[test]
 fn alternating_between_storms_and_bulk_gains_no_threads() {
     const CONNECTIONS: usize = 20;
@@ -211,8 +211,8 @@ struct FileBytes {
     written: u64,
 }
 
-/// The files of a command are read and written by the thread of its connection, as those of SFTP are, and not by the event
-/// loop that all connections share.
+/// The files of a command are read and written by the thread of its connection, as those of SFTP are, and not by the
+/// event loop that all connections share.
 #[test]
 fn scp_moves_files_on_a_session_thread() {
     const SIZE: usize = 64 << 20;

@@ -16,7 +16,8 @@ struct Disk {
 }
 
 impl Disk {
-    /// Creates a disk and mounts it as the data directory, or prints the reason and returns `None` if that is not possible.
+    /// Creates a disk and mounts it as the data directory, or prints the reason and returns `None` if that is not
+    /// possible.
     fn mount(server: &TestServer, kind: &str) -> Option<Self> {
         let point = server.path().join("data");
         fs::remove_dir_all(&point).unwrap();
@@ -249,7 +250,8 @@ fn a_full_disk_of_the_audit_log_stops_nothing_and_the_losses_are_counted() {
             .sum();
         lost > 0 && lines.iter().any(|event| event["to"] == "/room-again.done")
     });
-    // Each round has at least signed_in, opened, closed, uploaded, renamed and session_ended. A few lines may have fitted.
+    // Each round has at least signed_in, opened, closed, uploaded, renamed and session_ended. A few lines may have
+    // fitted.
     let rounds = (ROUNDS + 1) as u64;
     assert!(
         (5 * rounds..=9 * rounds).contains(&lost),

@@ -21,8 +21,8 @@ pub fn chown(path: &Path, uid: u32) -> String {
         Risk::None => format!("chown -h {uid} {}", quoted(path)),
         Risk::Link(owner) => link(path, owner),
         Risk::Swapped => format!(
-            "it must belong to user {uid}; others can put something else in its place, so look at what it is before you \
-             change it"
+            "it must belong to user {uid}; others can put something else in its place, so look at what it is before \
+             you change it"
         ),
     }
 }
@@ -77,25 +77,25 @@ pub fn read_only(path: &Path) -> String {
     })
 }
 
-/// Returns the advice for a path that only this process, or its unit or container, cannot write to or see; `None` for every
-/// other path.
+/// Returns the advice for a path that only this process, or its unit or container, cannot write to or see; `None` for
+/// every other path.
 pub fn view(path: &Path) -> Option<String> {
     Some(match mounts::view_of(path)? {
         MountView::ReadOnlyHere => format!(
-            "it is read-only for this process alone: in a systemd unit, ProtectSystem= does that (add ReadWritePaths={}); in a \
-             container, mount it read-write",
+            "it is read-only for this process alone: in a systemd unit, ProtectSystem= does that (add \
+             ReadWritePaths={}); in a container, mount it read-write",
             quoted(path)
         ),
         MountView::Hidden => format!(
-            "it is hidden from this process: in a systemd unit, ProtectHome= or InaccessiblePaths= does that (set ProtectHome=no, \
-             and add ReadWritePaths={})",
+            "it is hidden from this process: in a systemd unit, ProtectHome= or InaccessiblePaths= does that (set \
+             ProtectHome=no, and add ReadWritePaths={})",
             quoted(path)
         ),
     })
 }
 
-/// Returns the advice for a path that this process cannot reach although its permissions would allow it; `None` for every
-/// other path. A path that does not exist counts as its directory.
+/// Returns the advice for a path that this process cannot reach although its permissions would allow it; `None` for
+/// every other path. A path that does not exist counts as its directory.
 pub fn outside_of_sandbox(path: &Path) -> Option<String> {
     let found = path
         .ancestors()
@@ -112,8 +112,8 @@ pub fn outside_of_sandbox(path: &Path) -> Option<String> {
     );
     (denied.err()? == Errno::ACCESS).then(|| {
         format!(
-            "{} lies outside of the server's sandbox, which is closed at the start: restart the server if it was mounted, \
-             made or named in the configuration since; otherwise SELinux or AppArmor forbids it",
+            "{} lies outside of the server's sandbox, which is closed at the start: restart the server if it was \
+             mounted, made or named in the configuration since; otherwise SELinux or AppArmor forbids it",
             quoted(found)
         )
     })

@@ -125,8 +125,8 @@ impl Pattern {
         }
     }
 
-    /// Compiles a pattern for a name as find(1) matches it: with the rules of a shell, but a dot at the beginning of the
-    /// name is like any other byte.
+    /// Compiles a pattern for a name as find(1) matches it: with the rules of a shell, but a dot at the beginning of
+    /// the name is like any other byte.
     pub fn of_any_name(pattern: &[PatternByte]) -> Self {
         Self {
             hidden: true,

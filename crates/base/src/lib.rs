@@ -15,6 +15,7 @@ pub mod mode;
 pub mod mounts;
 pub mod paths;
 pub mod regular;
+pub mod report_interval;
 pub mod secret;
 pub mod sharded;
 pub mod size;

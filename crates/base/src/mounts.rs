@@ -7,15 +7,15 @@ use rustix::fs::{AtFlags, CWD, StatxFlags, statx};
 /// How this process sees a path differently from the rest of the machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MountView {
-    /// It is read-only here, and its file system is not: systemd's `ProtectSystem=` and `ReadOnlyPaths=` do that, and so do
-    /// containers.
+    /// It is read-only here, and its file system is not: systemd's `ProtectSystem=` and `ReadOnlyPaths=` do that, and
+    /// so do containers.
     ReadOnlyHere,
     /// It is hidden: systemd's `ProtectHome=` and `InaccessiblePaths=` do that.
     Hidden,
 }
 
-/// Returns how this process sees a path, or the first directory above it that can be looked at, differently from the rest
-/// of the machine; `None` if it does not, or if that cannot be found out.
+/// Returns how this process sees a path, or the first directory above it that can be looked at, differently from the
+/// rest of the machine; `None` if it does not, or if that cannot be found out.
 pub fn view_of(path: &Path) -> Option<MountView> {
     let id = path.ancestors().find_map(mount_id)?;
     let table = std::fs::read("/proc/self/mountinfo").ok()?;
@@ -33,8 +33,8 @@ fn mount_id(path: &Path) -> Option<u64> {
 fn view_in(table: &[u8], id: u64) -> Option<MountView> {
     let id = id.to_string();
     let lines = table.split(|&byte| byte == b'\n');
-    // The fields are id, parent, device, root, mount point, options, others up to "-", type, source and the options of the
-    // file system; see proc(5).
+    // The fields are id, parent, device, root, mount point, options, others up to "-", type, source and the options of
+    // the file system; see proc(5).
     let fields =
         |line: &[u8]| -> Vec<Vec<u8>> { line.split(|&byte| byte == b' ').map(<[u8]>::to_vec).collect() };
     let mut found = lines

@@ -1,5 +1,5 @@
-//! Counters that many threads change: each group of threads changes a copy of its own, so that the cores do not fight for
-//! one line of their caches. A reader adds up the copies.
+//! Counters that many threads change: each group of threads changes a copy of its own, so that the cores do not fight
+//! for one line of their caches. A reader adds up the copies.
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -173,8 +173,8 @@ impl Shared {
         loop {
             match (&*self.stream).read(room) {
                 Ok(count) => {
-                    // The socket is empty: asking it again would cost a system call that says so. A peer that closed its
-                    // side keeps the socket readable, whatever is cleared here.
+                    // The socket is empty: asking it again would cost a system call that says so. A peer that closed
+                    // its side keeps the socket readable, whatever is cleared here.
                     if 0 < count && count < room.len() && !has_urgent_data(&readiness) {
                         ready.clear_ready();
                     }

@@ -1,5 +1,5 @@
-//! Keeps the memory of a process small: the C library's heap, and the pages of the program's code. This crate contains the
-//! only unsafe code of the repository, so that the server can forbid it.
+//! Keeps the memory of a process small: the C library's heap, and the pages of the program's code. This crate contains
+//! the only unsafe code of the repository, so that the server can forbid it.
 
 /// Returns unused pages of the heap to the system; see malloc_trim(3).
 ///
@@ -27,8 +27,9 @@ pub fn release_unused_code() {
             static __executable_start: u8;
             static etext: u8;
         }
-        // SAFETY: Only the addresses of the two are taken. What lies between them is mapped from the program's file, for
-        // reading and executing alone, and has never been written, so a page that is dropped is read again as it was.
+        // SAFETY: Only the addresses of the two are taken. What lies between them is mapped from the program's file,
+        // for reading and executing alone, and has never been written, so a page that is dropped is read again as it
+        // was.
         unsafe {
             let page = usize::try_from(libc::sysconf(libc::_SC_PAGESIZE)).unwrap_or(4096);
             let start = (&raw const __executable_start).addr();
@@ -42,7 +43,8 @@ pub fn release_unused_code() {
     }
 }
 
-/// Lets all threads share at most so many arenas, which are the heaps of the C library; see `M_ARENA_MAX` in mallopt(3).
+/// Lets all threads share at most so many arenas, which are the heaps of the C library; see `M_ARENA_MAX` in
+/// mallopt(3).
 ///
 /// Arenas that exist already stay. It does nothing if the C library is not glibc.
 pub fn limit_arenas(most: usize) {

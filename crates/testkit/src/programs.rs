@@ -4,7 +4,7 @@
 //! each test process asks cargo once to build both programs; if they are up to date, that takes less than a second.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::LazyLock;
 
 /// Returns the path of `homeportd`, the server's program.
@@ -15,6 +15,14 @@ pub fn homeportd() -> &'static str {
 /// Returns the path of `homeport`, the client's program.
 pub fn homeport() -> &'static str {
     &PROGRAMS.homeport
+}
+
+/// Returns a command that runs `homeport` without a terminal, an agent and input.
+pub fn homeport_command() -> Command {
+    let mut command = Command::new("setsid");
+    command.arg("--wait").arg(homeport());
+    command.env_remove("SSH_AUTH_SOCK").stdin(Stdio::null());
+    command
 }
 
 struct Programs {

@@ -26,7 +26,8 @@ impl Sshd {
             .unwrap();
         let authorized = dir.path().join("authorized_keys");
         let mut config = format!(
-            "AuthorizedKeysFile {}\nStrictModes no\nPermitRootLogin yes\nUsePAM no\nPidFile none\nLogLevel DEBUG\n{more}\n",
+            "AuthorizedKeysFile {}\nStrictModes no\nPermitRootLogin yes\nUsePAM no\nPidFile none\n\
+             LogLevel DEBUG\n{more}\n",
             authorized.display()
         );
         std::fs::write(&authorized, "").unwrap();

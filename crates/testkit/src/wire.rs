@@ -137,8 +137,8 @@ impl Wire {
         self.transport.try_send(message)
     }
 
-    /// Returns the next message except those that need no answer (IGNORE, DEBUG, EXT_INFO, the announcement of host keys),
-    /// or `None` at the end.
+    /// Returns the next message except those that need no answer (IGNORE, DEBUG, EXT_INFO, the announcement of host
+    /// keys), or `None` at the end.
     pub fn receive(&mut self) -> Option<Vec<u8>> {
         loop {
             let payload = self.transport.receive().ok()?;

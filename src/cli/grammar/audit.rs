@@ -23,7 +23,12 @@ pub struct AuditArgs {
     #[arg(long, value_name = "PATTERN", value_parser = pattern)]
     pub path: Option<String>,
     /// Only events of these names, such as removed,renamed
-    #[arg(long = "event", value_name = "EVENT", value_delimiter = ',', value_parser = PossibleValuesParser::new(EVENT_NAMES))]
+    #[arg(
+        long = "event",
+        value_name = "EVENT",
+        value_delimiter = ',',
+        value_parser = PossibleValuesParser::new(EVENT_NAMES)
+    )]
     pub events: Vec<String>,
     /// Only from this time on: 90s, 15m, 12h, 7d or 2w ago, or 2026-11-23, or 2026-11-23T12:00:00Z
     #[arg(long, value_name = "TIME", value_parser = moment)]

@@ -21,24 +21,24 @@ pub enum HostkeyCommand {
     /// Create a host key if it is missing, and record it as this server's
     ///
     /// The server does not start if a key that clients know is missing or has been replaced. This command accepts the
-    /// existing key (or creates a missing one) as the new identity; clients will warn about it. To replace a key without
-    /// a warning, see `homeportd hostkey rotate`.
+    /// existing key (or creates a missing one) as the new identity; clients will warn about it. To replace a key
+    /// without a warning, see `homeportd hostkey rotate`.
     #[command(after_help = "Examples:
   homeportd hostkey generate
   homeportd hostkey generate --type rsa")]
     Generate(HostKeyArgs),
     /// Create a new host key beside the one in use, and announce it to clients
     ///
-    /// The key in use stays as it is. Clients of OpenSSH (UpdateHostKeys) learn the new key when they next sign in. When
-    /// all have done so, `homeportd hostkey retire` switches to it.
+    /// The key in use stays as it is. Clients of OpenSSH (UpdateHostKeys) learn the new key when they next sign in.
+    /// When all have done so, `homeportd hostkey retire` switches to it.
     #[command(after_help = "Examples:
   homeportd hostkey rotate
   homeportd hostkey rotate --type ecdsa --json")]
     Rotate(HostKeyArgs),
     /// Take a host key out of use: switch to the new one that was announced
     ///
-    /// Clients that have not signed in since `homeportd hostkey rotate` will warn about the new key. The old one is kept,
-    /// unused, until `homeportd hostkey remove`.
+    /// Clients that have not signed in since `homeportd hostkey rotate` will warn about the new key. The old one is
+    /// kept, unused, until `homeportd hostkey remove`.
     #[command(after_help = "Examples:
   homeportd hostkey retire
   homeportd hostkey retire --type rsa --without-successor")]

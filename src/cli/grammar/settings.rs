@@ -11,7 +11,7 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
 use crate::domain::rate::RateRule;
-use crate::domain::user::{Factor, Limit, Permission, Permissions};
+use crate::domain::user::{Factor, Limit, Permission, PermissionRules, Permissions};
 use crate::ops::users::settings::SettingChanges;
 use base::error::{Error, Result};
 use base::size::Size;
@@ -62,7 +62,7 @@ impl From<Settings> for SettingChanges {
         Self {
             quota_bytes: settings.quota.map(bytes).into(),
             quota_files: settings.max_files.into(),
-            permissions: permissions.into(),
+            permissions: permissions.map(PermissionRules::uniform).into(),
             expires_at: settings.expires.map(|Expiry(at)| at).into(),
             max_sessions: settings.max_sessions.map(|SessionCap(cap)| cap).into(),
             rate_up: settings.rate_up.into(),

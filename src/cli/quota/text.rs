@@ -49,7 +49,8 @@ fn accuracy(usage: &HomeUsage) -> String {
             format!("no more than this; exact once the home has been measured (homeportd quota scan {name})")
         }
         Some(UsageAccuracy::Unmeasurable) => format!(
-            "the home cannot be measured, so only what is known to fit can grow in it (homeportd quota scan {name} says why)"
+            "the home cannot be measured, so only what is known to fit can grow in it (homeportd quota scan {name} \
+             says why)"
         ),
         None => format!("not measured yet; the first sign-in does it, or homeportd quota scan {name}"),
     }

@@ -14,7 +14,14 @@ pub fn user(view: &UserView) -> String {
     let bytes = view.quota.bytes.map(|b| Size(b).to_string());
     let files = view.quota.files.map(|n| format!("{n} files"));
     let quota: Vec<String> = bytes.into_iter().chain(files).collect();
-    let permissions: Vec<&str> = view.permissions.iter().map(|p| p.name()).collect();
+    let permissions: Vec<String> = match view.permissions.as_uniform() {
+        Some(permissions) => permissions.iter().map(|p| p.name().to_owned()).collect(),
+        None => view
+            .permissions
+            .iter()
+            .map(|(path, set)| format!("{path}={set}"))
+            .collect(),
+    };
     let networks: Vec<String> = view.allowed_from.iter().map(ToString::to_string).collect();
     let factors: Vec<&str> = view.require.iter().map(|f| f.name()).collect();
     let sessions = view.max_sessions.map(|n| n.to_string());
@@ -103,7 +110,8 @@ pub fn change(change: &ConfirmedChange) -> String {
     }
     if still_busy > 0 {
         text.push_str(&format!(
-            "for {still_busy} of these sessions and homes a call that had begun still waits for a disk that does not answer, and may still be carried out; no further one begins\n"
+            "for {still_busy} of these sessions and homes a call that had begun still waits for a disk that does \
+             not answer, and may still be carried out; no further one begins\n"
         ));
     }
     text

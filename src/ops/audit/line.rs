@@ -14,8 +14,8 @@ pub(super) const START: &[u8] = b"{\"time\":\"";
 /// The length of a time in the log: `2026-11-23T00:20:01.337Z`.
 const TIME_LENGTH: usize = 24;
 
-/// The text of a field. It is part of the line, unless something in it is escaped; an `Option<Cow<str>>` would be a copy
-/// always.
+/// The text of a field. It is part of the line, unless something in it is escaped; an `Option<Cow<str>>` would be a
+/// copy always.
 #[derive(Debug, Deserialize)]
 #[serde(transparent)]
 pub struct LogText<'a>(#[serde(borrow)] Cow<'a, str>);

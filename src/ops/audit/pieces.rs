@@ -44,11 +44,12 @@ impl LogPiece {
     }
 }
 
-/// Calls `examine` with all pieces of a file, on several threads, and `take` with the results, in the order of the file.
+/// Calls `examine` with all pieces of a file, on several threads, and `take` with the results, in the order of the
+/// file.
 ///
 /// # Errors
-/// Returns the error of `take`, or an error if the file cannot be opened. If the file cannot be read to its end, the second
-/// result is why, and all pieces before that place have been examined.
+/// Returns the error of `take`, or an error if the file cannot be opened. If the file cannot be read to its end, the
+/// second result is why, and all pieces before that place have been examined.
 pub(super) fn examine<T: Send>(
     path: &Path,
     examine: impl Fn(LogPiece) -> T + Sync,

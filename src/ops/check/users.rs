@@ -161,7 +161,7 @@ fn check_overlaps(users: &[User], places: &[PathBuf], report: &mut Report) {
         }
         match around.last() {
             Some((outer, other)) if *outer == place => {
-                if other.quota != user.quota {
+                if other.quota() != user.quota() {
                     report.error(format!(
                         "users {0} and {1} share a home, but not a quota (hint: homeportd user set {0} --quota SIZE sets both)",
                         other.name, user.name
@@ -234,8 +234,9 @@ fn sign_in(user: &User, report: &mut Report) {
     let has = |factor: &Factor| match factor {
         Factor::PublicKey => !user.keys.is_empty(),
         Factor::Password => user.password_hash.is_some(),
+        Factor::Totp => user.totp.is_some(),
     };
-    if let Some(missing) = user.require.iter().find(|factor| !has(factor)) {
+    if let Some(missing) = user.require().iter().find(|factor| !has(factor)) {
         report.warn(format!(
             "user {name} cannot sign in: {} is required, and there is none",
             missing.name()
@@ -245,7 +246,7 @@ fn sign_in(user: &User, report: &mut Report) {
             "user {name} cannot sign in: neither key nor password (hint: homeportd user passwd {name})"
         ));
     }
-    if user.max_sessions == Some(0) {
+    if user.max_sessions() == Some(0) {
         report.warn(format!(
             "user {name} cannot sign in: 0 sessions are allowed (hint: homeportd user set {name} --max-sessions default)"
         ));

@@ -72,7 +72,8 @@ impl FileToWrite {
             .inspect_err(|_| drop(remove_if_there(&temporary)))
     }
 
-    /// Returns the user whom root gives the file. A configuration that only its owner can read must belong to the server.
+    /// Returns the user whom root gives the file. A configuration that only its owner can read must belong to the
+    /// server.
     fn uid(&self, owner: &FileOwner) -> u32 {
         match self.is_configuration && self.mode & 0o044 != 0 {
             true => 0,

@@ -6,7 +6,7 @@ use ipnet::IpNet;
 use jiff::Timestamp;
 
 use crate::domain::rate::RateRule;
-use crate::domain::user::{Factor, Limit, Permissions, User};
+use crate::domain::user::{Factor, Limit, PermissionRules, User};
 
 /// The change of one setting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -26,6 +26,15 @@ impl<T: Clone> SettingChange<T> {
     }
 }
 
+impl<T: Clone> SettingChange<T> {
+    /// Sets a field that may be unset.
+    fn apply_to_set(&self, field: &mut Option<T>) {
+        if let SettingChange::To(value) = self {
+            *field = Some(value.clone());
+        }
+    }
+}
+
 impl<T> From<Option<T>> for SettingChange<T> {
     fn from(value: Option<T>) -> Self {
         value.map_or(SettingChange::Keep, SettingChange::To)
@@ -40,7 +49,7 @@ pub struct SettingChanges {
     /// The quota of the home in files, directories and links.
     pub quota_files: SettingChange<Limit<u64>>,
     /// The permissions that the user has in the home.
-    pub permissions: SettingChange<Permissions>,
+    pub permissions: SettingChange<PermissionRules>,
     /// The time from which the user cannot sign in; `None` means never.
     pub expires_at: SettingChange<Option<Timestamp>>,
     /// The most sessions at once; `None` means the server's limit.
@@ -58,18 +67,15 @@ pub struct SettingChanges {
 impl SettingChanges {
     /// Applies the changes to a user's record.
     pub fn apply(&self, user: &mut User) {
-        if let SettingChange::To(Limit(bytes)) = self.quota_bytes {
-            user.quota.bytes = bytes;
-        }
-        if let SettingChange::To(Limit(files)) = self.quota_files {
-            user.quota.files = files;
-        }
-        self.permissions.apply(&mut user.permissions);
         self.expires_at.apply(&mut user.expires_at);
-        self.max_sessions.apply(&mut user.max_sessions);
-        self.rate_up.apply(&mut user.rates.up);
-        self.rate_down.apply(&mut user.rates.down);
-        self.allowed_from.apply(&mut user.allowed_from);
-        self.require.apply(&mut user.require);
+        let settings = &mut user.settings;
+        self.quota_bytes.apply_to_set(&mut settings.quota_bytes);
+        self.quota_files.apply_to_set(&mut settings.quota_files);
+        self.permissions.apply_to_set(&mut settings.permissions);
+        self.max_sessions.apply(&mut settings.max_sessions);
+        self.rate_up.apply(&mut settings.rates.up);
+        self.rate_down.apply(&mut settings.rates.down);
+        self.allowed_from.apply_to_set(&mut settings.allowed_from);
+        self.require.apply_to_set(&mut settings.require);
     }
 }

@@ -7,7 +7,7 @@ use ipnet::IpNet;
 use jiff::Timestamp;
 
 use crate::domain::rate::RateRules;
-use crate::domain::user::{Factor, Permissions, Quota, User, UserName};
+use crate::domain::user::{Factor, PermissionRules, Quota, User, UserName};
 use crate::ops::context::OpsContext;
 use crate::ops::keys::KeyView;
 use crate::ops::quota;
@@ -34,7 +34,7 @@ pub struct UserView {
     /// The most sessions at once; `None` means the server's limit.
     pub max_sessions: Option<u32>,
     /// The permissions that the user has in the home.
-    pub permissions: Permissions,
+    pub permissions: PermissionRules,
     /// The networks from which the user may connect; an empty list means any.
     pub allowed_from: Vec<IpNet>,
     /// The factors that are all required to sign in; an empty set means that one is enough.
@@ -48,19 +48,19 @@ pub struct UserView {
 impl UserView {
     fn new(user: User, usage: HomeUsage) -> Self {
         Self {
-            name: user.name,
             enabled: user.enabled,
-            home: user.home,
             keys: user.keys.iter().map(|line| KeyView::new(line)).collect(),
             has_password: user.password_hash.is_some(),
-            quota: user.quota,
+            quota: user.quota(),
             usage,
-            max_sessions: user.max_sessions,
-            permissions: user.permissions,
-            allowed_from: user.allowed_from,
-            require: user.require,
+            max_sessions: user.max_sessions(),
+            permissions: user.permissions(),
+            allowed_from: user.allowed_from().to_vec(),
+            require: user.require().clone(),
             expires_at: user.expires_at,
-            rates: user.rates,
+            rates: user.rates(),
+            name: user.name,
+            home: user.home,
         }
     }
 }

@@ -77,8 +77,8 @@ impl Notifier {
         self.0.is_some()
     }
 
-    /// Sends a notification. If the manager does not read it in time, it is lost, with a line in the log. Those that are
-    /// repeated anyway never wait.
+    /// Sends a notification. If the manager does not read it in time, it is lost, with a line in the log. Those that
+    /// are repeated anyway never wait.
     pub fn send(&self, notice: &Notice) {
         let Some(socket) = &self.0 else {
             return;

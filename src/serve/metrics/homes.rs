@@ -81,7 +81,7 @@ impl HomeMetrics {
         }
         let specs: Vec<AccountSpec> = users
             .iter()
-            .map(|user| AccountSpec::of_home(&user.home, user.quota))
+            .map(|user| AccountSpec::of_home(&user.home, user.quota()))
             .collect();
         let usages = self.accounts.usages(&specs).await?;
         let mut used = Exposition::default();
@@ -103,7 +103,7 @@ impl HomeMetrics {
             if let Some(usage) = usage {
                 used.sample(used_name, &labels, usage.bytes);
             }
-            if let Some(quota) = user.quota.bytes {
+            if let Some(quota) = user.quota().bytes {
                 quotas.sample(quota_name, &labels, quota);
             }
         }

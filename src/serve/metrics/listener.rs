@@ -16,8 +16,8 @@ use super::page::MetricsPage;
 use crate::domain::network::Network;
 use crate::telemetry::metrics::exposition;
 
-/// The most connections at once for each listening socket. A scrape takes milliseconds, so these are many. They are part
-/// of the descriptors that are kept for the server itself.
+/// The most connections at once for each listening socket. A scrape takes milliseconds, so these are many. They are
+/// part of the descriptors that are kept for the server itself.
 const MAX_CONNECTIONS: usize = 8;
 /// The pause after an error that is not the connection's own (no descriptors, no memory).
 const ACCEPT_PAUSE: Duration = Duration::from_secs(1);

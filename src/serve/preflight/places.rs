@@ -49,7 +49,8 @@ pub fn places(config: &Config, report: &mut Report) {
     }
 }
 
-/// Checks a directory in which homes may lie. One on a disk that is mounted read-only is right: its homes are only read.
+/// Checks a directory in which homes may lie. One on a disk that is mounted read-only is right: its homes are only
+/// read.
 fn check_root(config: &Config, root: &Path, report: &mut Report) {
     let at = || config.place_of("storage", "roots");
     let shown = root.display();
@@ -66,7 +67,8 @@ fn check_root(config: &Config, root: &Path, report: &mut Report) {
     }
 }
 
-/// Checks the programs and the secrets of hooks. A program that is missing keeps no server from running: its events wait.
+/// Checks the programs and the secrets of hooks. A program that is missing keeps no server from running: its events
+/// wait.
 fn hooks(config: &Config, report: &mut Report) {
     for hook in &config.hooks {
         let Some(program) = hook.command.first() else {
@@ -107,8 +109,8 @@ pub fn ownership(config: &Config, report: &mut Report) -> bool {
     // A directory that does not exist yet is created by the user that starts the server.
     if is_root && user.or(found).unwrap_or(0) == 0 {
         report.warn(format!(
-            "{}the server would run as root: a fault in it would be a fault in the whole machine (hint: set \"user\" in \
-             [server] to a user of its own)",
+            "{}the server would run as root: a fault in it would be a fault in the whole machine (hint: set \
+             \"user\" in [server] to a user of its own)",
             config.place_of("server", "user")
         ));
     }
@@ -236,8 +238,8 @@ fn room(config: &Config, report: &mut Report) {
     // If another process has the store open, its index exists.
     if free < TO_OPEN && !reserve::is_whole(&config.store.path) && !Path::new(&index).exists() {
         return report.error(format!(
-            "the disk of the data directory \"{}\" is full: {} are free, and the store cannot be opened (hint: make room: \
-             remove something that is not the server's)",
+            "the disk of the data directory \"{}\" is full: {} are free, and the store cannot be opened (hint: make \
+             room: remove something that is not the server's)",
             data.display(),
             base::size::Size(free)
         ));
@@ -318,8 +320,9 @@ pub fn orphans(config: &Config, report: &mut Report) {
         more => format!(" and {more} more"),
     };
     report.warn(format!(
-        "the store \"{}\" has no users, but there are homes in \"{}\": {}{more} (hint: was the store emptied, or is [store] \
-         path another one? restore it from a backup; users added now do not get those homes' quotas and keys back)",
+        "the store \"{}\" has no users, but there are homes in \"{}\": {}{more} (hint: was the store emptied, or is \
+         [store] path another one? restore it from a backup; users added now do not get those homes' quotas and keys \
+         back)",
         config.store.path.display(),
         config.storage.homes.display(),
         names.join(", ")

@@ -1,9 +1,9 @@
 //! Which files the server can reach at all, whatever its user may do: a Landlock rule set of the kernel.
 //!
-//! Whole directories are granted, so that a log that was rotated, a configuration that an editor has replaced, and a key
-//! that a secret's volume shows by another link are still reached. What is granted is a directory and not its name: a disk
-//! that is mounted over it later, or another directory in its place, is reached only after a restart, unless a directory
-//! above it is granted, too. `base::advice` recognises such a path in errors.
+//! Whole directories are granted, so that a log that was rotated, a configuration that an editor has replaced, and a
+//! key that a secret's volume shows by another link are still reached. What is granted is a directory and not its name:
+//! a disk that is mounted over it later, or another directory in its place, is reached only after a restart, unless a
+//! directory above it is granted, too. `base::advice` recognises such a path in errors.
 //!
 //! The rule set restricts the thread that puts it in force and all that it starts, so this happens before there are
 //! threads. Linux 5.19 is needed (version 2 of Landlock): before that, no file could be renamed to another directory.
@@ -111,8 +111,8 @@ impl FileRules {
         let cannot = |error: landlock::RulesetError| {
             Error::new("the kernel cannot restrict which files the server reaches")
                 .because(error)
-                .hint("Linux 5.19 or later with Landlock is needed (lsm=landlock,... on the kernel's command line); in a \
-                       container, its seccomp profile must allow it")
+                .hint("Linux 5.19 or later with Landlock is needed (lsm=landlock,... on the kernel's command line); \
+                     in a container, its seccomp profile must allow it")
         };
         let wanted = AccessFs::from_all(ABI::V2);
         let mut rules = Ruleset::default()

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use tokio_util::task::TaskTracker;
 
 use super::*;
+use crate::serve::drain::drain;
 use crate::ssh::hostkeys;
 
 pub(in crate::serve) async fn server(dir: &Path) -> Server {

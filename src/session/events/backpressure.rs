@@ -1,9 +1,9 @@
 //! Slowing down a user who emits events faster than the subscriber takes them.
 //!
-//! States of a user's [`EventBackpressure`]: *lifted*; *applied*, when three quarters of the user's part of the queue are
-//! taken: sessions then wait between two requests, for at most [`MAX_WAIT`]; *abandoned*, when that did not help: service
-//! is more important than a complete log, so events that find no room are counted as lost. It is lifted again when the
-//! user's part is half empty.
+//! States of a user's [`EventBackpressure`]: *lifted*; *applied*, when three quarters of the user's part of the queue
+//! are taken: sessions then wait between two requests, for at most [`MAX_WAIT`]; *abandoned*, when that did not help:
+//! service is more important than a complete log, so events that find no room are counted as lost. It is lifted again
+//! when the user's part is half empty.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;

@@ -1,8 +1,8 @@
 //! Events that a subscriber must have on the disk before the client is answered.
 //!
-//! A channel counts its events that are not saved yet, and holds its replies back until there are none. A disk that hangs
-//! must not hang the clients with it: after [`MAX_SAVE_WAIT`] the replies go on, and the channel does not wait again until
-//! all its events are saved.
+//! A channel counts its events that are not saved yet, and holds its replies back until there are none. A disk that
+//! hangs must not hang the clients with it: after [`MAX_SAVE_WAIT`] the replies go on, and the channel does not wait
+//! again until all its events are saved.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

@@ -7,9 +7,9 @@
 //! to [`LARGEST`] if it consumes much, as far as the budget allows. When the user's credit is nearly used up, a channel
 //! returns half of its own as it consumes data. If the user has a rate for uploads, less is granted.
 //!
-//! Always: `open + waiting + owed == MINIMUM + reserved + slot + excess_total`, where *open* is what the client may still
-//! send, *owed* what was consumed and not given back yet, *slot* the one packet of the connection that no window has
-//! room for, and *excess_total* what was sent without a grant.
+//! Always: `open + waiting + owed == MINIMUM + reserved + slot + excess_total`, where *open* is what the client may
+//! still send, *owed* what was consumed and not given back yet, *slot* the one packet of the connection that no window
+//! has room for, and *excess_total* what was sent without a grant.
 //!
 //! A client may send more than it was granted: as in OpenSSH, a tenth of the window is tolerated.
 

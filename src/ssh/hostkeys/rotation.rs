@@ -11,7 +11,8 @@ use std::path::{Path, PathBuf};
 
 use russh::keys::PrivateKey;
 
-use super::{Kind, create, public_file, read, read_one, write_public};
+use super::key_file::{public_file, read, read_one, write_public};
+use super::{Kind, create};
 use crate::store::Store;
 use base::error::{Error, Result};
 
@@ -115,8 +116,8 @@ pub fn prepare(kind: Kind, directory: &Path) -> Result<bool> {
     Ok(true)
 }
 
-/// Puts the new key in the place of the one in use, which is retired. There is a key in use at every moment, and what an
-/// interruption has left undone is done by the next call. Returns the new key; `None` if there is none.
+/// Puts the new key in the place of the one in use, which is retired. There is a key in use at every moment, and what
+/// an interruption has left undone is done by the next call. Returns the new key; `None` if there is none.
 ///
 /// # Errors
 /// Returns an error if the new key cannot be used, if an earlier retired key is still there, or if the files cannot be
@@ -141,8 +142,8 @@ pub fn switch(kind: Kind, directory: &Path) -> Result<Option<PrivateKey>> {
 /// Takes the key in use out of use without another one. Returns it; `None` if there is none.
 ///
 /// # Errors
-/// Returns an error if a new key waits to replace it, if an earlier retired key is still there, or if the files cannot be
-/// changed.
+/// Returns an error if a new key waits to replace it, if an earlier retired key is still there, or if the files cannot
+/// be changed.
 pub fn put_away(kind: Kind, directory: &Path) -> Result<Option<PrivateKey>> {
     let name = kind.name();
     if KeyStage::Next.exists(kind, directory) {

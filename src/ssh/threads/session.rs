@@ -16,8 +16,8 @@ use base::socket::ConnectionHandle;
 use super::{SessionThreads, ThreadPlace, ThreadRegistry};
 use crate::ssh::connection::Connection;
 
-/// A connection that moves more bytes than this within [`ACTIVE_WITHIN`] is active: some hundred small requests a second are
-/// enough. The beginning of a session moves less.
+/// A connection that moves more bytes than this within [`ACTIVE_WITHIN`] is active: some hundred small requests a
+/// second are enough. The beginning of a session moves less.
 pub(super) const ACTIVE: u64 = 3 * 1024;
 /// The time that [`ACTIVE`] is measured over.
 pub(super) const ACTIVE_WITHIN: Duration = Duration::from_millis(250);

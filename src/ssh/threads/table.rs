@@ -1,9 +1,9 @@
 //! Which session threads there are, and which of them a connection gets.
 //!
-//! A user may have [`ThreadTable::limit`] threads: [`FOR_EACH_CORE`] for each core, and at least [`AT_LEAST`]. A user who is
-//! the only one with threads may have [`TIMES_IF_ONLY_USER`] times that, but no more than half of all. Where there are not
-//! enough for all users, each may have an equal part. Beyond that, the user's own sessions share their threads. This is
-//! the fairness between users, because the kernel is fair between threads.
+//! A user may have [`ThreadTable::limit`] threads: [`FOR_EACH_CORE`] for each core, and at least [`AT_LEAST`]. A user
+//! who is the only one with threads may have [`TIMES_IF_ONLY_USER`] times that, but no more than half of all. Where
+//! there are not enough for all users, each may have an equal part. Beyond that, the user's own sessions share their
+//! threads. This is the fairness between users, because the kernel is fair between threads.
 
 use std::collections::BTreeMap;
 
@@ -183,8 +183,8 @@ impl<T: Clone> ThreadTable<T> {
         unused
     }
 
-    /// Removes a thread that has ended without having been retired, with the sessions that it has lost. Another thread may
-    /// have its number since, for which `is_it` returns `false`.
+    /// Removes a thread that has ended without having been retired, with the sessions that it has lost. Another thread
+    /// may have its number since, for which `is_it` returns `false`.
     pub(super) fn lost(&mut self, number: usize, is_it: impl Fn(&T) -> bool) {
         let entry = self.threads.get(&number);
         if !entry.is_some_and(|entry| entry.thread.as_ref().is_some_and(is_it)) {

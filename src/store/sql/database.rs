@@ -10,7 +10,7 @@ use sqlx::{Connection as _, Sqlite, Transaction};
 
 use super::reader::KeptReader;
 use crate::domain::user::{User, UserName};
-use crate::store::relative::HomeLocations;
+use crate::store::references::RecordContext;
 use crate::store::rows::UserRow;
 use crate::store::{
     ChangedUser, RecordChange, SignIn, UsageRecord, failure, homes, host_keys, identity, keys, name_taken,
@@ -46,8 +46,8 @@ pub(super) async fn is_outside_transactions(
 pub(super) struct Database {
     pub(super) path: PathBuf,
     pub(super) pool: SqlitePool,
-    /// The conversion between homes and their stored form.
-    pub(super) homes: HomeLocations,
+    /// The conversion between homes and their stored form, and the defaults of users.
+    pub(super) context: RecordContext,
     /// The connection for the short reads of a sign-in.
     pub(super) reader: KeptReader,
 }
@@ -67,7 +67,7 @@ impl Database {
     /// Reads the user with this name.
     pub(super) async fn user(&self, name: &UserName) -> sqlx::Result<Option<Result<User>>> {
         let mut reader = self.reader.acquire(&self.pool).await?;
-        let found = users::find(reader.connection()?, name, &self.homes).await;
+        let found = users::find(reader.connection()?, name, &self.context).await;
         reader.ended(found)
     }
 
@@ -78,7 +78,7 @@ impl Database {
         data: &str,
     ) -> sqlx::Result<Option<Result<User>>> {
         let mut reader = self.reader.acquire(&self.pool).await?;
-        let found = keys::find(reader.connection()?, name, data, &self.homes).await;
+        let found = keys::find(reader.connection()?, name, data, &self.context).await;
         reader.ended(found)
     }
 
@@ -89,21 +89,24 @@ impl Database {
 
     /// Makes one attempt at [`Store::add_user`].
     pub(super) async fn insert(&self, user: &User) -> Result<()> {
-        let row = UserRow::new(user, &self.homes)?;
+        let row = UserRow::new(user, &self.context.homes)?;
         let mut write = self.begin_write().await?;
-        let there = users::find(&mut write, &user.name, &self.homes)
+        let there = users::find(&mut write, &user.name, &self.context)
             .await
             .map_err(|e| self.failed(e))?;
         if there.is_some() {
             return Err(name_taken(&user.name));
         }
-        homes::check(&mut write, &row, None, &self.homes)
+        let user = users::with_inherited(&mut write, user.clone(), &self.context)
+            .await
+            .map_err(|e| self.failed(e))??;
+        homes::check(&mut write, &user, &row.home, None, &self.context)
             .await
             .map_err(|e| self.failed(e))??;
         users::insert(&mut write, &row)
             .await
             .map_err(|e| self.failed(e))?;
-        users::write_keys(&mut write, user)
+        users::write_lists(&mut write, &user)
             .await
             .map_err(|e| self.failed(e))?;
         write.commit().await.map_err(|e| self.failed(e))
@@ -113,14 +116,17 @@ impl Database {
     pub(super) async fn update(&self, name: &UserName, change: &mut RecordChange) -> Result<ChangedUser> {
         // An error drops the transaction, which rolls everything back.
         let mut write = self.begin_write().await?;
-        let found = users::find(&mut write, name, &self.homes)
+        let found = users::find(&mut write, name, &self.context)
             .await
             .map_err(|e| self.failed(e))?;
         let before = found.ok_or_else(|| no_such_user(name))??;
         let mut user = before.clone();
         change(&mut user)?;
-        let row = UserRow::new(&user, &self.homes)?;
-        user.home = self.homes.located(&row.home);
+        let row = UserRow::new(&user, &self.context.homes)?;
+        user.home = self.context.homes.located(&row.home);
+        let user = users::with_inherited(&mut write, user, &self.context)
+            .await
+            .map_err(|e| self.failed(e))??;
         let changed = ChangedUser { before, after: user };
         if !changed.is_change() {
             write.rollback().await.map_err(|e| self.failed(e))?;
@@ -128,7 +134,7 @@ impl Database {
         }
         let ChangedUser { before, after: user } = &changed;
         if user.name != *name {
-            let other = users::find(&mut write, &user.name, &self.homes)
+            let other = users::find(&mut write, &user.name, &self.context)
                 .await
                 .map_err(|e| self.failed(e))?;
             if other.is_some() {
@@ -137,20 +143,20 @@ impl Database {
         }
         // A user who stays in a home sets the quota of all who share it; a user who moves into a home must have its
         // quota.
-        let stays = self.homes.located(&row.home) == before.home;
-        if stays {
+        let stays = self.context.homes.located(&row.home) == before.home;
+        if stays && user.quota() != before.quota() {
             users::share_quota(&mut write, &row)
                 .await
                 .map_err(|e| self.failed(e))?;
         }
-        homes::check(&mut write, &row, Some(name), &self.homes)
+        homes::check(&mut write, user, &row.home, Some(name), &self.context)
             .await
             .map_err(|e| self.failed(e))??;
         users::update(&mut write, name, &row)
             .await
             .map_err(|e| self.failed(e))?;
-        if user.keys != before.keys {
-            users::write_keys(&mut write, user)
+        if user.keys != before.keys || user.settings.folders != before.settings.folders {
+            users::write_lists(&mut write, user)
                 .await
                 .map_err(|e| self.failed(e))?;
         }
@@ -166,13 +172,13 @@ impl Database {
         measured: Option<&UsageRecord>,
     ) -> Result<Vec<ChangedUser>> {
         let mut write = self.begin_write().await?;
-        let names = homes::users_of(&mut write, &self.homes, from)
+        let names = homes::users_of(&mut write, &self.context.homes, from)
             .await
             .map_err(|e| self.failed(e))?;
         let mut changes = Vec::with_capacity(names.len());
         for name in names {
             let name = UserName::stored(&name)?;
-            let found = users::find(&mut write, &name, &self.homes)
+            let found = users::find(&mut write, &name, &self.context)
                 .await
                 .map_err(|e| self.failed(e))?;
             let before = found.ok_or_else(|| no_such_user(&name))??;
@@ -180,8 +186,8 @@ impl Database {
                 home: to.to_owned(),
                 ..before.clone()
             };
-            let row = UserRow::new(&after, &self.homes)?;
-            homes::check(&mut write, &row, Some(&name), &self.homes)
+            let row = UserRow::new(&after, &self.context.homes)?;
+            homes::check(&mut write, &after, &row.home, Some(&name), &self.context)
                 .await
                 .map_err(|e| self.failed(e))??;
             users::update(&mut write, &name, &row)
@@ -189,11 +195,11 @@ impl Database {
                 .map_err(|e| self.failed(e))?;
             changes.push(ChangedUser { before, after });
         }
-        usage::rename(&mut write, &self.homes, from, to)
+        usage::rename(&mut write, &self.context.homes, from, to)
             .await
             .map_err(|e| self.failed(e))?;
         if let Some(record) = measured {
-            usage::write(&mut write, &self.homes, record)
+            usage::write(&mut write, &self.context.homes, record)
                 .await
                 .map_err(|e| self.failed(e))?;
         }
@@ -207,10 +213,13 @@ impl Database {
         let stored = users::remove(&mut write, name)
             .await
             .map_err(|e| self.failed(e))?;
-        let home = self.homes.located(&stored.ok_or_else(|| no_such_user(name))?);
+        let home = self
+            .context
+            .homes
+            .located(&stored.ok_or_else(|| no_such_user(name))?);
         // The usage of a home without users is removed, because it would be out of date when another user gets the
         // home.
-        usage::forget(&mut write, &self.homes, &home)
+        usage::forget(&mut write, &self.context.homes, &home)
             .await
             .map_err(|e| self.failed(e))?;
         write.commit().await.map_err(|e| self.failed(e))?;
@@ -221,7 +230,7 @@ impl Database {
     pub(super) async fn write_usage(&self, records: &[UsageRecord]) -> Result<()> {
         let mut write = self.begin_write().await?;
         for record in records {
-            usage::write(&mut write, &self.homes, record)
+            usage::write(&mut write, &self.context.homes, record)
                 .await
                 .map_err(|e| self.failed(e))?;
         }

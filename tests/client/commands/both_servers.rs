@@ -30,10 +30,8 @@ impl StockSandbox {
             Some(path) => format!("{user}@127.0.0.1:{base}/{path}"),
             None => (*word).to_owned(),
         });
-        let mut command = Command::new("setsid");
+        let mut command = testkit::programs::homeport_command();
         command
-            .arg("--wait")
-            .arg(testkit::programs::homeport())
             .args(words)
             .args([
                 "-P",
@@ -48,9 +46,7 @@ impl StockSandbox {
                 "--known-hosts".as_ref(),
                 self.sshd.path("known_hosts").as_os_str(),
             ])
-            .env_remove("SSH_AUTH_SOCK")
-            .current_dir(self.sshd.path(""))
-            .stdin(Stdio::null());
+            .current_dir(self.sshd.path(""));
         CommandResult::of(command.output().unwrap())
     }
 }

@@ -265,13 +265,10 @@ fn invalid_command_lines_are_usage_errors() {
 fn a_refused_sign_in_says_why() {
     let sandbox = ClientSandbox::new(&[]);
     let wrong = |input: &str, words: &[&str]| {
-        let mut child = Command::new("setsid")
-            .arg("--wait")
-            .arg(testkit::programs::homeport())
+        let mut child = testkit::programs::homeport_command()
             .args(words)
             .args(["-P", &sandbox.server.port().to_string(), "-F", "none"])
             .args(["--known-hosts".as_ref(), sandbox.local("known_hosts").as_os_str()])
-            .env_remove("SSH_AUTH_SOCK")
             .env("HOME", sandbox.dir.path())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

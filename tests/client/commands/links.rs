@@ -221,14 +221,9 @@ fn links_are_followed_until_they_lead_back() {
 #[test]
 fn a_sync_copies_or_follows_links_as_asked() {
     for up in [true, false] {
-        let sandbox = ClientSandbox::new(&[]);
-        let (here, there) = (sandbox.local("t"), sandbox.stored("t"));
-        let remote = sandbox.remote("t");
-        let (source, copy, words) = match up {
-            true => (&here, &there, ["t", &remote]),
-            false => (&there, &here, [&remote, "t"]),
-        };
-        let sync = |args: &[&str]| sandbox.run([&["sync"], args, &words].concat());
+        let trees = TwoTrees::new(up);
+        let (source, copy) = (&trees.source, &trees.target);
+        let sync = |args: &[&str]| trees.sync(args);
         linked_tree(source);
         symlink("nowhere", source.join("dangling")).unwrap();
         sync(&[]).expect_code(4).expect_stderr(&[

@@ -86,13 +86,8 @@ fn a_tree_goes_up_and_comes_back_and_a_second_run_sends_nothing() {
 #[test]
 fn what_differs_is_replaced_and_only_that() {
     for up in [true, false] {
-        let sandbox = ClientSandbox::new(&[]);
-        let (here, there) = (sandbox.local("t"), sandbox.stored("t"));
-        let remote = sandbox.remote("t");
-        let (source, target, words) = match up {
-            true => (&here, &there, ["t", &remote]),
-            false => (&there, &here, [&remote, "t"]),
-        };
+        let trees = TwoTrees::new(up);
+        let (source, target) = (&trees.source, &trees.target);
         std::fs::create_dir(source).unwrap();
         std::fs::create_dir(target).unwrap();
         let both = |name: &str, ours: &str, theirs: &str, times: (u64, u64)| {
@@ -109,10 +104,7 @@ fn what_differs_is_replaced_and_only_that() {
         both("newer", "abc", "xyzw", (1000, 5000));
         both("begun", "abcdef", "abc", (1000, 5));
         std::fs::write(target.join("extra"), "stays").unwrap();
-        let run = |more: &[&str]| {
-            let words = [&["sync", "--json"], more, &words].concat();
-            changes(&sandbox.run(words).expect_code(0))
-        };
+        let run = |more: &[&str]| changes(&trees.sync(&[&["--json"], more].concat()).expect_code(0));
         assert_eq!(
             run(&["-n", "--update"]),
             ["send begun", "send content", "send size"],
@@ -260,27 +252,22 @@ fn the_rate_of_a_sync_is_limited() {
 #[test]
 fn backups_keep_what_is_replaced_or_deleted() {
     for up in [true, false] {
-        let sandbox = ClientSandbox::new(&[]);
-        let (here, there) = (sandbox.local("t"), sandbox.stored("t"));
-        let remote = sandbox.remote("t");
-        let (source, target, words) = match up {
-            true => (&here, &there, ["t", &remote]),
-            false => (&there, &here, [&remote, "t"]),
-        };
+        let trees = TwoTrees::new(up);
+        let (source, target) = (&trees.source, &trees.target);
         std::fs::create_dir(source).unwrap();
         std::fs::create_dir_all(target.join("d")).unwrap();
         std::fs::write(source.join("a"), "new content").unwrap();
         std::fs::write(target.join("a"), "old").unwrap();
         std::fs::write(target.join("d/b"), "gone").unwrap();
-        let args = ["sync", "--delete", "--yes", "--backup-dir", "old"];
-        sandbox.run([&args[..], &words].concat()).expect_code(0);
+        let args = ["--delete", "--yes", "--backup-dir", "old"];
+        trees.sync(&args).expect_code(0);
         assert_eq!(read(&target.join("a")), "new content");
         assert_eq!(read(&target.join("old/a")), "old");
         assert_eq!(read(&target.join("old/d/b")), "gone");
         assert!(!target.join("d").exists());
         // Earlier backups stay, and take no part.
         std::fs::write(source.join("a"), "newest content").unwrap();
-        sandbox.run([&args[..], &words].concat()).expect_code(0);
+        trees.sync(&args).expect_code(0);
         assert_eq!(read(&target.join("old/a")), "old");
         assert_eq!(read(&target.join("old/a.1")), "new content");
         assert_eq!(read(&target.join("a")), "newest content");
@@ -290,13 +277,8 @@ fn backups_keep_what_is_replaced_or_deleted() {
 #[test]
 fn links_at_the_target_are_replaced_and_not_followed() {
     for up in [true, false] {
-        let sandbox = ClientSandbox::new(&[]);
-        let (here, there) = (sandbox.local("t"), sandbox.stored("t"));
-        let remote = sandbox.remote("t");
-        let (source, target, words) = match up {
-            true => (&here, &there, ["t", &remote]),
-            false => (&there, &here, [&remote, "t"]),
-        };
+        let trees = TwoTrees::new(up);
+        let (source, target) = (&trees.source, &trees.target);
         std::fs::create_dir_all(source.join("d")).unwrap();
         std::fs::create_dir(target).unwrap();
         let outside = target.parent().unwrap().join("outside");
@@ -308,15 +290,10 @@ fn links_at_the_target_are_replaced_and_not_followed() {
         std::os::unix::fs::symlink("../outside", target.join("d")).unwrap();
         std::os::unix::fs::symlink("../outside", target.join("extra")).unwrap();
         // A link where the source has a directory is something of another kind.
-        sandbox
-            .run([&["sync"][..], &words].concat())
-            .expect_code(4)
-            .expect_stderr(&["d: FAILED"]);
+        trees.sync(&[]).expect_code(4).expect_stderr(&["d: FAILED"]);
         assert_eq!(read(&target.join("a")), "from the source");
         assert!(target.join("d").is_symlink() && target.join("extra").is_symlink());
-        sandbox
-            .run([&["sync", "--delete", "--yes"][..], &words].concat())
-            .expect_code(0);
+        trees.sync(&["--delete", "--yes"]).expect_code(0);
         same_trees(source, target);
         assert!(!target.join("d").is_symlink() && !target.join("a").is_symlink());
         assert_eq!(read(&outside.join("victim")), "safe");

@@ -1,51 +1,31 @@
 //! What `sync --delete` never deletes.
 
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
 
 use super::*;
 
-/// A source and a target with a name that only the target has, in both directions.
-struct TwoTrees {
-    sandbox: ClientSandbox,
-    source: PathBuf,
-    target: PathBuf,
-    up: bool,
+/// Makes a source, and a target with names that only the target has. What only the target has may be deleted.
+fn two_trees(up: bool) -> TwoTrees {
+    let trees = TwoTrees {
+        options: &["--delete"],
+        ..TwoTrees::new(up)
+    };
+    std::fs::create_dir(&trees.source).unwrap();
+    std::fs::create_dir_all(trees.target.join("dir")).unwrap();
+    std::fs::write(trees.source.join("a"), "a").unwrap();
+    std::fs::write(trees.target.join("extra"), "x").unwrap();
+    std::fs::write(trees.target.join("dir/extra"), "x").unwrap();
+    trees
 }
 
-impl TwoTrees {
-    fn new(up: bool) -> Self {
-        let sandbox = ClientSandbox::new(&[]);
-        let (here, there) = (sandbox.local("t"), sandbox.stored("t"));
-        let (source, target) = if up { (here, there) } else { (there, here) };
-        std::fs::create_dir(&source).unwrap();
-        std::fs::create_dir_all(target.join("dir")).unwrap();
-        std::fs::write(source.join("a"), "a").unwrap();
-        std::fs::write(target.join("extra"), "x").unwrap();
-        std::fs::write(target.join("dir/extra"), "x").unwrap();
-        Self {
-            sandbox,
-            source,
-            target,
-            up,
-        }
-    }
-
-    fn sync(&self, args: &[&str]) -> CommandResult {
-        let remote = self.sandbox.remote("t");
-        let trees = if self.up { ["t", &remote] } else { [&remote, "t"] };
-        self.sandbox.run([&["sync", "--delete"], args, &trees].concat())
-    }
-
-    fn is_untouched(&self) -> bool {
-        self.target.join("extra").exists() && self.target.join("dir/extra").exists()
-    }
+fn is_untouched(trees: &TwoTrees) -> bool {
+    trees.target.join("extra").exists() && trees.target.join("dir/extra").exists()
 }
 
 #[test]
 fn what_the_source_does_not_have_is_deleted_only_when_that_is_allowed() {
     for up in [true, false] {
-        let trees = TwoTrees::new(up);
+        let trees = two_trees(up);
         trees
             .sync(&[])
             .expect_code(1)
@@ -55,11 +35,11 @@ fn what_the_source_does_not_have_is_deleted_only_when_that_is_allowed() {
             .expect_code(1)
             .expect_stderr(&["--max-delete allows 2"]);
         assert!(
-            trees.is_untouched() && !trees.target.join("a").exists(),
+            is_untouched(&trees) && !trees.target.join("a").exists(),
             "nothing was changed"
         );
         trees.sync(&["-n"]).expect_code(0);
-        assert!(trees.is_untouched());
+        assert!(is_untouched(&trees));
         trees.sync(&["--max-delete", "3"]).expect_code(0);
         same_trees(&trees.source, &trees.target);
     }
@@ -68,19 +48,19 @@ fn what_the_source_does_not_have_is_deleted_only_when_that_is_allowed() {
 #[test]
 fn an_empty_source_deletes_nothing() {
     for up in [true, false] {
-        let trees = TwoTrees::new(up);
+        let trees = two_trees(up);
         std::fs::remove_file(trees.source.join("a")).unwrap();
         trees
             .sync(&["--yes"])
             .expect_code(1)
             .expect_stderr(&["the source is empty"]);
         trees.sync(&["--yes", "-n"]).expect_code(1);
-        assert!(trees.is_untouched());
+        assert!(is_untouched(&trees));
         // Nor does a source that is not there.
         std::fs::remove_dir(&trees.source).unwrap();
         trees.sync(&["--yes"]).expect_code(1);
         trees.sync(&["--max-delete", "9"]).expect_code(1);
-        assert!(trees.is_untouched());
+        assert!(is_untouched(&trees));
         std::fs::create_dir(&trees.source).unwrap();
         trees.sync(&["--max-delete", "3"]).expect_code(0);
         same_trees(&trees.source, &trees.target);
@@ -89,7 +69,7 @@ fn an_empty_source_deletes_nothing() {
 
 #[test]
 fn nothing_is_deleted_after_a_transfer_that_failed() {
-    let trees = TwoTrees::new(false);
+    let trees = two_trees(false);
     // The server has no room for this file's name: a directory stands under the name of its part.
     std::fs::create_dir(trees.target.join("a.part")).unwrap();
     std::fs::write(trees.target.join("a.part/x"), "").unwrap();
@@ -97,12 +77,12 @@ fn nothing_is_deleted_after_a_transfer_that_failed() {
         .sync(&["--yes"])
         .expect_code(4)
         .expect_stderr(&["nothing is deleted, because not everything was transferred"]);
-    assert!(trees.is_untouched());
+    assert!(is_untouched(&trees));
 }
 
 #[test]
 fn nothing_is_deleted_when_a_directory_of_the_source_cannot_be_listed() {
-    let trees = TwoTrees::new(true);
+    let trees = two_trees(true);
     std::fs::create_dir(trees.source.join("closed")).unwrap();
     std::fs::set_permissions(trees.source.join("closed"), PermissionsExt::from_mode(0o000)).unwrap();
     let remote = trees.sandbox.remote("t");
@@ -111,7 +91,7 @@ fn nothing_is_deleted_when_a_directory_of_the_source_cannot_be_listed() {
         .expect_code(4)
         .expect_stderr(&["closed: FAILED: cannot list", "nothing is deleted"]);
     assert!(
-        trees.is_untouched() && trees.target.join("a").exists(),
+        is_untouched(&trees) && trees.target.join("a").exists(),
         "the rest is transferred"
     );
 }
@@ -119,7 +99,7 @@ fn nothing_is_deleted_when_a_directory_of_the_source_cannot_be_listed() {
 #[test]
 fn excluded_and_almost_equal_names_stay() {
     for up in [true, false] {
-        let trees = TwoTrees::new(up);
+        let trees = two_trees(up);
         std::fs::write(trees.source.join("readme"), "").unwrap();
         std::fs::write(trees.source.join("caf\u{e9}"), "").unwrap();
         for name in [
@@ -144,14 +124,14 @@ fn excluded_and_almost_equal_names_stay() {
 
 #[test]
 fn a_second_sync_to_the_same_target_waits_for_nobody() {
-    let trees = TwoTrees::new(false);
+    let trees = two_trees(false);
     let lock = std::fs::File::open(&trees.target).unwrap();
     lock.lock().unwrap();
     trees
         .sync(&["--yes"])
         .expect_code(1)
         .expect_stderr(&["another sync to the same target"]);
-    assert!(trees.is_untouched());
+    assert!(is_untouched(&trees));
     drop(lock);
     trees.sync(&["--yes"]).expect_code(0);
     same_trees(&trees.source, &trees.target);

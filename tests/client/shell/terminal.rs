@@ -1,5 +1,5 @@
-//! The shell in a real terminal, and as a script. For Ctrl-C, a test runs itself in the terminal with commands that wait
-//! until they are stopped.
+//! The shell in a real terminal, and as a script. For Ctrl-C, a test runs itself in the terminal with commands that
+//! wait until they are stopped.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;

@@ -146,8 +146,8 @@ async fn fewer_connections_than_asked_for_are_said_once() {
     }
 }
 
-/// Behind a load balancer, the connections may end at servers that do not share files. There, another run has left a file
-/// with the same temporary name.
+/// Behind a load balancer, the connections may end at servers that do not share files. There, another run has left a
+/// file with the same temporary name.
 #[tokio::test(flavor = "multi_thread")]
 async fn connections_to_servers_with_other_files_do_not_share_a_file() {
     let second = Files::default();

@@ -1,5 +1,5 @@
-//! Proof that never harms: a hash that cannot be had is one warning, and only hashes of the same bytes that differ are a
-//! failure.
+//! Proof that never harms: a hash that cannot be had is one warning, and only hashes of the same bytes that differ are
+//! a failure.
 
 use std::collections::BTreeMap;
 use std::fs::File;

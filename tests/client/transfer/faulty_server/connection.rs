@@ -58,8 +58,8 @@ pub(super) struct FaultyConnection {
     listed: usize,
     /// The replies to READs that are held back, so that later ones are sent first.
     waiting: Vec<Bytes>,
-    /// Whether a READ began at or behind the end of a file. From then on nothing is held back, because no more READs may
-    /// come.
+    /// Whether a READ began at or behind the end of a file. From then on nothing is held back, because no more READs
+    /// may come.
     probed: bool,
 }
 

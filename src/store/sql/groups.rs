@@ -1,0 +1,226 @@
+//! Groups and folders in the SQLite file.
+
+use std::path::PathBuf;
+
+use super::SqlStore;
+use super::database::{Database, retry_if_disk_was_full};
+use crate::domain::folder::{Folder, FolderName};
+use crate::domain::group::{Group, GroupName};
+use crate::store::{
+    Changed, FolderChange, GroupChange, GroupStore, folder_name_taken, folders, group_name_taken, groups,
+    homes, no_such_folder, no_such_group, references::References, usage,
+};
+use base::error::{Error, Result};
+
+#[async_trait::async_trait]
+impl GroupStore for SqlStore {
+    async fn group(&self, name: &GroupName) -> Result<Option<Group>> {
+        let mut read = self.db.pool.acquire().await.map_err(|e| self.db.failed(e))?;
+        let found = groups::find(&mut read, name).await;
+        found.map_err(|e| self.db.failed(e))?.transpose()
+    }
+
+    async fn groups(&self) -> Result<Vec<Group>> {
+        let mut read = self.db.pool.acquire().await.map_err(|e| self.db.failed(e))?;
+        groups::read_all(&mut read).await.map_err(|e| self.db.failed(e))?
+    }
+
+    async fn add_group(&self, group: &Group) -> Result<()> {
+        retry_if_disk_was_full(add_group(&self.db, group).await, add_group(&self.db, group)).await
+    }
+
+    async fn change_group(&self, name: &GroupName, mut change: GroupChange) -> Result<Changed<Group>> {
+        let first = change_group(&self.db, name, &mut change).await;
+        retry_if_disk_was_full(first, change_group(&self.db, name, &mut change)).await
+    }
+
+    async fn remove_group(&self, name: &GroupName) -> Result<()> {
+        retry_if_disk_was_full(remove_group(&self.db, name).await, remove_group(&self.db, name)).await
+    }
+
+    async fn folder(&self, name: &FolderName) -> Result<Option<Folder>> {
+        let mut read = self.db.pool.acquire().await.map_err(|e| self.db.failed(e))?;
+        let found = folders::find(&mut read, name, &self.db.context.homes).await;
+        found.map_err(|e| self.db.failed(e))?.transpose()
+    }
+
+    async fn folders(&self) -> Result<Vec<Folder>> {
+        let mut read = self.db.pool.acquire().await.map_err(|e| self.db.failed(e))?;
+        let found = folders::read_all(&mut read, &self.db.context.homes).await;
+        found.map_err(|e| self.db.failed(e))?
+    }
+
+    async fn add_folder(&self, folder: &Folder) -> Result<()> {
+        retry_if_disk_was_full(add_folder(&self.db, folder).await, add_folder(&self.db, folder)).await
+    }
+
+    async fn change_folder(&self, name: &FolderName, mut change: FolderChange) -> Result<Changed<Folder>> {
+        let first = change_folder(&self.db, name, &mut change).await;
+        retry_if_disk_was_full(first, change_folder(&self.db, name, &mut change)).await
+    }
+
+    async fn remove_folder(&self, name: &FolderName) -> Result<PathBuf> {
+        retry_if_disk_was_full(remove_folder(&self.db, name).await, remove_folder(&self.db, name)).await
+    }
+}
+
+/// Checks that the folders that a group names exist.
+async fn check_folders(db: &Database, write: &mut sqlx::SqliteConnection, group: &Group) -> Result<()> {
+    let references = References::all(write, &db.context).await;
+    let references = references.map_err(|e| db.failed(e))??;
+    match group
+        .settings
+        .folders
+        .keys()
+        .find(|name| !references.has_folder(name))
+    {
+        Some(name) => Err(no_such_folder(name)),
+        None => Ok(()),
+    }
+}
+
+async fn add_group(db: &Database, group: &Group) -> Result<()> {
+    let mut write = db.begin_write().await?;
+    let there = groups::find(&mut write, &group.name).await;
+    if there.map_err(|e| db.failed(e))?.is_some() {
+        return Err(group_name_taken(&group.name));
+    }
+    check_folders(db, &mut write, group).await?;
+    groups::write(&mut write, group, None)
+        .await
+        .map_err(|e| db.failed(e))??;
+    write.commit().await.map_err(|e| db.failed(e))
+}
+
+async fn change_group(db: &Database, name: &GroupName, change: &mut GroupChange) -> Result<Changed<Group>> {
+    let mut write = db.begin_write().await?;
+    let found = groups::find(&mut write, name).await;
+    let before = found
+        .map_err(|e| db.failed(e))?
+        .ok_or_else(|| no_such_group(name))??;
+    let mut after = before.clone();
+    change(&mut after)?;
+    let changed = Changed { before, after };
+    if !changed.is_change() {
+        write.rollback().await.map_err(|e| db.failed(e))?;
+        return Ok(changed);
+    }
+    let group = &changed.after;
+    if group.name != *name {
+        let other = groups::find(&mut write, &group.name).await;
+        if other.map_err(|e| db.failed(e))?.is_some() {
+            return Err(group_name_taken(&group.name));
+        }
+    }
+    check_folders(db, &mut write, group).await?;
+    groups::write(&mut write, group, Some(name))
+        .await
+        .map_err(|e| db.failed(e))??;
+    homes::check_members(&mut write, group.name.as_str(), &db.context)
+        .await
+        .map_err(|e| db.failed(e))??;
+    write.commit().await.map_err(|e| db.failed(e))?;
+    Ok(changed)
+}
+
+async fn remove_group(db: &Database, name: &GroupName) -> Result<()> {
+    let mut write = db.begin_write().await?;
+    let members = groups::members(&mut write, name)
+        .await
+        .map_err(|e| db.failed(e))?;
+    if members > 0 {
+        let users = if members == 1 { "user is" } else { "users are" };
+        return Err(Error::new(format!("cannot remove the group \"{name}\""))
+            .because(format!("{members} {users} in it"))
+            .hint(format!("homeportd user list --group {name}")));
+    }
+    let removed = groups::remove(&mut write, name).await;
+    if !removed.map_err(|e| db.failed(e))? {
+        return Err(no_such_group(name));
+    }
+    write.commit().await.map_err(|e| db.failed(e))
+}
+
+async fn add_folder(db: &Database, folder: &Folder) -> Result<()> {
+    let stored = folders::stored_path(&folder.path, &db.context.homes)?;
+    let mut write = db.begin_write().await?;
+    let there = folders::find(&mut write, &folder.name, &db.context.homes).await;
+    if there.map_err(|e| db.failed(e))?.is_some() {
+        return Err(folder_name_taken(&folder.name));
+    }
+    homes::check_folder(&mut write, &stored, None, &db.context.homes)
+        .await
+        .map_err(|e| db.failed(e))??;
+    folders::write(&mut write, folder, &stored, None)
+        .await
+        .map_err(|e| db.failed(e))??;
+    write.commit().await.map_err(|e| db.failed(e))
+}
+
+async fn change_folder(
+    db: &Database,
+    name: &FolderName,
+    change: &mut FolderChange,
+) -> Result<Changed<Folder>> {
+    let mut write = db.begin_write().await?;
+    let found = folders::find(&mut write, name, &db.context.homes).await;
+    let before = found
+        .map_err(|e| db.failed(e))?
+        .ok_or_else(|| no_such_folder(name))??;
+    let mut after = before.clone();
+    change(&mut after)?;
+    let stored = folders::stored_path(&after.path, &db.context.homes)?;
+    after.path = db.context.homes.located(&stored);
+    let changed = Changed { before, after };
+    if !changed.is_change() {
+        write.rollback().await.map_err(|e| db.failed(e))?;
+        return Ok(changed);
+    }
+    let folder = &changed.after;
+    if folder.name != *name {
+        let other = folders::find(&mut write, &folder.name, &db.context.homes).await;
+        if other.map_err(|e| db.failed(e))?.is_some() {
+            return Err(folder_name_taken(&folder.name));
+        }
+    }
+    homes::check_folder(&mut write, &stored, Some(name), &db.context.homes)
+        .await
+        .map_err(|e| db.failed(e))??;
+    folders::write(&mut write, folder, &stored, Some(name))
+        .await
+        .map_err(|e| db.failed(e))??;
+    // A directory that is no folder any more has no account.
+    usage::forget(&mut write, &db.context.homes, &changed.before.path)
+        .await
+        .map_err(|e| db.failed(e))?;
+    write.commit().await.map_err(|e| db.failed(e))?;
+    Ok(changed)
+}
+
+async fn remove_folder(db: &Database, name: &FolderName) -> Result<PathBuf> {
+    let mut write = db.begin_write().await?;
+    let holders = folders::holders(&mut write, name)
+        .await
+        .map_err(|e| db.failed(e))?;
+    if let Some(first) = holders.first() {
+        let others = match holders.len() - 1 {
+            0 => String::new(),
+            others => format!(" and {others} others"),
+        };
+        return Err(Error::new(format!("cannot remove the folder \"{name}\""))
+            .because(format!("the {first}{others} have it"))
+            .hint("take it away from them first: homeportd user set NAME --no-folder"));
+    }
+    let stored = folders::remove(&mut write, name)
+        .await
+        .map_err(|e| db.failed(e))?;
+    let path = db
+        .context
+        .homes
+        .located(&stored.ok_or_else(|| no_such_folder(name))?);
+    usage::forget(&mut write, &db.context.homes, &path)
+        .await
+        .map_err(|e| db.failed(e))?;
+    write.commit().await.map_err(|e| db.failed(e))?;
+    Ok(path)
+}
