@@ -1,8 +1,8 @@
 //! The connection to one server: an SFTP channel, and the operations on it.
 //!
-//! [`channel`] sends requests and returns replies, which [`inbox`] takes from the [`transport`] below; [`ssh`] and [`program`]
-//! are transports. [`Link`] is one server's files and directories; [`hashing`] and [`space`] use it. A lost link stays lost:
-//! [`remote`](crate::remote) connects again.
+//! [`channel`] sends requests and returns replies, which [`inbox`] takes from the [`transport`] below; [`ssh`] and
+//! [`program`] are transports. [`Link`] is one server's files and directories; [`hashing`] and [`space`] use it. A lost
+//! link stays lost: [`remote`](crate::remote) connects again.
 
 mod block;
 mod channel;
@@ -166,8 +166,8 @@ impl Link {
         self.begin_readlink(path).await
     }
 
-    /// Asks for the path to which a link points, as [`Link::readlink`] does. The request is sent at once, and the answer
-    /// can be waited for later.
+    /// Asks for the path to which a link points, as [`Link::readlink`] does. The request is sent at once, and the
+    /// answer can be waited for later.
     pub fn begin_readlink<'a>(
         &'a self,
         path: &[u8],

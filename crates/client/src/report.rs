@@ -103,6 +103,7 @@ pub fn write(text: &str) {
 
 /// Writes an object for scripts to standard error, in one line.
 pub fn write_object(line: &str) {
-    // If standard error is closed, the line is lost. One call for all of it, so that lines of several threads do not mix.
+    // If standard error is closed, the line is lost. One call for all of it, so that lines of several threads do not
+    // mix.
     let _ = io::stderr().lock().write_all(format!("{line}\n").as_bytes());
 }

@@ -1,5 +1,5 @@
-//! What `-v` prints: how a connection is made, and with `-vv` each request and its reply; and other messages that may come
-//! at any time. Nothing secret is ever passed here: no passwords, no answers, no keys.
+//! What `-v` prints: how a connection is made, and with `-vv` each request and its reply; and other messages that may
+//! come at any time. Nothing secret is ever passed here: no passwords, no answers, no keys.
 
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -29,7 +29,8 @@ pub fn is_on(level: u8) -> bool {
     LEVEL.load(Ordering::Relaxed) >= level
 }
 
-/// Makes lines appear by this function, for example above a progress display. Before, and with `--quiet`, they go to standard error.
+/// Makes lines appear by this function, for example above a progress display. Before, and with `--quiet`, they go to
+/// standard error.
 pub fn show_with(show: Show) {
     *SHOW.lock() = Some(show);
 }

@@ -1,5 +1,5 @@
-//! Directories and files whose permissions deny their owner to change them: with `-p` they are opened as long as something
-//! in them changes, and closed again. The client runs without root's rights, whoever runs the tests.
+//! Directories and files whose permissions deny their owner to change them: with `-p` they are opened as long as
+//! something in them changes, and closed again. The client runs without root's rights, whoever runs the tests.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;

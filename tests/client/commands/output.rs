@@ -248,8 +248,8 @@ fn the_log_has_a_line_for_each_event() {
         .expect_stderr(&["cannot open the log"]);
 }
 
-/// The codes of the manual mean the same for each command: 0 done, 1 it failed, 2 the command line is wrong, 3 not signed
-/// in, 4 some transfers failed, 5 a difference.
+/// The codes of the manual mean the same for each command: 0 done, 1 it failed, 2 the command line is wrong, 3 not
+/// signed in, 4 some transfers failed, 5 a difference.
 #[test]
 fn exit_codes_mean_the_same_for_each_command() {
     let sandbox = ClientSandbox::new(&[]);

@@ -157,8 +157,8 @@ async fn a_large_file_is_proven_by_a_server_without_head() {
     }
 }
 
-/// A large file on a server without `head`: a small one beside it shows whether `md5sum` sees the same files, and without
-/// one all bytes are read.
+/// A large file on a server without `head`: a small one beside it shows whether `md5sum` sees the same files, and
+/// without one all bytes are read.
 #[tokio::test(flavor = "multi_thread")]
 async fn sum_of_a_large_file_on_a_server_without_head() {
     let (content, small) = (bytes(3, 17 << 20), b"small".to_vec());

@@ -1,7 +1,7 @@
 //! Copies symbolic links as links, after all files.
 //!
-//! **Invariant:** on this machine, a link points to something in the directory that is fetched. Otherwise a server could
-//! send a link to `/home/alice/.ssh`, and with the next transfer a file that is written through it.
+//! **Invariant:** on this machine, a link points to something in the directory that is fetched. Otherwise a server
+//! could send a link to `/home/alice/.ssh`, and with the next transfer a file that is written through it.
 
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -136,7 +136,8 @@ impl FoundLink {
         }
     }
 
-    /// A link of the server that goes to `local`, which lies in a directory with `depth` others of the transfer above it.
+    /// A link of the server that goes to `local`, which lies in a directory with `depth` others of the transfer above
+    /// it.
     pub(super) fn down(remote: Vec<u8>, local: PathBuf, depth: usize) -> Self {
         Self {
             direction: Direction::Down,
@@ -288,8 +289,8 @@ fn remote_date(attrs: &Attributes) -> Option<i64> {
     attrs.times.map(|times| i64::from(times.modified))
 }
 
-/// What is done about something else that has the name of a link. With `--update` their dates decide, as for files: what
-/// is there is replaced if the link is newer. `dates` are those of the link and of what is there.
+/// What is done about something else that has the name of a link. With `--update` their dates decide, as for files:
+/// what is there is replaced if the link is newer. `dates` are those of the link and of what is there.
 fn policy(settings: &Settings, dates: (Option<i64>, Option<i64>)) -> Result<Policy, LinkError> {
     match (settings.update, dates) {
         (false, _) => Ok(settings.conflicts),

@@ -116,8 +116,8 @@ async fn hash_of_the_file(
     })
 }
 
-/// The hash of all bytes that the SFTP server has of a file: where nothing else says whether its commands see that file.
-/// After one file, they are known to.
+/// The hash of all bytes that the SFTP server has of a file: where nothing else says whether its commands see that
+/// file. After one file, they are known to.
 async fn by_reading(link: &Arc<Link>, path: &[u8]) -> std::result::Result<Option<HashValue>, RemoteError> {
     verbose::say(verbose::STEPS, || {
         format!(
@@ -134,7 +134,8 @@ async fn by_reading(link: &Arc<Link>, path: &[u8]) -> std::result::Result<Option
     Ok(HashValue::new(HashKind::Md5, &hasher.finalize()))
 }
 
-/// Asks for the hash of a file. Questions about small files that wait for the same command go into the next one together.
+/// Asks for the hash of a file. Questions about small files that wait for the same command go into the next one
+/// together.
 async fn hash_of(link: &Arc<Link>, path: &[u8], large: &Semaphore) -> Answer {
     // The size says how long a command may take.
     let expected = link.stat(path).await.ok().and_then(|attrs| attrs.size);

@@ -48,7 +48,8 @@ pub struct SyncArgs {
     /// Move what would be replaced or deleted to this directory of the second side, relative to the target or absolute.
     #[arg(long, value_name = "DIR")]
     pub backup_dir: Option<OsString>,
-    /// Leave files alone that are newer in the second directory. Links are made like those of the first one all the same.
+    /// Leave files alone that are newer in the second directory. Links are made like those of the first one all the
+    /// same.
     #[arg(short, long)]
     pub update: bool,
     /// Compare files of the same size by their contents, whatever their times are.

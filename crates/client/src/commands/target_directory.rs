@@ -47,8 +47,8 @@ pub(super) fn make_local(directory: &Path) -> std::io::Result<()> {
     }
 }
 
-/// Lets the owner change what is in a directory of this machine, if its permissions deny that. A directory that cannot be
-/// opened is named by the file that fails in it.
+/// Lets the owner change what is in a directory of this machine, if its permissions deny that. A directory that cannot
+/// be opened is named by the file that fails in it.
 pub(super) fn open_local(directory: &Path) {
     let Ok(meta) = std::fs::metadata(directory) else {
         return;
@@ -58,8 +58,8 @@ pub(super) fn open_local(directory: &Path) {
     }
 }
 
-/// Lets the owner change what is in a directory of the server that gets these attributes at the end, if they deny that: an
-/// earlier run may have set them.
+/// Lets the owner change what is in a directory of the server that gets these attributes at the end, if they deny that:
+/// an earlier run may have set them.
 ///
 /// # Errors
 /// When the connection is lost.

@@ -36,8 +36,8 @@ pub struct TransferArgs {
     /// Also transfer directories with their contents.
     #[arg(short, long)]
     pub recursive: bool,
-    /// Keep the times and permissions of files and directories, as `sftp -p` does. Owners, groups and the set-id bits are
-    /// not kept: what is new belongs to the user who makes it.
+    /// Keep the times and permissions of files and directories, as `sftp -p` does. Owners, groups and the set-id bits
+    /// are not kept: what is new belongs to the user who makes it.
     #[arg(short, long)]
     pub preserve: bool,
     /// Replace files that exist and differ.
@@ -53,8 +53,8 @@ pub struct TransferArgs {
     /// links, by the dates of the links themselves.
     #[arg(short, long)]
     pub update: bool,
-    /// Send a file that replaces another to NAME.homeport.part first, and rename it when it is whole. With --overwrite this
-    /// is the default where nothing speaks against it.
+    /// Send a file that replaces another to NAME.homeport.part first, and rename it when it is whole. With --overwrite
+    /// this is the default where nothing speaks against it.
     #[arg(long)]
     pub temp: bool,
     /// Send or fetch at most this many bytes per second, all files together: 500K, 2MiB.

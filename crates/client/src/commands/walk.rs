@@ -1,9 +1,9 @@
 //! Finds the files of a transfer: names, directories with their contents, and the destination of each. It creates
 //! directories, and transfers nothing.
 //!
-//! Symbolic links to files are followed, and those to directories are left out, unless an option says otherwise. What is
-//! left out or cannot be read is printed and counted, and the rest goes on. Names from the server become local only if
-//! they are a single component.
+//! Symbolic links to files are followed, and those to directories are left out, unless an option says otherwise. What
+//! is left out or cannot be read is printed and counted, and the rest goes on. Names from the server become local only
+//! if they are a single component.
 
 use std::ffi::OsStr;
 use std::fs::{DirEntry, Metadata};

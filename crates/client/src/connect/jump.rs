@@ -1,8 +1,8 @@
 //! Connections through other hosts (ProxyJump): a channel of one connection is the stream of the next.
 //!
 //! The connection to the host in the middle never waits for the one that runs through it: what arrives is queued, and
-//! what leaves is sent by a task of its own. Otherwise, a full queue could keep a window from being opened, and both would
-//! wait for each other.
+//! what leaves is sent by a task of its own. Otherwise, a full queue could keep a window from being opened, and both
+//! would wait for each other.
 
 use parking_lot::Mutex;
 use std::collections::VecDeque;

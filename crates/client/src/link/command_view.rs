@@ -114,13 +114,13 @@ impl ClaimedHash {
 pub enum Credibility {
     /// It is the hash of that file.
     OfTheFile,
-    /// It is not, and the file of the SFTP server has the hash with which it is compared: the command has hashed what was
-    /// there before, or another file.
+    /// It is not, and the file of the SFTP server has the hash with which it is compared: the command has hashed what
+    /// was there before, or another file.
     Outdated,
     /// It says nothing about that file.
     Nothing,
-    /// It may be the hash of that file, but nothing has shown yet that commands see the files of the SFTP server, and the
-    /// file is too large to be read back.
+    /// It may be the hash of that file, but nothing has shown yet that commands see the files of the SFTP server, and
+    /// the file is too large to be read back.
     Unchecked,
 }
 
@@ -130,10 +130,10 @@ pub fn confirm_commands(link: &Link) {
 }
 
 /// What a hash says about the file of the SFTP server under this path. Commands may see other files: they are trusted
-/// after a comparison of the beginning of one file, and a hash that counts against a file is checked by the beginning of
-/// that very file. Where there is no `head`, as with rclone, all bytes of a file are read for both: such a server may
-/// answer for what it has stored, while other bytes are still in its cache. For a file that is too large for that, small
-/// ones near it are compared.
+/// after a comparison of the beginning of one file, and a hash that counts against a file is checked by the beginning
+/// of that very file. Where there is no `head`, as with rclone, all bytes of a file are read for both: such a server
+/// may answer for what it has stored, while other bytes are still in its cache. For a file that is too large for that,
+/// small ones near it are compared.
 ///
 /// # Errors
 /// When the connection is lost.

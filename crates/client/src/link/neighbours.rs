@@ -1,5 +1,5 @@
-//! Whether the server's commands see the files of its SFTP server, where they cannot hash the beginning of a file: small
-//! files beside it, and in the directories above, are compared as a whole.
+//! Whether the server's commands see the files of its SFTP server, where they cannot hash the beginning of a file:
+//! small files beside it, and in the directories above, are compared as a whole.
 
 use super::Link;
 use super::error::{ConnectionLost, RemoteError};

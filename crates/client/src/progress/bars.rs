@@ -1,5 +1,5 @@
-//! Bars on a terminal: one for each large file in flight, and one for the whole run if that has several files. While the
-//! connection is made again, a line counts down.
+//! Bars on a terminal: one for each large file in flight, and one for the whole run if that has several files. While
+//! the connection is made again, a line counts down.
 //!
 //! A ticker reads the counters and draws, at most ten times a second; the transfers only count. Lines of files that
 //! have ended go above the bars. While a prompt is open, nothing is drawn and messages are kept, so that no transfer

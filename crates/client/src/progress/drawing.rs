@@ -2,8 +2,8 @@
 //!
 //! The cursor stands at the beginning of the line below the rows, so that what others write does not mix with them. A
 //! terminal that becomes narrower may have wrapped the rows onto more lines than they took before: how many these are
-//! follows from what was drawn and the new width. Rows have no spaces at their ends, which some terminals would wrap and
-//! others not.
+//! follows from what was drawn and the new width. Rows have no spaces at their ends, which some terminals would wrap
+//! and others not.
 
 use crate::output::columns::shown_lines;
 use crate::output::{TerminalSize, wrapped};
