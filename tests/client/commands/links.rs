@@ -97,11 +97,15 @@ fn set_date(path: &Path, date: i64) {
     utimensat(CWD, path, &times, AtFlags::SYMLINK_NOFOLLOW).unwrap();
 }
 
+/// The words with both options.
+fn both<'a>(words: [&'a str; 3]) -> Vec<&'a str> {
+    [&words[..], &["--links", "--update"]].concat()
+}
+
 /// With `--update`, a link replaces what is older than itself, and leaves what is not.
 #[test]
 fn the_newer_link_wins_with_update() {
     let sandbox = ClientSandbox::new(&[]);
-    let both = |words: [&str; 3]| [&words[..], &["--links", "--update"]].concat();
     for (date, replaced) in [
         (1_000_000_000, true),
         (2_000_000_000, false),

@@ -303,7 +303,7 @@ fn exit_codes_mean_the_same_for_each_command() {
         let missing = there("missing/name");
         let to = there("to");
         let words: Vec<&str> = match verb {
-            [name, "to"] => vec![name, &missing, &to],
+            [name, "to"] => vec![*name, &missing, &to],
             words => [words, &[&missing[..]]].concat(),
         };
         sandbox.run(&words).expect_code(1);
