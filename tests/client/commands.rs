@@ -3,6 +3,7 @@
 mod both_servers;
 mod breaks;
 mod changing;
+mod closed;
 mod edit;
 mod files;
 mod links;
@@ -246,4 +247,26 @@ fn same_by_diff(options: &[&str], one: &std::path::Path, other: &std::path::Path
         .unwrap();
     let output = String::from_utf8_lossy(&differ.stdout);
     assert!(differ.status.success(), "{output}");
+}
+
+/// Runs the client through another program, which runs it.
+fn run_by(program: &[&str], sandbox: &ClientSandbox, words: &[&str]) -> CommandResult {
+    let inner = sandbox.command(words);
+    let Some((first, rest)) = program.split_first() else {
+        return sandbox.run(words);
+    };
+    let mut command = Command::new(first);
+    command.args(rest).arg(inner.get_program()).args(inner.get_args());
+    command
+        .env_remove("SSH_AUTH_SOCK")
+        .current_dir(sandbox.dir.path());
+    CommandResult::of(command.stdin(Stdio::null()).output().unwrap())
+}
+
+/// The program that runs the client as a user without special rights.
+fn unprivileged() -> Vec<&'static str> {
+    match testkit::is_root() {
+        true => [&["setpriv"][..], &testkit::WITHOUT_CAPABILITIES].concat(),
+        false => Vec::new(),
+    }
 }

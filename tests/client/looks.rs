@@ -169,3 +169,70 @@ fn deleting_is_asked_about() {
         assert!(server.home(USER).join("tree/kept").exists());
     }
 }
+
+/// Messages wrap between words in a terminal, whatever its width is, and are one line in a pipe.
+#[test]
+fn long_messages_wrap_in_a_terminal_only() {
+    let server = server_with(&[]);
+    let home = tempfile::tempdir().unwrap();
+    let put = homeport("put 'a file of here' 'another one \u{1b}[2J'");
+    let message =
+        "homeport: \"another one \\u{1b}[2J\" names no server (hint: homeport put FILE… [USER@]HOST:PATH)";
+    for columns in [1, 20, 40, 300] {
+        let seen = shown(
+            &server,
+            home.path(),
+            &format!("stty cols {columns}\n{put}\necho \"[$?]\"\n{put} 2>&1 | cat\n"),
+        );
+        let (wrapped, piped) = seen.split_once("[2]\r\n").unwrap_or_else(|| panic!("{seen}"));
+        assert_eq!(piped.trim_end(), message, "{columns}");
+        let widest = wrapped.lines().map(|line| line.chars().count()).max();
+        assert!(widest <= Some(columns), "{columns}: {wrapped}");
+        let letters = |text: &str| text.split_whitespace().collect::<String>();
+        assert_eq!(letters(wrapped), letters(message), "{columns}");
+    }
+}
+
+/// The row of a file that is sent takes more lines after the terminal has become narrower, and all of them are erased.
+#[test]
+fn the_progress_row_follows_the_width_of_the_terminal() {
+    let server = server_with(&[]);
+    let home = tempfile::tempdir().unwrap();
+    std::fs::write(home.path().join("large"), vec![7; 4 << 20]).unwrap();
+    let put = client(
+        &server,
+        &format!("put --limit-rate 64K large {}", remote(&server, "")),
+    );
+    let file = home.path().join("script");
+    std::fs::write(&file, format!("stty rows 24 cols 80\ntty > tty\nexec {put}\n")).unwrap();
+    let mut terminal = open_terminal(&server, home.path(), &format!("sh '{}'", file.display()));
+    terminal.wait_for_output("\x1b[1A\r\x1b[J");
+    let tty = std::fs::read_to_string(home.path().join("tty")).unwrap();
+    let resized = std::process::Command::new("stty")
+        .args(["-F", tty.trim(), "cols", "20"])
+        .status();
+    assert!(resized.unwrap().success());
+    // Between 61 and 79 columns were taken, which are four lines of 20.
+    terminal.wait_for_output("\x1b[4A\r\x1b[J");
+    terminal.wait_for_output("\x1b[1A\r\x1b[J");
+    terminal.type_keys(CTRL_C);
+    terminal.exit_code();
+}
+
+/// A question wraps as messages do, and the answer stands behind it.
+#[test]
+fn questions_wrap_too() {
+    let server = server_with(&["a"]);
+    let home = tempfile::tempdir().unwrap();
+    std::fs::write(home.path().join("a"), "content of here").unwrap();
+    let put = client(&server, &format!("put a {}", remote(&server, "a")));
+    let file = home.path().join("script");
+    std::fs::write(&file, format!("stty cols 20\nexec {put}\n")).unwrap();
+    let mut terminal = open_terminal(&server, home.path(), &format!("sh '{}'", file.display()));
+    terminal.wait_for_output("[o]verwrite, [s]kip,\r\n  [r]ename, only\r\n");
+    terminal.wait_for_output("\r\n  all? ");
+    terminal.type_keys("o\r");
+    assert_eq!(terminal.exit_code(), Some(0), "{}", terminal.output());
+    let stored = std::fs::read_to_string(server.home(USER).join("a")).unwrap();
+    assert_eq!(stored, "content of here");
+}

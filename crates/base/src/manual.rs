@@ -52,7 +52,7 @@ fn write_pages(grammar: &Command, dir: &Path, sections: &ManualSections) -> io::
     let mut text = Vec::new();
     page.render_title(&mut text)?;
     page.render_name_section(&mut text)?;
-    page.render_synopsis_section(&mut text)?;
+    text.extend(section("SYNOPSIS", |roff| verbatim(roff, &usage(grammar))).into_bytes());
     page.render_description_section(&mut text)?;
     let help = HelpEnd::of(grammar);
     text.extend(section("NOTES", |roff| paragraphs(roff, &help.notes)).into_bytes());
@@ -69,8 +69,15 @@ fn write_pages(grammar: &Command, dir: &Path, sections: &ManualSections) -> io::
     ] {
         text.extend(section(name, |roff| list(roff, entries)).into_bytes());
     }
-    text.extend(section("EXAMPLES", |roff| examples(roff, &help.examples)).into_bytes());
+    text.extend(section("EXAMPLES", |roff| verbatim(roff, &help.examples)).into_bytes());
     std::fs::write(dir.join(page.get_filename()), text)
+}
+
+/// The lines that say in a command's help how it is used.
+fn usage(grammar: &Command) -> Vec<String> {
+    let usage = grammar.clone().render_usage().to_string();
+    let lines = usage.strip_prefix("Usage:").unwrap_or(&usage).lines();
+    lines.map(|line| line.trim().to_owned()).collect()
 }
 
 /// What stands below the options in a command's help: sentences, and indented examples. Exit codes have a section of
@@ -127,11 +134,11 @@ fn list(roff: &mut Roff, entries: &[(&str, &str)]) {
     }
 }
 
-fn examples(roff: &mut Roff, lines: &[String]) {
+/// Lines that stay as they are.
+fn verbatim(roff: &mut Roff, lines: &[String]) {
     if lines.is_empty() {
         return;
     }
-    // The lines stay as they are.
     roff.control("nf", []);
     for line in lines {
         roff.text([roman(line)]);
@@ -147,6 +154,7 @@ mod tests {
     #[command(
         name = "tool",
         about = "Does a thing",
+        override_usage = "tool [OPTIONS] FROM [TO]\n       tool --all",
         after_help = "A note\nin two lines.\n\nExamples:\n  tool one\n  tool .two\n\nExit codes: 0 done."
     )]
     struct Tool {}
@@ -163,6 +171,11 @@ mod tests {
         let page = std::fs::read_to_string(dir.path().join("tool.1")).unwrap();
         // Each part of the page defines the apostrophe anew.
         let page = page.replace(".ie \\n(.g .ds Aq \\(aq\n.el .ds Aq '\n", "");
+        let end = page.split_once(".SH SYNOPSIS\n").unwrap().1;
+        assert!(
+            end.starts_with(".nf\ntool [OPTIONS] FROM [TO]\ntool \\-\\-all\n.fi\n.SH DESCRIPTION"),
+            "{page}"
+        );
         let end = page.split_once(".SH NOTES\n").unwrap().1;
         assert!(
             end.starts_with(".PP\nA note in two lines.\n.SH OPTIONS"),

@@ -56,5 +56,5 @@ mod walk;
 
 pub use list::Command;
 pub use runner::{CommandRunner, Runner};
-pub use server_words::UsageError;
+pub use server_words::{UsageError, WRONG_USAGE};
 pub use session::Session;

@@ -12,7 +12,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::report;
+use crate::verbose;
 
 /// The exit code that a shell reports for a program that SIGINT has ended. With this code, the program ends by that
 /// signal: see [`end_process`].
@@ -56,7 +56,7 @@ async fn watch(mut signals: Signal, stop: CancellationToken) {
         match *MEANING.lock() {
             SigintMeaning::Ignore => continue,
             SigintMeaning::StopQuietly => {}
-            SigintMeaning::Stop => report::message("stopping… (Ctrl-C again to end at once)"),
+            SigintMeaning::Stop => verbose::notice("stopping… (Ctrl-C again to end at once)"),
         }
         break;
     }

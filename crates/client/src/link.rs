@@ -1,8 +1,8 @@
 //! The connection to one server: an SFTP channel, and the operations on it.
 //!
-//! [`channel`] sends requests and returns replies, which [`inbox`] takes from the [`transport`] below; [`ssh`] and [`program`]
-//! are transports. [`Link`] is one server's files and directories; [`hashing`] and [`space`] use it. A lost link stays lost:
-//! [`remote`](crate::remote) connects again.
+//! [`channel`] sends requests and returns replies, which [`inbox`] takes from the [`transport`] below; [`ssh`] and
+//! [`program`] are transports. [`Link`] is one server's files and directories; [`hashing`] and [`space`] use it. A lost
+//! link stays lost: [`remote`](crate::remote) connects again.
 
 mod block;
 mod channel;
@@ -11,11 +11,13 @@ mod command_view;
 mod copy;
 mod directory_reader;
 mod error;
+mod file_head;
 mod hash;
 mod hash_routes;
 pub mod hashing;
 mod inbox;
 mod md5sum;
+mod neighbours;
 mod open;
 mod open_file;
 mod outbox;
@@ -57,6 +59,8 @@ use watch::ReplyWatch;
 
 /// The most entries of one directory that are kept: a malicious server could list names without end.
 const MAX_ENTRIES: usize = 4_000_000;
+/// The most bytes of the names of one directory that are kept, for the same reason.
+const MAX_NAMES: usize = 1 << 30;
 /// How many READDIRs are under way at once, so that a directory of a million entries does not cost one round trip for
 /// each hundred.
 const READDIRS: usize = 4;
@@ -162,8 +166,8 @@ impl Link {
         self.begin_readlink(path).await
     }
 
-    /// Asks for the path to which a link points, as [`Link::readlink`] does. The request is sent at once, and the answer
-    /// can be waited for later.
+    /// Asks for the path to which a link points, as [`Link::readlink`] does. The request is sent at once, and the
+    /// answer can be waited for later.
     pub fn begin_readlink<'a>(
         &'a self,
         path: &[u8],
@@ -317,7 +321,7 @@ impl Link {
     }
 
     async fn read_directory(&self, handle: &[u8], most: usize) -> Result<Vec<Name>, RemoteError> {
-        let mut entries = Vec::new();
+        let (mut entries, mut bytes) = (Vec::new(), 0_usize);
         let mut under_way = std::collections::VecDeque::new();
         loop {
             while under_way.len() < READDIRS {
@@ -329,12 +333,17 @@ impl Link {
             match next.await.map_err(|_| self.channel.lost())? {
                 Reply::Names(names) => {
                     let real = |name: &Name| !matches!(&name.name[..], b"." | b"..");
+                    let lengths = names.iter().map(|name| name.name.len() + name.long.len());
+                    bytes = bytes.saturating_add(lengths.sum());
                     entries.extend(names.into_iter().filter(real));
                 }
                 other => {
                     let failed = RemoteError::from_reply(other, "names");
                     return if failed.is_end() { Ok(entries) } else { Err(failed) };
                 }
+            }
+            if bytes > MAX_NAMES {
+                return Err(RemoteError::UnexpectedReply("an end of the directory"));
             }
             if entries.len() > most {
                 return Ok(entries);

@@ -7,6 +7,9 @@ use sftp_wire::{Attributes, Times};
 /// Read and write access for the owner. A file has it while it grows, so that a read-only file can be resumed.
 const GROWING_ACCESS: u32 = 0o600;
 
+/// What the owner of a directory needs to change something in it.
+const OPEN_DIRECTORY: u32 = 0o700;
+
 /// The mode of a file that grows, and is to have the mode `wanted` in the end.
 pub fn growing_mode(wanted: u32) -> u32 {
     wanted | GROWING_ACCESS
@@ -15,6 +18,11 @@ pub fn growing_mode(wanted: u32) -> u32 {
 /// The mode of a file that has grown, and now has the mode `current`: without the access that `wanted` does not give.
 pub fn permanent_mode(current: u32, wanted: u32) -> u32 {
     current & !(GROWING_ACCESS & !wanted)
+}
+
+/// The mode with which the owner of a directory can change what is in it. `None`: it is one already.
+pub fn opened_mode(mode: u32) -> Option<u32> {
+    (mode & OPEN_DIRECTORY != OPEN_DIRECTORY).then_some(mode | OPEN_DIRECTORY)
 }
 
 /// Permissions and times of a file of this machine. Times that do not fit into the 32 bits of the protocol are left

@@ -4,11 +4,13 @@
 mod batch;
 pub mod columns;
 mod stdout;
+mod terminal;
 
 use std::io::{self, Write as _};
 
 pub use batch::OutputBatch;
 pub use stdout::Stdout;
+pub use terminal::{TerminalSize, for_stderr, wrapped};
 
 use serde_json::Value;
 
@@ -87,8 +89,8 @@ pub fn versioned(mut object: Value) -> Value {
     object
 }
 
-/// Adds the path and the version to a JSON object. JSON has no bytes: a path that is not UTF-8 is shown as well as it can be, with its
-/// bytes in hexadecimal digits beside it.
+/// Adds the path and the version to a JSON object. JSON has no bytes: a path that is not UTF-8 is shown as well as it
+/// can be, with its bytes in hexadecimal digits beside it.
 pub fn about(path: &[u8], mut object: Value) -> Value {
     if let Some(object) = object.as_object_mut() {
         object.insert("path".to_owned(), String::from_utf8_lossy(path).into());

@@ -6,6 +6,7 @@
 //! ([`line`]).
 
 mod bars;
+mod drawing;
 mod json;
 mod line;
 mod logged;
@@ -48,12 +49,12 @@ pub fn observer(style: Style, events: EventTarget) -> (Arc<Totals>, Box<dyn Prog
             Arc::clone(&totals),
             bars::BarTarget::of_stderr(),
         )),
-        Style::Words => Box::new(plain::PlainLines::new(io::stderr())),
+        Style::Words => Box::new(plain::PlainLines::of_stderr()),
         Style::Json => match events {
             EventTarget::Stdout => Box::new(json::JsonLines::start(io::stdout())),
             EventTarget::Stderr => Box::new(json::JsonLines::start(io::stderr())),
         },
-        Style::Quiet => Box::new(quiet::ErrorsOnly::new(io::stderr())),
+        Style::Quiet => Box::new(quiet::ErrorsOnly::of_stderr()),
     };
     let observer: Box<dyn ProgressObserver> = match report::event_log() {
         Some(log) => Box::new(logged::Logged { shown: observer, log }),

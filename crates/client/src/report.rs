@@ -10,7 +10,7 @@ use std::sync::OnceLock;
 use serde_json::{Value, json};
 
 use crate::event_log::EventLog;
-use crate::output::{Style, about, versioned};
+use crate::output::{Style, about, for_stderr, versioned};
 use base::visible::printable;
 
 /// How this process reports errors and messages.
@@ -49,7 +49,7 @@ pub fn error(message: &dyn Display) {
     let message = message.to_string();
     record("error", &message);
     match reporter().style {
-        Style::Json => write(&versioned(json!({ "event": "error", "message": message })).to_string()),
+        Style::Json => write_object(&versioned(json!({ "event": "error", "message": message })).to_string()),
         Style::Words | Style::Quiet => write(&format!("homeport: {message}")),
     }
 }
@@ -61,7 +61,7 @@ pub fn error_about(path: &[u8], why: &dyn Display) {
     match reporter().style {
         Style::Json => {
             let object = about(path, json!({ "event": "error", "message": why }));
-            write(&object.to_string());
+            write_object(&object.to_string());
         }
         Style::Words | Style::Quiet => write(&format!("homeport: {shown}: {why}")),
     }
@@ -71,7 +71,7 @@ pub fn error_about(path: &[u8], why: &dyn Display) {
 pub fn message(text: &str) {
     record("message", text);
     match reporter().style {
-        Style::Json => write(&message_object(text).to_string()),
+        Style::Json => write_object(&message_object(text).to_string()),
         Style::Words => write(text),
         Style::Quiet => {}
     }
@@ -81,14 +81,14 @@ pub fn message(text: &str) {
 pub fn detail(text: &str) {
     record("message", text);
     match reporter().style {
-        Style::Json => write(&message_object(text).to_string()),
+        Style::Json => write_object(&message_object(text).to_string()),
         Style::Words | Style::Quiet => write(text),
     }
 }
 
-/// Whether only errors and results are shown.
-pub fn is_quiet() -> bool {
-    reporter().style == Style::Quiet
+/// How this process shows errors and messages.
+pub fn style() -> Style {
+    reporter().style
 }
 
 /// A message as an object for scripts.
@@ -96,8 +96,14 @@ fn message_object(text: &str) -> Value {
     versioned(json!({ "event": "message", "message": text }))
 }
 
-/// Writes lines to standard error.
+/// Writes a message for people to standard error, wrapped at the width of a terminal.
 pub fn write(text: &str) {
-    // If standard error is closed, the text is lost.
-    let _ = writeln!(io::stderr().lock(), "{text}");
+    write_object(&for_stderr(text));
+}
+
+/// Writes an object for scripts to standard error, in one line.
+pub fn write_object(line: &str) {
+    // If standard error is closed, the line is lost. One call for all of it, so that lines of several threads do not
+    // mix.
+    let _ = io::stderr().lock().write_all(format!("{line}\n").as_bytes());
 }

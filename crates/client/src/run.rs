@@ -16,7 +16,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::{self, Cli, CommonArgs, MANUAL, ProgramCommand};
-use crate::commands::{self, Session, UsageError};
+use crate::commands::{self, Session, UsageError, WRONG_USAGE};
 use crate::connect::Target;
 use crate::connect::program::askpass;
 use crate::event_log::EventLog;
@@ -30,8 +30,6 @@ use failure::CommandFailure;
 use sign_in::signed_in;
 use task::Task;
 
-/// The exit code for a command line that is wrong.
-const USAGE: u8 = 2;
 /// The longest wait until the disconnect message is sent.
 const DISCONNECT_TIMEOUT: Duration = Duration::from_millis(500);
 
@@ -45,10 +43,18 @@ pub fn run_line(words: Vec<OsString>) -> ExitCode {
         Err(error) if wants_json && error.use_stderr() => {
             report::install(Style::Json, None);
             report::error(&usage_error(&error));
-            ExitCode::from(USAGE)
+            ExitCode::from(WRONG_USAGE)
         }
-        // That prints help and the version, too.
-        Err(error) => error.exit(),
+        Err(error) => {
+            let text = error.to_string();
+            if error.use_stderr() && output::for_stderr(&text) != text {
+                // clap does not wrap its errors.
+                report::write(text.trim_end());
+                return ExitCode::from(WRONG_USAGE);
+            }
+            // That prints help and the version, too.
+            error.exit()
+        }
     }
 }
 

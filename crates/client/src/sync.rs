@@ -11,6 +11,7 @@ mod check;
 pub mod compare;
 mod contents;
 mod deletion;
+mod directories;
 pub mod entry;
 pub mod filter;
 mod finish;

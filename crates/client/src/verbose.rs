@@ -1,10 +1,11 @@
-//! What `-v` prints: how a connection is made, and with `-vv` each request and its reply. Nothing secret is ever passed
-//! here: no passwords, no answers, no keys.
+//! What `-v` prints: how a connection is made, and with `-vv` each request and its reply; and other messages that may
+//! come at any time. Nothing secret is ever passed here: no passwords, no answers, no keys.
 
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
+use crate::output::Style;
 use crate::report;
 
 /// The level at which the steps of a connection are printed.
@@ -28,7 +29,8 @@ pub fn is_on(level: u8) -> bool {
     LEVEL.load(Ordering::Relaxed) >= level
 }
 
-/// Makes lines appear by this function, for example above a progress display. Before, and with `--quiet`, they go to standard error.
+/// Makes lines appear by this function, for example above a progress display. Before, and with `--quiet`, they go to
+/// standard error.
 pub fn show_with(show: Show) {
     *SHOW.lock() = Some(show);
 }
@@ -41,8 +43,18 @@ pub fn say(level: u8, detail: impl FnOnce() -> String) {
     let line = format!("debug: {}", detail());
     let show = SHOW.lock().clone();
     match show {
-        Some(show) if !report::is_quiet() => show(&line),
+        Some(show) if report::style() != Style::Quiet => show(&line),
         // With --quiet, no display is in the way, and it would leave messages out.
         _ => report::detail(&line),
+    }
+}
+
+/// Shows a message that belongs to no command, above a progress display if there is one, which would otherwise be drawn
+/// over it.
+pub fn notice(message: &str) {
+    let show = SHOW.lock().clone();
+    match show {
+        Some(show) if report::style() == Style::Words => show(message),
+        _ => report::message(message),
     }
 }

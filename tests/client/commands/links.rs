@@ -83,6 +83,86 @@ fn links_are_copied_as_links_both_ways() {
     assert_eq!(target(&sandbox.stored("single")), "file");
 }
 
+/// Gives a link, or what else has the name, this time of its last change, in seconds since 1970.
+fn set_date(path: &Path, date: i64) {
+    use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, utimensat};
+    let time = Timespec {
+        tv_sec: date,
+        tv_nsec: 0,
+    };
+    let times = Timestamps {
+        last_access: time,
+        last_modification: time,
+    };
+    utimensat(CWD, path, &times, AtFlags::SYMLINK_NOFOLLOW).unwrap();
+}
+
+/// The words with both options.
+fn both<'a>(words: [&'a str; 3]) -> Vec<&'a str> {
+    [&words[..], &["--links", "--update"]].concat()
+}
+
+/// With `--update`, a link replaces what is older than itself, and leaves what is not.
+#[test]
+fn the_newer_link_wins_with_update() {
+    let sandbox = ClientSandbox::new(&[]);
+    for (date, replaced) in [
+        (1_000_000_000, true),
+        (2_000_000_000, false),
+        (1_500_000_000, false),
+    ] {
+        for is_link in [true, false] {
+            let here = |name: &str| sandbox.local(name);
+            for path in [here("l"), sandbox.stored("l"), here("back")] {
+                let _ = std::fs::remove_file(path);
+            }
+            symlink("new", here("l")).unwrap();
+            set_date(&here("l"), 1_500_000_000);
+            let older = |path: &Path| {
+                match is_link {
+                    true => symlink("old", path).unwrap(),
+                    false => std::fs::write(path, "old").unwrap(),
+                }
+                set_date(path, date);
+            };
+            let points_to_new =
+                |path: &Path| std::fs::read_link(path).is_ok_and(|target| target == Path::new("new"));
+            older(&sandbox.stored("l"));
+            let put = sandbox
+                .run(both(["put", "l", &sandbox.remote("")]))
+                .expect_code(0);
+            assert_eq!(
+                points_to_new(&sandbox.stored("l")),
+                replaced,
+                "{date}: {}",
+                put.err
+            );
+            assert!(
+                put.err.contains(if replaced { "1 links" } else { "1 skipped" }),
+                "{}",
+                put.err
+            );
+
+            let _ = std::fs::remove_file(sandbox.stored("l"));
+            symlink("new", sandbox.stored("l")).unwrap();
+            set_date(&sandbox.stored("l"), 1_500_000_000);
+            older(&here("back"));
+            let get = sandbox
+                .run(both(["get", &sandbox.remote("l"), "back"]))
+                .expect_code(0);
+            assert_eq!(points_to_new(&here("back")), replaced, "{date}: {}", get.err);
+        }
+    }
+    // A directory is never replaced by a link.
+    std::fs::create_dir(sandbox.stored("d")).unwrap();
+    std::fs::create_dir(sandbox.stored("d/l")).unwrap();
+    set_date(&sandbox.stored("d/l"), 1);
+    sandbox
+        .run(both(["put", "l", &sandbox.remote("d")]))
+        .expect_code(4)
+        .expect_stderr(&["a directory is there"]);
+}
+
 #[test]
 fn what_stands_where_a_link_goes_is_a_conflict() {
     let sandbox = ClientSandbox::new(&[]);

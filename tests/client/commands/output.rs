@@ -85,6 +85,7 @@ fn with_json_everything_is_an_object_that_is_documented() {
     std::fs::create_dir_all(sandbox.stored("d")).unwrap();
     sandbox.create_file("f", 100_000, 1);
     std::fs::create_dir(sandbox.local("tree")).unwrap();
+    std::fs::create_dir(sandbox.local("empty")).unwrap();
     std::fs::write(sandbox.local("tree/new"), "new").unwrap();
     let json = |words: &[&str], code| {
         let result = sandbox.run([&["--json"], words].concat()).expect_code(code);
@@ -104,6 +105,20 @@ fn with_json_everything_is_an_object_that_is_documented() {
         (&["sync", "tree", &sandbox.remote("d")], 0),
         (&["check", "tree", &sandbox.remote("d")], 0),
         (&["check", "tree", &sandbox.remote("")], 5),
+        (&["sync", "-n", "--delete", "tree", &sandbox.remote("")], 0),
+        (
+            &[
+                "sync",
+                "--links",
+                "--delete",
+                "--yes",
+                "empty",
+                &sandbox.remote("d"),
+            ],
+            1,
+        ),
+        (&["mkdir", &sandbox.remote("made")], 0),
+        (&["rm", &sandbox.remote("nothing")], 1),
         (&["ls", &sandbox.remote("nothing")], 1),
         (&["ls", "no-server"], 1),
         (&["put", "--no-such-option"], 2),
@@ -117,12 +132,28 @@ fn with_json_everything_is_an_object_that_is_documented() {
         seen.extend(out);
         seen.extend(err);
     }
+    let shell = sandbox
+        .command(["--json", sandbox.remote("").trim_end_matches(':')])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn();
+    let mut shell = shell.unwrap();
+    shell
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(b"pwd\ncd d\ncd -\nlpwd\n")
+        .unwrap();
+    let shown = CommandResult::of(shell.wait_with_output().unwrap()).expect_code(0);
+    assert_eq!(objects(&shown.out).len(), 3, "{}", shown.out);
+    seen.extend(objects(&shown.out));
     let names_nothing = |path: &serde_json::Value| path == "/nothing" || path == "nothing";
     assert!(
         seen.iter()
             .any(|object| object["event"] == "error" && names_nothing(&object["path"]))
     );
     let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/json.md")).unwrap();
+    let (page, _) = page.split_once("\n# What `homeportd` shows\n").unwrap();
     let mut members = 0;
     for object in &seen {
         for name in object.as_object().unwrap().keys() {
@@ -215,6 +246,80 @@ fn the_log_has_a_line_for_each_event() {
         .run(["--log", "/nowhere/log", "ls", &sandbox.remote("")])
         .expect_code(1)
         .expect_stderr(&["cannot open the log"]);
+}
+
+/// The codes of the manual mean the same for each command: 0 done, 1 it failed, 2 the command line is wrong, 3 not
+/// signed in, 4 some transfers failed, 5 a difference.
+#[test]
+fn exit_codes_mean_the_same_for_each_command() {
+    let sandbox = ClientSandbox::new(&[]);
+    sandbox.create_file("f", 1000, 1);
+    for name in ["g", "one/f", "two/f"] {
+        let path = sandbox.local(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, name).unwrap();
+    }
+    let there = |path: &str| sandbox.remote(path);
+    for (words, code) in [
+        (&["put", "f", &there("")][..], 0),
+        (&["put", "g", &there("f")], 4),
+        (&["put", "missing", "f", &there("")], 4),
+        (&["put", "f", "g", &there("nowhere/")], 1),
+        (&["put", "-", "f", &there("")], 2),
+        (&["put", "f", "g"], 2),
+        (&["get", &there("missing")], 4),
+        (&["get", &there("f"), "g"], 4),
+        (&["get"], 2),
+        (&["sync", "one", &there("tree")], 0),
+        (&["sync", "missing", &there("tree")], 1),
+        (&["sync", "one", "two"], 2),
+        (&["check", "one", &there("tree")], 0),
+        (&["check", "two", &there("tree")], 5),
+        (&["check", "one"], 2),
+        (&["edit", &there("f"), &there("g")], 2),
+        (&["tail", &there("f")], 0),
+        (&["tail", "-f", &there("f"), &there("g")], 2),
+        (&["ls", "-o", "Port=x", &there("")], 2),
+        (&["ls", "-J", "a/b", &there("")], 2),
+    ] {
+        sandbox.run([words, &["--batch"]].concat()).expect_code(code);
+    }
+    let named: [&[&str]; 13] = [
+        &["ls"],
+        &["cat"],
+        &["less"],
+        &["tail"],
+        &["rm"],
+        &["rmdir"],
+        &["stat"],
+        &["find"],
+        &["du"],
+        &["sum"],
+        &["chmod", "600"],
+        &["mv", "to"],
+        &["cp", "to"],
+    ];
+    for verb in named {
+        let missing = there("missing/name");
+        let to = there("to");
+        let words: Vec<&str> = match verb {
+            [name, "to"] => vec![*name, &missing, &to],
+            words => [words, &[&missing[..]]].concat(),
+        };
+        sandbox.run(&words).expect_code(1);
+        // For these, a word without a colon is a host.
+        if !matches!(verb, ["ls" | "find" | "du"]) {
+            let local = words
+                .iter()
+                .map(|word| if *word == missing { "./x" } else { *word });
+            sandbox.run(local).expect_code(2);
+        }
+    }
+    // Last, because the server slows down those who fail to sign in.
+    let stranger = "nobody@127.0.0.1:";
+    for words in [&["ls", stranger][..], &["put", "f", stranger]] {
+        sandbox.run([words, &["--batch"]].concat()).expect_code(3);
+    }
 }
 
 /// A password never comes into the log, also where the sign-in fails.

@@ -50,7 +50,7 @@ fn standard_input_becomes_a_file_with_proof() {
         .expect_code(0);
     assert_eq!(std::fs::read(sandbox.stored("dash")).unwrap(), named);
     run_with_input(&sandbox, &["put", "-", "./-", &sandbox.remote("")], b"x")
-        .expect_code(1)
+        .expect_code(2)
         .expect_stderr(&["one of several sources"]);
 }
 

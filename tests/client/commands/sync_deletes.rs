@@ -82,15 +82,12 @@ fn nothing_is_deleted_after_a_transfer_that_failed() {
 
 #[test]
 fn nothing_is_deleted_when_a_directory_of_the_source_cannot_be_listed() {
-    if testkit::is_root() {
-        // Root can list every directory.
-        return;
-    }
     let trees = two_trees(true);
     std::fs::create_dir(trees.source.join("closed")).unwrap();
     std::fs::set_permissions(trees.source.join("closed"), PermissionsExt::from_mode(0o000)).unwrap();
-    trees
-        .sync(&["--yes"])
+    let remote = trees.sandbox.remote("t");
+    let words = ["sync", "--delete", "--yes", "t", &remote];
+    run_by(&unprivileged(), &trees.sandbox, &words)
         .expect_code(4)
         .expect_stderr(&["closed: FAILED: cannot list", "nothing is deleted"]);
     assert!(
@@ -138,4 +135,25 @@ fn a_second_sync_to_the_same_target_waits_for_nobody() {
     drop(lock);
     trees.sync(&["--yes"]).expect_code(0);
     same_trees(&trees.source, &trees.target);
+}
+
+/// The same holds for a target that the first sync has just made.
+#[test]
+fn a_target_that_a_sync_has_made_is_locked_too() {
+    let sandbox = ClientSandbox::new(&[]);
+    std::fs::create_dir(sandbox.stored("t")).unwrap();
+    std::fs::write(sandbox.stored("t/large"), bytes(4 << 20, 1)).unwrap();
+    let remote = sandbox.remote("t");
+    let slow = sandbox
+        .command(["sync", "--limit-rate", "64K", &remote, "new"])
+        .stderr(Stdio::null())
+        .spawn();
+    let slow = crate::client::terminal::KillOnDrop(slow.unwrap());
+    // The first sync is past its lock when it has begun to fetch the file.
+    testkit::wait_for("the part", || sandbox.local("new/large.part").exists());
+    sandbox
+        .run(["sync", &remote, "new"])
+        .expect_code(1)
+        .expect_stderr(&["another sync to the same target"]);
+    drop(slow);
 }

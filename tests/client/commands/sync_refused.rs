@@ -18,28 +18,6 @@ fn sync_words<'a>(source: &'a str, target: &'a str) -> [&'a str; 6] {
     ["sync", "--json", "--delete", "--yes", source, target]
 }
 
-/// Runs the client through another program, which runs it.
-fn run_by(program: &[&str], sandbox: &ClientSandbox, words: &[&str]) -> CommandResult {
-    let inner = sandbox.command(words);
-    let Some((first, rest)) = program.split_first() else {
-        return sandbox.run(words);
-    };
-    let mut command = Command::new(first);
-    command.args(rest).arg(inner.get_program()).args(inner.get_args());
-    command
-        .env_remove("SSH_AUTH_SOCK")
-        .current_dir(sandbox.dir.path());
-    CommandResult::of(command.stdin(Stdio::null()).output().unwrap())
-}
-
-/// The program that runs the client as a user without special rights.
-fn unprivileged() -> Vec<&'static str> {
-    match testkit::is_root() {
-        true => [&["setpriv"][..], &testkit::WITHOUT_CAPABILITIES].concat(),
-        false => Vec::new(),
-    }
-}
-
 fn write(path: &Path, content: &[u8]) {
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
     std::fs::write(path, content).unwrap();

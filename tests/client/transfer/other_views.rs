@@ -3,11 +3,14 @@
 
 use std::collections::BTreeMap;
 
+use base::digest::{Algorithm, Style, line};
 use homeport::transfer::{Outcome, Proof, Settings};
+use md5::Digest as _;
 
 use super::bytes;
 use super::faulty_server::{Faults, FaultyServer, Shell};
 use super::proof::{all_sent, with_shell};
+use crate::client::commands::CommandResult;
 
 /// More bytes than are compared as a whole.
 const LENGTH: usize = 600_001;
@@ -151,5 +154,62 @@ async fn a_large_file_is_proven_by_a_server_without_head() {
         client.write("file", &content);
         let run = client.run(Settings::default(), vec![client.up("file")]).await;
         all_sent(&run, 1, proof, warnings);
+    }
+}
+
+/// A large file on a server without `head`: a small one beside it shows whether `md5sum` sees the same files, and
+/// without one all bytes are read.
+#[tokio::test(flavor = "multi_thread")]
+async fn sum_of_a_large_file_on_a_server_without_head() {
+    let (content, small) = (bytes(3, 17 << 20), b"small".to_vec());
+    let right = line(
+        Style::default(),
+        Algorithm::Md5,
+        &md5::Md5::digest(&content),
+        b"/large",
+    );
+    let right = String::from_utf8(right).unwrap();
+    let seen = |large: &[u8], small: &[u8]| {
+        Some(BTreeMap::from([
+            (b"/large".to_vec(), large.to_vec()),
+            (b"/small".to_vec(), small.to_vec()),
+        ]))
+    };
+    for (files, has_neighbour, printed) in [
+        (None, true, Some(&right)),
+        (None, false, Some(&right)),
+        (seen(&content, b"other"), true, None),
+        (seen(&other(&content), &small), false, None),
+    ] {
+        let names = match has_neighbour {
+            true => vec![b"large".to_vec(), b"small".to_vec()],
+            false => Vec::new(),
+        };
+        let one_name = true;
+        let faulty = FaultyServer::start(Faults {
+            names,
+            ..with_shell(Shell { files, one_name })
+        })
+        .await;
+        faulty.put("large", &content);
+        faulty.put("small", &small);
+        let mut sum = std::process::Command::new(testkit::programs::homeport());
+        sum.args(["sum", "tom@127.0.0.1:/large", "-P", &faulty.port.to_string()])
+            .args(["-F", "none", "--accept-new", "--batch", "-i"])
+            .arg(faulty.key())
+            .arg("--known-hosts")
+            .arg(faulty.key().with_file_name("known_hosts"));
+        let ended = tokio::task::spawn_blocking(move || sum.output().unwrap()).await;
+        let result = CommandResult::of(ended.unwrap());
+        match printed {
+            Some(line) => assert_eq!(&result.expect_code(0).out, line),
+            None => drop(
+                result
+                    .expect_code(1)
+                    .expect_stderr(&["see other files than its SFTP"]),
+            ),
+        }
+        let compared = faulty.commands().iter().any(|command| command == "md5sum /small");
+        assert_eq!(compared, has_neighbour);
     }
 }

@@ -197,7 +197,7 @@ fn addresses_are_as_configured() {
             ]);
     }
     list(&["-o", "AddressFamily=ipv6"])
-        .expect_code(1)
+        .expect_code(2)
         .expect_stderr(&[
             "cannot use the option -o \"AddressFamily=ipv6\"",
             "any, inet or inet6",

@@ -17,6 +17,7 @@ use super::candidates::Candidates;
 use super::local_program::LocalProgram;
 use super::put::put;
 use super::refusal::refused;
+use super::server_words::UsageError;
 use super::session::{RemotePath, Session};
 use super::transfer::TransferArgs;
 use super::verb::Verb;
@@ -70,6 +71,13 @@ impl Verb for EditArgs {
 
     fn words(&mut self) -> &mut Vec<OsString> {
         &mut self.words
+    }
+
+    fn check(&self) -> std::result::Result<(), UsageError> {
+        match self.words[..] {
+            [_] => Ok(()),
+            _ => Err(UsageError::new("edit takes one file", "homeport edit HOST:FILE")),
+        }
     }
 
     fn candidates(earlier: usize) -> &'static [Candidates] {

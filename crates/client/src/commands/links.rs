@@ -1,23 +1,23 @@
 //! Copies symbolic links as links, after all files.
 //!
-//! **Invariant:** on this machine, a link points to something in the directory that is fetched. Otherwise a server could
-//! send a link to `/home/alice/.ssh`, and with the next transfer a file that is written through it.
+//! **Invariant:** on this machine, a link points to something in the directory that is fetched. Otherwise a server
+//! could send a link to `/home/alice/.ssh`, and with the next transfer a file that is written through it.
 
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{MetadataExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use sftp_wire::Extension;
+use sftp_wire::{Attributes, Extension};
 use tokio::task::JoinSet;
 
 use crate::link::{self, ConnectionLost, Link, RemoteError};
 use crate::plan::Policy;
 use crate::symlinks::stays_within;
 use crate::transfer::{
-    Breaks, Direction, Engine, ProgressAtBreak, Summary, endings, temporary_name, with_ending,
+    Breaks, Direction, Engine, ProgressAtBreak, Settings, Summary, endings, temporary_name, with_ending,
 };
 use base::error::Clause;
 use base::visible::printable;
@@ -53,8 +53,12 @@ enum LinkError {
     Remote(&'static str, RemoteError),
     #[error("cannot {what}: {}", Clause(.error))]
     Local { what: &'static str, error: io::Error },
-    #[error("something else is there (hint: --overwrite, --skip or --rename decides)")]
+    #[error("something else is there (hint: --overwrite, --skip, --rename or --update decides)")]
     Conflict,
+    #[error(
+        "something else is there, and which of the two is newer is not known (hint: --overwrite or --skip decides)"
+    )]
+    NoDates,
     #[error("a directory is there; it is not replaced by a link")]
     Directory,
     #[error("all other names are taken, too")]
@@ -132,7 +136,8 @@ impl FoundLink {
         }
     }
 
-    /// A link of the server that goes to `local`, which lies in a directory with `depth` others of the transfer above it.
+    /// A link of the server that goes to `local`, which lies in a directory with `depth` others of the transfer above
+    /// it.
     pub(super) fn down(remote: Vec<u8>, local: PathBuf, depth: usize) -> Self {
         Self {
             direction: Direction::Down,
@@ -152,15 +157,15 @@ impl FoundLink {
 
     /// Copies the link, on as many connections as it takes.
     async fn copy(&self, engine: &Engine) -> Result<CopiedLink, LinkError> {
-        let policy = engine.context.settings.conflicts;
+        let settings = &engine.context.settings;
         let hub = &engine.context.hub;
         let mut breaks = Breaks::new(hub.done());
         loop {
             let link = engine.context.link().await;
             let link = link.map_err(|failed| LinkError::Remote("make the link", failed))?;
             let copied = match self.direction {
-                Direction::Up => self.copy_up(&link, policy).await,
-                Direction::Down => self.copy_down(&link, policy).await,
+                Direction::Up => self.copy_up(&link, settings).await,
+                Direction::Down => self.copy_down(&link, settings).await,
             };
             match copied {
                 Err(LinkError::ConnectionLost(lost)) => {
@@ -180,7 +185,7 @@ impl FoundLink {
         }
     }
 
-    async fn copy_up(&self, link: &Link, policy: Policy) -> Result<CopiedLink, LinkError> {
+    async fn copy_up(&self, link: &Link, settings: &Settings) -> Result<CopiedLink, LinkError> {
         let target = std::fs::read_link(&self.local).map_err(LinkError::local("read the link"))?;
         let target = target.as_os_str().as_bytes();
         let path = &self.remote;
@@ -202,7 +207,9 @@ impl FoundLink {
         {
             return Ok(CopiedLink::Same);
         }
-        match policy {
+        let own = std::fs::symlink_metadata(&self.local).map(|meta| meta.mtime());
+        let dates = (own.ok(), remote_date(&there));
+        match policy(settings, dates)? {
             Policy::Skip => Ok(CopiedLink::Skipped),
             Policy::Overwrite if there.is_directory() == Some(true) => Err(LinkError::Directory),
             Policy::Overwrite => {
@@ -228,7 +235,7 @@ impl FoundLink {
         }
     }
 
-    async fn copy_down(&self, link: &Link, policy: Policy) -> Result<CopiedLink, LinkError> {
+    async fn copy_down(&self, link: &Link, settings: &Settings) -> Result<CopiedLink, LinkError> {
         let target = link.readlink(&self.remote).await;
         let target = target.map_err(LinkError::remote("read the link"))?;
         if !stays_within(&target, real_directories(&self.local, self.depth)) {
@@ -243,7 +250,16 @@ impl FoundLink {
         if there.is_symlink() && std::fs::read_link(path).is_ok_and(|old| old == target) {
             return Ok(CopiedLink::Same);
         }
-        match policy {
+        let own = match settings.update {
+            true => Some(
+                link.lstat(&self.remote)
+                    .await
+                    .map_err(LinkError::remote("look at the link"))?,
+            ),
+            false => None,
+        };
+        let dates = (own.as_ref().and_then(remote_date), Some(there.mtime()));
+        match policy(settings, dates)? {
             Policy::Skip => Ok(CopiedLink::Skipped),
             Policy::Overwrite if there.is_dir() => Err(LinkError::Directory),
             Policy::Overwrite => {
@@ -265,6 +281,22 @@ impl FoundLink {
             }
             Policy::Ask => Err(LinkError::Conflict),
         }
+    }
+}
+
+/// The time of the last change of a file or link of the server, in seconds since 1970.
+fn remote_date(attrs: &Attributes) -> Option<i64> {
+    attrs.times.map(|times| i64::from(times.modified))
+}
+
+/// What is done about something else that has the name of a link. With `--update` their dates decide, as for files:
+/// what is there is replaced if the link is newer. `dates` are those of the link and of what is there.
+fn policy(settings: &Settings, dates: (Option<i64>, Option<i64>)) -> Result<Policy, LinkError> {
+    match (settings.update, dates) {
+        (false, _) => Ok(settings.conflicts),
+        (true, (Some(own), Some(there))) if own > there => Ok(Policy::Overwrite),
+        (true, (Some(_), Some(_))) => Ok(Policy::Skip),
+        (true, _) => Err(LinkError::NoDates),
     }
 }
 

@@ -45,7 +45,7 @@ impl Verb for PutArgs {
             _ => (&words[..], session.directory()),
         };
         if sources.iter().any(|word| is_stream(word)) {
-            return put_stdin(session, &self.transfer, sources.len(), target).await;
+            return put_stdin(session, &self.transfer, target).await;
         }
         let sources = sources
             .iter()
@@ -87,6 +87,18 @@ impl Verb for PutArgs {
             .map(|source| OsString::from_vec(escape(source.as_bytes())));
         self.transfer.words = names.chain([path_word(&target)]).collect();
         Ok(target)
+    }
+
+    fn check(&self) -> std::result::Result<(), UsageError> {
+        match self.transfer.words.split_last() {
+            Some((_, sources @ [_, _, ..])) if sources.iter().any(|word| is_stream(word)) => {
+                Err(UsageError::new(
+                    "\"-\" is one of several sources",
+                    "standard input goes to a file of its own: put - HOST:NAME",
+                ))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn candidates(earlier: usize) -> &'static [Candidates] {

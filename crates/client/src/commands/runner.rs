@@ -6,6 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::list::Command;
+use super::server_words::{UsageError, WRONG_USAGE};
 use super::session::Session;
 use crate::report;
 
@@ -23,6 +24,10 @@ pub struct Runner;
 #[async_trait]
 impl CommandRunner for Runner {
     async fn run(&self, session: &Arc<Session>, command: Command) -> u8 {
+        if let Err(UsageError(wrong)) = command.verb().check() {
+            report::error(&wrong);
+            return WRONG_USAGE;
+        }
         let result = command.verb().run(session).await;
         if session.stop().is_cancelled() {
             session.remote.wait_for_questions().await;

@@ -6,6 +6,9 @@ use std::os::unix::ffi::OsStringExt as _;
 use crate::connect::{PathArgument, Target};
 use base::error::Error;
 
+/// The exit code for a command line that is wrong.
+pub const WRONG_USAGE: u8 = 2;
+
 /// The command line is wrong. The program ends with exit code 2.
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]

@@ -23,16 +23,7 @@ pub(super) fn is_stream(word: &OsStr) -> bool {
 }
 
 /// Sends standard input to one file of the server. Returns the exit code.
-pub(super) async fn put_stdin(
-    session: &Arc<Session>,
-    args: &TransferArgs,
-    sources: usize,
-    target: Vec<u8>,
-) -> Result<u8> {
-    if sources > 1 {
-        return Err(Error::new("\"-\" is one of several sources")
-            .hint("standard input goes to a file of its own: put - HOST:NAME"));
-    }
+pub(super) async fn put_stdin(session: &Arc<Session>, args: &TransferArgs, target: Vec<u8>) -> Result<u8> {
     if !session.output.stdin_is_content {
         return Err(Error::new("standard input has the commands of this shell")
             .hint("homeport put - HOST:NAME, in another terminal"));

@@ -15,12 +15,14 @@ use super::session::{RemotePath, Session};
 use super::verb::Verb;
 use crate::link::{
     ClaimedHash, ConnectionLost, Credibility, Extent, HashAnswer, HashKind, HashQuestion, HashValue, Link,
-    NoHash, credibility, hashing,
+    NoHash, OpenFile, ReadAhead, RemoteError, confirm_commands, credibility, hashing,
 };
 use crate::output::{Stdout, Style, about, print_bytes, print_json};
+use crate::verbose;
 use base::digest;
 use base::digest::Algorithm;
 use base::error::{Error, Result};
+use base::visible::printable;
 
 /// How many files are asked about at once. A server that hashes by a command gets as many names in one.
 const AT_ONCE: usize = 64;
@@ -87,7 +89,7 @@ async fn sum(session: &Arc<Session>, args: &SumArgs) -> Result<u8> {
 
 /// The hash of a file, unless the server's commands have hashed another one.
 async fn hash_of_the_file(
-    link: &Link,
+    link: &Arc<Link>,
     question: &HashQuestion<'_>,
 ) -> std::result::Result<HashAnswer, ConnectionLost> {
     let answer = hashing::hash(link, question).await?;
@@ -101,13 +103,40 @@ async fn hash_of_the_file(
     };
     Ok(match credibility(link, question.path, claimed).await? {
         Credibility::Nothing => HashAnswer::CannotBeHad(NoHash::OtherFile),
-        Credibility::Unchecked => HashAnswer::CannotBeHad(NoHash::Unchecked),
+        Credibility::Unchecked => match by_reading(link, question.path).await {
+            Ok(read) if read == Some(hash) => {
+                confirm_commands(link);
+                answer
+            }
+            Ok(_) => HashAnswer::CannotBeHad(NoHash::OtherFile),
+            Err(RemoteError::ConnectionLost(lost)) => return Err(lost),
+            Err(_) => HashAnswer::CannotBeHad(NoHash::Unchecked),
+        },
         Credibility::OfTheFile | Credibility::Outdated => answer,
     })
 }
 
-/// Asks for the hash of a file. Questions about small files that wait for the same command go into the next one together.
-async fn hash_of(link: &Link, path: &[u8], large: &Semaphore) -> Answer {
+/// The hash of all bytes that the SFTP server has of a file: where nothing else says whether its commands see that
+/// file. After one file, they are known to.
+async fn by_reading(link: &Arc<Link>, path: &[u8]) -> std::result::Result<Option<HashValue>, RemoteError> {
+    verbose::say(verbose::STEPS, || {
+        format!(
+            "reading \"{}\", because md5sum may see another file there",
+            printable(path)
+        )
+    });
+    let file = OpenFile::open(link, path).await?;
+    let mut reader = file.reader(0, ReadAhead::MANY);
+    let mut hasher = HashKind::Md5.algorithm().hasher();
+    while let Some(bytes) = reader.next().await? {
+        hasher.update(&bytes);
+    }
+    Ok(HashValue::new(HashKind::Md5, &hasher.finalize()))
+}
+
+/// Asks for the hash of a file. Questions about small files that wait for the same command go into the next one
+/// together.
+async fn hash_of(link: &Arc<Link>, path: &[u8], large: &Semaphore) -> Answer {
     // The size says how long a command may take.
     let expected = link.stat(path).await.ok().and_then(|attrs| attrs.size);
     let _turn = match expected {

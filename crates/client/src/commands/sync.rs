@@ -48,7 +48,8 @@ pub struct SyncArgs {
     /// Move what would be replaced or deleted to this directory of the second side, relative to the target or absolute.
     #[arg(long, value_name = "DIR")]
     pub backup_dir: Option<OsString>,
-    /// Leave files alone that are newer in the second directory.
+    /// Leave files alone that are newer in the second directory. Links are made like those of the first one all the
+    /// same.
     #[arg(short, long)]
     pub update: bool,
     /// Compare files of the same size by their contents, whatever their times are.
@@ -57,7 +58,7 @@ pub struct SyncArgs {
     /// Take times for equal that are at most this many seconds apart.
     #[arg(long, value_name = "SECONDS", default_value_t = 1)]
     pub modify_window: u32,
-    /// Keep the permissions of files, too. Times are always kept.
+    /// Keep the permissions of files, too. Times are always kept, owners and groups never.
     #[arg(short, long)]
     pub preserve: bool,
     /// Copy symbolic links as links. Without this, links to files stand for the files, and others are left out.

@@ -9,6 +9,7 @@ use clap::Args;
 use super::candidates::Candidates;
 use super::cat::{open_for_reading, print_from};
 use super::follow::follow;
+use super::server_words::UsageError;
 use super::session::{RemotePath, Session};
 use super::verb::Verb;
 use crate::interrupt::{self, SigintMeaning};
@@ -57,6 +58,16 @@ impl Verb for TailArgs {
 
     fn words(&mut self) -> &mut Vec<OsString> {
         &mut self.words
+    }
+
+    fn check(&self) -> std::result::Result<(), UsageError> {
+        match self.follow && self.words.len() > 1 {
+            true => Err(UsageError::new(
+                "tail -f shows one file",
+                "use a terminal for each",
+            )),
+            false => Ok(()),
+        }
     }
 
     fn candidates(_earlier: usize) -> &'static [Candidates] {

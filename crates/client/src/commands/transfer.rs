@@ -36,7 +36,8 @@ pub struct TransferArgs {
     /// Also transfer directories with their contents.
     #[arg(short, long)]
     pub recursive: bool,
-    /// Keep the times and permissions of files and directories.
+    /// Keep the times and permissions of files and directories, as `sftp -p` does. Owners, groups and the set-id bits
+    /// are not kept: what is new belongs to the user who makes it.
     #[arg(short, long)]
     pub preserve: bool,
     /// Replace files that exist and differ.
@@ -48,11 +49,12 @@ pub struct TransferArgs {
     /// Store a file under another name if one exists that differs.
     #[arg(long, conflicts_with = "update")]
     pub rename: bool,
-    /// Replace a file that exists and differs if the new one is newer, else skip it.
+    /// Replace a file that exists and differs if the new one is newer, else skip it. With --links, the same holds for
+    /// links, by the dates of the links themselves.
     #[arg(short, long)]
     pub update: bool,
-    /// Send a file that replaces another to NAME.homeport.part first, and rename it when it is whole. With --overwrite this
-    /// is the default where nothing speaks against it.
+    /// Send a file that replaces another to NAME.homeport.part first, and rename it when it is whole. With --overwrite
+    /// this is the default where nothing speaks against it.
     #[arg(long)]
     pub temp: bool,
     /// Send or fetch at most this many bytes per second, all files together: 500K, 2MiB.
@@ -231,6 +233,7 @@ impl<'a> TransferRun<'a> {
             hub: &self.hub,
             recursive: self.args.recursive,
             links: self.args.link_rule(),
+            preserve: self.args.preserve,
             found: WalkResult::default(),
         })
     }
@@ -280,8 +283,11 @@ impl<'a> TransferRun<'a> {
             copy_links(&engine, std::mem::take(&mut found.links), &mut summary).await;
         }
         summary.left_out += found.left_out;
-        if self.args.preserve && !summary.stopped {
-            self.keep(&engine, &found).await;
+        if self.args.preserve {
+            if !summary.stopped {
+                self.keep_remote(&engine, &found).await;
+            }
+            self.keep_local(&found);
         }
         summary.failed += found.failed;
         let trees = !(found.remote_directories.is_empty() && found.local_directories.is_empty());
@@ -315,7 +321,7 @@ impl<'a> TransferRun<'a> {
                 let object = progress::summary_event(summary, &totals, elapsed);
                 match events {
                     EventTarget::Stdout => print(&format!("{object}\n"))?,
-                    EventTarget::Stderr => report::write(&object),
+                    EventTarget::Stderr => report::write_object(&object),
                 }
             }
             Style::Words if !alone => report::write(&text),
@@ -324,8 +330,9 @@ impl<'a> TransferRun<'a> {
         Ok(summary.exit_code())
     }
 
-    /// Sets times and permissions of directories, the innermost first: a new entry changes the time of its directory.
-    async fn keep(&self, engine: &Engine, found: &WalkResult) {
+    /// Sets times and permissions of the server's directories, the innermost first: a new entry changes the time of its
+    /// directory.
+    async fn keep_remote(&self, engine: &Engine, found: &WalkResult) {
         // Without a connection the files have failed already, which was reported.
         if !found.remote_directories.is_empty()
             && let Ok(link) = engine.context.link().await
@@ -339,6 +346,10 @@ impl<'a> TransferRun<'a> {
                 }
             }
         }
+    }
+
+    /// Sets times and permissions of this machine's directories in the same order.
+    fn keep_local(&self, found: &WalkResult) {
         for (path, attrs) in found.local_directories.iter().rev() {
             if let Err(error) = keep_local(path, attrs) {
                 let name = printable(path.as_os_str().as_bytes());

@@ -31,6 +31,14 @@ pub trait Verb: Send + Sync {
         server_words::take_server(self.words(), BareHost::Refused)
     }
 
+    /// Checks the options and words by themselves, before anything is asked of the server.
+    ///
+    /// # Errors
+    /// When they do not fit together.
+    fn check(&self) -> std::result::Result<(), UsageError> {
+        Ok(())
+    }
+
     /// What completion offers for the word behind `earlier` others.
     fn candidates(earlier: usize) -> &'static [Candidates]
     where

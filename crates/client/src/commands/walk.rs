@@ -1,9 +1,9 @@
 //! Finds the files of a transfer: names, directories with their contents, and the destination of each. It creates
 //! directories, and transfers nothing.
 //!
-//! Symbolic links to files are followed, and those to directories are left out, unless an option says otherwise. What is
-//! left out or cannot be read is printed and counted, and the rest goes on. Names from the server become local only if
-//! they are a single component.
+//! Symbolic links to files are followed, and those to directories are left out, unless an option says otherwise. What
+//! is left out or cannot be read is printed and counted, and the rest goes on. Names from the server become local only
+//! if they are a single component.
 
 use std::ffi::OsStr;
 use std::fs::{DirEntry, Metadata};
@@ -15,7 +15,7 @@ use sftp_wire::{Attributes, FileType};
 
 use super::links::FoundLink;
 use super::prefetch::{Prefetch, Prefetched};
-use super::target_directory::{make_local, remote_directory};
+use super::target_directory::{make_local, open_local, open_remote, remote_directory};
 use crate::branch::{Branch, FileId};
 use crate::link::{Link, Name, RemoteError};
 use crate::local_attributes::local_attributes;
@@ -76,6 +76,8 @@ pub struct Walk<'a> {
     pub recursive: bool,
     /// What is done with symbolic links.
     pub links: LinkRule,
+    /// Whether directories get the permissions of the source at the end, so that they can be opened until then.
+    pub preserve: bool,
     /// The files and directories that were found so far.
     pub found: WalkResult,
 }
@@ -169,6 +171,9 @@ impl Walk<'_> {
                 }
             };
             let attrs = local_attributes(&meta);
+            if self.preserve {
+                open_remote(&self.link, &remote, &attrs).await?;
+            }
             self.found.remote_directories.push((remote.clone(), attrs));
             let entries = match std::fs::read_dir(&local).and_then(Iterator::collect::<Result<Vec<_>, _>>) {
                 Ok(entries) => entries,
@@ -311,6 +316,9 @@ impl Walk<'_> {
                     continue;
                 }
             };
+            if self.preserve && attrs.permissions.is_some() {
+                open_local(&local);
+            }
             self.found.local_directories.push((local.clone(), attrs));
             for entry in listed {
                 let into = self.entry_down(&entry, (&remote, &local), &branch).await?;

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use self::options::{ConfigFile, LocalEnvironment, Options};
-pub use self::route::resolve;
+pub use self::route::{check_options, resolve};
 
 use self::expand::Tokens;
 use super::algorithms::Algorithms;

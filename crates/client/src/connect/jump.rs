@@ -1,8 +1,8 @@
 //! Connections through other hosts (ProxyJump): a channel of one connection is the stream of the next.
 //!
 //! The connection to the host in the middle never waits for the one that runs through it: what arrives is queued, and
-//! what leaves is sent by a task of its own. Otherwise, a full queue could keep a window from being opened, and both would
-//! wait for each other.
+//! what leaves is sent by a task of its own. Otherwise, a full queue could keep a window from being opened, and both
+//! would wait for each other.
 
 use parking_lot::Mutex;
 use std::collections::VecDeque;
@@ -11,7 +11,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 
-use bytes::{Buf as _, Bytes};
+use bytes::{Bytes, BytesMut};
 use russh::client::{DisconnectReason, Handle, Handler, Msg, Session};
 use russh::keys::PublicKeyOrCertificate;
 use russh::{ChannelId, ChannelWriteHalf};
@@ -30,11 +30,13 @@ const MAX_QUEUED: usize = 64 << 20;
 /// How many pieces of output wait to be sent, and the size of each in bytes.
 const OUTPUT_PIECES: usize = 8;
 const OUTPUT_PIECE: usize = 32 << 10;
+/// What arrives in smaller pieces than this is kept in one, in bytes: each piece has a cost of its own.
+const SMALL_PIECE: usize = 4 << 10;
 
 /// What has arrived from the host in the middle.
 #[derive(Default)]
 struct IncomingState {
-    queue: VecDeque<Bytes>,
+    queue: VecDeque<BytesMut>,
     queued: usize,
     reader: Option<Waker>,
     /// Why nothing more arrives. An empty text is a regular end.
@@ -52,7 +54,7 @@ struct IncomingQueue {
 impl IncomingQueue {
     fn push(&self, data: &[u8]) {
         let mut arrived = self.arrived.lock();
-        if arrived.ended.is_some() {
+        if arrived.ended.is_some() || data.is_empty() {
             return;
         }
         if arrived.queued + data.len() > MAX_QUEUED {
@@ -61,7 +63,10 @@ impl IncomingQueue {
             return;
         }
         arrived.queued += data.len();
-        arrived.queue.push_back(Bytes::copy_from_slice(data));
+        match arrived.queue.back_mut().filter(|last| last.len() < SMALL_PIECE) {
+            Some(last) => last.extend_from_slice(data),
+            None => arrived.queue.push_back(BytesMut::from(data)),
+        }
         if let Some(reader) = arrived.reader.take() {
             reader.wake();
         }
@@ -218,7 +223,7 @@ impl AsyncRead for JumpStream {
         {
             let now = first.split_to(first.len().min(wanted.remaining()));
             wanted.put_slice(&now);
-            if !first.has_remaining() {
+            if first.is_empty() {
                 arrived.queue.pop_front();
             }
             arrived.queued = arrived.queued.saturating_sub(now.len());
@@ -260,5 +265,36 @@ impl AsyncWrite for JumpStream {
     fn poll_shutdown(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.output.close();
         Poll::Ready(Ok(()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn small_pieces_are_kept_in_few_and_more_than_was_asked_for_ends_the_stream() {
+        let incoming = IncomingQueue::default();
+        for number in 0..100_000_u32 {
+            incoming.push(b"");
+            incoming.push(&number.to_be_bytes());
+        }
+        let state = incoming.arrived.lock();
+        assert_eq!(state.queued, 400_000);
+        assert!(state.queue.len() <= 100, "{}", state.queue.len());
+        let bytes: Vec<u8> = state.queue.iter().flatten().copied().collect();
+        let numbers = (0..100_000_u32).flat_map(u32::to_be_bytes);
+        assert!(numbers.eq(bytes), "in their order");
+        drop(state);
+        let piece = vec![0; 1 << 20];
+        (0..64).for_each(|_| incoming.push(&piece));
+        let state = incoming.arrived.lock();
+        assert!(state.queued <= MAX_QUEUED);
+        assert!(
+            state
+                .ended
+                .as_deref()
+                .is_some_and(|why| why.contains("more than was asked for"))
+        );
     }
 }

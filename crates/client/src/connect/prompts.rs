@@ -13,6 +13,8 @@ use rustix::termios::{LocalModes, OptionalActions, SpecialCodeIndex, Termios, tc
 use tokio::sync::watch;
 
 use crate::interrupt;
+use crate::output::{TerminalSize, wrapped};
+use crate::report;
 use base::secret::Secret;
 
 /// The longest answer, in bytes. An answer is a name, a word or a fingerprint.
@@ -89,13 +91,16 @@ impl Terminal {
 impl Prompts for Terminal {
     fn secret(&self, label: &str) -> io::Result<Secret> {
         // The echo is off before the label appears, because a program may answer at once.
-        let _silent = EchoOff::new(Self::open()?)?;
+        let terminal = Self::open()?;
+        let label = wrapped(label, TerminalSize::of(&terminal).columns);
+        let _silent = EchoOff::new(terminal)?;
         rpassword::prompt_password(label).map(Secret::new)
     }
 
     fn line(&self, label: &str) -> io::Result<String> {
         let interrupts = interrupt::count();
         let mut terminal = Self::open()?;
+        let label = wrapped(label, TerminalSize::of(&terminal).columns);
         terminal.write_all(label.as_bytes())?;
         terminal.flush()?;
         let mut bytes = Vec::new();
@@ -126,7 +131,7 @@ impl Prompts for Terminal {
     }
 
     fn show(&self, message: &str) {
-        show_on_stderr(message);
+        report::write(message);
     }
 }
 
@@ -174,7 +179,7 @@ impl Prompts for Unattended {
     }
 
     fn show(&self, message: &str) {
-        show_on_stderr(message);
+        report::write(message);
     }
 
     fn are_answered(&self) -> bool {
@@ -188,11 +193,6 @@ fn nobody(label: &str, hint: &str) -> io::Error {
         io::ErrorKind::NotConnected,
         format!("there is no terminal to ask \"{label}\" (hint: {hint})"),
     )
-}
-
-fn show_on_stderr(message: &str) {
-    // If standard error is closed, the message is lost.
-    let _ = writeln!(io::stderr().lock(), "{message}");
 }
 
 /// Prompts the user without blocking the event loop.

@@ -1,33 +1,18 @@
 //! Whether the server's commands see the files of its SFTP server. Behind a chroot, or on a NAS, they may find another
 //! file under the same path, and its hash says nothing. Hashes of both ends are compared here for that reason.
 
-use std::sync::Arc;
-
-use parking_lot::Mutex;
-use tokio::sync::mpsc;
-
 use super::Link;
-use super::channel::ByteRange;
-use super::error::{ConnectionLost, RemoteError};
+use super::error::ConnectionLost;
+use super::file_head::{CommandView, md5_of, read_head};
 use super::hash::{Extent, HashKind, HashQuestion, HashValue, NoHash};
 use super::hash_routes::{HashAnswer, HashRoute};
 use super::hashing::hash_by;
-use super::inbox::{Completion, DataSink};
+use super::neighbours::view_of_neighbours;
 
 /// How many bytes of a file are read to find out whether a command sees the same file.
 const COMPARED_HEAD: u64 = 256 << 10;
 /// How large a file may be that is read back as a whole where commands cannot hash beginnings, in bytes.
 const READ_BACK: u64 = 16 << 20;
-
-/// What the beginning of a file says about the server's commands.
-enum CommandView {
-    /// They see the file that the SFTP server has under this path. The hash is that of the whole file, if it is small.
-    SameFile(Option<HashValue>),
-    /// They see another file, or the SFTP server does not show its own.
-    OtherFile,
-    /// They cannot hash the beginning of a file.
-    Unknown,
-}
 
 /// Finds out whether the server's commands see the file that its SFTP server has under this path, by its beginning.
 async fn command_view(link: &Link, path: &[u8]) -> Result<CommandView, ConnectionLost> {
@@ -61,13 +46,25 @@ async fn command_view(link: &Link, path: &[u8]) -> Result<CommandView, Connectio
     })
 }
 
-fn md5_of(bytes: &[u8]) -> Option<HashValue> {
-    let mut hasher = HashKind::Md5.algorithm().hasher();
-    hasher.update(bytes);
-    HashValue::new(HashKind::Md5, &hasher.finalize())
+/// What all bytes of a file say about a hash. A large file is not read back: small ones near it say whether commands
+/// see the same files, but not whether this one has changed since.
+async fn without_its_beginning(
+    link: &Link,
+    path: &[u8],
+    claimed: ClaimedHash,
+) -> Result<Credibility, ConnectionLost> {
+    let credibility = by_all_bytes(link, path, claimed).await?;
+    if credibility != Credibility::Unchecked || claimed.counts_against() {
+        return Ok(credibility);
+    }
+    Ok(match view_of_neighbours(link, path).await? {
+        CommandView::SameFile(_) => Credibility::OfTheFile,
+        CommandView::OtherFile => Credibility::Nothing,
+        CommandView::Unknown => Credibility::Unchecked,
+    })
 }
 
-/// What all bytes of a file say about a hash. A large file is not read back.
+/// What all bytes of a file say about a hash, if it is not large.
 async fn by_all_bytes(link: &Link, path: &[u8], claimed: ClaimedHash) -> Result<Credibility, ConnectionLost> {
     let bytes = read_head(link, path, READ_BACK).await?;
     let is_large = bytes
@@ -105,18 +102,25 @@ pub struct ClaimedHash {
     pub here: Option<LocalHash>,
 }
 
+impl ClaimedHash {
+    /// Whether it is another hash than that of this machine's bytes.
+    fn counts_against(&self) -> bool {
+        self.here.is_some_and(|here| here.value != self.value)
+    }
+}
+
 /// What a hash says about the file of the SFTP server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Credibility {
     /// It is the hash of that file.
     OfTheFile,
-    /// It is not, and the file of the SFTP server has the hash with which it is compared: the command has hashed what was
-    /// there before, or another file.
+    /// It is not, and the file of the SFTP server has the hash with which it is compared: the command has hashed what
+    /// was there before, or another file.
     Outdated,
     /// It says nothing about that file.
     Nothing,
-    /// It may be the hash of that file, but nothing has shown yet that commands see the files of the SFTP server, and the
-    /// file is too large to be read back.
+    /// It may be the hash of that file, but nothing has shown yet that commands see the files of the SFTP server, and
+    /// the file is too large to be read back.
     Unchecked,
 }
 
@@ -126,9 +130,10 @@ pub fn confirm_commands(link: &Link) {
 }
 
 /// What a hash says about the file of the SFTP server under this path. Commands may see other files: they are trusted
-/// after a comparison of the beginning of one file, and a hash that counts against a file is checked by the beginning of
-/// that very file. Where there is no `head`, as with rclone, all bytes of a file are read for both: such a server may
-/// answer for what it has stored, while other bytes are still in its cache.
+/// after a comparison of the beginning of one file, and a hash that counts against a file is checked by the beginning
+/// of that very file. Where there is no `head`, as with rclone, all bytes of a file are read for both: such a server
+/// may answer for what it has stored, while other bytes are still in its cache. For a file that is too large for that,
+/// small ones near it are compared.
 ///
 /// # Errors
 /// When the connection is lost.
@@ -138,7 +143,7 @@ pub async fn credibility(
     claimed: ClaimedHash,
 ) -> Result<Credibility, ConnectionLost> {
     let ClaimedHash { value, route, here } = claimed;
-    let counts_against = here.is_some_and(|here| here.value != value);
+    let counts_against = claimed.counts_against();
     // There is no beginning of an empty file to compare.
     let is_empty = !counts_against && value.is_of_nothing();
     if !route.is_command() || is_empty {
@@ -162,7 +167,7 @@ pub async fn credibility(
             routes.distrust_commands();
             Credibility::Nothing
         }
-        CommandView::Unknown => by_all_bytes(link, path, claimed).await?,
+        CommandView::Unknown => without_its_beginning(link, path, claimed).await?,
         CommandView::SameFile(now)
             if counts_against && now.is_some() && now == here.map(|here| here.value) =>
         {
@@ -220,49 +225,4 @@ pub async fn judge(
         Credibility::OfTheFile if here.value != there => HashComparison::Differs(there),
         Credibility::OfTheFile | Credibility::Outdated => HashComparison::Equal,
     })
-}
-
-/// Collects the bytes at the beginning of a file.
-#[derive(Default)]
-struct HeadSink(Mutex<Vec<u8>>);
-
-impl DataSink for HeadSink {
-    fn bytes(&self, _offset: u64, bytes: &[u8]) {
-        self.0.lock().extend_from_slice(bytes);
-    }
-}
-
-/// Reads the first bytes of a file, at most `most`. `None`: it cannot be read.
-async fn read_head(link: &Link, path: &[u8], most: u64) -> Result<Option<Vec<u8>>, ConnectionLost> {
-    let handle = match link.open_read(path).await {
-        Ok(handle) => handle,
-        Err(RemoteError::ConnectionLost(lost)) => return Err(lost),
-        Err(_) => return Ok(None),
-    };
-    let head = Arc::new(HeadSink::default());
-    let sink: Arc<dyn DataSink> = Arc::clone(&head) as _;
-    let (sender, mut completions) = mpsc::unbounded_channel();
-    let mut ended = true;
-    loop {
-        let offset = head.0.lock().len() as u64;
-        let left = u32::try_from(most.saturating_sub(offset)).unwrap_or(0);
-        let length = left.min(link.channel.limits.read);
-        if length == 0 {
-            break;
-        }
-        link.channel
-            .read(&handle, ByteRange { offset, length }, &sink, &sender);
-        match completions.recv().await.map(|completed| completed.ended) {
-            Some(Completion::Data(1..)) => {}
-            Some(Completion::Data(0)) => break,
-            Some(Completion::Reply(reply)) => {
-                // If the file has not ended, what was read is not all of it.
-                ended = RemoteError::from_reply(reply, "data").is_end();
-                break;
-            }
-            Some(Completion::ConnectionLost) | None => return Err(link.channel.lost()),
-        }
-    }
-    link.forget_handle(&handle);
-    Ok(ended.then(|| std::mem::take(&mut *head.0.lock())))
 }

@@ -1,5 +1,6 @@
 //! What fits into the columns of a terminal: the widths of texts, wrapping, and leaving out the middle. It is pure.
 
+use unicode_segmentation::UnicodeSegmentation as _;
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 /// The columns that a text takes at most. Terminals differ in what they make of joined characters, such as a family,
@@ -14,6 +15,19 @@ fn width_of(c: char) -> usize {
         '\u{fe0f}' => 1,
         c => c.width().unwrap_or(0),
     }
+}
+
+/// The lines that a text takes on a terminal of this width, which goes on in the next line where there is no room.
+pub fn shown_lines(text: &str, columns: usize) -> usize {
+    let (mut lines, mut used) = (1, 0);
+    for width in text.chars().map(width_of).filter(|width| *width > 0) {
+        used += width;
+        if used > columns.max(1) && used > width {
+            lines += 1;
+            used = width;
+        }
+    }
+    lines
 }
 
 /// Fits a text into exactly this many columns: it is filled with spaces, or its middle is left out, because the end of
@@ -47,7 +61,8 @@ fn taken(chars: impl Iterator<Item = char>, mut columns: usize) -> impl Iterator
 }
 
 /// Breaks each line of a text between words, so that none takes more than this many columns. The lines that follow
-/// begin with `indent` spaces. A word that is too long for a line is broken, too.
+/// begin with `indent` spaces. A word that is too long for a line is broken, too, but not within a character as it is
+/// seen, such as a letter with its accents.
 pub fn wrap(text: &str, columns: usize, indent: usize) -> String {
     let columns = columns.max(1);
     // The indentation leaves room for a wide character.
@@ -79,14 +94,14 @@ fn wrapped_line(line: &str, columns: usize, indent: &str) -> String {
             out.push_str(gap);
             used += width(gap);
         }
-        for c in word.chars() {
-            if used > indent.len() && used + width_of(c) > columns {
+        for seen in word.graphemes(true) {
+            if used > indent.len() && used + width(seen) > columns {
                 out.push('\n');
                 out.push_str(indent);
                 used = indent.len();
             }
-            out.push(c);
-            used += width_of(c);
+            out.push_str(seen);
+            used += width(seen);
         }
     }
     out
@@ -111,6 +126,26 @@ mod tests {
         }
         assert_eq!(wrap("a bc def", 4, 1), "a bc\n def");
         assert_eq!(wrap("  a   b", 80, 4), "  a   b");
+        assert_eq!(wrap("xe\u{301}e\u{301}", 2, 0), "xe\u{301}\ne\u{301}");
+        assert_eq!(wrap("a👩\u{200d}👧b", 4, 0), "a\n👩\u{200d}👧\nb");
+    }
+
+    #[test]
+    fn what_does_not_fit_takes_more_lines() {
+        for (text, columns, expected) in [
+            ("", 5, 1),
+            ("12345", 5, 1),
+            ("123456", 5, 2),
+            ("12345678901", 5, 3),
+            // A wide character does not begin in the last column.
+            ("世界世", 5, 2),
+            ("世界世", 3, 3),
+            ("世界", 1, 2),
+            ("e\u{301}e\u{301}", 1, 2),
+            ("ab", 0, 2),
+        ] {
+            assert_eq!(shown_lines(text, columns), expected, "{columns}: {text}");
+        }
     }
 
     #[test]

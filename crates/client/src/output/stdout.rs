@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::io::{self, IsTerminal as _};
 
+use super::terminal::TerminalSize;
 use base::visible::printable;
 
 /// The widest help, in columns: longer lines are hard to read.
@@ -32,11 +33,9 @@ impl Stdout {
         if !out.is_terminal() {
             return Self::Raw;
         }
-        let columns = rustix::termios::tcgetwinsize(&out).map_or(0, |size| usize::from(size.ws_col));
         let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
         Self::Terminal {
-            // A serial line does not know its width.
-            columns: if columns == 0 { 80 } else { columns },
+            columns: TerminalSize::of(&out).columns,
             // https://no-color.org: any value that is not empty.
             colour: set("NO_COLOR").is_none() && set("TERM").is_some_and(|name| name != "dumb"),
         }

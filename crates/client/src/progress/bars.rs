@@ -1,5 +1,5 @@
-//! Bars on a terminal: one for each large file in flight, and one for the whole run if that has several files. While the
-//! connection is made again, a line counts down.
+//! Bars on a terminal: one for each large file in flight, and one for the whole run if that has several files. While
+//! the connection is made again, a line counts down.
 //!
 //! A ticker reads the counters and draws, at most ten times a second; the transfers only count. Lines of files that
 //! have ended go above the bars. While a prompt is open, nothing is drawn and messages are kept, so that no transfer
@@ -11,44 +11,42 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-
+use super::drawing::Drawing;
 use super::line;
 use super::rate::Rate;
 use super::row::{self, FileCount, RowProgress};
 use super::ticker::Ticker;
+use crate::output::TerminalSize;
 use crate::transfer::error::TransferError;
 use crate::transfer::progress_hub::{FileProgress, ProgressObserver, Stage, Totals};
 use crate::transfer::{Direction, Job, Outcome};
 
 /// The time between two drawings. Ten times a second is smooth for the eye.
 const EVERY: Duration = Duration::from_millis(100);
-const HZ: u8 = 10;
 
 /// The place where bars are drawn.
 pub(super) struct BarTarget {
-    /// Makes a fresh target each time that bars appear.
-    pub target: Box<dyn Fn() -> ProgressDrawTarget + Send + Sync>,
-    /// The width of the screen, in columns.
-    pub width: Box<dyn Fn() -> usize + Send + Sync>,
-    /// Prints a line while there are no bars.
-    pub line: Box<dyn Fn(&str) + Send + Sync>,
+    /// The size of the screen.
+    pub size: Box<dyn Fn() -> TerminalSize + Send + Sync>,
+    /// Writes text and sequences that move the cursor.
+    pub write: Box<dyn Fn(&str) + Send + Sync>,
 }
 
 impl BarTarget {
     /// The terminal behind standard error.
     pub fn of_stderr() -> Self {
         Self {
-            target: Box::new(|| ProgressDrawTarget::stderr_with_hz(HZ)),
-            width: Box::new(|| match rustix::termios::tcgetwinsize(stderr()) {
-                Ok(size) if size.ws_col > 0 => usize::from(size.ws_col),
-                // A serial line does not know its width; 80 is what terminals have had since 1978.
-                Ok(_) | Err(_) => 80,
-            }),
-            line: Box::new(|text| {
+            size: Box::new(|| TerminalSize::of(stderr())),
+            write: Box::new(|text| {
                 // A closed standard error does not stop the transfers.
-                let _ = writeln!(stderr().lock(), "{text}");
+                let _ = stderr().lock().write_all(text.as_bytes());
             }),
+        }
+    }
+
+    fn write(&self, text: &str) {
+        if !text.is_empty() {
+            (self.write)(text);
         }
     }
 }
@@ -62,8 +60,8 @@ struct FileBar {
 
 #[derive(Default)]
 struct BarsState {
-    /// The bar library's object, while something is drawn.
-    bar: Option<ProgressBar>,
+    /// What is drawn at the moment.
+    drawing: Drawing,
     files: Vec<FileBar>,
     rate: Rate,
     /// When the next attempt to connect is made, while there is no connection.
@@ -110,8 +108,7 @@ impl ProgressObserver for Bars {
     }
 
     fn fail(&self, name: &[u8], why: &str) {
-        let text = line::failed(name, why);
-        self.display.state().say(&self.display.screen, &text);
+        self.display.print(&line::failed(name, why));
     }
 
     fn left_out(&self, message: &str) {
@@ -119,9 +116,7 @@ impl ProgressObserver for Bars {
     }
 
     fn warn(&self, message: &str) {
-        self.display
-            .state()
-            .say(&self.display.screen, &line::fit(message));
+        self.display.print(&line::fit(message));
     }
 
     fn pause(&self, ask: &mut dyn FnMut()) {
@@ -135,7 +130,7 @@ impl ProgressObserver for Bars {
 
 impl Drop for Bars {
     fn drop(&mut self) {
-        self.display.state().clear();
+        self.display.state().clear(&self.display.screen);
     }
 }
 
@@ -150,6 +145,11 @@ impl BarsDisplay {
 
     fn state(&self) -> MutexGuard<'_, BarsState> {
         self.state.lock()
+    }
+
+    /// Prints a message above the bars, or after the prompts that are open.
+    pub fn print(&self, message: &str) {
+        self.state().say(&self.screen, message);
     }
 
     pub fn began(&self, job: &Job, progress: &Arc<FileProgress>) {
@@ -167,7 +167,7 @@ impl BarsDisplay {
             state.say(&self.screen, text);
         }
         if state.files.is_empty() {
-            state.clear();
+            state.clear(&self.screen);
         }
     }
 
@@ -188,7 +188,7 @@ impl BarsDisplay {
         }
         let mut state = self.state();
         state.asking += 1;
-        state.clear();
+        state.clear(&self.screen);
         drop(state);
         let _asking = Asking(self);
         ask();
@@ -210,23 +210,15 @@ impl BarsDisplay {
         if state.files.is_empty() {
             return;
         }
+        let size = (self.screen.size)();
         // The last column stays free: some terminals begin a new line after it at once.
-        let width = (self.screen.width)().saturating_sub(1);
-        let lines = self.lines(&state, now, width);
-        let bar = state.bar.get_or_insert_with(|| {
-            let bar = ProgressBar::with_draw_target(None, (self.screen.target)());
-            // The lines are made here, so that they fit. The library only remembers where they were.
-            if let Ok(style) = ProgressStyle::with_template("{msg}") {
-                bar.set_style(style);
-            }
-            bar
-        });
-        bar.set_message(lines);
+        let rows = self.rows(&state, now, size.columns.saturating_sub(1));
+        self.screen.write(&state.drawing.replace(rows, size));
     }
 
-    fn lines(&self, state: &BarsState, now: Instant, width: usize) -> String {
+    fn rows(&self, state: &BarsState, now: Instant, width: usize) -> Vec<String> {
         let large = state.files.iter().filter(|file| line::is_large(&file.progress));
-        let mut lines: Vec<String> = large
+        let mut rows: Vec<String> = large
             .map(|file| {
                 let progress = RowProgress {
                     done: file.progress.done(),
@@ -252,28 +244,25 @@ impl BarsDisplay {
             files: self.totals.files.load(Relaxed),
         };
         // The row of a single large file says everything.
-        if files.files != 1 || lines.is_empty() {
-            lines.push(row::whole(files, &progress, width));
+        if files.files != 1 || rows.is_empty() {
+            rows.push(row::whole(files, &progress, width));
         }
         if let Some(at) = state.reconnecting {
-            lines.push(row::reconnecting(at.saturating_duration_since(now), width));
+            rows.push(row::reconnecting(at.saturating_duration_since(now), width));
         }
-        lines.join("\n")
+        rows
     }
 }
 
 impl BarsState {
     fn say(&mut self, screen: &BarTarget, text: &str) {
-        match &self.bar {
-            _ if self.asking > 0 => self.held.push(text.to_owned()),
-            Some(bar) => bar.println(text),
-            None => (screen.line)(text),
+        match self.asking {
+            0 => screen.write(&self.drawing.print_above(text, (screen.size)())),
+            _ => self.held.push(text.to_owned()),
         }
     }
 
-    fn clear(&mut self) {
-        if let Some(bar) = self.bar.take() {
-            bar.finish_and_clear();
-        }
+    fn clear(&mut self, screen: &BarTarget) {
+        screen.write(&self.drawing.erase((screen.size)()));
     }
 }

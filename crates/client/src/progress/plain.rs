@@ -1,32 +1,51 @@
 //! Progress where there is no terminal: the same lines without bars, for logs.
 
 use parking_lot::Mutex;
-use std::io::Write;
+use std::borrow::Cow;
+use std::io::{self, Write};
 use std::sync::Arc;
 use std::time::Instant;
 
 use super::line;
+use crate::output::for_stderr;
 use crate::transfer::error::TransferError;
 use crate::transfer::progress_hub::{FileProgress, ProgressObserver};
 use crate::transfer::{Job, Outcome};
 
 /// Prints lines to any output.
-pub(super) struct PlainLines<W>(Mutex<W>);
+pub(super) struct PlainLines<W> {
+    out: Mutex<W>,
+    /// Makes a message fit for the output.
+    shown: fn(&str) -> Cow<'_, str>,
+}
+
+impl PlainLines<io::Stderr> {
+    /// Makes an observer that prints to standard error, wrapped if that is a terminal.
+    pub fn of_stderr() -> Self {
+        Self {
+            shown: for_stderr,
+            ..Self::new(io::stderr())
+        }
+    }
+}
 
 impl<W: Write + Send> PlainLines<W> {
     /// Makes an observer that prints to `out`.
     pub fn new(out: W) -> Self {
-        Self(Mutex::new(out))
+        Self {
+            out: Mutex::new(out),
+            shown: |text| Cow::Borrowed(text),
+        }
     }
 
     pub(super) fn say(&self, text: &str) {
         // A closed output does not stop the transfers.
-        let _ = writeln!(self.0.lock(), "{text}");
+        let _ = writeln!(self.out.lock(), "{}", (self.shown)(text));
     }
 
     #[cfg(test)]
     pub fn into_inner(self) -> W {
-        self.0.into_inner()
+        self.out.into_inner()
     }
 }
 

@@ -1,6 +1,6 @@
 //! Progress with `--quiet`: only failures, and what is left out although nobody has decided that.
 
-use std::io::Write;
+use std::io::{self, Write};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -12,13 +12,20 @@ use crate::transfer::{Job, Outcome};
 /// Prints failures and what is left out, and nothing else.
 pub(super) struct ErrorsOnly<W>(PlainLines<W>);
 
+impl ErrorsOnly<io::Stderr> {
+    /// Makes an observer that prints to standard error, wrapped if that is a terminal.
+    pub fn of_stderr() -> Self {
+        Self(PlainLines::of_stderr())
+    }
+}
+
+#[cfg(test)]
 impl<W: Write + Send> ErrorsOnly<W> {
     /// Makes an observer that prints to `out`.
     pub fn new(out: W) -> Self {
         Self(PlainLines::new(out))
     }
 
-    #[cfg(test)]
     pub fn into_inner(self) -> W {
         self.0.into_inner()
     }

@@ -1,6 +1,6 @@
 //! Why the program ends without a result.
 
-use crate::commands::UsageError;
+use crate::commands::{UsageError, WRONG_USAGE};
 use base::error::Error;
 
 /// An error with the exit code that reports it.
@@ -17,6 +17,9 @@ impl From<Error> for CommandFailure {
 
 impl From<UsageError> for CommandFailure {
     fn from(UsageError(error): UsageError) -> Self {
-        Self { code: 2, error }
+        Self {
+            code: WRONG_USAGE,
+            error,
+        }
     }
 }

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::failure::CommandFailure;
 use super::reported_prompts::ReportedPrompts;
 use crate::cli::CommonArgs;
-use crate::commands::Session;
+use crate::commands::{Session, UsageError};
 use crate::connect::{
     ConfigFile, Credentials, Destination, LocalEnvironment, Options, Prompts, Target, Terminal, Unattended,
     UnknownKeys, destination,
@@ -88,6 +88,7 @@ async fn sign_in(
         verbose: common.verbose,
         user: None,
     };
+    destination::check_options(&options).map_err(UsageError)?;
     verbose::set_level(common.verbose);
     let destination = destination::resolve(target, &options, &LocalEnvironment::of_this_process()?)?;
     let prompts: Arc<dyn Prompts> = match Terminal::is_there() && !destination.batch {

@@ -32,6 +32,7 @@ impl Task {
                 .map_err(|error| UsageError::new(error.to_string(), HELP)),
             (Some(mut command), None) => {
                 let target = command.verb_mut().take_server()?;
+                command.verb().check()?;
                 Ok(Self::Command(target, command))
             }
         }

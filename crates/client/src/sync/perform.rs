@@ -1,6 +1,5 @@
 //! A sync from the two directories to the exit code.
 
-use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
 use std::time::Instant;
@@ -10,6 +9,7 @@ use super::both::{Listings, SyncSession, list_both};
 use super::compare::{Action, Change, Plan, Rules, compare};
 use super::contents::{Contents, FilePair, compared};
 use super::deletion::Deletion;
+use super::directories::{ChangedDirectories, closed};
 use super::entry::{EntryKind, TreeEntry, order};
 use super::finish::{Finisher, ReportingObserver};
 use super::list::below;
@@ -114,7 +114,7 @@ fn begin<'a>(
         report,
         summary: Summary::default(),
         keeps_times: None,
-        changed: BTreeSet::new(),
+        directories: ChangedDirectories::default(),
     }
 }
 
@@ -324,10 +324,24 @@ async fn carry_out(
 ) -> Result<()> {
     let jobs = run.jobs(actions);
     check_room(&run.engine.context, run.trees, &jobs).await?;
+    let mut made_and_locked = None;
     if !listings.target_exists {
         let made = run.finisher.target.make(b"").await;
         made.map_err(|why| Error::new(format!("cannot make the target directory: {why}")))?;
+        if run.trees.direction == Direction::Down {
+            // There was nothing to lock before.
+            made_and_locked = lock(&LockedTarget::Local(&run.trees.local))?;
+        }
         run.report.done(Step::Make, b".", None);
+    }
+    let changes = actions.iter().chain(&plan.after);
+    let changes = changes.filter(|action| action.change != Change::Attributes);
+    let changes = changes.map(|action| &*action.source.path);
+    let deletes = plan.deletes.iter().filter(|_| delete).map(|entry| &*entry.path);
+    if run.options.rules.modes {
+        let closed = closed(&listings.target.entries, changes.chain(deletes));
+        let (target, stop) = (&run.finisher.target, &run.engine.context.stop);
+        run.directories.open(target, stop, closed).await;
     }
     run.act(actions).await?;
     if delete && run.is_whole() {
@@ -340,5 +354,6 @@ async fn carry_out(
             .warn("nothing is deleted, because not everything was transferred");
     }
     run.set_directories(&listings.source.entries).await;
+    drop(made_and_locked);
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! Carries out a plan: directories, files, and at last the deletions.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use sftp_wire::{Attributes, Times};
@@ -8,6 +8,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio_util::sync::CancellationToken;
 
 use super::compare::{Action, Change, Reason};
+use super::directories::{ChangedDirectories, depth};
 use super::entry::{EntryKind, TreeEntry};
 use super::finish::{EndedTransfer, Finish, Finisher, target_of};
 use super::list::below;
@@ -15,7 +16,7 @@ use super::new_link::NewLink;
 use super::options::{SyncOptions, Trees};
 use super::report::{Step, SyncReport, reason_of};
 use super::target::TargetTree;
-use crate::names::{join, parent};
+use crate::names::join;
 use crate::plan::ExistingEntry;
 use crate::transfer::{Direction, Engine, Job, Summary, temporary_name};
 use base::error::{Error, Result};
@@ -34,8 +35,8 @@ pub(super) struct SyncRun<'a> {
     pub(super) summary: Summary,
     /// Whether the target keeps times. `None`: that is not known yet.
     pub(super) keeps_times: Option<bool>,
-    /// Directories whose times have to be set again, because something in them changed.
-    pub(super) changed: BTreeSet<Vec<u8>>,
+    /// Directories whose times and permissions are set at the end.
+    pub(super) directories: ChangedDirectories,
 }
 
 impl SyncRun<'_> {
@@ -47,11 +48,6 @@ impl SyncRun<'_> {
     fn fail(&mut self, path: &[u8], why: &str) {
         self.summary.failed += 1;
         self.report.failed(path, why);
-    }
-
-    /// Notes that something in the directory of a path has changed.
-    fn touch(&mut self, path: &[u8]) {
-        self.changed.insert(parent(path).to_vec());
     }
 
     /// The transfers that the actions need.
@@ -90,7 +86,12 @@ impl SyncRun<'_> {
         self.link(actions).await;
         let attributes = |action: &&Action<'_>| action.change == Change::Attributes;
         let names = actions.iter().filter(attributes).map(|action| action.source);
-        let mut names: Vec<&TreeEntry> = names.collect();
+        // What is done in a directory later would fail if it was closed now.
+        let (directories, mut names): (Vec<&TreeEntry>, Vec<&TreeEntry>) =
+            names.partition(|entry| entry.kind == EntryKind::Directory);
+        directories
+            .iter()
+            .for_each(|entry| self.directories.differs(&entry.path));
         if self.keeps_times.is_none()
             && let Some(first) = names.pop()
         {
@@ -118,8 +119,8 @@ impl SyncRun<'_> {
             for (path, result) in made.await {
                 match result {
                     Ok(()) => {
-                        self.touch(&path);
-                        self.changed.insert(path.clone());
+                        self.directories.touch(&path);
+                        self.directories.add(&path);
                         self.report.done(Step::Make, &path, None);
                     }
                     Err(why) => self.fail(&path, &format!("cannot make the directory: {why}")),
@@ -148,7 +149,7 @@ impl SyncRun<'_> {
         for (link, result) in target.each(links, &stop, make).await {
             match result {
                 Ok(()) => {
-                    self.touch(&link.path);
+                    self.directories.touch(&link.path);
                     self.report.done(Step::Link, &link.path, None);
                 }
                 Err(why) => self.fail(&link.path, &format!("cannot make the link: {why}")),
@@ -235,7 +236,7 @@ impl SyncRun<'_> {
         for (finish, result) in self.finisher.finish().await {
             match result {
                 Ok(()) => {
-                    self.touch(&finish.path);
+                    self.directories.touch(&finish.path);
                     self.report.done(Step::Send, &finish.path, finish.reason);
                 }
                 Err(why) if finish.temporary => self.fail(&finish.path, &why),
@@ -366,7 +367,7 @@ impl SyncRun<'_> {
             for (entry, result) in target.each(entries, &stop, delete).await {
                 match result {
                     Ok(()) => {
-                        self.touch(&entry.path);
+                        self.directories.touch(&entry.path);
                         self.report.done(Step::Delete, &entry.path, None);
                     }
                     Err(why) => self.fail(&entry.path, &format!("cannot delete it: {why}")),
@@ -376,21 +377,21 @@ impl SyncRun<'_> {
         self.summary.stopped |= stop.is_cancelled();
     }
 
-    /// Sets the times of directories in which something has changed.
+    /// Sets times and permissions of directories.
     pub(super) async fn set_directories(&mut self, source: &[TreeEntry]) {
-        let changed =
-            |entry: &&TreeEntry| entry.kind == EntryKind::Directory && self.changed.contains(&*entry.path);
-        let directories = source.iter().filter(changed).collect();
-        for (path, result) in self.set_all(directories).await {
-            if let Err(why) = result {
-                let why = format!("cannot keep the times of the directory: {why}");
-                self.report.warn_once(&path, &why);
+        for level in self.directories.levels(source) {
+            for (path, result) in self.set_all(level).await {
+                match result {
+                    Ok(()) if self.directories.is_different(&path) => {
+                        self.report.done(Step::Attributes, &path, None);
+                    }
+                    Ok(()) => {}
+                    Err(why) => {
+                        let why = format!("cannot keep the times of the directory: {why}");
+                        self.report.warn_once(&path, &why);
+                    }
+                }
             }
         }
     }
-}
-
-/// The number of directories in which a path lies.
-fn depth(path: &[u8]) -> usize {
-    path.iter().filter(|byte| **byte == b'/').count()
 }

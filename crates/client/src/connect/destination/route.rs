@@ -4,6 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
 use super::{ConfigFile, Destination, LocalEnvironment, Options, Route, SshProgram};
+use crate::connect::ssh_config;
 use crate::connect::ssh_config::settings::{Proxy, SshSettings, UnknownKeys};
 use crate::connect::target::Target;
 use base::error::{Error, Result};
@@ -23,6 +24,23 @@ struct JumpDepth(usize);
 /// When the configuration cannot be used, or a name of a host to connect through is wrong.
 pub fn resolve(target: &Target, options: &Options, here: &LocalEnvironment) -> Result<Destination> {
     resolve_behind(target, options, here, JumpDepth::default())
+}
+
+/// Checks what the options say by themselves, whatever the configuration says.
+///
+/// # Errors
+/// When an option of ssh is not one, or a name of a host to connect through is wrong.
+pub fn check_options(options: &Options) -> Result<()> {
+    for line in &options.settings {
+        ssh_config::apply_option(line, &mut SshSettings::default())?;
+    }
+    // What ssh connects through is its own business.
+    let jump = options.jump.as_deref().filter(|_| options.ssh.is_none());
+    let jump = jump.filter(|jump| !jump.eq_ignore_ascii_case("none"));
+    for word in jump.into_iter().flat_map(|jump| jump.split(',')) {
+        jump_target(word.trim())?;
+    }
+    Ok(())
 }
 
 fn resolve_behind(

@@ -1,38 +1,25 @@
 //! What is drawn on a terminal, in memory.
 
+mod terminal;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use indicatif::{InMemoryTerm, ProgressDrawTarget};
-
 use super::{MIB, NoObserver, job};
-use crate::progress::bars::{BarTarget, BarsDisplay};
+use crate::output::columns::shown_lines;
+use crate::progress::bars::BarsDisplay;
 use crate::transfer::progress_hub::{ProgressHub, Stage, Totals};
 use crate::transfer::{Direction, Outcome};
-
-/// A terminal of this width in memory, and the target that draws on it.
-fn screen(columns: u16) -> (InMemoryTerm, BarTarget) {
-    let terminal = InMemoryTerm::new(20, columns);
-    let (drawn, said) = (terminal.clone(), terminal.clone());
-    let screen = BarTarget {
-        target: Box::new(move || ProgressDrawTarget::term_like(Box::new(drawn.clone()))),
-        width: Box::new(move || usize::from(columns)),
-        line: Box::new(move |text| {
-            use indicatif::TermLike as _;
-            said.write_line(text).unwrap();
-        }),
-    };
-    (terminal, screen)
-}
+use terminal::MemoryTerminal;
 
 #[test]
 fn bars_come_and_go_and_lines_stay() {
     let begin = Instant::now();
     let at = |secs: u64| begin + Duration::from_secs(secs);
-    let (terminal, screen) = screen(80);
+    let terminal = MemoryTerminal::new(80);
     let totals = Arc::<Totals>::default();
     let hub = ProgressHub::new(Arc::clone(&totals), Box::new(NoObserver));
-    let display = BarsDisplay::new(totals, screen);
+    let display = BarsDisplay::new(totals, terminal.target());
     hub.expect(3, 20 * MIB + 10);
     display.draw(at(0));
     assert_eq!(terminal.contents(), "", "nothing is in flight");
@@ -51,7 +38,6 @@ fn bars_come_and_go_and_lines_stay() {
     meters[0].enter(Stage::Sending);
     meters[0].set_done(4 * MIB);
     meters[0].add(2 * MIB);
-    std::thread::sleep(Duration::from_millis(100));
     display.draw(at(3));
     let squeezed = || {
         let contents = terminal.contents();
@@ -94,10 +80,10 @@ fn bars_come_and_go_and_lines_stay() {
 #[test]
 fn a_narrow_terminal_is_enough() {
     for columns in [1, 2, 5, 20, 39, 40, 59, 60, 75, 76, 80, 99, 100, 200] {
-        let (terminal, screen) = screen(columns);
+        let terminal = MemoryTerminal::new(columns);
         let totals = Arc::<Totals>::default();
         let hub = ProgressHub::new(Arc::clone(&totals), Box::new(NoObserver));
-        let display = BarsDisplay::new(totals, screen);
+        let display = BarsDisplay::new(totals, terminal.target());
         hub.expect(1, MIB);
         let job = job(
             Direction::Up,
@@ -108,7 +94,6 @@ fn a_narrow_terminal_is_enough() {
         display.began(&job, &progress);
         for secs in 0..3 {
             display.draw(Instant::now() + Duration::from_secs(secs));
-            std::thread::sleep(Duration::from_millis(60));
         }
         assert_eq!(
             terminal.contents().lines().count(),
@@ -117,4 +102,81 @@ fn a_narrow_terminal_is_enough() {
             terminal.contents()
         );
     }
+}
+
+/// The rows that stand there take more lines when the terminal becomes narrower, and all of these are drawn anew.
+#[test]
+fn nothing_of_the_rows_stays_behind_in_a_narrower_terminal() {
+    const MESSAGE: &str = "earlier: 1 B sent";
+    for columns in [200, 81, 80, 79, 60, 41, 40, 39, 20, 7, 3, 2, 1] {
+        let terminal = MemoryTerminal::new(80);
+        let totals = Arc::<Totals>::default();
+        let hub = ProgressHub::new(Arc::clone(&totals), Box::new(NoObserver));
+        let display = BarsDisplay::new(totals, terminal.target());
+        let jobs = ["first", "世界世界世界"].map(|name| job(Direction::Up, name.as_bytes(), 10 * MIB));
+        hub.expect(3, 20 * MIB + 10);
+        let meters = jobs.each_ref().map(|job| hub.begin(job));
+        for (job, progress) in jobs.iter().zip(&meters) {
+            display.began(job, progress);
+        }
+        let begin = Instant::now();
+        display.draw(begin);
+        display.print(MESSAGE);
+        assert_eq!(terminal.contents().lines().count(), 4);
+
+        let message = shown_lines(MESSAGE, columns);
+        terminal.resize(columns);
+        display.draw(begin + Duration::from_secs(1));
+        let seen = terminal.contents();
+        // With one column, there is room for no row.
+        let rows = if columns > 1 { 3 } else { 0 };
+        assert_eq!(seen.lines().count(), message + rows, "{columns}: {seen}");
+        for progress in &meters {
+            display.ended(progress, None);
+        }
+        assert_eq!(
+            terminal.contents().replace(['\n', ' '], ""),
+            MESSAGE.replace(' ', "")
+        );
+    }
+}
+
+#[test]
+fn a_long_message_wraps_above_the_rows() {
+    let terminal = MemoryTerminal::new(30);
+    let totals = Arc::<Totals>::default();
+    let hub = ProgressHub::new(Arc::clone(&totals), Box::new(NoObserver));
+    let display = BarsDisplay::new(totals, terminal.target());
+    let job = job(Direction::Up, b"a", MIB);
+    hub.expect(1, MIB);
+    display.began(&job, &hub.begin(&job));
+    display.draw(Instant::now());
+    display.print("b: FAILED: permission denied (hint: ask its owner)");
+    let seen = terminal.contents();
+    let lines: Vec<&str> = seen.lines().collect();
+    let [first, second, row] = lines[..] else {
+        panic!("{seen}")
+    };
+    assert_eq!(
+        (first, second),
+        ("b: FAILED: permission denied", "  (hint: ask its owner)")
+    );
+    assert!(row.starts_with("a "), "{row}");
+}
+
+#[test]
+fn only_as_many_rows_are_drawn_as_there_are_lines() {
+    let terminal = MemoryTerminal::new(80);
+    let totals = Arc::<Totals>::default();
+    let hub = ProgressHub::new(Arc::clone(&totals), Box::new(NoObserver));
+    let display = BarsDisplay::new(totals, terminal.target());
+    hub.expect(30, 30 * MIB);
+    for number in 0..30 {
+        let job = job(Direction::Up, format!("file{number}").as_bytes(), MIB);
+        display.began(&job, &hub.begin(&job));
+    }
+    display.draw(Instant::now());
+    let seen = terminal.contents();
+    assert_eq!(seen.lines().count(), 19, "{seen}");
+    assert!(seen.lines().last().unwrap().starts_with("0/30 files"), "{seen}");
 }
