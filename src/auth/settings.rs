@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Deserializer, de};
 
+use super::password::rules::PasswordRules;
 use super::throttle::ThrottleSettings;
 use crate::domain::user::Factor;
 
@@ -16,6 +17,8 @@ pub struct AuthSettings {
     pub methods: BTreeSet<Method>,
     /// The limits on failed attempts.
     pub throttle: ThrottleSettings,
+    /// The rules for passwords.
+    pub password: PasswordRules,
     /// The time within which a connection must have signed in, in seconds.
     #[serde(deserialize_with = "not_zero")]
     pub login_grace_secs: u64,
@@ -29,6 +32,7 @@ impl Default for AuthSettings {
         Self {
             methods: Method::ALL.into(),
             throttle: ThrottleSettings::default(),
+            password: PasswordRules::default(),
             // This is sshd's LoginGraceTime: people need time to check a host key and type a password.
             login_grace_secs: 120,
             // This is sshd's MaxAuthTries.
@@ -139,5 +143,6 @@ mod tests {
         check("login_grace_secs = -1", "invalid value");
         check("attempts = 6", "unknown field");
         check("[throttle]\ndelay = 1", "unknown field");
+        check("[password]\nlength = 1", "unknown field");
     }
 }

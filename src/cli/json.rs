@@ -19,6 +19,7 @@ pub struct UserJson<'a> {
     home: String,
     keys: Vec<KeyJson<'a>>,
     has_password: bool,
+    password_kind: Option<&'static str>,
     quota_bytes: Option<u64>,
     quota_files: Option<u64>,
     used_bytes: Option<u64>,
@@ -41,6 +42,7 @@ impl<'a> From<&'a UserView> for UserJson<'a> {
             home: view.home.display().to_string(),
             keys: view.keys.iter().map(Into::into).collect(),
             has_password: view.has_password,
+            password_kind: view.password_kind,
             quota_bytes: view.quota.bytes,
             quota_files: view.quota.files,
             used_bytes: view.usage.used_bytes,
@@ -155,6 +157,19 @@ pub struct ChangeJson<'a> {
     /// The number of ended sessions, and of homes with another quota, for which a call that had begun is still in
     /// progress because their disk hangs. No further call begins, so the change is in force and the exit code is 0.
     still_busy: usize,
+    /// The password, if it was generated.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    password: Option<&'a str>,
+}
+
+impl<'a> ChangeJson<'a> {
+    /// Returns the change with the password that was generated for it.
+    pub fn with_password(change: &'a ConfirmedChange, password: Option<&'a str>) -> Self {
+        Self {
+            password,
+            ..Self::from(change)
+        }
+    }
 }
 
 impl<'a> From<&'a ConfirmedChange> for ChangeJson<'a> {
@@ -167,6 +182,7 @@ impl<'a> From<&'a ConfirmedChange> for ChangeJson<'a> {
             confirmed: change.effect.is_some(),
             sessions_ended: effect.sessions_ended,
             still_busy: effect.still_busy,
+            password: None,
         }
     }
 }

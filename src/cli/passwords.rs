@@ -4,17 +4,13 @@ use std::io::{IsTerminal as _, Read};
 
 use zeroize::Zeroizing;
 
-use super::output;
-use crate::auth::password::MAX_PASSWORD;
+use crate::auth::password::{self, MAX_PASSWORD, generate};
 use crate::domain::user::{PasswordHash, UserName};
 use crate::ops::passwords::NewPassword;
 use base::error::{Error, Result};
 use base::secret::Secret;
 
-/// Passwords with fewer characters are accepted with a warning.
-const SHORT_PASSWORD: usize = 8;
-
-/// The longest hash in bytes: one of argon2id with the largest salt takes about 200 bytes.
+/// The longest hash in bytes: one of PBKDF2 with the longest salt takes about 300 bytes.
 const LONGEST_HASH: usize = 512;
 
 /// Where a new password comes from.
@@ -26,6 +22,8 @@ pub enum PasswordSource {
     Stdin,
     /// Its hash is read from standard input.
     HashStdin,
+    /// It is generated, and printed once.
+    Generated,
 }
 
 /// Asks for a new password, from the source that the operator chose.
@@ -34,17 +32,12 @@ pub enum PasswordSource {
 /// Returns an error if there is no terminal, if the two entries differ, or if the password is empty, too long or a
 /// hash; with [`PasswordSource::HashStdin`], if it is not a hash that this server can verify.
 pub fn ask(name: &UserName, source: PasswordSource) -> Result<NewPassword> {
-    let password = match source {
-        PasswordSource::Terminal => from_terminal(name)?,
-        PasswordSource::Stdin => from_reader(std::io::stdin().lock())?,
-        PasswordSource::HashStdin => return hash_from_reader(std::io::stdin().lock()).map(NewPassword::Hash),
-    };
-    if String::from_utf8_lossy(password.bytes()).chars().count() < SHORT_PASSWORD {
-        output::note(&format!(
-            "warning: that password is shorter than {SHORT_PASSWORD} characters"
-        ));
-    }
-    Ok(NewPassword::Plain(password))
+    Ok(match source {
+        PasswordSource::Terminal => NewPassword::Plain(from_terminal(name)?),
+        PasswordSource::Stdin => NewPassword::Plain(from_reader(std::io::stdin().lock())?),
+        PasswordSource::HashStdin => NewPassword::Hash(hash_from_reader(std::io::stdin().lock())?),
+        PasswordSource::Generated => NewPassword::Plain(generate::generate()?),
+    })
 }
 
 fn from_terminal(name: &UserName) -> Result<Secret> {
@@ -88,30 +81,34 @@ fn hash_from_reader(reader: impl Read) -> Result<PasswordHash> {
     let cannot = || Error::new("cannot use this password hash");
     read.map_err(|e| cannot().because(e))?;
     let text = text.trim();
-    let hint = "$argon2id$v=19$m=19456,t=2,p=1$SALT$HASH, as argon2 -id -e prints it";
     if text.is_empty() {
+        let hint =
+            "$argon2id$v=19$m=19456,t=2,p=1$SALT$HASH, as argon2 -id -e prints it, or a hash of /etc/shadow";
         return Err(cannot().because("there is none").hint(hint));
+    }
+    if password::is_known_scheme(text) {
+        return password::import(text);
     }
     let Some((name, _)) = hash_parts(text) else {
         return Err(cannot()
             .because("it does not look like one: a hash begins with $NAME$")
             .hint("a password itself goes into --password-stdin"));
     };
-    if text.starts_with('$') && name == "argon2id" {
-        return crate::auth::password::import(text);
-    }
+    let can = password::scheme_names();
     Err(match kind_of_hash(name) {
         _ if !text.starts_with('$') => cannot()
             .because("there is a user's name in front of it")
             .hint("only what begins at the first $ is the hash"),
         Some(kind) => cannot()
             .because(format!(
-                "it is one of {kind}, and only argon2id can be verified here"
+                "it is one of {kind}, and only these can be verified here: {can}"
             ))
             .hint("set the password itself, with --password-stdin"),
         None => cannot()
-            .because("its kind is unknown, and only argon2id can be verified here")
-            .hint(hint),
+            .because(format!(
+                "its kind is unknown, and only these can be verified here: {can}"
+            ))
+            .hint("set the password itself, with --password-stdin"),
     })
 }
 
@@ -154,8 +151,12 @@ fn checked(password: Secret) -> Result<Secret> {
             "the password is longer than {MAX_PASSWORD} bytes"
         )));
     }
-    if let Some(kind) = std::str::from_utf8(bytes).ok().and_then(hash_parts) {
-        let kind = kind_of_hash(kind.0).unwrap_or("a password");
+    let text = std::str::from_utf8(bytes).unwrap_or_default();
+    let kind = match hash_parts(text) {
+        Some((name, _)) => Some(kind_of_hash(name).unwrap_or("a password")),
+        None => password::import(text).is_ok().then_some("a password"),
+    };
+    if let Some(kind) = kind {
         return Err(Error::new("cannot use this password")
             .because(format!(
                 "it looks like a hash of {kind}, and would itself become the password"
@@ -173,23 +174,40 @@ mod tests {
     use super::*;
 
     #[test]
-    fn hashes_of_argon2id_are_taken_and_others_named() {
+    fn hashes_that_can_be_verified_are_taken_and_others_named() {
         let good = "$argon2id$v=19$m=19456,t=2,p=1$aG9tZXBvcnQtZHVtbXkhIQ$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
         for text in [good.to_owned(), format!("{good}\n"), format!("  {good}\r\n")] {
             let hash = hash_from_reader(text.as_bytes()).unwrap();
             assert_eq!(hash.as_phc(), good);
             assert!(NewPassword::Hash(hash.clone()).matches(&hash));
         }
+        let shadow = "$1$abcdefgh$cHJi5PXp/ki/ktXzqlk6I1\n";
+        let hash = hash_from_reader(shadow.as_bytes()).unwrap();
+        assert!(NewPassword::Plain(Secret::new("secret".to_owned())).matches(&hash));
         let check = |input: &str, says: &str| {
             let error = hash_from_reader(input.as_bytes()).unwrap_err().to_string();
             assert!(error.contains(says), "{input:?}: {error}");
         };
         check("", "there is none");
         check("secret", "--password-stdin");
-        check("$6$salt$hash", "SHA-512-crypt");
-        check("$2b$12$abcdefghijklmnopqrstuv", "bcrypt");
-        check("$y$j9T$salt$hash", "yescrypt");
-        check("$pbkdf2-sha512$1$salt$hash", "PBKDF2");
+        check(
+            "$6$salt$hash",
+            "damaged or cut off: expected $6$SALT$ and 86 characters",
+        );
+        check(
+            "$2b$12$abcdefghijklmnopqrstuv",
+            "damaged or cut off: expected $2b$COST$",
+        );
+        check("$y$j9T$salt$hash", "damaged or cut off: expected $y$");
+        check(
+            "$pbkdf2-sha512$1$salt$hash",
+            "damaged or cut off: expected $pbkdf2-",
+        );
+        check(
+            "$7$salt$hash",
+            "one of scrypt, and only these can be verified here: argon2id, bcrypt,",
+        );
+        check("$2x$12$abcdefghijklmnopqrstuv", "one of bcrypt, and only");
         check("$made-up$x", "kind is unknown");
         check(&format!("calvin:{good}"), "user's name in front");
         check("$argon2id$v=19$m=19456,t=2,p=1$c2FsdA", "salt too short");
@@ -221,6 +239,7 @@ mod tests {
             "$y$j9T$salt$hash",
             "$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaA",
             "$pbkdf2-sha256$29000$salt$hash",
+            "{SSHA512}aCu7JRc+kLsuEmFs1zTY+AiP7DSGnjjG+dH28Dp+E5usqoAixeTPihKqZmkWal4mUfp63tqvCAkFV1LKTDFH6XNhbHRzYWx0",
             "$made-up$x",
         ] {
             check(hash, Err("--password-hash-stdin"));

@@ -3,6 +3,7 @@
 mod text;
 
 use std::path::PathBuf;
+use std::sync::OnceLock;
 
 use clap::CommandFactory as _;
 use clap::error::ErrorKind;
@@ -21,6 +22,7 @@ use crate::ops::users::change::ConfirmedChange;
 use crate::ops::users::view::UserList;
 use crate::ops::users::{self, NewUser};
 use base::error::{Error, Result};
+use base::secret::Secret;
 
 /// Runs the command, and prints the result.
 ///
@@ -81,7 +83,8 @@ impl Inputs {
             _ => None,
         };
         let stdin_keys = key_files.iter().filter(|file| file.as_os_str() == "-").count();
-        let stdin_password = password.is_some_and(|source| source != PasswordSource::Terminal);
+        let from_stdin = |source| matches!(source, PasswordSource::Stdin | PasswordSource::HashStdin);
+        let stdin_password = password.is_some_and(from_stdin);
         if stdin_keys + usize::from(stdin_password) > 1 {
             return Err(Error::new("standard input can be read once only").hint("give keys by file"));
         }
@@ -100,9 +103,10 @@ async fn execute(command: UserCommand, inputs: Inputs, context: &OpsContext<'_>)
         UserCommand::Show { name, json } => show(&users::show(&name, context).await?, json),
         UserCommand::List { json } => list(&users::list(context).await?, json),
         UserCommand::Passwd { name, output, .. } => {
-            let source = inputs.password.unwrap_or(PasswordSource::Terminal);
-            let ask = |name: &UserName| passwords::ask(name, source);
-            report(&users::set_password(&name, &ask, context).await?, &output)
+            let prompt = PasswordPrompt::new(inputs.password);
+            let ask = |name: &UserName| prompt.ask(name);
+            let change = users::set_password(&name, &ask, context).await?;
+            report_password(&change, &prompt, &output)
         }
         UserCommand::Key(command) => keys(command, inputs, context).await,
         UserCommand::Enable { name, output } => report(&users::enable(&name, true, context).await?, &output),
@@ -124,9 +128,8 @@ async fn execute(command: UserCommand, inputs: Inputs, context: &OpsContext<'_>)
 
 async fn add(args: AddArgs, inputs: Inputs, context: &OpsContext<'_>) -> Result<String> {
     let source = inputs.password;
-    let ask = |name: &UserName| -> Result<NewPassword> {
-        passwords::ask(name, source.unwrap_or(PasswordSource::Terminal))
-    };
+    let prompt = PasswordPrompt::new(source);
+    let ask = |name: &UserName| prompt.ask(name);
     let new = NewUser {
         name: args.name,
         home: args.home.home,
@@ -134,7 +137,30 @@ async fn add(args: AddArgs, inputs: Inputs, context: &OpsContext<'_>) -> Result<
         password: source.is_some().then_some(&ask),
         settings: args.settings.into(),
     };
-    report(&users::add(new, context).await?, &args.output)
+    report_password(&users::add(new, context).await?, &prompt, &args.output)
+}
+
+/// Asks for a password, and keeps it if it was generated, because it is to be printed.
+struct PasswordPrompt {
+    source: PasswordSource,
+    generated: OnceLock<Secret>,
+}
+
+impl PasswordPrompt {
+    fn new(source: Option<PasswordSource>) -> Self {
+        Self {
+            source: source.unwrap_or(PasswordSource::Terminal),
+            generated: OnceLock::new(),
+        }
+    }
+
+    fn ask(&self, name: &UserName) -> Result<NewPassword> {
+        let password = passwords::ask(name, self.source)?;
+        if let (PasswordSource::Generated, NewPassword::Plain(secret)) = (self.source, &password) {
+            self.generated.get_or_init(|| secret.clone());
+        }
+        Ok(password)
+    }
 }
 
 async fn set(args: SetArgs, context: &OpsContext<'_>) -> Result<String> {
@@ -166,6 +192,16 @@ fn report(change: &ConfirmedChange, output: &OutputArgs) -> Result<String> {
     match output.json {
         true => output::json(&ChangeJson::from(change)),
         false => Ok(text::change(change)),
+    }
+}
+
+/// Formats the result of a change that may have generated a password, which is the last line.
+fn report_password(change: &ConfirmedChange, prompt: &PasswordPrompt, output: &OutputArgs) -> Result<String> {
+    let generated = prompt.generated.get().map(Secret::reveal);
+    match (output.json, generated) {
+        (true, generated) => output::json(&ChangeJson::with_password(change, generated)),
+        (false, Some(password)) => Ok(format!("{}{password}\n", text::change(change))),
+        (false, None) => Ok(text::change(change)),
     }
 }
 

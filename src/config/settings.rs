@@ -174,6 +174,7 @@ impl Config {
                 .filter_map(|hook| hook.secret_file.clone())
                 .collect(),
             user: self.server.user.clone(),
+            password_rules: self.auth.password.clone(),
             default_quota: Quota {
                 bytes: self.quota.default_bytes,
                 files: self.quota.default_files,
@@ -222,6 +223,7 @@ impl Config {
         let AuthSettings {
             methods: _,
             throttle: _,
+            password: _,
             login_grace_secs: _,
             max_attempts: _,
         } = auth;

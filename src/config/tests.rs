@@ -130,7 +130,11 @@ fn the_sample_holds_every_setting_at_its_default() {
     let shown = every_setting();
     parse(&shown).unwrap();
     let table: toml::Table = toml::from_str(&shown).unwrap();
-    for section in sections.iter().map(String::as_str).chain(["auth.throttle"]) {
+    for section in sections
+        .iter()
+        .map(String::as_str)
+        .chain(["auth.throttle", "auth.password"])
+    {
         let names = names_in(section);
         assert!(!names.is_empty(), "{section}");
         let mut parts = section.split('.');
@@ -162,9 +166,11 @@ fn every_setting() -> String {
 
 #[test]
 fn every_number_and_every_list_has_a_rule_or_a_reason_for_none() {
-    const NO_RULE: [(&str, &str); 7] = [
+    const NO_RULE: [(&str, &str); 8] = [
         // Its own type refuses 0, and no number of attempts is too large.
         ("auth", "max_attempts"),
+        // Its own type has a range.
+        ("auth.password", "min_length"),
         // A throttle may be as strict, or as lax, as the operator likes.
         ("auth.throttle", "first_delay_ms"),
         ("auth.throttle", "max_delay_ms"),
@@ -190,12 +196,16 @@ fn every_number_and_every_list_has_a_rule_or_a_reason_for_none() {
     let mut numbers: Vec<(String, String)> = Vec::new();
     let mut lists: Vec<(String, String)> = Vec::new();
     let table: toml::Table = toml::from_str(&every_setting()).unwrap();
-    let throttle = table["auth"]["throttle"].as_table().unwrap();
+    let within_auth = |name: &str| table["auth"][name].as_table().unwrap();
     // Each [[hooks]] checks its own numbers and lists.
     let sections = table
         .iter()
         .filter_map(|(name, section)| Some((name.as_str(), section.as_table()?)));
-    for (section, settings) in sections.chain([("auth.throttle", throttle)]) {
+    let nested = [
+        ("auth.throttle", within_auth("throttle")),
+        ("auth.password", within_auth("password")),
+    ];
+    for (section, settings) in sections.chain(nested) {
         for (name, value) in settings {
             let place = (section.to_owned(), name.clone());
             match value {
@@ -235,6 +245,7 @@ fn what_a_reload_does_not_apply_is_named() {
     check("[server]\nhost_keys = \"elsewhere\"", &[]);
     check("[auth]\nmax_attempts = 1", &["[auth]"]);
     check("[auth.throttle]\nfailures = 1", &["[auth]"]);
+    check("[auth.password]\nmin_length = 1", &["[auth]"]);
     check("[storage]\nfsync = \"close\"", &["[storage]"]);
     check("[storage]\nfile_mode = \"0640\"", &["[storage]"]);
     check("[store]\npath = \"elsewhere\"", &["[store]"]);

@@ -95,6 +95,7 @@ pub async fn add_users(installation: &Installation, store: &dyn Store) -> Result
             continue;
         }
         user.home = homes::choose(installation, &user.name, None)?;
+        // The passwords are public, so the rules for new ones are not asked.
         user.password_hash = Some(password::hash(&Secret::new(demo.password.to_owned()))?);
         user.password_set_at = Some(Timestamp::now());
         user.settings.quota_bytes = Some(Limit(Some(demo.quota_bytes)));

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::auth::password::rules::PasswordRules;
 use crate::domain::user::Quota;
 use crate::storage::settings::StorageSettings;
 use crate::store::settings::StoreSettings;
@@ -24,6 +25,8 @@ pub struct Installation {
     pub hook_secrets: Vec<PathBuf>,
     /// The system user that a server started as root becomes.
     pub user: Option<String>,
+    /// The rules for new passwords, and for their age.
+    pub password_rules: PasswordRules,
     /// The quota of users that are added without one.
     pub default_quota: Quota,
 }
@@ -53,6 +56,7 @@ impl Installation {
             audit,
             hook_secrets,
             user: _,
+            password_rules: _,
             default_quota: _,
         } = self;
         [homes, host_keys, path]

@@ -1,6 +1,7 @@
 //! New passwords: a password or its hash, as an operator enters it.
 
 use crate::auth::password;
+use crate::auth::password::rules::PasswordRules;
 use crate::domain::user::{PasswordHash, UserName};
 use base::error::Result;
 use base::secret::Secret;
@@ -18,6 +19,17 @@ pub enum NewPassword {
 pub type AskPassword<'a> = &'a (dyn Fn(&UserName) -> Result<NewPassword> + Sync);
 
 impl NewPassword {
+    /// Checks the password against the rules for new ones. Of a hash, nothing is known.
+    ///
+    /// # Errors
+    /// Returns an error that says which rule it breaks.
+    pub fn check(&self, name: &UserName, rules: &PasswordRules) -> Result<()> {
+        match self {
+            NewPassword::Plain(password) => rules.check_new(name, password),
+            NewPassword::Hash(_) => Ok(()),
+        }
+    }
+
     /// Returns the hash to store. Computing it takes tens of milliseconds.
     ///
     /// # Errors
@@ -49,5 +61,20 @@ mod tests {
         assert!(given("secret secret").matches(&stored));
         assert!(!given("another").matches(&stored));
         assert!(!given("secret secret").matches(&PasswordHash::new("$nonsense".into())));
+        let foreign = "$6$saltstring$AIsRs/Ee56G/tC8MEHhvReZTfx8u3rXXMl6eYrjCG9ibix19DxoMBLogdTET5Ukw9Sf7eZTITsuk0Ry5qulYz.";
+        let foreign = password::import(foreign).unwrap();
+        assert!(given("secret").matches(&foreign));
+        assert!(!given("secrets").matches(&foreign));
+        assert!(NewPassword::Hash(foreign.clone()).matches(&foreign));
+    }
+
+    #[test]
+    fn rules_are_for_passwords_and_not_for_hashes() {
+        let (name, rules) = ("calvin".parse().unwrap(), PasswordRules::default());
+        let given = |text: &str| NewPassword::Plain(Secret::new(text.to_owned()));
+        assert!(given("secret").check(&name, &rules).is_err());
+        assert!(given("secret secret").check(&name, &rules).is_ok());
+        let hash = given("secret").into_hash().unwrap();
+        assert!(NewPassword::Hash(hash).check(&name, &rules).is_ok());
     }
 }

@@ -54,7 +54,9 @@ pub async fn add(new: NewUser<'_>, context: &OpsContext<'_>) -> Result<Confirmed
     let mut user = User::blank(new.name);
     user.home = homes::choose(context.installation, &user.name, new.home.as_deref())?;
     if let Some(ask) = new.password {
-        user.password_hash = Some(ask(&user.name)?.into_hash()?);
+        let password = ask(&user.name)?;
+        password.check(&user.name, &context.installation.password_rules)?;
+        user.password_hash = Some(password.into_hash()?);
         user.password_set_at = Some(Timestamp::now());
     }
     key_lines::add(&mut user, &new.keys)?;
@@ -179,6 +181,7 @@ pub async fn set_password(
     let is_change = !before.password_hash.as_ref().is_some_and(is_same);
     let mut after = before.clone();
     if is_change {
+        password.check(name, &context.installation.password_rules)?;
         let hash = password.into_hash()?;
         let change = move |user: &mut User| {
             user.password_hash = Some(hash.clone());

@@ -13,19 +13,20 @@ use crate::domain::user::UserName;
 pub enum UserCommand {
     /// Add a user, and create the home
     ///
-    /// Without --key and --password-stdin, the password is asked for on the terminal, without echo. Passwords are never
-    /// arguments, because other users could read them.
+    /// Without --key, --password-stdin and --generate, the password is asked for on the terminal, without echo.
+    /// Passwords are never arguments, because other users could read them. [auth.password] has the rules for them.
     #[command(after_help = "Examples:
   homeportd user add calvin --quota 10GiB
   homeportd user add backup --key backup.pub --read-only --allow-from 10.0.0.0/8
-  pwgen 20 1 | tee calvin.txt | homeportd user add calvin --password-stdin")]
+  homeportd user add tom --generate
+  homeportd user add calvin --password-hash-stdin < hash-from-etc-shadow.txt")]
     Add(AddArgs),
     /// Change a user's settings; those that are not named stay the same
     ///
-    /// Without --move, the files stay in the old home. With --move, they get to the new home with it: sessions in the home
-    /// are ended, and nobody signs in to it until it is moved. The users who share it move, too. On another file system the
-    /// files are copied and compared by SHA-256 before the old ones are deleted. If the command is interrupted, the user can
-    /// sign in and has all files; the same command finishes it.
+    /// Without --move, the files stay in the old home. With --move, they get to the new home with it: sessions in the
+    /// home are ended, and nobody signs in to it until it is moved. The users who share it move, too. On another file
+    /// system the files are copied and compared by SHA-256 before the old ones are deleted. If the command is
+    /// interrupted, the user can sign in and has all files; the same command finishes it.
     #[command(after_help = "Examples:
   homeportd user set calvin --quota unlimited
   homeportd user set calvin --permissions list,read,create --expires 2030-01-01
@@ -33,11 +34,11 @@ pub enum UserCommand {
     Set(SetArgs),
     /// Show a user
     ///
-    /// With --json: name, enabled, home, keys, has_password, quota_bytes, quota_files, used_bytes, used_files,
-    /// usage_exact, max_sessions, permissions, allowed_from, require, expires_at, rate_up, rate_down. null in a quota
-    /// means unlimited; in a rate it means the server's, and 0 means unlimited. The use is that of the running server, or
-    /// else what was last recorded; null means unknown. If usage_exact is false, the use is at most the given number (see
-    /// `quota show`).
+    /// With --json: name, enabled, home, keys, has_password, password_kind (argon2id, bcrypt, ...; null: none),
+    /// quota_bytes, quota_files, used_bytes, used_files, usage_exact, max_sessions, permissions, allowed_from,
+    /// require, expires_at, rate_up, rate_down. null in a quota means unlimited; in a rate it means the server's, and
+    /// 0 means unlimited. The use is that of the running server, or else what was last recorded; null means unknown.
+    /// If usage_exact is false, the use is at most the given number (see `quota show`).
     #[command(after_help = "Example:\n  homeportd user show calvin --json | jq .home")]
     Show {
         /// The name of the user
@@ -55,7 +56,11 @@ pub enum UserCommand {
         json: bool,
     },
     /// Set a user's password, and end sessions that used another one
-    #[command(after_help = "Example:\n  homeportd user passwd calvin")]
+    ///
+    /// [auth.password] has the rules for passwords.
+    #[command(
+        after_help = "Examples:\n  homeportd user passwd calvin\n  homeportd user passwd calvin --generate"
+    )]
     Passwd {
         /// The name of the user
         #[arg(value_parser = UserName::stored)]
@@ -168,17 +173,27 @@ pub struct PasswordArgs {
     /// Read the password from standard input; one newline at its end is not part of it
     #[arg(long)]
     pub password_stdin: bool,
-    /// Read the password's hash from standard input: argon2id, as $argon2id$v=19$m=...,t=...,p=...$SALT$HASH
+    /// Read the password's hash from standard input: argon2id, bcrypt, yescrypt, one of /etc/shadow ($6$, $5$, $1$), or
+    /// PBKDF2 as SFTPGo writes it
     #[arg(long, conflicts_with = "password_stdin")]
     pub password_hash_stdin: bool,
+    /// Generate a password of 20 characters, and print it once, on the last line
+    #[arg(long, conflicts_with_all = ["password_stdin", "password_hash_stdin"])]
+    pub generate: bool,
 }
 
 impl PasswordArgs {
     /// Returns where the password comes from.
     pub fn source(&self) -> PasswordSource {
-        match (self.password_stdin, self.password_hash_stdin) {
-            (true, _) => PasswordSource::Stdin,
-            (_, true) => PasswordSource::HashStdin,
+        match self {
+            Self {
+                password_stdin: true, ..
+            } => PasswordSource::Stdin,
+            Self {
+                password_hash_stdin: true,
+                ..
+            } => PasswordSource::HashStdin,
+            Self { generate: true, .. } => PasswordSource::Generated,
             _ => PasswordSource::Terminal,
         }
     }
@@ -188,7 +203,8 @@ impl PasswordArgs {
 #[derive(Debug, Args)]
 pub struct OutputArgs {
     /// Print a JSON object: v, user, changed, confirmed (by a running server), sessions_ended, still_busy (the number
-    /// of sessions and homes that still have a call waiting for a hanging disk; no further call begins)
+    /// of sessions and homes that still have a call waiting for a hanging disk; no further call begins), password (if
+    /// it was generated)
     #[arg(long)]
     pub json: bool,
 }

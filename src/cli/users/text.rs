@@ -32,7 +32,11 @@ pub fn user(view: &UserView) -> String {
         ("home", view.home.display().to_string()),
         (
             "password",
-            if view.has_password { "set" } else { "none" }.to_owned(),
+            match view.password_kind {
+                None => "none".to_owned(),
+                Some("argon2id") => "set".to_owned(),
+                Some(other) => format!("set (hashed by {other} until the next sign-in)"),
+            },
         ),
         ("used", view.usage.used()),
         ("quota", or(quota.join(", "), "unlimited")),

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use ipnet::IpNet;
 use jiff::Timestamp;
 
+use crate::auth::password;
 use crate::domain::rate::RateRules;
 use crate::domain::user::{Factor, PermissionRules, Quota, User, UserName};
 use crate::ops::context::OpsContext;
@@ -27,6 +28,8 @@ pub struct UserView {
     pub keys: Vec<KeyView>,
     /// Whether the user has a password.
     pub has_password: bool,
+    /// The scheme of the password's hash.
+    pub password_kind: Option<&'static str>,
     /// The quota of the home.
     pub quota: Quota,
     /// The use of the home, and how far it can be relied on.
@@ -51,6 +54,7 @@ impl UserView {
             enabled: user.enabled,
             keys: user.keys.iter().map(|line| KeyView::new(line)).collect(),
             has_password: user.password_hash.is_some(),
+            password_kind: user.password_hash.as_ref().map(password::scheme_of),
             quota: user.quota(),
             usage,
             max_sessions: user.max_sessions(),
