@@ -3,7 +3,7 @@
 //! Each check runs once for each user, or once for all: nested homes are found by sorting, and directories that many
 //! homes have in common are checked once. 10,000 users take well under a second.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -35,6 +35,40 @@ pub fn check(installation: &Installation, users: &[User], report: &mut Report) {
         sign_in(user, report);
     }
     check_overlaps(users, &places, report);
+    check_passwords(installation, users, report);
+}
+
+/// Counts the users whose passwords other systems have hashed, and those whose passwords cannot expire.
+fn check_passwords(installation: &Installation, users: &[User], report: &mut Report) {
+    let hashes = users.iter().filter_map(|user| user.password_hash.as_ref());
+    let mut schemes: BTreeMap<&str, usize> = BTreeMap::new();
+    for scheme in hashes.map(password::scheme_of) {
+        *schemes.entry(scheme).or_default() += 1;
+    }
+    // The second kind is an error, with the user's name.
+    schemes.retain(|scheme, _| !["argon2id", "unknown"].contains(scheme));
+    let counts: Vec<String> = schemes
+        .iter()
+        .map(|(scheme, count)| format!("{scheme} {count}"))
+        .collect();
+    let counts = counts.join(", ");
+    match schemes.values().sum::<usize>() {
+        0 => {}
+        1 => report.warn(format!(
+            "1 user has a password hash of another system: {counts} (it is replaced when the user signs in)"
+        )),
+        count => report.warn(format!(
+            "{count} users have password hashes of other systems: {counts} (they are replaced when the users sign in)"
+        )),
+    }
+    let ageless = |user: &&User| user.password_hash.is_some() && user.password_set_at.is_none();
+    let ageless = users.iter().filter(ageless).count();
+    if installation.password_rules.expire() && ageless > 0 {
+        report.warn(format!(
+            "the age of {ageless} passwords is not known, so max_age in [auth.password] does not apply to them (hint: \
+             homeportd user passwd NAME sets a new one)"
+        ));
+    }
 }
 
 /// The state of checking all homes, with the results that several have in common.

@@ -137,6 +137,50 @@ fn who_cannot_sign_in_is_named() {
 }
 
 #[test]
+fn hashes_of_other_systems_are_counted_by_their_scheme() {
+    let mut installation = installation(Path::new("/h"));
+    let check = |installation: &Installation, hashes: &[&str], expected: &[&str]| {
+        let users = hashes.iter().enumerate().map(|(n, hash)| {
+            let mut user = user(&format!("u{n}"), format!("/h/u{n}").into());
+            user.password_hash = Some(crate::domain::user::PasswordHash::new((*hash).to_owned()));
+            user
+        });
+        let mut report = Report::default();
+        check_passwords(installation, &users.collect::<Vec<_>>(), &mut report);
+        assert_eq!(report.warnings, expected);
+        assert!(report.errors.is_empty(), "{report:?}");
+    };
+    let (argon2, md5) = (
+        "$argon2id$v=19$m=8,t=1,p=1$x$y",
+        "$1$abcdefgh$cHJi5PXp/ki/ktXzqlk6I1",
+    );
+    check(&installation, &[argon2, "$nonsense"], &[]);
+    check(
+        &installation,
+        &[argon2, md5],
+        &[
+            "1 user has a password hash of another system: md5-crypt 1 (it is replaced when the user signs in)",
+        ],
+    );
+    check(
+        &installation,
+        &[md5, argon2, "$2b$x", md5, "$2y$x", "$2a$x"],
+        &[
+            "5 users have password hashes of other systems: bcrypt 3, md5-crypt 2 (they are replaced when the users sign in)",
+        ],
+    );
+    installation.password_rules = toml::from_str("max_age = '90d'").unwrap();
+    check(
+        &installation,
+        &[argon2],
+        &[
+            "the age of 1 passwords is not known, so max_age in [auth.password] does not apply to them (hint: homeportd user \
+           passwd NAME sets a new one)",
+        ],
+    );
+}
+
+#[test]
 fn a_home_that_cannot_be_made_is_an_error() {
     let dir = tempfile::tempdir().unwrap();
     let root = dir.path().canonicalize().unwrap();
