@@ -3,10 +3,11 @@
 //! This module knows users through [`crate::store::Store`]; it does not know files or SSH packets. Whatever is wrong
 //! with an attempt, the peer gets the same answer after the same time: one hash is verified for every password that is
 //! examined (a dummy hash if the user has none), and the answer is delayed until a moment that depends only on earlier
-//! failures ([`throttle`]).
+//! failures ([`throttle`]), and on the slowest hash that a user has ([`failure_floor`]).
 
 mod address;
 mod denial;
+mod failure_floor;
 mod key_options;
 pub mod keys;
 mod login;
@@ -15,10 +16,10 @@ mod proofs;
 mod settings;
 mod sign_ins;
 pub mod throttle;
+mod upgrades;
 mod verifier;
 
 use parking_lot::{Mutex, MutexGuard};
-use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,6 +27,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use russh::keys::PublicKey;
 use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
 
 pub use self::address::Source;
 pub use self::denial::{Denial, DenialReason};
@@ -37,11 +39,13 @@ pub use self::throttle::ThrottleSettings;
 pub use self::verifier::FairSemaphore;
 
 use self::address::allowed;
+use self::failure_floor::FailureFloor;
 use self::keys::{key_accepted_until, key_data};
 use self::password::{MAX_PASSWORD, Verdict};
 use self::throttle::Throttle;
+use self::upgrades::HashUpgrades;
 use self::verifier::{FairPermit, QueuedAttempt, Verifier, VerifierBounds};
-use crate::domain::user::{Factor, User, UserName};
+use crate::domain::user::{User, UserName};
 use crate::store::Store;
 use base::secret::Secret;
 
@@ -56,6 +60,8 @@ pub struct Authenticator {
     verifier: Verifier,
     throttle: Arc<Mutex<Throttle>>,
     history: SignInHistory,
+    floor: FailureFloor,
+    upgrades: HashUpgrades,
 }
 
 impl std::fmt::Debug for Authenticator {
@@ -78,6 +84,8 @@ impl Authenticator {
             verifier: Verifier::new(bounds),
             history: SignInHistory::new(Arc::clone(&store), Arc::clone(&throttle)),
             throttle,
+            floor: FailureFloor::default(),
+            upgrades: HashUpgrades::default(),
             store,
             settings,
         }
@@ -86,6 +94,22 @@ impl Authenticator {
     /// Returns the history of the addresses from which users have signed in, which the store keeps.
     pub fn history(&self) -> &SignInHistory {
         &self.history
+    }
+
+    /// Reads the hashes of other costs that were set after this revision of the store, or all with -1, so that failures
+    /// are answered no sooner than the slowest of them takes.
+    ///
+    /// # Errors
+    /// Returns an error if the store cannot answer.
+    pub async fn cover_hashes(&self, since: i64) -> base::error::Result<()> {
+        let unusual = self.store.unusual_hashes(password::CURRENT, since).await?;
+        self.floor.cover(&unusual);
+        Ok(())
+    }
+
+    /// Replaces the hashes of other systems after their users have signed in, until `quit` is cancelled.
+    pub async fn upgrade_hashes(&self, quit: CancellationToken) {
+        self.upgrades.keep(&self.verifier, &self.store, quit).await;
     }
 
     /// Returns the settings for signing in.
@@ -116,7 +140,10 @@ impl Authenticator {
             Ok(user) => {
                 let now = Instant::now().into_std();
                 self.throttle().signed_in(source, &user.name, now);
-                complete(user, &attempt)
+                if let Credential::Password(password) = attempt.credential {
+                    self.upgrades.offer(&user, source, password);
+                }
+                Login::complete(user, &attempt)
             }
             Err((delay, reason)) => Err(Denial::Failed {
                 reason,
@@ -153,7 +180,10 @@ impl Authenticator {
         let checked = self.check_password(attempt, name, password, &permit).await;
         unchecked.checked = true;
         // Count the failure before the permit is released, so that no other attempt runs in between.
-        checked.map_err(|reason| (self.count(source, Some(name), &reason), reason))
+        checked.map_err(|reason| {
+            let delay = self.count(source, Some(name), &reason);
+            (self.floor.answer_after(start.elapsed(), delay), reason)
+        })
     }
 
     /// Checks whether this key would be accepted with a valid signature. This serves key probes, which do not count as
@@ -197,7 +227,7 @@ impl Authenticator {
     /// # Errors
     /// Returns an error if the store cannot answer.
     pub async fn review(&self, login: &Login, peer: IpAddr) -> base::error::Result<Review> {
-        let user = self.store.user(&login.user).await?;
+        let user = self.store.user(login.user()).await?;
         let limits = user.as_ref().map(|user| (user.max_sessions(), user.rates()));
         let (max_sessions, rates) = limits.unwrap_or_default();
         Ok(match login.review(user.as_ref(), peer, Timestamp::now()) {
@@ -281,7 +311,10 @@ impl Authenticator {
         password: &Secret,
         permit: &FairPermit,
     ) -> Result<User, DenialReason> {
-        let user = self.find(name).await?;
+        let user = match name {
+            Some(name) => self.store.user(name).await.map_err(DenialReason::Store)?,
+            None => None,
+        };
         let hash = user.as_ref().and_then(|user| user.password_hash.as_ref());
         let verdict = self.verifier.verify(permit, password, hash).await;
         let user = user.ok_or(DenialReason::UnknownUser)?;
@@ -313,13 +346,6 @@ impl Authenticator {
             }
             (_, Some(name)) => throttle.wrong_password(source, name, now),
             (_, None) => throttle.failed(source, now),
-        }
-    }
-
-    async fn find(&self, name: Option<&UserName>) -> Result<Option<User>, DenialReason> {
-        match name {
-            Some(name) => self.store.user(name).await.map_err(DenialReason::Store),
-            None => Ok(None),
         }
     }
 
@@ -365,34 +391,6 @@ impl Drop for UncheckedPassword<'_> {
             let _ = self.auth.throttle().wrong_password(self.source, self.name, now);
         }
     }
-}
-
-/// Decides, after a factor was passed, whether the sign-in is complete or more factors are required.
-fn complete(user: User, attempt: &Attempt<'_>) -> Result<Login, Denial> {
-    let now = Timestamp::now();
-    let proofs = attempt.passed.and(&user, attempt.peer, &attempt.credential, now);
-    let factors = proofs.factors();
-    let remaining: BTreeSet<Factor> = user.require().difference(&factors).copied().collect();
-    if !remaining.is_empty() {
-        return Err(Denial::Partial {
-            passed: proofs,
-            remaining,
-        });
-    }
-    let until = proofs
-        .accepted_until(&user, attempt.peer, now)
-        .unwrap_or(Some(now));
-    Ok(Login {
-        permissions: user.permissions(),
-        quota: user.quota(),
-        max_sessions: user.max_sessions(),
-        rates: user.rates(),
-        user: user.name,
-        home: user.home,
-        factors,
-        proofs,
-        until,
-    })
 }
 
 #[cfg(test)]

@@ -191,10 +191,18 @@ pub trait FactorStore {
     async fn last_sign_ins(&self, name: Option<&UserName>) -> Result<HashMap<UserName, Timestamp>>;
 }
 
+/// What the store tells about the password hashes of all users.
+#[async_trait::async_trait]
+pub trait PasswordStore {
+    /// Returns the password hashes that do not begin with `usual`, each once, of the users who were added or changed
+    /// after the revision `since`; with -1, of all users.
+    async fn unusual_hashes(&self, usual: &str, since: i64) -> Result<Vec<PasswordHash>>;
+}
+
 /// The store. Calls are short: no transaction outlives its call. The cost of a call about one user or one home does not
 /// grow with the number of users.
 #[async_trait::async_trait]
-pub trait Store: GroupStore + FactorStore + Send + Sync {
+pub trait Store: GroupStore + FactorStore + PasswordStore + Send + Sync {
     /// Returns the user with this name, or `None` if there is no such user.
     async fn user(&self, name: &UserName) -> Result<Option<User>>;
     /// Returns the user with only those keys that may be this one; `data` is the base64 of a public key. The cost is

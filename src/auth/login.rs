@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 
 use super::address::allowed;
+use super::denial::Denial;
 use super::proofs::{Credential, Proofs, Revocation};
 use crate::domain::rate::RateRules;
 use crate::domain::user::{Factor, PermissionRules, Quota, User, UserName};
@@ -15,19 +16,47 @@ use crate::domain::user::{Factor, PermissionRules, Quota, User, UserName};
 /// A user who has signed in. Only this module creates a login, and the storage cannot be reached without one.
 #[derive(Debug, Clone)]
 pub struct Login {
-    pub(super) user: UserName,
-    pub(super) home: PathBuf,
-    pub(super) permissions: PermissionRules,
-    pub(super) quota: Quota,
-    pub(super) max_sessions: Option<u32>,
-    pub(super) rates: RateRules,
-    pub(super) factors: BTreeSet<Factor>,
+    user: UserName,
+    home: PathBuf,
+    permissions: PermissionRules,
+    quota: Quota,
+    max_sessions: Option<u32>,
+    rates: RateRules,
+    factors: BTreeSet<Factor>,
     /// The proofs of the sign-in. They are kept so that a changed record ends the sessions that lose something by it.
-    pub(super) proofs: Proofs,
-    pub(super) until: Option<Timestamp>,
+    proofs: Proofs,
+    until: Option<Timestamp>,
 }
 
 impl Login {
+    /// Decides, after a factor was passed, whether the sign-in is complete or more factors are required.
+    pub(super) fn complete(user: User, attempt: &Attempt<'_>) -> Result<Self, Denial> {
+        let now = Timestamp::now();
+        let proofs = attempt.passed.and(&user, attempt.peer, &attempt.credential, now);
+        let factors = proofs.factors();
+        let remaining: BTreeSet<Factor> = user.require().difference(&factors).copied().collect();
+        if !remaining.is_empty() {
+            return Err(Denial::Partial {
+                passed: proofs,
+                remaining,
+            });
+        }
+        let until = proofs
+            .accepted_until(&user, attempt.peer, now)
+            .unwrap_or(Some(now));
+        Ok(Self {
+            permissions: user.permissions(),
+            quota: user.quota(),
+            max_sessions: user.max_sessions(),
+            rates: user.rates(),
+            user: user.name,
+            home: user.home,
+            factors,
+            proofs,
+            until,
+        })
+    }
+
     /// Returns the name of the user.
     pub fn user(&self) -> &UserName {
         &self.user

@@ -45,8 +45,34 @@ impl<'a> Credential<'a> {
 pub struct Proofs {
     pub(super) incarnation: i64,
     key: Option<Box<PublicKey>>,
-    /// The hash that the password was verified against. A new password has another hash.
-    password: Option<PasswordHash>,
+    password: Option<PasswordProof>,
+}
+
+/// The password that was proven. The same password may get another hash, and a new one has another hash and another
+/// time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct PasswordProof {
+    /// The hash that the password was verified against.
+    hash: PasswordHash,
+    /// The time at which the password was set, if it is known.
+    set_at: Option<Timestamp>,
+}
+
+impl PasswordProof {
+    fn of(user: &User) -> Option<Self> {
+        user.password_hash.clone().map(|hash| Self {
+            hash,
+            set_at: user.password_set_at,
+        })
+    }
+
+    /// Whether the password of the same record is still this one.
+    fn is_current(&self, user: &User) -> bool {
+        user.password_hash.as_ref().is_some_and(|hash| {
+            let set_once = self.set_at.is_some() && self.set_at == user.password_set_at;
+            *hash == self.hash || set_once
+        })
+    }
 }
 
 /// What a user has lost since the sign-in. The session must end because of it.
@@ -104,7 +130,7 @@ impl Proofs {
         }
         match credential {
             Credential::VerifiedKey(key) => proofs.key = Some(Box::new((*key).clone())),
-            Credential::Password(_) => proofs.password.clone_from(&user.password_hash),
+            Credential::Password(_) => proofs.password = PasswordProof::of(user),
         }
         proofs
     }
@@ -119,7 +145,11 @@ impl Proofs {
         peer: IpAddr,
         now: Timestamp,
     ) -> Result<Option<Timestamp>, Revocation> {
-        if self.password.is_some() && self.password != user.password_hash {
+        if self
+            .password
+            .as_ref()
+            .is_some_and(|proof| !proof.is_current(user))
+        {
             return Err(Revocation::Password);
         }
         let key = match &self.key {

@@ -1,5 +1,6 @@
 //! Tests which attempts are accepted and which are refused. Delays and limits are tested in [`pacing`].
 
+mod foreign;
 mod losses;
 mod pacing;
 
@@ -10,7 +11,7 @@ use tempfile::TempDir;
 use super::password::cheap;
 use super::*;
 use crate::domain::settings::MemberSettings;
-use crate::domain::user::{Limit, Permissions, Quota};
+use crate::domain::user::{Factor, Limit, Permissions, Quota};
 use crate::store::sql::SqlStore;
 
 const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJNM52vydpi1r8D6nvjQcQnulTGFj/Q4flZ4ZzKVpN74";

@@ -43,7 +43,8 @@ impl Default for VerifierBounds {
         Self {
             // The other half of the cores serves users who are signed in.
             workers: available_parallelism().map_or(1, |cores| (cores.get() / 2).max(1)),
-            // One core verifies this many within 15 seconds, so no attempt waits longer for its answer.
+            // One core verifies this many with the default parameters within 15 seconds, so no attempt waits longer for
+            // its answer. Slower hashes of other systems are few, and are replaced.
             waiting: 512,
             // Many honest users may share one address, but that address must not fill the whole queue.
             waiting_per_source: 384,
@@ -162,6 +163,20 @@ impl Verifier {
             })
         }));
         verdict.await.unwrap_or(Verdict::NotVerified)
+    }
+
+    /// Hashes a password for the store. Returns `None` if memory, threads or randomness are missing.
+    pub async fn hash(&self, permit: &FairPermit, password: &Secret) -> Option<PasswordHash> {
+        let (permit, password) = (permit.clone(), password.clone());
+        let (sender, hash) = oneshot::channel();
+        self.workers.submit(Box::new(move |memory| {
+            let hash = password::hash_in(&password, memory);
+            Box::new(move || {
+                drop(permit);
+                let _ = sender.send(hash);
+            })
+        }));
+        hash.await.ok().flatten()
     }
 
     /// Keeps a worker busy until the result is dropped.

@@ -107,6 +107,8 @@ impl RecordChanges {
             }
             users.insert(user.name);
         }
+        // A new hash may take longer than all others, and failures must be answered as late from now on.
+        self.service.auth.cover_hashes(*seen).await?;
         let mut changed = Vec::new();
         // A record that cannot be read must not delay those of others.
         let mut failed = None;

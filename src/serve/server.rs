@@ -144,6 +144,7 @@ impl Server {
             current,
         });
         service.auth.history().recall().await;
+        service.auth.cover_hashes(-1).await?;
         let changes = RecordChanges::new(Arc::clone(&store) as Arc<dyn Store>, Arc::clone(&service)).await?;
         Ok(Self {
             config,

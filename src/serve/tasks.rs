@@ -81,6 +81,9 @@ impl Tasks {
         self.helpers.spawn(changes::watch(Arc::clone(changes), quit()));
         self.helpers
             .spawn(memory::return_free_pages(Arc::clone(service), quit()));
+        let (upgrading, ended) = (Arc::clone(service), quit());
+        self.helpers
+            .spawn(async move { upgrading.auth.upgrade_hashes(ended).await });
         let (service, ended) = (Arc::clone(service), quit());
         self.helpers
             .spawn(async move { service.auth.history().keep(ended).await });

@@ -7,6 +7,7 @@
 mod database;
 mod factors;
 mod groups;
+mod passwords;
 mod reader;
 
 use std::fmt;

@@ -74,6 +74,13 @@ impl FactorStore for Recorded {
 }
 
 #[async_trait::async_trait]
+impl crate::store::PasswordStore for Recorded {
+    async fn unusual_hashes(&self, _: &str, _: i64) -> Result<Vec<crate::domain::user::PasswordHash>> {
+        no_users()
+    }
+}
+
+#[async_trait::async_trait]
 impl Store for Recorded {
     async fn user(&self, _: &UserName) -> Result<Option<User>> {
         no_users()

@@ -1,0 +1,24 @@
+//! The password hashes of all users, in the SQLite file.
+
+use super::SqlStore;
+use crate::domain::user::PasswordHash;
+use crate::store::PasswordStore;
+use base::error::Result;
+
+/// Selects the hashes. Their beginnings are compared as bytes.
+const UNUSUAL: &str = "SELECT DISTINCT password_hash FROM users WHERE password_hash IS NOT NULL \
+     AND substr(password_hash, 1, length($1)) <> $1 \
+     AND ($2 < 0 OR name IN (SELECT name FROM changed_users WHERE number > $2))";
+
+#[async_trait::async_trait]
+impl PasswordStore for SqlStore {
+    async fn unusual_hashes(&self, usual: &str, since: i64) -> Result<Vec<PasswordHash>> {
+        let hashes: Vec<String> = sqlx::query_scalar(UNUSUAL)
+            .bind(usual)
+            .bind(since)
+            .fetch_all(&self.db.pool)
+            .await
+            .map_err(|e| self.db.failed(e))?;
+        Ok(hashes.into_iter().map(PasswordHash::new).collect())
+    }
+}
