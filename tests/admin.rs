@@ -10,6 +10,7 @@ mod losses;
 mod machine;
 pub mod metrics;
 mod move_home;
+mod passwords;
 mod permissions;
 mod preflight;
 mod quota_commands;
