@@ -6,15 +6,19 @@
 //! failures ([`throttle`]).
 
 mod address;
+mod certificates;
 mod denial;
+mod key_check;
 mod key_options;
 pub mod keys;
 mod login;
 pub mod password;
+mod presented;
 mod proofs;
 mod settings;
 mod sign_ins;
 pub mod throttle;
+pub mod trust;
 mod verifier;
 
 use parking_lot::{Mutex, MutexGuard};
@@ -24,12 +28,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use russh::keys::PublicKey;
 use tokio::time::{Instant, sleep_until};
 
 pub use self::address::Source;
 pub use self::denial::{Denial, DenialReason};
 pub use self::login::{Attempt, Login, OfferedKey, Review};
+pub use self::presented::PresentedKey;
 pub use self::proofs::{Credential, Proofs, Revocation};
 pub use self::settings::{AuthSettings, Method};
 pub use self::sign_ins::SignInHistory;
@@ -37,9 +41,10 @@ pub use self::throttle::ThrottleSettings;
 pub use self::verifier::FairSemaphore;
 
 use self::address::allowed;
-use self::keys::{key_accepted_until, key_data};
+use self::key_check::KeyCheck;
 use self::password::{MAX_PASSWORD, Verdict};
 use self::throttle::Throttle;
+use self::trust::KeyTrust;
 use self::verifier::{FairPermit, QueuedAttempt, Verifier, VerifierBounds};
 use crate::domain::user::{Factor, User, UserName};
 use crate::store::Store;
@@ -56,6 +61,7 @@ pub struct Authenticator {
     verifier: Verifier,
     throttle: Arc<Mutex<Throttle>>,
     history: SignInHistory,
+    keys: KeyCheck,
 }
 
 impl std::fmt::Debug for Authenticator {
@@ -78,9 +84,15 @@ impl Authenticator {
             verifier: Verifier::new(bounds),
             history: SignInHistory::new(Arc::clone(&store), Arc::clone(&throttle)),
             throttle,
+            keys: KeyCheck::new(Arc::clone(&store)),
             store,
             settings,
         }
+    }
+
+    /// Returns the check of keys, which knows what the operator trusts and has revoked.
+    pub fn keys(&self) -> &KeyCheck {
+        &self.keys
     }
 
     /// Returns the history of the addresses from which users have signed in, which the store keeps.
@@ -116,7 +128,7 @@ impl Authenticator {
             Ok(user) => {
                 let now = Instant::now().into_std();
                 self.throttle().signed_in(source, &user.name, now);
-                complete(user, &attempt)
+                complete(user, &attempt, &self.keys.trust())
             }
             Err((delay, reason)) => Err(Denial::Failed {
                 reason,
@@ -165,7 +177,7 @@ impl Authenticator {
         &self,
         user: &str,
         peer: IpAddr,
-        key: &PublicKey,
+        key: &PresentedKey,
     ) -> Result<OfferedKey, DenialReason> {
         let answer_at = Instant::now() + PROBE;
         let attempt = Attempt {
@@ -182,8 +194,8 @@ impl Authenticator {
             sleep_until(answer_at).await;
         }
         let user = checked?;
-        let (name, data) = name.zip(key_data(key)).ok_or(DenialReason::UnknownUser)?;
-        Ok(OfferedKey { name, data, user })
+        let (name, identity) = name.zip(key.identity()).ok_or(DenialReason::UnknownUser)?;
+        Ok(OfferedKey { name, identity, user })
     }
 
     /// Counts one failure for the address of a connection that offered keys and ended without a sign-in by key.
@@ -200,14 +212,17 @@ impl Authenticator {
         let user = self.store.user(&login.user).await?;
         let limits = user.as_ref().map(|user| (user.max_sessions(), user.rates()));
         let (max_sessions, rates) = limits.unwrap_or_default();
-        Ok(match login.review(user.as_ref(), peer, Timestamp::now()) {
-            Ok(until) => Review::Continues {
-                until,
-                max_sessions,
-                rates,
+        let trust = self.keys.trust();
+        Ok(
+            match login.review(user.as_ref(), peer, Timestamp::now(), &trust) {
+                Ok(until) => Review::Continues {
+                    until,
+                    max_sessions,
+                    rates,
+                },
+                Err(lost) => Review::Ends(lost),
             },
-            Err(lost) => Review::Ends(lost),
-        })
+        )
     }
 
     /// Waits for a permit, unless there were too many failures before. After too many failures the attempt is not
@@ -251,25 +266,10 @@ impl Authenticator {
         &self,
         attempt: &Attempt<'_>,
         name: Option<&UserName>,
-        key: &PublicKey,
+        key: &PresentedKey,
     ) -> Result<User, DenialReason> {
-        let data = key_data(key).ok_or(DenialReason::UnknownKey)?;
-        let offered = attempt.offered.as_ref();
-        let found = match name {
-            Some(name) => match offered.and_then(|offered| offered.record(name, &data)) {
-                Some(user) => Some(user),
-                None => self
-                    .store
-                    .user_with_key(name, &data)
-                    .await
-                    .map_err(DenialReason::Store)?,
-            },
-            None => None,
-        };
-        let user = found.ok_or(DenialReason::UnknownUser)?;
-        let now = Timestamp::now();
-        key_accepted_until(&user, key, attempt.peer, now)?;
-        self.check_user(&user, attempt, now)?;
+        let user = self.keys.find(attempt, name, key).await?;
+        self.check_user(&user, attempt, Timestamp::now())?;
         Ok(user)
     }
 
@@ -368,9 +368,10 @@ impl Drop for UncheckedPassword<'_> {
 }
 
 /// Decides, after a factor was passed, whether the sign-in is complete or more factors are required.
-fn complete(user: User, attempt: &Attempt<'_>) -> Result<Login, Denial> {
+fn complete(user: User, attempt: &Attempt<'_>, trust: &KeyTrust) -> Result<Login, Denial> {
     let now = Timestamp::now();
-    let proofs = attempt.passed.and(&user, attempt.peer, &attempt.credential, now);
+    let at = attempt.circumstances(&user, now, trust);
+    let proofs = attempt.passed.and(&attempt.credential, &at);
     let factors = proofs.factors();
     let remaining: BTreeSet<Factor> = user.require().difference(&factors).copied().collect();
     if !remaining.is_empty() {
@@ -379,9 +380,7 @@ fn complete(user: User, attempt: &Attempt<'_>) -> Result<Login, Denial> {
             remaining,
         });
     }
-    let until = proofs
-        .accepted_until(&user, attempt.peer, now)
-        .unwrap_or(Some(now));
+    let until = proofs.accepted_until(&at).unwrap_or(Some(now));
     Ok(Login {
         permissions: user.permissions(),
         quota: user.quota(),

@@ -36,6 +36,11 @@ fn authorized_keys() {
 }
 
 #[test]
+fn key_lists() {
+    smoke("key_lists", homeportd::auth::trust::fuzz::fuzz_key_lists);
+}
+
+#[test]
 fn known_hosts() {
     smoke(
         "known_hosts",
@@ -68,7 +73,7 @@ fn every_target_runs_here() {
         names
     };
     let targets = names("fuzz/fuzz_targets");
-    assert_eq!(targets.len(), 9);
+    assert_eq!(targets.len(), 10);
     assert_eq!(targets, names("fuzz/seeds"));
     let words: Vec<&str> = include_str!("fuzz.rs").split_whitespace().collect();
     let here = words.concat();
