@@ -6,16 +6,20 @@
 //! failures ([`throttle`]), and on the slowest hash that a user has ([`failure_floor`]).
 
 mod address;
+mod certificates;
 mod denial;
 mod failure_floor;
+mod key_check;
 mod key_options;
 pub mod keys;
 mod login;
 pub mod password;
+mod presented;
 mod proofs;
 mod settings;
 mod sign_ins;
 pub mod throttle;
+pub mod trust;
 mod upgrades;
 mod verifier;
 
@@ -25,13 +29,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use russh::keys::PublicKey;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 pub use self::address::Source;
 pub use self::denial::{Denial, DenialReason};
 pub use self::login::{Attempt, Login, OfferedKey, Review};
+pub use self::presented::PresentedKey;
 pub use self::proofs::{Credential, Proofs, Revocation};
 pub use self::settings::{AuthSettings, Method};
 pub use self::sign_ins::SignInHistory;
@@ -40,7 +44,7 @@ pub use self::verifier::FairSemaphore;
 
 use self::address::allowed;
 use self::failure_floor::FailureFloor;
-use self::keys::{key_accepted_until, key_data};
+use self::key_check::KeyCheck;
 use self::password::{MAX_PASSWORD, Verdict};
 use self::throttle::Throttle;
 use self::upgrades::HashUpgrades;
@@ -62,6 +66,7 @@ pub struct Authenticator {
     history: SignInHistory,
     floor: FailureFloor,
     upgrades: HashUpgrades,
+    keys: KeyCheck,
 }
 
 impl std::fmt::Debug for Authenticator {
@@ -86,9 +91,15 @@ impl Authenticator {
             throttle,
             floor: FailureFloor::default(),
             upgrades: HashUpgrades::default(),
+            keys: KeyCheck::new(Arc::clone(&store)),
             store,
             settings,
         }
+    }
+
+    /// Returns the check of keys, which knows what the operator trusts and has revoked.
+    pub fn keys(&self) -> &KeyCheck {
+        &self.keys
     }
 
     /// Returns the history of the addresses from which users have signed in, which the store keeps.
@@ -143,7 +154,7 @@ impl Authenticator {
                 if let Credential::Password(password) = attempt.credential {
                     self.upgrades.offer(&user, source, password);
                 }
-                Login::complete(user, &attempt)
+                Login::complete(user, &attempt, &self.keys.trust())
             }
             Err((delay, reason)) => Err(Denial::Failed {
                 reason,
@@ -195,7 +206,7 @@ impl Authenticator {
         &self,
         user: &str,
         peer: IpAddr,
-        key: &PublicKey,
+        key: &PresentedKey,
     ) -> Result<OfferedKey, DenialReason> {
         let answer_at = Instant::now() + PROBE;
         let attempt = Attempt {
@@ -212,8 +223,8 @@ impl Authenticator {
             sleep_until(answer_at).await;
         }
         let user = checked?;
-        let (name, data) = name.zip(key_data(key)).ok_or(DenialReason::UnknownUser)?;
-        Ok(OfferedKey { name, data, user })
+        let (name, identity) = name.zip(key.identity()).ok_or(DenialReason::UnknownUser)?;
+        Ok(OfferedKey { name, identity, user })
     }
 
     /// Counts one failure for the address of a connection that offered keys and ended without a sign-in by key.
@@ -230,14 +241,17 @@ impl Authenticator {
         let user = self.store.user(login.user()).await?;
         let limits = user.as_ref().map(|user| (user.max_sessions(), user.rates()));
         let (max_sessions, rates) = limits.unwrap_or_default();
-        Ok(match login.review(user.as_ref(), peer, Timestamp::now()) {
-            Ok(until) => Review::Continues {
-                until,
-                max_sessions,
-                rates,
+        let trust = self.keys.trust();
+        Ok(
+            match login.review(user.as_ref(), peer, Timestamp::now(), &trust) {
+                Ok(until) => Review::Continues {
+                    until,
+                    max_sessions,
+                    rates,
+                },
+                Err(lost) => Review::Ends(lost),
             },
-            Err(lost) => Review::Ends(lost),
-        })
+        )
     }
 
     /// Waits for a permit, unless there were too many failures before. After too many failures the attempt is not
@@ -281,25 +295,10 @@ impl Authenticator {
         &self,
         attempt: &Attempt<'_>,
         name: Option<&UserName>,
-        key: &PublicKey,
+        key: &PresentedKey,
     ) -> Result<User, DenialReason> {
-        let data = key_data(key).ok_or(DenialReason::UnknownKey)?;
-        let offered = attempt.offered.as_ref();
-        let found = match name {
-            Some(name) => match offered.and_then(|offered| offered.record(name, &data)) {
-                Some(user) => Some(user),
-                None => self
-                    .store
-                    .user_with_key(name, &data)
-                    .await
-                    .map_err(DenialReason::Store)?,
-            },
-            None => None,
-        };
-        let user = found.ok_or(DenialReason::UnknownUser)?;
-        let now = Timestamp::now();
-        key_accepted_until(&user, key, attempt.peer, now)?;
-        self.check_user(&user, attempt, now)?;
+        let user = self.keys.find(attempt, name, key).await?;
+        self.check_user(&user, attempt, Timestamp::now())?;
         Ok(user)
     }
 

@@ -7,6 +7,7 @@ mod disk;
 mod drain;
 pub mod hooks;
 mod kernel;
+mod key_trust;
 pub mod listen;
 mod live;
 pub mod manager;

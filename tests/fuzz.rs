@@ -44,6 +44,11 @@ fn password_hash() {
 }
 
 #[test]
+fn key_lists() {
+    smoke("key_lists", homeportd::auth::trust::fuzz::fuzz_key_lists);
+}
+
+#[test]
 fn known_hosts() {
     smoke(
         "known_hosts",

@@ -116,7 +116,9 @@ fn the_audit_log_is_described() {
     };
     let mut all: Vec<String> = EVENT_NAMES.iter().map(|name| (*name).to_owned()).collect();
     for file in [
+        "src/auth/certificates.rs",
         "src/auth/denial.rs",
+        "src/auth/trust/revoked.rs",
         "src/ssh/admission/refused.rs",
         "src/session/registry.rs",
     ] {

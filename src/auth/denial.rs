@@ -5,8 +5,10 @@ use std::fmt;
 
 use tokio::time::Instant;
 
+use super::certificates::CertificateDenial;
 use super::keys::{KeyDenial, KeyRestriction};
 use super::proofs::Proofs;
+use super::trust::revoked::RevokedBy;
 use crate::domain::user::Factor;
 use base::error::Error;
 
@@ -44,8 +46,12 @@ pub enum DenialReason {
     BadHash,
     /// The key does not belong to the user.
     UnknownKey,
-    /// The key belongs to the user, but must not be used from this address or has expired.
+    /// The key belongs to the user, but must not be used from this address, has expired or was not touched.
     KeyNotPermitted(KeyRestriction),
+    /// The key or its certificate is revoked.
+    Revoked(RevokedBy),
+    /// The certificate is not accepted.
+    Certificate(CertificateDenial),
     /// An operator has disabled the user.
     Disabled,
     /// The user's account has expired.
@@ -73,6 +79,8 @@ impl From<KeyDenial> for DenialReason {
         match denial {
             KeyDenial::Unknown => DenialReason::UnknownKey,
             KeyDenial::NotPermitted(why) => DenialReason::KeyNotPermitted(why),
+            KeyDenial::Revoked(entry) => DenialReason::Revoked(entry),
+            KeyDenial::Certificate(why) => DenialReason::Certificate(why),
         }
     }
 }
@@ -89,6 +97,10 @@ impl DenialReason {
             DenialReason::UnknownKey => "unknown_key",
             DenialReason::KeyNotPermitted(KeyRestriction::Address) => "key_address",
             DenialReason::KeyNotPermitted(KeyRestriction::Expired) => "key_expired",
+            DenialReason::KeyNotPermitted(KeyRestriction::NotTouched) => "key_not_touched",
+            DenialReason::KeyNotPermitted(KeyRestriction::NotVerified) => "key_not_verified",
+            DenialReason::Revoked(entry) => entry.code(),
+            DenialReason::Certificate(why) => why.code(),
             DenialReason::Disabled => "user_disabled",
             DenialReason::Expired => "user_expired",
             DenialReason::AddressNotAllowed => "address",
@@ -118,6 +130,14 @@ impl fmt::Display for DenialReason {
             DenialReason::KeyNotPermitted(KeyRestriction::Expired) => {
                 "the key has expired: its expiry-time= has passed"
             }
+            DenialReason::KeyNotPermitted(KeyRestriction::NotTouched) => {
+                "the security key was not touched: only no-touch-required would allow that"
+            }
+            DenialReason::KeyNotPermitted(KeyRestriction::NotVerified) => {
+                "the key has not verified its owner, as verify-required demands"
+            }
+            DenialReason::Revoked(entry) => return write!(f, "{entry}"),
+            DenialReason::Certificate(why) => return write!(f, "{why}"),
             DenialReason::Disabled => "the user is disabled",
             DenialReason::Expired => "the user has expired",
             DenialReason::AddressNotAllowed => "the user may not come from this address",

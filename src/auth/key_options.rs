@@ -7,12 +7,19 @@ use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 
 use super::address::FromList;
+use super::presented::TouchRules;
 
 /// The conditions that the options of a line set.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct KeyOptions {
     from: Option<FromList>,
     expires_at: Option<Timestamp>,
+    /// Whether the key is that of an authority, and signs in by its certificates only.
+    is_authority: bool,
+    principals: Option<Vec<String>>,
+    /// Whether a security key need not have been touched.
+    touch_is_optional: bool,
+    verification_is_required: bool,
 }
 
 /// Options about features that this server does not have: pty, forwarding and rc files.
@@ -37,6 +44,9 @@ impl KeyOptions {
         for option in split(text)? {
             options.take(option)?;
         }
+        if options.principals.is_some() && !options.is_authority {
+            return Err("option principals= needs cert-authority beside it".to_owned());
+        }
         Ok(options)
     }
 
@@ -55,7 +65,20 @@ impl KeyOptions {
                 // As in sshd, the earliest expiry time counts.
                 self.expires_at = Some(self.expires_at.map_or(time, |earlier| earlier.min(time)));
             }
-            ("from" | "expiry-time", None) => return Err(format!("option {name} needs a value in quotes")),
+            ("cert-authority", None) => self.is_authority = true,
+            ("principals", Some(list)) => {
+                let list = principals(&list)?;
+                if self.principals.replace(list).is_some() {
+                    return Err("option principals= occurs twice".to_owned());
+                }
+            }
+            ("touch-required", None) => self.touch_is_optional = false,
+            ("no-touch-required", None) => self.touch_is_optional = true,
+            ("verify-required", None) => self.verification_is_required = true,
+            ("no-verify-required", None) => self.verification_is_required = false,
+            ("from" | "expiry-time" | "principals", None) => {
+                return Err(format!("option {name} needs a value in quotes"));
+            }
             // Every session gets this command on this server.
             ("command", Some(command)) if command == "internal-sftp" => {}
             (flag, None) if MEANINGLESS.contains(&flag) => {}
@@ -68,6 +91,24 @@ impl KeyOptions {
     /// Returns the time from which the key cannot be used.
     pub(super) fn expires_at(&self) -> Option<Timestamp> {
         self.expires_at
+    }
+
+    /// Whether the key is that of an authority.
+    pub(super) fn is_authority(&self) -> bool {
+        self.is_authority
+    }
+
+    /// Returns the principals that a certificate of this authority may name, if the options list them.
+    pub(super) fn principals(&self) -> Option<&[String]> {
+        self.principals.as_deref()
+    }
+
+    /// Returns what a security key must state in its signature.
+    pub(super) fn touch_rules(&self) -> TouchRules {
+        TouchRules {
+            touch: !self.touch_is_optional,
+            verification: self.verification_is_required,
+        }
     }
 
     /// Checks whether this peer may use a key with these options at this time.
@@ -89,6 +130,19 @@ pub enum KeyRestriction {
     Address,
     /// The list of `from=`, if there is one, contains the peer's address, but `expiry-time=` has passed.
     Expired,
+    /// The security key was not touched for the signature.
+    NotTouched,
+    /// The security key has not verified the person, or the key is not a security key, and cannot.
+    NotVerified,
+}
+
+/// Parses a list of principals, separated by commas.
+fn principals(list: &str) -> Result<Vec<String>, String> {
+    let names: Vec<String> = list.split(',').map(|name| name.trim().to_owned()).collect();
+    match names.iter().any(String::is_empty) {
+        true => Err("option principals=: an empty name".to_owned()),
+        false => Ok(names),
+    }
 }
 
 struct RawOption<'a> {

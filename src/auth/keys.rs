@@ -13,9 +13,11 @@ use jiff::Timestamp;
 use russh::keys::ssh_key::public::{KeyData, RsaPublicKey};
 use russh::keys::{HashAlg, PublicKey};
 
+use super::certificates::{CertificateDenial, Circumstances};
 pub use super::key_options::KeyRestriction;
 use super::key_options::{KeyOptions, end_of_options};
-use crate::domain::user::User;
+use super::presented::{PresentedKey, TouchRules, is_security_key};
+use super::trust::revoked::RevokedBy;
 use base::error::{Error, Result};
 
 /// The longest line, in bytes. An RSA key of 8192 bits takes 1.4 KiB; the rest is for options and the comment.
@@ -28,7 +30,7 @@ const MIN_RSA: usize = 2048;
 const MAX_RSA: usize = 8192;
 
 /// A key with which a user may sign in, and its conditions.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuthorizedKey {
     line: String,
     options: KeyOptions,
@@ -75,6 +77,28 @@ impl AuthorizedKey {
         self.options.expires_at()
     }
 
+    /// Whether the key is that of an authority (`cert-authority`): it signs in by the certificates that it has signed,
+    /// and not by itself.
+    pub fn is_authority(&self) -> bool {
+        self.options.is_authority()
+    }
+
+    /// Returns the principals of `principals=`, if the line has it: a certificate of the authority must name one of
+    /// them.
+    pub fn principals(&self) -> Option<&[String]> {
+        self.options.principals()
+    }
+
+    /// Returns what a security key must state in its signature.
+    pub(super) fn touch_rules(&self) -> TouchRules {
+        self.options.touch_rules()
+    }
+
+    /// Returns the key itself.
+    pub fn key(&self) -> &PublicKey {
+        &self.key
+    }
+
     /// Whether this is the same key. Comments are not compared.
     pub fn matches(&self, key: &PublicKey) -> bool {
         self.key.key_data() == key.key_data()
@@ -89,12 +113,16 @@ impl fmt::Display for AuthorizedKey {
 }
 
 /// The reason why a key does not let a peer sign in as a user.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum KeyDenial {
     /// The key does not belong to the user.
     Unknown,
     /// The key belongs to the user, but its options do not allow this peer to use it now.
     NotPermitted(KeyRestriction),
+    /// The key or its certificate is revoked.
+    Revoked(RevokedBy),
+    /// The certificate is not accepted.
+    Certificate(CertificateDenial),
 }
 
 /// Returns the key in base64, as in the lines of authorized_keys files.
@@ -103,29 +131,30 @@ pub(super) fn key_data(key: &PublicKey) -> Option<String> {
     line.split(' ').nth(1).map(str::to_owned)
 }
 
-/// Returns the time until which the key is accepted for this user and peer, or `None` if it does not expire.
+/// Returns the time until which a key without a certificate is accepted, or `None` if it does not expire.
 ///
 /// # Errors
 /// Returns the reason why the key is not accepted.
 pub(super) fn key_accepted_until(
-    user: &User,
-    key: &PublicKey,
-    peer: IpAddr,
-    now: Timestamp,
+    presented: &PresentedKey,
+    at: &Circumstances<'_>,
 ) -> std::result::Result<Option<Timestamp>, KeyDenial> {
-    let data = key_data(key).ok_or(KeyDenial::Unknown)?;
+    let data = key_data(presented.key()).ok_or(KeyDenial::Unknown)?;
     let mut unpermitted = None;
     let mut latest = None;
     // A key may occur in several lines with different conditions; one line that fits is enough.
-    for line in user.keys.iter().filter(|line| line.contains(&data)) {
+    for line in at.user.keys.iter().filter(|line| line.contains(&data)) {
         // Lines were checked when they were added. A line that can no longer be parsed allows no sign-in.
         let Ok(authorized) = AuthorizedKey::parse(line) else {
             continue;
         };
-        if !authorized.matches(key) {
+        if authorized.is_authority() || !authorized.matches(presented.key()) {
             continue;
         }
-        match (authorized.permits(peer, now), authorized.expires_at()) {
+        let permitted = authorized
+            .permits(at.peer, at.now)
+            .and_then(|()| presented.satisfies(authorized.touch_rules()));
+        match (permitted, authorized.expires_at()) {
             (Ok(()), None) => return Ok(None),
             (Ok(()), end) => latest = latest.max(end),
             (Err(why), _) => unpermitted = unpermitted.max(Some(why)),
@@ -148,9 +177,17 @@ pub fn unsupported(key: &PublicKey) -> Option<String> {
     fit.err()
 }
 
-/// Returns why no user can have a key of this type, or `None` if a user can. It serves keys that cannot be parsed.
+/// Returns why no user can have a key of this type, or `None` if a user can. It serves keys and certificates that
+/// cannot be parsed.
 pub fn unsupported_type(name: &str) -> Option<String> {
-    supported(name).err()
+    let Some(certified) = name.strip_suffix("-cert-v01@openssh.com") else {
+        return supported(name).err();
+    };
+    match certified {
+        "rsa-sha2-256" | "rsa-sha2-512" => None,
+        _ if certified.starts_with("sk-") => supported(&format!("{certified}@openssh.com")).err(),
+        _ => supported(certified).err(),
+    }
 }
 
 /// A sentence that says what is refused, and why.
@@ -181,6 +218,12 @@ fn read(line: &str) -> std::result::Result<AuthorizedKey, KeyRefusal> {
         (KeyOptions::parse(options)?, rest.trim_start())
     };
     let key = read_key(rest)?;
+    let rules = options.touch_rules();
+    if rules.verification && !options.is_authority() && !is_security_key(key.key_data()) {
+        return Err(
+            "option verify-required needs a security key (sk-…): no other can verify its owner".to_owned(),
+        );
+    }
     Ok(AuthorizedKey {
         line: line.to_owned(),
         options,
@@ -205,15 +248,17 @@ fn read_key(text: &str) -> std::result::Result<PublicKey, KeyRefusal> {
 fn supported(kind: &str) -> std::result::Result<(), KeyRefusal> {
     let shown = shorten(kind);
     match kind {
-        "ssh-ed25519" | "ecdsa-sha2-nistp256" | "ecdsa-sha2-nistp384" | "ecdsa-sha2-nistp521" | "ssh-rsa" => {
-            Ok(())
-        }
+        "ssh-ed25519"
+        | "ecdsa-sha2-nistp256"
+        | "ecdsa-sha2-nistp384"
+        | "ecdsa-sha2-nistp521"
+        | "ssh-rsa"
+        | "sk-ssh-ed25519@openssh.com"
+        | "sk-ecdsa-sha2-nistp256@openssh.com" => Ok(()),
         "ssh-dss" => Err(format!("{shown} keys are too weak")),
         _ if kind.contains("-cert-v0") => Err(format!(
-            "{shown}: certificates are not supported, only plain keys"
-        )),
-        _ if kind.starts_with("sk-") => Err(format!(
-            "{shown}: security keys are not supported yet, because the touch cannot be checked"
+            "{shown} is a certificate, which its owner presents: a line has the key of its authority, behind the \
+             option cert-authority"
         )),
         _ => Err(format!("\"{shown}\" is not a supported key type")),
     }

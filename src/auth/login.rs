@@ -8,8 +8,11 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 
 use super::address::allowed;
+use super::certificates::Circumstances;
 use super::denial::Denial;
 use super::proofs::{Credential, Proofs, Revocation};
+use super::trust::KeyTrust;
+use crate::domain::event::CertificateIdentity;
 use crate::domain::rate::RateRules;
 use crate::domain::user::{Factor, PermissionRules, Quota, User, UserName};
 
@@ -30,9 +33,10 @@ pub struct Login {
 
 impl Login {
     /// Decides, after a factor was passed, whether the sign-in is complete or more factors are required.
-    pub(super) fn complete(user: User, attempt: &Attempt<'_>) -> Result<Self, Denial> {
+    pub(super) fn complete(user: User, attempt: &Attempt<'_>, trust: &KeyTrust) -> Result<Self, Denial> {
         let now = Timestamp::now();
-        let proofs = attempt.passed.and(&user, attempt.peer, &attempt.credential, now);
+        let at = attempt.circumstances(&user, now, trust);
+        let proofs = attempt.passed.and(&attempt.credential, &at);
         let factors = proofs.factors();
         let remaining: BTreeSet<Factor> = user.require().difference(&factors).copied().collect();
         if !remaining.is_empty() {
@@ -41,9 +45,7 @@ impl Login {
                 remaining,
             });
         }
-        let until = proofs
-            .accepted_until(&user, attempt.peer, now)
-            .unwrap_or(Some(now));
+        let until = proofs.accepted_until(&at).unwrap_or(Some(now));
         Ok(Self {
             permissions: user.permissions(),
             quota: user.quota(),
@@ -91,6 +93,11 @@ impl Login {
         &self.factors
     }
 
+    /// Returns what the log shows of the certificate, if the user has signed in by one.
+    pub fn certificate(&self) -> Option<CertificateIdentity> {
+        self.proofs.certificate()
+    }
+
     /// Decides whether a session of this login from `peer` may continue with the user's current record. Returns the
     /// time until which it may, if the record does not change.
     ///
@@ -101,6 +108,7 @@ impl Login {
         user: Option<&User>,
         peer: IpAddr,
         now: Timestamp,
+        trust: &KeyTrust,
     ) -> Result<Option<Timestamp>, Revocation> {
         let user = user.ok_or(Revocation::User)?;
         if user.incarnation != self.proofs.incarnation {
@@ -124,7 +132,12 @@ impl Login {
         if !user.require().is_subset(&self.factors) {
             return Err(Revocation::Factors);
         }
-        self.proofs.accepted_until(user, peer, now)
+        self.proofs.accepted_until(&Circumstances {
+            user,
+            peer,
+            now,
+            trust,
+        })
     }
 }
 
@@ -143,20 +156,37 @@ pub struct Attempt<'a> {
     pub offered: Option<OfferedKey>,
 }
 
+impl Attempt<'_> {
+    /// Returns the circumstances under which the user's proofs are judged.
+    pub(super) fn circumstances<'a>(
+        &self,
+        user: &'a User,
+        now: Timestamp,
+        trust: &'a KeyTrust,
+    ) -> Circumstances<'a> {
+        Circumstances {
+            user,
+            peer: self.peer,
+            now,
+            trust,
+        }
+    }
+}
+
 /// A key that was offered and would be accepted with a valid signature. With it, the attempt that follows needs no second
 /// query of the store; everything else is checked again.
 #[derive(Debug, Clone)]
 pub struct OfferedKey {
     pub(super) name: UserName,
-    /// The key in base64.
-    pub(super) data: String,
+    /// The key, and its certificate if there is one: [`super::PresentedKey::identity`].
+    pub(super) identity: String,
     pub(super) user: User,
 }
 
 impl OfferedKey {
     /// Returns the user's record, if it was read for this name and key.
-    pub(super) fn record(&self, name: &UserName, data: &str) -> Option<User> {
-        (self.name == *name && self.data == data).then(|| self.user.clone())
+    pub(super) fn record(&self, name: &UserName, identity: &str) -> Option<User> {
+        (self.name == *name && self.identity == identity).then(|| self.user.clone())
     }
 }
 

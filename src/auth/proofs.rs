@@ -3,14 +3,13 @@
 //! One function, [`Login::review`](super::Login::review), decides this for a sign-in that needs a second factor, for a
 //! session that has just entered the registry, and for every session of a user whose record has changed.
 
-use std::collections::BTreeSet;
-use std::net::IpAddr;
-
 use jiff::Timestamp;
-use russh::keys::PublicKey;
+use std::collections::BTreeSet;
 
-use super::keys::key_accepted_until;
-use crate::domain::user::{Factor, PasswordHash, Permission, User};
+use super::certificates::{Circumstances, accepted_until};
+use super::presented::PresentedKey;
+use crate::domain::event::CertificateIdentity;
+use crate::domain::user::{Factor, PasswordHash, Permission};
 use base::secret::Secret;
 
 /// A credential that a peer presents to sign in.
@@ -18,13 +17,13 @@ use base::secret::Secret;
 pub enum Credential<'a> {
     /// A password, sent by the method `password` or `keyboard-interactive`.
     Password(&'a Secret),
-    /// A public key whose signature the SSH layer has verified.
-    VerifiedKey(&'a PublicKey),
+    /// A public key, perhaps with a certificate, whose signature the SSH layer has verified.
+    VerifiedKey(&'a PresentedKey),
 }
 
 impl<'a> Credential<'a> {
     /// Returns the key, if the credential is one.
-    pub fn key(&self) -> Option<&'a PublicKey> {
+    pub fn key(&self) -> Option<&'a PresentedKey> {
         match self {
             Credential::VerifiedKey(key) => Some(key),
             Credential::Password(_) => None,
@@ -44,7 +43,7 @@ impl<'a> Credential<'a> {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Proofs {
     pub(super) incarnation: i64,
-    key: Option<Box<PublicKey>>,
+    key: Option<Box<PresentedKey>>,
     password: Option<PasswordProof>,
 }
 
@@ -99,6 +98,9 @@ pub enum Revocation {
     /// The key was removed from the record, or is not accepted any more for this peer or at this time.
     #[error("the key of this sign-in is not accepted any more")]
     Key,
+    /// The certificate has ended or is revoked, or its authority is not trusted any more.
+    #[error("the certificate of this sign-in is not accepted any more")]
+    Certificate,
     /// The user's password was changed or removed.
     #[error("the password of this sign-in is not accepted any more")]
     Password,
@@ -120,17 +122,17 @@ impl Proofs {
 
     /// Returns these proofs together with a credential that was just accepted for this record. Proofs for another
     /// record, and proofs that are not accepted any more, are left out.
-    pub(super) fn and(&self, user: &User, peer: IpAddr, credential: &Credential<'_>, now: Timestamp) -> Self {
+    pub(super) fn and(&self, credential: &Credential<'_>, at: &Circumstances<'_>) -> Self {
         let mut proofs = Self {
-            incarnation: user.incarnation,
+            incarnation: at.user.incarnation,
             ..self.clone()
         };
-        if self.incarnation != user.incarnation || proofs.accepted_until(user, peer, now).is_err() {
+        if self.incarnation != at.user.incarnation || proofs.accepted_until(at).is_err() {
             (proofs.key, proofs.password) = (None, None);
         }
         match credential {
             Credential::VerifiedKey(key) => proofs.key = Some(Box::new((*key).clone())),
-            Credential::Password(_) => proofs.password = PasswordProof::of(user),
+            Credential::Password(_) => proofs.password = PasswordProof::of(at.user),
         }
         proofs
     }
@@ -139,23 +141,26 @@ impl Proofs {
     ///
     /// # Errors
     /// Returns the credential that is not accepted any more.
-    pub(super) fn accepted_until(
-        &self,
-        user: &User,
-        peer: IpAddr,
-        now: Timestamp,
-    ) -> Result<Option<Timestamp>, Revocation> {
+    pub(super) fn accepted_until(&self, at: &Circumstances<'_>) -> Result<Option<Timestamp>, Revocation> {
         if self
             .password
             .as_ref()
-            .is_some_and(|proof| !proof.is_current(user))
+            .is_some_and(|proof| !proof.is_current(at.user))
         {
             return Err(Revocation::Password);
         }
         let key = match &self.key {
-            Some(key) => key_accepted_until(user, key, peer, now).map_err(|_| Revocation::Key)?,
+            Some(key) => accepted_until(key, at).map_err(|_| match key.certificate() {
+                Some(_) => Revocation::Certificate,
+                None => Revocation::Key,
+            })?,
             None => None,
         };
-        Ok([user.expires_at, key].into_iter().flatten().min())
+        Ok([at.user.expires_at, key].into_iter().flatten().min())
+    }
+
+    /// Returns what the log shows of the certificate, if the user has signed in by one.
+    pub(super) fn certificate(&self) -> Option<CertificateIdentity> {
+        self.key.as_ref()?.certificate_identity()
     }
 }

@@ -1,6 +1,7 @@
 //! The settings for signing in: the section `[auth]` of the configuration.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 
 use serde::{Deserialize, Deserializer, de};
 
@@ -25,6 +26,10 @@ pub struct AuthSettings {
     /// The number of failed attempts after which a connection is closed.
     #[serde(deserialize_with = "not_zero")]
     pub max_attempts: usize,
+    /// The file with the keys of the authorities whose user certificates are accepted. A reload reads it again.
+    pub user_ca_keys: Option<PathBuf>,
+    /// The file with the keys and certificates that are revoked. A reload reads it again.
+    pub revoked_keys: Option<PathBuf>,
 }
 
 impl Default for AuthSettings {
@@ -37,6 +42,8 @@ impl Default for AuthSettings {
             login_grace_secs: 120,
             // This is sshd's MaxAuthTries.
             max_attempts: 6,
+            user_ca_keys: None,
+            revoked_keys: None,
         }
     }
 }

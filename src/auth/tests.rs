@@ -1,11 +1,13 @@
 //! Tests which attempts are accepted and which are refused. Delays and limits are tested in [`pacing`].
 
+mod certificates;
 mod foreign;
 mod losses;
 mod pacing;
 
 use std::path::Path;
 
+use russh::keys::PublicKey;
 use tempfile::TempDir;
 
 use super::password::cheap;
@@ -23,8 +25,8 @@ fn name(text: &str) -> UserName {
     text.parse().unwrap()
 }
 
-fn key(text: &str) -> PublicKey {
-    PublicKey::from_openssh(text).unwrap()
+fn key(text: &str) -> PresentedKey {
+    PresentedKey::verified(&PublicKey::from_openssh(text).unwrap(), None, None)
 }
 
 fn here() -> Source {

@@ -120,14 +120,19 @@ impl Config {
             audit: _,
             digest,
         } = log;
-        // Host keys are read again, wherever they are.
+        // These files are read again, wherever they are.
+        let auth = AuthSettings {
+            user_ca_keys: fresh.auth.user_ca_keys.clone(),
+            revoked_keys: fresh.auth.revoked_keys.clone(),
+            ..auth.clone()
+        };
         let server = ServerSettings {
             host_keys: fresh.server.host_keys.clone(),
             ..server.clone()
         };
         let changed = [
             ("[server]", server != fresh.server),
-            ("[auth]", *auth != fresh.auth),
+            ("[auth]", auth != fresh.auth),
             ("[storage]", *storage != fresh.storage),
             ("[store]", *store != fresh.store),
             ("[quota]", *quota != fresh.quota),
@@ -151,6 +156,14 @@ impl Config {
                 "[server] host_keys",
                 self.server.host_keys != fresh.server.host_keys,
             ),
+            (
+                "[auth] user_ca_keys",
+                self.auth.user_ca_keys != fresh.auth.user_ca_keys,
+            ),
+            (
+                "[auth] revoked_keys",
+                self.auth.revoked_keys != fresh.auth.revoked_keys,
+            ),
             ("[ssh]", self.ssh != fresh.ssh),
             ("[limits]", self.limits != fresh.limits),
             ("[log]", self.log != fresh.log),
@@ -168,6 +181,8 @@ impl Config {
             storage: self.storage.clone(),
             host_keys: self.server.host_keys.clone(),
             audit: self.log.audit.clone(),
+            user_ca_keys: self.auth.user_ca_keys.clone(),
+            revoked_keys: self.auth.revoked_keys.clone(),
             hook_secrets: self
                 .hooks
                 .iter()
@@ -226,6 +241,8 @@ impl Config {
             password: _,
             login_grace_secs: _,
             max_attempts: _,
+            user_ca_keys,
+            revoked_keys,
         } = auth;
         let StorageSettings {
             homes,
@@ -254,6 +271,10 @@ impl Config {
                 .iter_mut()
                 .map(|audit| PathSetting::new("log", "audit", audit)),
         );
+        let lists = [("user_ca_keys", user_ca_keys), ("revoked_keys", revoked_keys)];
+        for (name, list) in lists {
+            settings.extend(list.as_mut().map(|list| PathSetting::new("auth", name, list)));
+        }
         let secrets = hooks.iter_mut().filter_map(|hook| hook.secret_file.as_mut());
         settings.extend(secrets.map(|secret| PathSetting::new("hooks", "secret_file", secret)));
         settings

@@ -246,6 +246,10 @@ fn what_a_reload_does_not_apply_is_named() {
     check("[auth]\nmax_attempts = 1", &["[auth]"]);
     check("[auth.throttle]\nfailures = 1", &["[auth]"]);
     check("[auth.password]\nmin_length = 1", &["[auth]"]);
+    check(
+        "[auth]\nuser_ca_keys = \"ca.pub\"\nrevoked_keys = \"revoked\"",
+        &[],
+    );
     check("[storage]\nfsync = \"close\"", &["[storage]"]);
     check("[storage]\nfile_mode = \"0640\"", &["[storage]"]);
     check("[store]\npath = \"elsewhere\"", &["[store]"]);
@@ -280,6 +284,10 @@ fn what_a_reload_applies_is_named() {
     };
     check("[server]\ndrain_secs = 1\n[auth]\nmax_attempts = 1", &[]);
     check(
+        "[auth]\nuser_ca_keys = \"ca.pub\"\nrevoked_keys = \"revoked\"",
+        &["[auth] user_ca_keys", "[auth] revoked_keys"],
+    );
+    check(
         "[log]\nlevel = \"debug\"\n[limits]\nhandles = 1\n[ssh]\npolicy = \"fips\"\n[server]\nhost_keys = \"elsewhere\"",
         &["[server] host_keys", "[ssh]", "[limits]", "[log]"],
     );
@@ -295,7 +303,7 @@ fn a_home_may_hold_none_of_the_configured_paths() {
     let mut paths: Vec<&PathBuf> = settings.iter().map(|setting| &*setting.path).collect();
     known.sort();
     paths.sort();
-    assert_eq!(paths.len(), 7);
+    assert_eq!(paths.len(), 9);
     assert_eq!(known, paths);
 }
 

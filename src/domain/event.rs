@@ -14,9 +14,9 @@ use crate::domain::path::VirtualPath;
 use crate::domain::user::UserName;
 
 pub use self::facts::{
-    AdminAct, AdminRecord, ChangedAttributes, ChosenAlgorithms, FileEnd, FileIdentity, FileOpening, FileUse,
-    HeldFile, Operator, PublishedFile, QuotaCrossing, QuotaKind, Setting, SettingValue, SizeChange,
-    UploadDigest,
+    AdminAct, AdminRecord, CertificateIdentity, ChangedAttributes, ChosenAlgorithms, FileEnd, FileIdentity,
+    FileOpening, FileUse, HeldFile, Operator, PublishedFile, QuotaCrossing, QuotaKind, Setting, SettingValue,
+    SizeChange, UploadDigest,
 };
 
 /// The exit status that shells use for a command that does not exist. Nothing was run.
@@ -45,6 +45,7 @@ pub enum Event {
         method: String,
         client: String,
         algorithms: Box<ChosenAlgorithms>,
+        certificate: Option<Box<CertificateIdentity>>,
     },
     /// A sign-in was refused. `user` is the name that the peer sent; `reason` is for the log only, and `code` is a
     /// fixed word for it.
@@ -333,8 +334,14 @@ impl Event {
                 method,
                 client,
                 algorithms,
+                certificate,
                 ..
-            } => method.len() + client.len() + algorithms.heap_bytes(),
+            } => {
+                let certificate = certificate
+                    .as_ref()
+                    .map_or(0, |certificate| certificate.heap_bytes());
+                method.len() + client.len() + algorithms.heap_bytes() + certificate
+            }
             Event::Denied { user, reason, .. } => user.len() + reason.len(),
             Event::Refused { reason, .. } | Event::SessionEnded { reason, .. } => reason.len(),
             Event::OverQuota { path, sentence, .. } | Event::NoSpace { path, sentence, .. } => {

@@ -21,6 +21,10 @@ pub struct Installation {
     pub host_keys: PathBuf,
     /// The audit log, if it has a file of its own.
     pub audit: Option<PathBuf>,
+    /// The file with the keys of the authorities whose user certificates are accepted.
+    pub user_ca_keys: Option<PathBuf>,
+    /// The file with the keys and certificates that are revoked.
+    pub revoked_keys: Option<PathBuf>,
     /// The files with the secrets that hooks sign requests with.
     pub hook_secrets: Vec<PathBuf>,
     /// The system user that a server started as root becomes.
@@ -54,6 +58,8 @@ impl Installation {
                 },
             host_keys,
             audit,
+            user_ca_keys,
+            revoked_keys,
             hook_secrets,
             user: _,
             password_rules: _,
@@ -63,6 +69,8 @@ impl Installation {
             .into_iter()
             .chain(roots)
             .chain(audit)
+            .chain(user_ca_keys)
+            .chain(revoked_keys)
             .chain(hook_secrets)
     }
 }

@@ -153,9 +153,10 @@ impl RecordChanges {
                 if let Some(user) = &user {
                     session.budget.rates.set_rules(user.rates());
                 }
+                let trust = self.service.auth.keys().trust();
                 let review = session
                     .login
-                    .review(user.as_ref(), session.peer.ip(), Timestamp::now());
+                    .review(user.as_ref(), session.peer.ip(), Timestamp::now(), &trust);
                 match review {
                     Ok(until) => self.service.sessions.set_expiry(&session, until),
                     Err(lost) => ended += usize::from(session.revoke(lost.to_string())),

@@ -4,6 +4,7 @@
 //! the same order, with the same rights and the same system calls. The checks of users, places and host keys are in
 //! `ops/check/`.
 
+use super::key_trust;
 use super::preflight;
 use super::sandbox;
 use crate::config::Config;
@@ -55,6 +56,7 @@ pub async fn check(config: &Config, holder: SocketHolder) -> Result<CheckResult>
     become_the_server(config, owned)?;
     preflight::places(config, &mut report);
     preflight::creation(config, &mut report);
+    key_trust::check(config, &mut report);
     unfinished::restore(&installation, &mut report);
     if answers {
         running_server(&server, &mut report).await;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::Mutex;
 
+use super::key_trust;
 use super::manager::notifier::{Notice, Notifier};
 use crate::auth::AuthSettings;
 use crate::config::{self, Config};
@@ -146,17 +147,21 @@ impl Reloading {
         let current = current(&fresh, &self.config.auth, keys)?;
         let hooks = fresh.hooks.clone();
         let hooks = run_blocking(move || HookTable::load(&hooks)).await?;
+        let trust = key_trust::load(&fresh.auth).await?;
         // The log changes last of what can fail, so that a refused configuration changes nothing.
         let (log, settings) = (self.parts.log.clone(), fresh.log.clone());
         run_blocking(move || log.apply(&settings)).await?;
         self.service.replace(current);
         self.parts.hooks.replace(hooks);
+        key_trust::put_in_force(&self.service, trust).await;
         Ok(fresh)
     }
 }
 
 /// Runs code that reads files on a thread that may block.
-async fn run_blocking<T: Send + 'static>(read: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+pub(super) async fn run_blocking<T: Send + 'static>(
+    read: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
     tokio::task::spawn_blocking(read)
         .await
         .map_err(|error| Error::new("cannot read the configuration").because(error))?

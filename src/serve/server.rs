@@ -27,7 +27,7 @@ use super::reload::{ReloadedParts, Reloading, current};
 use super::runtime::slots;
 use super::tasks::{Listeners, Tasks};
 use super::uploads::uploads;
-use super::{disk, preflight, privileges};
+use super::{disk, key_trust, preflight, privileges};
 use crate::accounts::disk::{Disk, Disks};
 use crate::accounts::{Accounts, QuotaSettings};
 use crate::auth::Authenticator;
@@ -112,6 +112,8 @@ impl Server {
         let id = store.id().await?;
         let keys = HostKeys::ensure(&config.server.host_keys, &*store).await?;
         let current = current(&config, &config.auth, keys)?;
+        let auth = Authenticator::new(Arc::clone(&store) as Arc<dyn Store>, config.auth.clone());
+        auth.keys().set_trust(key_trust::load(&config.auth).await?);
         let (audit, reload) = telemetry::open_audit(&config.log)?;
         let hooks = ServerHooks::open(&config, helper)?;
         let sources = EventSources::beside(&audit);
@@ -128,7 +130,7 @@ impl Server {
         accounts.watch_ownership(Box::new(move |home| check(home.directory())?.owned));
         homes::warn_of_foreign_places(&installation, &id);
         let service = Service::new(ServiceSetup {
-            auth: Authenticator::new(Arc::clone(&store) as Arc<dyn Store>, config.auth.clone()),
+            auth,
             events: Events::new(subscribers).with_uploads(uploads(&config)?),
             accounts,
             threads: SessionThreads::new(scheduler.thread_slots(), Handle::current()),

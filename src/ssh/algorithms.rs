@@ -159,7 +159,9 @@ fn signatures(offered: &[HostKeyAlgorithm]) -> Vec<Algorithm> {
         .into_iter()
         .filter(|name| !(offered.contains(name) || rsa_is_offered && rsa(name)));
     let all = offered.iter().copied().chain(rest);
-    all.map(HostKeyAlgorithm::name).collect()
+    // No host key is a security key.
+    let security_keys = [Algorithm::SkEd25519, Algorithm::SkEcdsaSha2NistP256];
+    all.map(HostKeyAlgorithm::name).chain(security_keys).collect()
 }
 
 #[cfg(test)]
@@ -292,6 +294,8 @@ mod tests {
                 "ecdsa-sha2-nistp521",
                 "rsa-sha2-512",
                 "rsa-sha2-256",
+                "sk-ssh-ed25519@openssh.com",
+                "sk-ecdsa-sha2-nistp256@openssh.com",
             ],
         );
         check(
@@ -302,6 +306,8 @@ mod tests {
                 "ecdsa-sha2-nistp256",
                 "ecdsa-sha2-nistp384",
                 "ecdsa-sha2-nistp521",
+                "sk-ssh-ed25519@openssh.com",
+                "sk-ecdsa-sha2-nistp256@openssh.com",
             ],
         );
     }

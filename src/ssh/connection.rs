@@ -6,12 +6,12 @@ use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 
 use russh::ChannelId;
-use russh::keys::{Algorithm, PublicKey};
-use russh::server::Auth;
+use russh::keys::{Algorithm, Certificate};
+use russh::server::{Auth, VerifiedPublicKey};
 use tokio_util::sync::CancellationToken;
 
 use crate::auth::{
-    self, Attempt, Credential, Denial, DenialReason, Login, Method, OfferedKey, Proofs, Review,
+    Attempt, Credential, Denial, DenialReason, Login, Method, OfferedKey, PresentedKey, Proofs, Review,
 };
 use crate::domain::event::Event;
 use crate::exec;
@@ -26,7 +26,7 @@ use crate::sftp::channel::SftpChannel;
 use super::admission::SignInProgress;
 use super::algorithms::method_set;
 use super::announcement::{AnnouncedKeys, ConnectionHostKeys};
-use super::refusal_reason::{RefusalReason, RefusedKeys, key_name};
+use super::refusal_reason::{RefusalReason, RefusedKey, RefusedKeys, key_name};
 use super::service::Service;
 use super::signals::ConnectionSignals;
 use base::socket::ConnectionHandle;
@@ -240,24 +240,29 @@ impl Connection {
     }
 
     /// Records that an offered key was refused.
-    pub(super) fn key_refused(
+    pub(super) fn key_refused(&mut self, user: &str, key: RefusedKey<'_>, reason: RefusalReason<'_>) {
+        self.report_refused_keys(Some(user));
+        let refused = self.refused_keys.get_or_insert_with(|| RefusedKeys::new(user));
+        match &key.unsupported() {
+            Some(sentence) => refused.add(key, RefusalReason::new("unsupported_key", sentence)),
+            None => refused.add(key, reason),
+        }
+    }
+
+    /// Judges the sign-in by a key whose signature the SSH library has verified, and that of its certificate.
+    pub(super) async fn verified(
         &mut self,
         user: &str,
-        algorithm: &str,
-        key: Option<&PublicKey>,
-        reason: RefusalReason<'_>,
-    ) {
-        self.report_refused_keys(Some(user));
-        let unsupported = match key {
-            Some(key) => auth::keys::unsupported(key),
-            None => auth::keys::unsupported_type(algorithm),
-        };
-        let refused = self.refused_keys.get_or_insert_with(|| RefusedKeys::new(user));
-        let reason = match &unsupported {
-            Some(sentence) => RefusalReason::new("unsupported_key", sentence),
-            None => reason,
-        };
-        refused.add(algorithm, key, reason);
+        key: VerifiedPublicKey<'_>,
+        certificate: Option<&Certificate>,
+    ) -> Auth {
+        let presented = PresentedKey::verified(key.public_key, certificate, key.security_key);
+        if let Some(reason) = self.may_not_sign(key.algorithm) {
+            self.key_refused(user, RefusedKey::Presented(&presented), reason);
+            return self.refuse();
+        }
+        self.attempt(user, Credential::VerifiedKey(&presented), Method::PublicKey)
+            .await
     }
 
     /// Emits the event that a sign-in was refused for a reason of the authenticator. `shown` precedes its sentence.

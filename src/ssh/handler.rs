@@ -9,7 +9,7 @@ use russh::server::{
 };
 use russh::{Channel, ChannelId, ChannelOpenFailure, Disconnect, Error, Pty, Sig};
 
-use crate::auth::{Credential, Method};
+use crate::auth::{Credential, Method, PresentedKey};
 use crate::domain::event::Event;
 use crate::exec;
 use crate::session::Traffic;
@@ -22,7 +22,7 @@ use super::algorithms;
 use super::announcement::PROVE;
 use super::channels::{self, NO_SHELL};
 use super::connection::{ChannelUse, Connection, OfferedRecord, Phase};
-use super::refusal_reason::RefusalReason;
+use super::refusal_reason::{RefusalReason, RefusedKey};
 use super::senders::SessionSender;
 
 /// The most keys that one connection may offer: an agent with more is misconfigured, and each key costs a query of the
@@ -85,19 +85,18 @@ impl Handler for Connection {
         if self.key_offers > KEY_OFFERS {
             return Ok(self.refuse());
         }
-        let algorithm = offer.algorithm.as_str();
+        let key = PresentedKey::offered(offer.public_key, offer.certificate);
         if let Some(reason) = self.may_not_sign(offer.algorithm) {
-            self.key_refused(user, algorithm, Some(offer.public_key), reason);
+            self.key_refused(user, RefusedKey::Presented(&key), reason);
             return Ok(self.refuse());
         }
         self.report_refused_keys(Some(user));
-        let known: &PublicKey = offer.public_key;
         // This must precede reading the record.
         let revision = self.service.sessions.revision();
         let outcome = tokio::select! {
             biased;
             () = self.gone.cancelled() => return Ok(self.refuse()),
-            outcome = self.service.auth.offered(user, self.peer.ip(), known) => outcome,
+            outcome = self.service.auth.offered(user, self.peer.ip(), &key) => outcome,
         };
         match outcome {
             Ok(key) => {
@@ -105,25 +104,16 @@ impl Handler for Connection {
                 Ok(Auth::Accept)
             }
             Err(reason) => {
-                self.key_refused(
-                    user,
-                    algorithm,
-                    Some(known),
-                    RefusalReason::new(reason.code(), &reason.to_string()),
-                );
+                let sentence = reason.to_string();
+                let reason = RefusalReason::new(reason.code(), &sentence);
+                self.key_refused(user, RefusedKey::Presented(&key), reason);
                 Ok(self.refuse())
             }
         }
     }
 
     async fn auth_publickey(&mut self, user: &str, key: VerifiedPublicKey<'_>) -> Result<Auth, Error> {
-        if let Some(reason) = self.may_not_sign(key.algorithm) {
-            self.key_refused(user, key.algorithm.as_str(), Some(key.public_key), reason);
-            return Ok(self.refuse());
-        }
-        Ok(self
-            .attempt(user, Credential::VerifiedKey(key.public_key), Method::PublicKey)
-            .await)
+        Ok(self.verified(user, key, None).await)
     }
 
     async fn auth_publickey_failed(
@@ -133,7 +123,14 @@ impl Handler for Connection {
         key: Option<&PublicKey>,
         reason: &'static str,
     ) -> Result<(), Error> {
-        self.key_refused(user, algorithm, key, RefusalReason::new("bad_key", reason));
+        let reason = RefusalReason::new("bad_key", reason);
+        match key {
+            Some(key) => {
+                let key = PresentedKey::offered(key, None);
+                self.key_refused(user, RefusedKey::Presented(&key), reason);
+            }
+            None => self.key_refused(user, RefusedKey::Unreadable(algorithm), reason),
+        }
         Ok(())
     }
 
@@ -141,15 +138,9 @@ impl Handler for Connection {
         &mut self,
         user: &str,
         certificate: &Certificate,
+        key: VerifiedPublicKey<'_>,
     ) -> Result<Auth, Error> {
-        let algorithm = certificate.algorithm().to_certificate_type();
-        self.key_refused(
-            user,
-            &algorithm,
-            None,
-            RefusalReason::new("certificate", "certificates are not supported, only plain keys"),
-        );
-        Ok(self.refuse())
+        Ok(self.verified(user, key, Some(certificate)).await)
     }
 
     fn service_refused(&mut self, name: &str) {
@@ -188,6 +179,7 @@ impl Handler for Connection {
                 method: methods.join("+"),
                 client,
                 algorithms: Box::new(algorithms),
+                certificate: session.login.certificate().map(Box::new),
             });
         }
         match &self.host_keys {

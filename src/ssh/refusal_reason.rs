@@ -2,9 +2,10 @@
 //!
 //! What a peer sent is cut to a bounded length here; the log escapes control characters.
 
-use russh::keys::{HashAlg, PublicKey};
+use russh::keys::HashAlg;
 use russh::{AlgorithmKind, Error, Mismatch};
 
+use crate::auth::{PresentedKey, keys};
 use base::visible::sample;
 
 /// The most bytes that are shown of a peer's first line: enough to recognise HTTP, TLS or mail.
@@ -36,6 +37,25 @@ impl<'a> RefusalReason<'a> {
 /// The word for a key that does not belong to the user, which is the most frequent reason by far.
 const UNKNOWN_KEY: &str = "unknown_key";
 
+/// A key that was refused.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum RefusedKey<'a> {
+    /// The key could be read.
+    Presented(&'a PresentedKey),
+    /// The key could not be read; the client wants to sign with this algorithm.
+    Unreadable(&'a str),
+}
+
+impl RefusedKey<'_> {
+    /// Returns why no user could have such a key, or `None` if one could.
+    pub fn unsupported(self) -> Option<String> {
+        match self {
+            RefusedKey::Presented(presented) => keys::unsupported(presented.key()),
+            RefusedKey::Unreadable(algorithm) => keys::unsupported_type(algorithm),
+        }
+    }
+}
+
 /// Keys that were offered for one name and refused. An agent offers several until one fits, so they are one attempt.
 pub(super) struct RefusedKeys {
     /// The name that the keys were offered for.
@@ -56,8 +76,8 @@ impl RefusedKeys {
         }
     }
 
-    /// Adds a key. `algorithm` is what the client wants to sign with; a key that could not be read is `None`.
-    pub fn add(&mut self, algorithm: &str, key: Option<&PublicKey>, reason: RefusalReason<'_>) {
+    /// Adds a key.
+    pub fn add(&mut self, key: RefusedKey<'_>, reason: RefusalReason<'_>) {
         // Of several keys, one that could have been the right one says more than those of other users.
         if reason.code != UNKNOWN_KEY {
             self.code = reason.code;
@@ -67,8 +87,8 @@ impl RefusedKeys {
             return;
         }
         let named = match key {
-            Some(key) => key_name(key),
-            None => sample(algorithm.as_bytes(), LONGEST_NAME),
+            RefusedKey::Presented(key) => key_name(key),
+            RefusedKey::Unreadable(algorithm) => sample(algorithm.as_bytes(), LONGEST_NAME),
         };
         self.keys.push(format!("{named}: {}", reason.sentence));
     }
@@ -88,10 +108,20 @@ impl RefusedKeys {
     }
 }
 
-/// Returns the type and fingerprint of a key as `ssh-keygen -l` and `homeportd user key list` show them.
-pub(super) fn key_name(key: &PublicKey) -> String {
+/// Returns the type and fingerprint of a key as `ssh-keygen -l` and `homeportd user key list` show them, and the id and
+/// serial number of its certificate.
+pub(super) fn key_name(presented: &PresentedKey) -> String {
+    let key = presented.key();
     let algorithm = sample(key.algorithm().as_str().as_bytes(), LONGEST_NAME);
-    format!("{algorithm} {}", key.fingerprint(HashAlg::Sha256))
+    let key = format!("{algorithm} {}", key.fingerprint(HashAlg::Sha256));
+    match presented.certificate() {
+        None => key,
+        Some(certificate) => format!(
+            "{key} with certificate \"{}\" (serial {})",
+            sample(certificate.key_id().as_bytes(), LONGEST_NAME),
+            certificate.serial()
+        ),
+    }
 }
 
 /// Returns why a signed-in connection ended, if it ended by an error. `None` means that the client just left; many
@@ -221,24 +251,24 @@ mod tests {
     fn keys_are_named_as_their_owners_know_them() {
         let line =
             "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBwiRP8DuHQpDIhlLcAOAZCy0VyMVOBzmpnAJdJLhyCR a comment";
-        let key = PublicKey::from_openssh(line).unwrap();
+        let key = russh::keys::PublicKey::from_openssh(line).unwrap();
         let print = key.fingerprint(HashAlg::Sha256).to_string();
         let mut keys = RefusedKeys::new("alice");
+        let presented = PresentedKey::offered(&key, None);
         keys.add(
-            "ssh-ed25519",
-            Some(&key),
+            RefusedKey::Presented(&presented),
             RefusalReason::new(UNKNOWN_KEY, "unknown key"),
         );
         assert_eq!(keys.code(), UNKNOWN_KEY);
         let unreadable = RefusalReason::new("bad_key", "the key cannot be read");
-        keys.add("odd\u{1b}\u{fffd}", None, unreadable);
+        keys.add(RefusedKey::Unreadable("odd\u{1b}\u{fffd}"), unreadable);
         assert_eq!(keys.code(), "bad_key");
         assert_eq!(
             keys.sentence(),
             format!("ssh-ed25519 {print}: unknown key; odd\\u{{1b}}\u{fffd}: the key cannot be read")
         );
         for _ in 0..100 {
-            keys.add(&"x".repeat(10_000), None, unreadable);
+            keys.add(RefusedKey::Unreadable(&"x".repeat(10_000)), unreadable);
         }
         let sentence = keys.sentence();
         assert!(sentence.len() < 1024, "{sentence}");

@@ -167,6 +167,7 @@ mod tests {
                 method: method.to_owned(),
                 client: String::new(),
                 algorithms: Box::default(),
+                certificate: None,
             });
         }
         counters.on_event(&Event::Denied {

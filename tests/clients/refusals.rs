@@ -129,7 +129,7 @@ fn each_unusable_key_is_named_with_the_reason() {
         (
             certificate,
             blob_of(certificate),
-            "certificates are not supported, only plain keys",
+            "ssh-ed25519-cert-v01@openssh.com: the key cannot be read",
         ),
         (
             "ssh-ed25519",

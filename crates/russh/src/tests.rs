@@ -1584,6 +1584,7 @@ mod future_certificate {
                     &mut self,
                     _user: &str,
                     cert: &ssh_key::Certificate,
+                    _key: server::VerifiedPublicKey<'_>,
                 ) -> Result<server::Auth, Self::Error> {
                     // Validate the certificate is signed by our CA
                     // In a real server, you'd properly verify the CA signature

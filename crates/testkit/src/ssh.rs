@@ -125,16 +125,29 @@ impl Ssh {
         let key = load_secret_key(key, None).unwrap();
         let seed = key.key_data().ed25519().unwrap().private.to_bytes();
         let public = key.public_key().to_bytes().unwrap();
+        self.sign_by(user, "ssh-ed25519", &public, |signed| {
+            let pair = Ed25519KeyPair::from_seed_unchecked(&seed).unwrap();
+            Message(string(b"ssh-ed25519")).string(pair.sign(signed).as_ref())
+        });
+    }
+
+    /// Sends a sign-in by a public key or certificate. `sign` gets what is signed, and returns the signature.
+    pub fn sign_by(
+        &mut self,
+        user: &str,
+        algorithm: &str,
+        public: &[u8],
+        sign: impl FnOnce(&[u8]) -> Message,
+    ) {
         let request = Message::new(50)
             .string(user)
             .string("ssh-connection")
             .string("publickey")
             .byte(1)
-            .string("ssh-ed25519")
+            .string(algorithm)
             .string(public);
         let signed = [&string(&self.session)[..], &request.0].concat();
-        let pair = Ed25519KeyPair::from_seed_unchecked(&seed).unwrap();
-        let signature = Message(string(b"ssh-ed25519")).string(pair.sign(&signed).as_ref());
+        let signature = sign(&signed);
         self.send(&request.string(signature.0));
     }
 

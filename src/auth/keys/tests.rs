@@ -5,6 +5,8 @@ use super::*;
 const ED25519: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJNM52vydpi1r8D6nvjQcQnulTGFj/Q4flZ4ZzKVpN74";
 const P256: &str = "ecdsa-sha2-nistp256 AAAAE2VjZHNhLXNoYTItbmlzdHAyNTYAAAAIbmlzdHAyNTYAAABBBCIdaVTuJuzADcHWKh+Sy5mN6dU+BDH+fORcT5MWCStO1ByaNyLsAI9XK57RBGtQYwJI6Z491SPmtIAcBr/U/u0=";
 
+const SK_ED25519: &str = "sk-ssh-ed25519@openssh.com AAAAGnNrLXNzaC1lZDI1NTE5QG9wZW5zc2guY29tAAAAINdamAGCsQq31Uv+08lkBzoO4XLz2qYjJa8CGmj3B1EaAAAABHNzaDo=";
+
 fn now() -> Timestamp {
     "2029-06-01T12:00:00Z".parse().unwrap()
 }
@@ -32,6 +34,11 @@ fn lines_that_are_taken() {
         format!("restrict,command=\"internal-sftp\" {ED25519} c"),
         format!("from=\"10.0.0.0/8, !10.1.0.0/16\",restrict {P256} c"),
         format!("EXPIRY-TIME=\"20300101Z\" \t {ED25519}"),
+        format!("cert-authority {ED25519}"),
+        format!("cert-authority,principals=\"alice, ops\",verify-required,from=\"10.0.0.0/8\" {ED25519} ca"),
+        format!("no-touch-required {ED25519}"),
+        SK_ED25519.to_owned(),
+        format!("no-touch-required,verify-required {SK_ED25519} token"),
         rsa(2048, f4),
         rsa(8192, f4),
         rsa(3072, &[3]),
@@ -59,10 +66,12 @@ fn lines_that_are_refused_say_why() {
     check(&with("permitopen=\"*:1\""), "permitopen=");
     check(&with("permitlisten=\"1\""), "permitlisten=");
     check(&with("tunnel=\"0\""), "tunnel=");
-    check(&with("principals=\"a,b\""), "principals=");
-    check(&with("cert-authority"), "cert-authority");
-    check(&with("verify-required"), "verify-required");
-    check(&with("no-touch-required"), "no-touch-required");
+    check(&with("principals=\"a,b\""), "needs cert-authority");
+    check(&with("cert-authority,principals=\"a,,b\""), "an empty name");
+    check(&with("cert-authority,principals=\"a\",principals=\"b\""), "twice");
+    check(&with("cert-authority,principals"), "needs a value");
+    check(&with("cert-authority=\"x\""), "cert-authority=");
+    check(&with("verify-required"), "needs a security key");
     check(&with("restrict,command=\"a b\\\" c\""), "command=");
     check(&with("command=\"internal-sftp -R\""), "command=");
     check(&with("command"), "not supported");
@@ -90,9 +99,10 @@ fn lines_that_are_refused_say_why() {
     check(&ED25519.replace("ssh-ed25519", "ssh-rsa"), "damaged");
     check(&P256.replacen("nistp256", "nistp384", 1), "damaged");
     check("ssh-dss AAAAB3NzaC1kc3M= c", "too weak");
-    check("sk-ssh-ed25519@openssh.com AAAA c", "security keys");
-    check("sk-ecdsa-sha2-nistp256@openssh.com AAAA c", "security keys");
-    check("ssh-ed25519-cert-v01@openssh.com AAAA c", "certificates");
+    check("sk-ssh-ed25519@openssh.com AAAA c", "damaged");
+    check("sk-ecdsa-sha2-nistp256@openssh.com AAAA c", "damaged");
+    check("sk-ssh-rsa@openssh.com AAAA c", "not a supported key type");
+    check("ssh-ed25519-cert-v01@openssh.com AAAA c", "is a certificate");
     check("restrict ssh-dss AAAA", "too weak");
     check("ssh-made-up AAAA", "not a supported key type");
     check("-----BEGIN OPENSSH PRIVATE KEY-----", "private key");

@@ -49,6 +49,9 @@ pub struct Settings {
     /// The methods that are all required to sign in: publickey,password; or any, for one of them
     #[arg(long, value_name = "LIST")]
     pub require: Option<Factors>,
+    /// A principal besides the name that certificates may have; can be repeated; none removes those that were set
+    #[arg(long = "principal", value_name = "NAME")]
+    pub principals: Vec<Principal>,
 }
 
 impl From<Settings> for SettingChanges {
@@ -57,6 +60,10 @@ impl From<Settings> for SettingChanges {
         let permissions = match settings.read_only {
             true => Some(Permissions::read_only()),
             false => listed,
+        };
+        let principals = match settings.principals.is_empty() {
+            true => None,
+            false => Some(settings.principals.into_iter().filter_map(|Principal(name)| name)),
         };
         let bytes = |Limit(limit): Limit<Size>| Limit(limit.map(|Size(bytes)| bytes));
         Self {
@@ -69,6 +76,7 @@ impl From<Settings> for SettingChanges {
             rate_down: settings.rate_down.into(),
             allowed_from: settings.allow_from.map(|Networks(networks)| networks).into(),
             require: settings.require.map(|Factors(factors)| factors).into(),
+            principals: principals.map(Iterator::collect::<Vec<_>>).into(),
         }
     }
 }
@@ -159,6 +167,32 @@ impl FromStr for SessionCap {
     }
 }
 
+/// The longest principal, in bytes. Certificates may have longer ones, but nobody gives them.
+const LONGEST_PRINCIPAL: usize = 256;
+
+/// The value of `--principal`; `None` means that there is none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Principal(Option<String>);
+
+impl FromStr for Principal {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        if text == "none" {
+            return Ok(Principal(None));
+        }
+        let is_bad = |c: char| c.is_control() || c.is_whitespace() || c == ',';
+        if text.is_empty() || text.len() > LONGEST_PRINCIPAL || text.contains(is_bad) {
+            return Err(
+                Error::new(format!("\"{}\" is not a principal", text.escape_debug())).hint(format!(
+                    "up to {LONGEST_PRINCIPAL} characters without blanks and commas, as in ssh-keygen -n; or none"
+                )),
+            );
+        }
+        Ok(Principal(Some(text.to_owned())))
+    }
+}
+
 /// The value of `--expires`; `None` means never.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Expiry(Option<Timestamp>);
@@ -218,6 +252,16 @@ mod tests {
             error.contains("could not sign in (hint: homeportd user disable"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn principals_are_names_without_blanks() {
+        assert_eq!("none".parse::<Principal>().unwrap(), Principal(None));
+        let ops = Principal(Some("ops@example.com".to_owned()));
+        assert_eq!("ops@example.com".parse::<Principal>().unwrap(), ops);
+        for bad in ["", "a b", "a,b", "a\n", &"x".repeat(257)] {
+            assert!(bad.parse::<Principal>().is_err(), "{bad:?}");
+        }
     }
 
     #[test]

@@ -34,8 +34,8 @@ pub enum UserCommand {
     Set(SetArgs),
     /// Show a user
     ///
-    /// With --json: name, enabled, home, keys, has_password, password_kind (argon2id, bcrypt, ...; null: none),
-    /// quota_bytes, quota_files, used_bytes, used_files, usage_exact, max_sessions, permissions, allowed_from,
+    /// With --json: name, enabled, home, keys, principals, has_password, password_kind (argon2id, bcrypt, ...; null:
+    /// none), quota_bytes, quota_files, used_bytes, used_files, usage_exact, max_sessions, permissions, allowed_from,
     /// require, expires_at, rate_up, rate_down. null in a quota means unlimited; in a rate it means the server's, and
     /// 0 means unlimited. The use is that of the running server, or else what was last recorded; null means unknown.
     /// If usage_exact is false, the use is at most the given number (see `quota show`).
@@ -223,7 +223,8 @@ pub enum KeyCommand {
     /// Add public keys
     ///
     /// The files have lines as in authorized_keys, or are in RFC 4716 format as PuTTYgen saves it. The keys can be
-    /// ed25519, ecdsa, or rsa with 2048 bits or more. The options from= and expiry-time= are enforced; restrict, no-*
+    /// ed25519, ecdsa, rsa with 2048 bits or more, or of security keys (sk-*). The options from=, expiry-time=,
+    /// cert-authority, principals=, verify-required and no-touch-required are enforced; restrict, no-pty and the like
     /// and command="internal-sftp" have no effect; a line with any other option is refused. Each refused line is
     /// reported, and the others are added.
     #[command(after_help = "Example:\n  homeportd user key add calvin ~/.ssh/id_ed25519.pub")]

@@ -90,7 +90,7 @@ async fn what_is_set_is_shown() {
         "keys": [{
             "fingerprint": shown["keys"][0]["fingerprint"], "comment": "calvin@box", "line": KEY,
         }],
-        "has_password": false, "password_kind": null, "quota_bytes": 1 << 30, "quota_files": 1000,
+        "principals": [], "has_password": false, "password_kind": null, "quota_bytes": 1 << 30, "quota_files": 1000,
         "used_bytes": null, "used_files": null, "usage_exact": false, "max_sessions": null,
         "permissions": ["list", "read", "create", "overwrite", "delete", "rename", "mkdir", "attributes", "link"],
         "allowed_from": [], "require": [], "expires_at": null, "rate_up": null, "rate_down": null,
@@ -110,7 +110,10 @@ async fn what_is_set_is_shown() {
         .await;
     f.ok("user set calvin --rate-up 10MiB --rate-down unlimited")
         .await;
+    f.ok("user set calvin --principal ops --principal dev@example.com")
+        .await;
     let shown = f.show("calvin").await;
+    assert_eq!(shown["principals"], serde_json::json!(["ops", "dev@example.com"]));
     assert_eq!(shown["quota_bytes"], Value::Null);
     assert_eq!(shown["quota_files"], 1000);
     assert_eq!(shown["permissions"], serde_json::json!(["list", "read"]));
@@ -126,8 +129,9 @@ async fn what_is_set_is_shown() {
 
     f.ok("user set calvin --permissions all --expires never --max-sessions default --allow-from any --require any")
         .await;
-    f.ok("user set calvin --rate-up default --rate-down default")
+    f.ok("user set calvin --rate-up default --rate-down default --principal none")
         .await;
+    assert_eq!(f.show("calvin").await["principals"], serde_json::json!([]));
     assert_eq!(f.show("calvin").await, {
         let mut e = expected;
         e["quota_bytes"] = Value::Null;

@@ -56,6 +56,9 @@ pub fn user(view: &UserView) -> String {
         // Writing into a string does not fail.
         let _ = writeln!(text, "{:<14} {} {}", "key", key.fingerprint, key.comment);
     }
+    for principal in &view.principals {
+        let _ = writeln!(text, "{:<14} {principal}", "principal");
+    }
     text
 }
 

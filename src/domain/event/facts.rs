@@ -127,6 +127,24 @@ impl ChosenAlgorithms {
     }
 }
 
+/// What an event says about the certificate that a user has signed in by.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct CertificateIdentity {
+    /// The id, which the authority has chosen; a long one is cut.
+    pub key_id: String,
+    /// The serial number; 0 if the authority has given none.
+    pub serial: u64,
+    /// The fingerprint of the authority's key: `SHA256:…`.
+    pub authority: String,
+}
+
+impl CertificateIdentity {
+    /// Returns the number of bytes of its own, and of its texts.
+    pub fn heap_bytes(&self) -> usize {
+        size_of::<Self>() + self.key_id.len() + self.authority.len()
+    }
+}
+
 /// The digest of an upload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UploadDigest {

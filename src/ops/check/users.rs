@@ -32,7 +32,7 @@ pub fn check(installation: &Installation, users: &[User], report: &mut Report) {
         .collect();
     for (user, place) in users.iter().zip(&places) {
         homes.check_home(user, place, report);
-        sign_in(user, report);
+        sign_in(user, installation.user_ca_keys.is_some(), report);
     }
     check_overlaps(users, &places, report);
     check_passwords(installation, users, report);
@@ -240,7 +240,9 @@ pub fn check_usage(usage: &HomeUsage, report: &mut Report) {
     }
 }
 
-fn sign_in(user: &User, report: &mut Report) {
+/// Checks whether the user can sign in. `certificates` says whether certificates are accepted for all users, so that
+/// keys are not needed.
+fn sign_in(user: &User, certificates: bool, report: &mut Report) {
     let name = &user.name;
     if !name.is_assignable() {
         let proposed = name.as_str().trim_start_matches(['.', '-', '@', '+']);
@@ -266,7 +268,7 @@ fn sign_in(user: &User, report: &mut Report) {
         );
     }
     let has = |factor: &Factor| match factor {
-        Factor::PublicKey => !user.keys.is_empty(),
+        Factor::PublicKey => certificates || !user.keys.is_empty(),
         Factor::Password => user.password_hash.is_some(),
         Factor::Totp => user.totp.is_some(),
     };

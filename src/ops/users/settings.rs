@@ -62,12 +62,15 @@ pub struct SettingChanges {
     pub allowed_from: SettingChange<Vec<IpNet>>,
     /// The factors that are all required to sign in; an empty set means that one is enough.
     pub require: SettingChange<BTreeSet<Factor>>,
+    /// The principals besides the user's name that certificates may have.
+    pub principals: SettingChange<Vec<String>>,
 }
 
 impl SettingChanges {
     /// Applies the changes to a user's record.
     pub fn apply(&self, user: &mut User) {
         self.expires_at.apply(&mut user.expires_at);
+        self.principals.apply(&mut user.principals);
         let settings = &mut user.settings;
         self.quota_bytes.apply_to_set(&mut settings.quota_bytes);
         self.quota_files.apply_to_set(&mut settings.quota_files);

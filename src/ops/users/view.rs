@@ -26,6 +26,8 @@ pub struct UserView {
     pub home: PathBuf,
     /// The public keys of the user.
     pub keys: Vec<KeyView>,
+    /// The principals besides the user's name that certificates may have.
+    pub principals: Vec<String>,
     /// Whether the user has a password.
     pub has_password: bool,
     /// The scheme of the password's hash.
@@ -53,6 +55,7 @@ impl UserView {
         Self {
             enabled: user.enabled,
             keys: user.keys.iter().map(|line| KeyView::new(line)).collect(),
+            principals: user.principals.clone(),
             has_password: user.password_hash.is_some(),
             password_kind: user.password_hash.as_ref().map(password::scheme_of),
             quota: user.quota(),

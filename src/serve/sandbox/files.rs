@@ -196,8 +196,10 @@ fn configured(config: &Config, certificates: &NamedCertificates) -> Vec<FileGran
     for path in with_target(&config.file) {
         grant(&directory_of(&path), FileRights::Read);
     }
-    for secret in config.hooks.iter().filter_map(|hook| hook.secret_file.as_deref()) {
-        for path in with_target(secret) {
+    let secrets = config.hooks.iter().filter_map(|hook| hook.secret_file.as_deref());
+    let key_lists = [&config.auth.user_ca_keys, &config.auth.revoked_keys];
+    for file in secrets.chain(key_lists.into_iter().flatten().map(PathBuf::as_path)) {
+        for path in with_target(file) {
             grant(&directory_of(&path), FileRights::Read);
         }
     }

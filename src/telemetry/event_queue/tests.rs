@@ -190,6 +190,7 @@ fn no_event_is_larger_than_two_paths() {
             method: "publickey".to_owned(),
             client: long.clone(),
             algorithms: Box::default(),
+            certificate: None,
         },
         Event::Linked {
             who: who("alice"),

@@ -5,8 +5,8 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::domain::event::{
-    AdminRecord, ChangedAttributes, ChosenAlgorithms, Event, HeldFile, PublishedFile, QuotaCrossing, Setting,
-    SettingValue, SizeChange, UploadDigest,
+    AdminRecord, CertificateIdentity, ChangedAttributes, ChosenAlgorithms, Event, HeldFile, PublishedFile,
+    QuotaCrossing, Setting, SettingValue, SizeChange, UploadDigest,
 };
 use crate::domain::path::VirtualPath;
 use crate::domain::user::UserName;
@@ -145,6 +145,13 @@ fn published(file: &PublishedFile) -> EventFields {
     )
 }
 
+/// Returns the fields for the certificate that a user has signed in by.
+fn certificate_fields(certificate: &CertificateIdentity) -> EventFields {
+    // Programs that read numbers as floating point would change a serial number.
+    let serial = certificate.serial.to_string();
+    fields!(key_id: claim(&certificate.key_id), serial: serial, ca: certificate.authority.as_str())
+}
+
 /// Returns the fields for the digest of an upload.
 fn digest_fields(digest: UploadDigest) -> EventFields {
     match digest {
@@ -160,14 +167,27 @@ pub(super) fn later_details(event: &Event) -> EventFields {
         Event::Opened { how, .. } => fields!(created: how.created, truncated: how.truncated),
         Event::Closed { file, .. } => fields!(end: file.end.name(), size: file.size),
         Event::Renamed { replaced, .. } => fields!(replaced: *replaced),
-        Event::SignedIn { algorithms, .. } => {
+        Event::SignedIn {
+            algorithms,
+            certificate,
+            ..
+        } => {
             let ChosenAlgorithms {
                 kex,
                 host_key,
                 cipher,
                 mac,
             } = &**algorithms;
-            fields!(kex: kex.as_str(), host_key: host_key.as_str(), cipher: cipher.as_str(), mac: mac.clone())
+            let mut fields = fields!(
+                kex: kex.as_str(),
+                host_key: host_key.as_str(),
+                cipher: cipher.as_str(),
+                mac: mac.clone(),
+            );
+            if let Some(certificate) = certificate {
+                fields.extend(certificate_fields(certificate));
+            }
+            fields
         }
         Event::Started { .. }
         | Event::Stopped { .. }

@@ -24,7 +24,7 @@ use log::{debug, error, info, trace, warn};
 use msg;
 use signature::Verifier;
 use ssh_encoding::{Decode, Encode, Reader};
-use ssh_key::{PublicKey, Signature};
+use ssh_key::Signature;
 use tokio::time::Instant;
 
 use super::*;
@@ -210,6 +210,7 @@ mod tests {
     use std::sync::Arc;
 
     use bytes::BytesMut;
+    use ssh_key::PublicKey;
 
     use super::*;
     use crate::compression::{Compression, Decompress};
@@ -522,6 +523,72 @@ mod tests {
             !handler.final_auth_reached_for_signed_key,
             "signed publickey request reused PK_OK state from a different public key"
         );
+    }
+
+    #[derive(Default)]
+    struct StateRecorder {
+        states: Vec<Option<SecurityKeyState>>,
+    }
+
+    impl Handler for StateRecorder {
+        type Error = Error;
+
+        async fn auth_publickey(
+            &mut self,
+            _user: &str,
+            key: VerifiedPublicKey<'_>,
+        ) -> Result<Auth, Self::Error> {
+            self.states.push(key.security_key);
+            Ok(Auth::reject())
+        }
+    }
+
+    /// A signed publickey request of a security key, whose signature states `flags` and the counter 7. The flags of the
+    /// request itself are `sent`.
+    fn security_key_packet(flags: u8, sent: u8) -> Vec<u8> {
+        use sha2::{Digest, Sha256};
+        use signature::Signer;
+        use ssh_key::public::{KeyData, SkEd25519};
+
+        let pair = ssh_key::private::Ed25519Keypair::from_seed(&[7; 32]);
+        let public = KeyData::SkEd25519(SkEd25519::new(pair.public, "ssh:"));
+        let mut packet = vec![msg::USERAUTH_REQUEST];
+        for text in ["alice", "ssh-connection", "publickey"] {
+            text.encode(&mut packet).unwrap();
+        }
+        packet.push(1);
+        "sk-ssh-ed25519@openssh.com".encode(&mut packet).unwrap();
+        public.encode_vec().unwrap().encode(&mut packet).unwrap();
+
+        let mut signed = Vec::new();
+        CryptoVec::new().as_ref().encode(&mut signed).unwrap();
+        signed.extend_from_slice(&packet);
+        let mut stated = Sha256::digest("ssh:").to_vec();
+        stated.extend([flags, 0, 0, 0, 7]);
+        stated.extend(Sha256::digest(&signed));
+        let signature: Signature = pair.sign(&stated);
+
+        let mut blob = Vec::new();
+        "sk-ssh-ed25519@openssh.com".encode(&mut blob).unwrap();
+        signature.as_bytes().encode(&mut blob).unwrap();
+        blob.extend([sent, 0, 0, 0, 7]);
+        blob.encode(&mut packet).unwrap();
+        packet
+    }
+
+    #[tokio::test]
+    async fn what_a_security_key_states_reaches_the_handler() {
+        let mut session = test_auth_session();
+        let mut handler = StateRecorder::default();
+        for flags in [0, 1, 5] {
+            let packet = security_key_packet(flags, flags);
+            session.process_packet(&mut handler, &packet).await.unwrap();
+        }
+        // A signature does not cover other flags than those that it states.
+        let packet = security_key_packet(0, 1);
+        session.process_packet(&mut handler, &packet).await.unwrap();
+        let states = [0, 1, 5].map(|flags| Some(SecurityKeyState { flags, counter: 7 }));
+        assert_eq!(handler.states, states);
     }
 
     #[cfg(feature = "rsa")]
@@ -1156,42 +1223,8 @@ impl Encrypted {
             Ok(pk_or_cert) => {
                 debug!("is_real = {is_real:?}");
 
-                // Handle certificates specifically
-                let pubkey = match pk_or_cert {
-                    PublicKeyOrCertificate::PublicKey { ref key, .. } => key.clone(),
-                    PublicKeyOrCertificate::Certificate(ref cert) => {
-                        // Validate certificate expiration. The bounds are None
-                        // for OpenSSH's "always valid" sentinels (PROTOCOL.certkeys),
-                        // which skips the corresponding check.
-                        let now = SystemTime::now();
-                        if cert.valid_after_time().map(|t| now < t).unwrap_or_default()
-                            || cert
-                                .valid_before_time()
-                                .map(|t| now > t)
-                                .unwrap_or_default()
-                        {
-                            warn!("Certificate is expired or not yet valid");
-                            handler
-                                .auth_publickey_failed(user, &pubkey_algo, None, "certificate out of date")
-                                .await?;
-                            reject_auth_request(until, &mut self.write, auth_request).await?;
-                            return Ok(());
-                        }
-
-                        // Verify the certificate’s signature
-                        if cert.verify_signature().is_err() {
-                            warn!("Certificate signature is invalid");
-                            handler
-                                .auth_publickey_failed(user, &pubkey_algo, None, "certificate with a wrong signature")
-                                .await?;
-                            reject_auth_request(until, &mut self.write, auth_request).await?;
-                            return Ok(());
-                        }
-
-                        // Use certificate's public key for authentication
-                        PublicKey::new(cert.public_key().clone(), "")
-                    }
-                };
+                // A certificate is authenticated by the key that it certifies.
+                let pubkey = pk_or_cert.public_key();
 
                 // The algorithm named in the request (RFC 4252 §7). For a
                 // certificate, the signature algorithm its type maps to.
@@ -1273,12 +1306,20 @@ impl Encrypted {
                         let offer = PublicKeyOffer {
                             public_key: &pubkey,
                             algorithm: &algorithm,
+                            certificate: pk_or_cert.certificate(),
                         };
                         let auth = handler.auth_publickey_offered(user, offer).await?;
                         auth == Auth::Accept
                     };
 
-                    if is_valid {
+                    let fault = certificate_fault(&pk_or_cert).filter(|_| is_valid);
+                    if let Some(reason) = fault {
+                        auth_user.clear();
+                        handler
+                            .auth_publickey_failed(user, &pubkey_algo, Some(&pubkey), reason)
+                            .await?;
+                        reject_auth_request(until, &mut self.write, auth_request).await?;
+                    } else if is_valid {
                         let session_id = self.session_id.as_ref();
                         #[allow(clippy::blocks_in_conditions)]
                         if SIGNATURE_BUFFER.with(|buf| {
@@ -1290,16 +1331,17 @@ impl Encrypted {
                             Ok(Verifier::verify(&pubkey, &buf, &sig).is_ok())
                         })? {
                             debug!("signature verified");
+                            let key = VerifiedPublicKey {
+                                public_key: &pubkey,
+                                algorithm: &algorithm,
+                                security_key: SecurityKeyState::of(&sig),
+                            };
                             let auth = match pk_or_cert {
-                                PublicKeyOrCertificate::PublicKey { ref key, .. } => {
-                                    let key = VerifiedPublicKey {
-                                        public_key: key,
-                                        algorithm: &algorithm,
-                                    };
+                                PublicKeyOrCertificate::PublicKey { .. } => {
                                     handler.auth_publickey(user, key).await?
                                 }
                                 PublicKeyOrCertificate::Certificate(ref cert) => {
-                                    handler.auth_openssh_certificate(user, cert).await?
+                                    handler.auth_openssh_certificate(user, cert, key).await?
                                 }
                             };
 
@@ -1347,8 +1389,15 @@ impl Encrypted {
                     let offer = PublicKeyOffer {
                         public_key: &pubkey,
                         algorithm: &algorithm,
+                        certificate: pk_or_cert.certificate(),
                     };
-                    let auth = handler.auth_publickey_offered(user, offer).await?;
+                    let mut auth = handler.auth_publickey_offered(user, offer).await?;
+                    if let Some(reason) = certificate_fault(&pk_or_cert).filter(|_| auth == Auth::Accept) {
+                        handler
+                            .auth_publickey_failed(user, &pubkey_algo, Some(&pubkey), reason)
+                            .await?;
+                        auth = Auth::reject();
+                    }
                     match auth {
                         Auth::Accept => {
                             let mut public_key = Vec::new();
@@ -1398,6 +1447,21 @@ impl Encrypted {
             }
         }
     }
+}
+
+/// Returns why a certificate cannot be used by anybody, or `None` if it can. The handler is asked first, since it costs
+/// less to see that an authority is not trusted than to verify its signature.
+fn certificate_fault(offered: &PublicKeyOrCertificate) -> Option<&'static str> {
+    let certificate = offered.certificate()?;
+    let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    let now = since_epoch.map_or(0, |time| time.as_secs());
+    // PROTOCOL.certkeys: valid after <= current time < valid before. The greatest number means "forever", and is
+    // greater than any time.
+    if now < certificate.valid_after() || now >= certificate.valid_before() {
+        return Some("certificate out of date");
+    }
+    let verified = certificate.verify_signature();
+    verified.is_err().then_some("certificate with a wrong signature")
 }
 
 async fn reject_auth_request(

@@ -236,6 +236,9 @@ pub struct PublicKeyOffer<'a> {
     /// signature algorithm the certificate type maps to (for example
     /// `rsa-sha2-256` for `rsa-sha2-256-cert-v01@openssh.com`).
     pub algorithm: &'a ssh_key::Algorithm,
+    /// The OpenSSH certificate that was offered, of which `public_key` is the certified key. Nothing in it has been
+    /// verified at this stage, not even its signature; [`Handler::auth_openssh_certificate`] gets a verified one.
+    pub certificate: Option<&'a Certificate>,
 }
 
 /// A public key whose ownership has been verified, passed to
@@ -252,6 +255,33 @@ pub struct VerifiedPublicKey<'a> {
     /// algorithm named in the request (`ssh-rsa`, `rsa-sha2-256`,
     /// `ssh-ed25519`, ...).
     pub algorithm: &'a ssh_key::Algorithm,
+    /// What the authenticator has stated in the signature, if the key is a security key (`sk-...`).
+    pub security_key: Option<SecurityKeyState>,
+}
+
+/// What a FIDO authenticator states in each signature (OpenSSH's PROTOCOL.u2f). A signature is valid whatever it states:
+/// a server that requires a touch must check that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SecurityKeyState {
+    /// The flags. 0x01: a person was present (the key was touched); 0x04: the person was verified (PIN or fingerprint).
+    pub flags: u8,
+    /// The number of signatures so far, as the authenticator counts them.
+    pub counter: u32,
+}
+
+impl SecurityKeyState {
+    /// Returns the end of a security key's signature; `None` for other signatures.
+    pub(super) fn of(signature: &ssh_key::Signature) -> Option<Self> {
+        use ssh_key::Algorithm::{SkEcdsaSha2NistP256, SkEd25519};
+        if !matches!(signature.algorithm(), SkEcdsaSha2NistP256 | SkEd25519) {
+            return None;
+        }
+        let (_, &[flags, a, b, c, d]) = signature.as_bytes().split_last_chunk()?;
+        Some(Self {
+            flags,
+            counter: u32::from_be_bytes([a, b, c, d]),
+        })
+    }
 }
 
 /// Server handler. Each client will have their own handler.
@@ -353,7 +383,9 @@ pub trait Handler: Sized {
 
     /// Check authentication using an OpenSSH certificate. This method
     /// is called after the signature has been verified and key
-    /// ownership has been confirmed.
+    /// ownership has been confirmed. The signature of the certificate
+    /// has been verified, too, but not whether its authority is one
+    /// that the server trusts. `key` is the certified key.
     ///
     /// Russh makes sure rejection takes a constant [`Config::auth_rejection_time`],
     /// except if this method takes more than that.
@@ -362,6 +394,7 @@ pub trait Handler: Sized {
         &mut self,
         user: &str,
         certificate: &Certificate,
+        key: VerifiedPublicKey<'_>,
     ) -> impl Future<Output = Result<Auth, Self::Error>> + Send {
         async { Ok(Auth::reject()) }
     }

@@ -117,7 +117,7 @@ fn who_cannot_sign_in_is_named() {
     let mut report = Report::default();
     let mut odd = user("odd", "/h/odd".into());
     odd.password_hash = Some(crate::domain::user::PasswordHash::new("$argon2id$x".into()));
-    sign_in(&odd, &mut report);
+    sign_in(&odd, false, &mut report);
     assert!(
         report.errors[0]
             .starts_with("user odd cannot sign in with a password: cannot use this password hash"),
@@ -129,7 +129,7 @@ fn who_cannot_sign_in_is_named() {
     );
     let mut none = user("none", "/h/none".into());
     none.settings.max_sessions = Some(0);
-    sign_in(&none, &mut report);
+    sign_in(&none, false, &mut report);
     assert!(
         report.warnings[0].contains("0 sessions are allowed"),
         "{report:?}"

@@ -1,0 +1,50 @@
+//! Positions in a text, counted as editors do.
+
+use super::Fault;
+
+/// The place of something in a text: the number of its line and of its first character, both counted from 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Position {
+    pub(super) line: usize,
+    pub(super) column: usize,
+}
+
+impl Position {
+    /// Returns the lines that are neither empty nor comments, without the blanks around them, and where they begin. A
+    /// line that is not UTF-8 is a fault.
+    pub(super) fn lines(bytes: &[u8]) -> impl Iterator<Item = Result<(Position, &str), Fault>> {
+        let lines = (1..).zip(bytes.split(|byte| *byte == b'\n'));
+        lines.filter_map(|(line, bytes)| {
+            let at = |column| Position { line, column };
+            let text = match std::str::from_utf8(bytes) {
+                Ok(text) => text,
+                Err(error) => {
+                    let valid = bytes.get(..error.valid_up_to()).unwrap_or_default();
+                    let column = String::from_utf8_lossy(valid).chars().count() + 1;
+                    return Some(Err(Fault::at(at(column), "the text is not UTF-8")));
+                }
+            };
+            // An editor on Windows may have put a mark at the beginning.
+            let text = if line == 1 {
+                text.trim_start_matches('\u{feff}')
+            } else {
+                text
+            };
+            let trimmed = text.trim_start_matches([' ', '\t']);
+            let position = at(text.len() - trimmed.len() + 1);
+            let trimmed = trimmed.trim_end_matches([' ', '\t', '\r']);
+            let is_content = !trimmed.is_empty() && !trimmed.starts_with('#');
+            is_content.then_some(Ok((position, trimmed)))
+        })
+    }
+
+    /// Returns the position of `part`, which is a part of the text that begins here.
+    pub(super) fn of_part(self, text: &str, part: &str) -> Self {
+        let offset = (part.as_ptr() as usize).saturating_sub(text.as_ptr() as usize);
+        let before = text.get(..offset).unwrap_or_default();
+        Self {
+            column: self.column + before.chars().count(),
+            ..self
+        }
+    }
+}
