@@ -10,15 +10,19 @@ mod denial;
 mod key_options;
 pub mod keys;
 mod login;
+mod own_password;
 pub mod password;
 mod proofs;
+pub mod recovery;
+mod second_factor;
+pub mod secrets_key;
 mod settings;
 mod sign_ins;
 pub mod throttle;
+pub mod totp;
 mod verifier;
 
 use parking_lot::{Mutex, MutexGuard};
-use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,6 +34,7 @@ use tokio::time::{Instant, sleep_until};
 pub use self::address::Source;
 pub use self::denial::{Denial, DenialReason};
 pub use self::login::{Attempt, Login, OfferedKey, Review};
+pub use self::own_password::{NewPasswordDenial, NewPasswordRules, NoNewPasswordRules};
 pub use self::proofs::{Credential, Proofs, Revocation};
 pub use self::settings::{AuthSettings, Method};
 pub use self::sign_ins::SignInHistory;
@@ -38,7 +43,10 @@ pub use self::verifier::FairSemaphore;
 
 use self::address::allowed;
 use self::keys::{key_accepted_until, key_data};
+use self::own_password::OwnPasswords;
 use self::password::{MAX_PASSWORD, Verdict};
+use self::second_factor::CodeChecker;
+use self::secrets_key::SecretsKeyFile;
 use self::throttle::Throttle;
 use self::verifier::{FairPermit, QueuedAttempt, Verifier, VerifierBounds};
 use crate::domain::user::{Factor, User, UserName};
@@ -56,6 +64,8 @@ pub struct Authenticator {
     verifier: Verifier,
     throttle: Arc<Mutex<Throttle>>,
     history: SignInHistory,
+    codes: CodeChecker,
+    own_passwords: OwnPasswords,
 }
 
 impl std::fmt::Debug for Authenticator {
@@ -78,8 +88,28 @@ impl Authenticator {
             verifier: Verifier::new(bounds),
             history: SignInHistory::new(Arc::clone(&store), Arc::clone(&throttle)),
             throttle,
+            codes: CodeChecker::new(Arc::clone(&store), None),
+            own_passwords: OwnPasswords::new(Arc::clone(&store), Arc::new(NoNewPasswordRules)),
             store,
             settings,
+        }
+    }
+
+    /// Sets the key with which the secrets of users are encrypted. Without it, no one-time code is accepted.
+    #[must_use]
+    pub fn with_secrets_key(self, file: SecretsKeyFile) -> Self {
+        Self {
+            codes: CodeChecker::new(Arc::clone(&self.store), Some(file)),
+            ..self
+        }
+    }
+
+    /// Sets the rules for passwords that users choose themselves. Without them, no password expires.
+    #[must_use]
+    pub fn with_password_rules(self, rules: Arc<dyn NewPasswordRules>) -> Self {
+        Self {
+            own_passwords: OwnPasswords::new(Arc::clone(&self.store), rules),
+            ..self
         }
     }
 
@@ -110,14 +140,12 @@ impl Authenticator {
                 Ok(user) => Ok(user),
                 Err(reason) => Err((self.count(source, None, &reason), reason)),
             },
-            Credential::Password(password) => self.try_password(&attempt, name, password, start).await,
+            Credential::Password(secret) | Credential::Code(secret) => {
+                self.try_secret(&attempt, name, secret, start).await
+            }
         };
         match checked {
-            Ok(user) => {
-                let now = Instant::now().into_std();
-                self.throttle().signed_in(source, &user.name, now);
-                complete(user, &attempt)
-            }
+            Ok(user) => self.complete(user, &attempt),
             Err((delay, reason)) => Err(Denial::Failed {
                 reason,
                 answer_at: start + delay,
@@ -125,22 +153,46 @@ impl Authenticator {
         }
     }
 
-    /// Waits for a permit and verifies the password. A refusal contains the time for which its answer must be held back.
-    async fn try_password(
+    /// Sets the password that a user has chosen after [`Denial::PasswordExpired`], and completes the sign-in.
+    ///
+    /// # Errors
+    /// Returns why the password was not set. After [`NewPasswordDenial::Rules`] the user may choose another one.
+    pub async fn set_own_password(
+        &self,
+        user: &str,
+        peer: IpAddr,
+        passed: &Proofs,
+        new: &Secret,
+    ) -> Result<Result<Login, Denial>, NewPasswordDenial> {
+        let name = UserName::stored(user).map_err(NewPasswordDenial::Failed)?;
+        let record = self.own_passwords.set(&name, passed, new).await?;
+        let attempt = Attempt {
+            user,
+            peer,
+            credential: Credential::Password(new),
+            passed: passed.with_password_of(&record),
+            offered: None,
+        };
+        Ok(self.complete(record, &attempt))
+    }
+
+    /// Waits for a permit and verifies the password or the code. A refusal contains the time for which its answer must
+    /// be held back.
+    async fn try_secret(
         &self,
         attempt: &Attempt<'_>,
         name: Option<&UserName>,
-        password: &Secret,
+        secret: &Secret,
         start: Instant,
     ) -> Result<User, (Duration, DenialReason)> {
         let source = Source::from(attempt.peer);
         // The length is not secret, and a long password must not use memory in the queue.
-        if password.bytes().len() > MAX_PASSWORD {
+        if secret.bytes().len() > MAX_PASSWORD {
             let reason = DenialReason::PasswordTooLong;
             return Err((self.count(source, Some(name), &reason), reason));
         }
         let permit = self
-            .admit(source, name, start)
+            .admit(source, name, attempt.credential.factor(), start)
             .await
             // The attempt has already waited in `admit`, so its answer is not delayed further.
             .map_err(|reason| (Duration::ZERO, reason))?;
@@ -150,7 +202,10 @@ impl Authenticator {
             name,
             checked: false,
         };
-        let checked = self.check_password(attempt, name, password, &permit).await;
+        let checked = match attempt.credential {
+            Credential::Code(_) => self.check_code(attempt, name, secret).await,
+            _ => self.check_password(attempt, name, secret, &permit).await,
+        };
         unchecked.checked = true;
         // Count the failure before the permit is released, so that no other attempt runs in between.
         checked.map_err(|reason| (self.count(source, Some(name), &reason), reason))
@@ -217,6 +272,7 @@ impl Authenticator {
         &self,
         source: Source,
         name: Option<&UserName>,
+        factor: Factor,
         start: Instant,
     ) -> Result<FairPermit, DenialReason> {
         for last in [false, true] {
@@ -229,8 +285,12 @@ impl Authenticator {
             let (refused, delay) = {
                 let throttle = self.throttle();
                 let now = Instant::now().into_std();
+                let admits = match factor {
+                    Factor::Totp => throttle.admits_code(source, name, now),
+                    Factor::Password | Factor::PublicKey => throttle.admits(source, name, now),
+                };
                 let refused = match &permit {
-                    Ok(_) if throttle.admits(source, name, now) => None,
+                    Ok(_) if admits => None,
                     Ok(_) => Some(DenialReason::Throttled),
                     Err(_) => Some(DenialReason::QueueFull),
                 };
@@ -296,8 +356,25 @@ impl Authenticator {
         Ok(user)
     }
 
-    /// Counts a failure (of a password for this name, if there is one) and returns how long the answer must be held
-    /// back.
+    /// Checks a code of a user who has proven another factor on this connection.
+    async fn check_code(
+        &self,
+        attempt: &Attempt<'_>,
+        name: Option<&UserName>,
+        code: &Secret,
+    ) -> Result<User, DenialReason> {
+        let user = self.find(name).await?.ok_or(DenialReason::UnknownUser)?;
+        let now = Timestamp::now();
+        self.check_user(&user, attempt, now)?;
+        if !attempt.passed.are_of(&user) {
+            return Err(DenialReason::FactorNotAccepted);
+        }
+        self.codes.check(&user, code, now).await?;
+        Ok(user)
+    }
+
+    /// Counts a failure (of a password or code for this name, if there is one) and returns how long the answer must be
+    /// held back.
     fn count(
         &self,
         source: Source,
@@ -308,7 +385,7 @@ impl Authenticator {
         let mut throttle = self.throttle();
         match (reason, password_for) {
             // Neither the peer nor the user caused this failure.
-            (DenialReason::Store(_) | DenialReason::NotVerified, _) => {
+            (DenialReason::Store(_) | DenialReason::SecretsKey(_) | DenialReason::NotVerified, _) => {
                 throttle.refusal_delay(source, password_for.flatten(), now)
             }
             (_, Some(name)) => throttle.wrong_password(source, name, now),
@@ -338,10 +415,27 @@ impl Authenticator {
         if !allowed(user.allowed_from(), attempt.peer) {
             return Err(DenialReason::AddressNotAllowed);
         }
-        if !user.require().is_empty() && !user.require().contains(&factor) {
+        let has_code = factor == Factor::Totp && user.totp.is_some();
+        if !user.require().is_empty() && !user.require().contains(&factor) && !has_code {
             return Err(DenialReason::FactorNotAccepted);
         }
         Ok(())
+    }
+
+    /// Decides, after a factor was passed, whether the sign-in is complete.
+    fn complete(&self, user: User, attempt: &Attempt<'_>) -> Result<Login, Denial> {
+        let now = Timestamp::now();
+        let passed = attempt.passed.and(&user, attempt.peer, &attempt.credential, now);
+        let remaining = passed.missing(&user);
+        if !remaining.is_empty() {
+            return Err(Denial::Partial { passed, remaining });
+        }
+        if self.own_passwords.must_change(&user, &passed, now) {
+            return Err(Denial::PasswordExpired { passed });
+        }
+        let clock = Instant::now().into_std();
+        self.throttle().signed_in(attempt.peer.into(), &user.name, clock);
+        Ok(Login::new(user, passed, attempt.peer, now))
     }
 
     fn throttle(&self) -> MutexGuard<'_, Throttle> {
@@ -365,34 +459,6 @@ impl Drop for UncheckedPassword<'_> {
             let _ = self.auth.throttle().wrong_password(self.source, self.name, now);
         }
     }
-}
-
-/// Decides, after a factor was passed, whether the sign-in is complete or more factors are required.
-fn complete(user: User, attempt: &Attempt<'_>) -> Result<Login, Denial> {
-    let now = Timestamp::now();
-    let proofs = attempt.passed.and(&user, attempt.peer, &attempt.credential, now);
-    let factors = proofs.factors();
-    let remaining: BTreeSet<Factor> = user.require().difference(&factors).copied().collect();
-    if !remaining.is_empty() {
-        return Err(Denial::Partial {
-            passed: proofs,
-            remaining,
-        });
-    }
-    let until = proofs
-        .accepted_until(&user, attempt.peer, now)
-        .unwrap_or(Some(now));
-    Ok(Login {
-        permissions: user.permissions(),
-        quota: user.quota(),
-        max_sessions: user.max_sessions(),
-        rates: user.rates(),
-        user: user.name,
-        home: user.home,
-        factors,
-        proofs,
-        until,
-    })
 }
 
 #[cfg(test)]

@@ -28,6 +28,22 @@ pub struct Login {
 }
 
 impl Login {
+    /// Creates the login of a user who has proven everything that the record requires.
+    pub(super) fn new(user: User, proofs: Proofs, peer: IpAddr, now: Timestamp) -> Self {
+        let until = proofs.accepted_until(&user, peer, now).unwrap_or(Some(now));
+        Self {
+            permissions: user.permissions(),
+            quota: user.quota(),
+            max_sessions: user.max_sessions(),
+            rates: user.rates(),
+            user: user.name,
+            home: user.home,
+            factors: proofs.factors(),
+            proofs,
+            until,
+        }
+    }
+
     /// Returns the name of the user.
     pub fn user(&self) -> &UserName {
         &self.user
@@ -92,7 +108,7 @@ impl Login {
         if !allowed(user.allowed_from(), peer) {
             return Err(Revocation::Address);
         }
-        if !user.require().is_subset(&self.factors) {
+        if !self.proofs.missing(user).is_empty() {
             return Err(Revocation::Factors);
         }
         self.proofs.accepted_until(user, peer, now)

@@ -2,7 +2,9 @@
 
 mod losses;
 mod pacing;
+mod second_factor;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use tempfile::TempDir;

@@ -31,6 +31,7 @@ use super::{disk, preflight, privileges};
 use crate::accounts::disk::{Disk, Disks};
 use crate::accounts::{Accounts, QuotaSettings};
 use crate::auth::Authenticator;
+use crate::auth::secrets_key::SecretsKeyFile;
 use crate::config::Config;
 use crate::control;
 use crate::domain::event::Event;
@@ -128,7 +129,8 @@ impl Server {
         accounts.watch_ownership(Box::new(move |home| check(home.directory())?.owned));
         homes::warn_of_foreign_places(&installation, &id);
         let service = Service::new(ServiceSetup {
-            auth: Authenticator::new(Arc::clone(&store) as Arc<dyn Store>, config.auth.clone()),
+            auth: Authenticator::new(Arc::clone(&store) as Arc<dyn Store>, config.auth.clone())
+                .with_secrets_key(SecretsKeyFile::in_directory(installation.data_dir())),
             events: Events::new(subscribers).with_uploads(uploads(&config)?),
             accounts,
             threads: SessionThreads::new(scheduler.thread_slots(), Handle::current()),
