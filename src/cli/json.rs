@@ -19,6 +19,9 @@ pub struct UserJson<'a> {
     home: String,
     keys: Vec<KeyJson<'a>>,
     has_password: bool,
+    totp: bool,
+    /// `null` for a user without a second factor.
+    recovery_codes_left: Option<u64>,
     quota_bytes: Option<u64>,
     quota_files: Option<u64>,
     used_bytes: Option<u64>,
@@ -41,6 +44,8 @@ impl<'a> From<&'a UserView> for UserJson<'a> {
             home: view.home.display().to_string(),
             keys: view.keys.iter().map(Into::into).collect(),
             has_password: view.has_password,
+            totp: view.totp.is_some(),
+            recovery_codes_left: view.totp.map(|totp| totp.recovery_codes_left),
             quota_bytes: view.quota.bytes,
             quota_files: view.quota.files,
             used_bytes: view.usage.used_bytes,

@@ -12,6 +12,7 @@ use crate::ops::context::OpsContext;
 use crate::ops::keys::KeyView;
 use crate::ops::quota;
 use crate::ops::usage::HomeUsage;
+use crate::store::Store;
 use base::error::{Error, Result};
 
 /// The view of a user. It contains no secret.
@@ -27,6 +28,8 @@ pub struct UserView {
     pub keys: Vec<KeyView>,
     /// Whether the user has a password.
     pub has_password: bool,
+    /// The second factor, if the user has one.
+    pub totp: Option<TotpView>,
     /// The quota of the home.
     pub quota: Quota,
     /// The use of the home, and how far it can be relied on.
@@ -45,12 +48,30 @@ pub struct UserView {
     pub rates: RateRules,
 }
 
+/// The view of a second factor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TotpView {
+    /// The number of recovery codes that were not used yet.
+    pub recovery_codes_left: u64,
+}
+
+impl TotpView {
+    async fn of(user: &User, store: &dyn Store) -> Result<Option<Self>> {
+        if user.totp.is_none() {
+            return Ok(None);
+        }
+        let recovery_codes_left = store.recovery_codes_left(&user.name).await?;
+        Ok(Some(Self { recovery_codes_left }))
+    }
+}
+
 impl UserView {
-    fn new(user: User, usage: HomeUsage) -> Self {
+    fn new(user: User, totp: Option<TotpView>, usage: HomeUsage) -> Self {
         Self {
             enabled: user.enabled,
             keys: user.keys.iter().map(|line| KeyView::new(line)).collect(),
             has_password: user.password_hash.is_some(),
+            totp,
             quota: user.quota(),
             usage,
             max_sessions: user.max_sessions(),
@@ -80,9 +101,13 @@ impl UserList {
             Ok(usages) => (usages, None),
             Err(error) => (HomeUsage::recorded(&users, context.store).await?, Some(error)),
         };
-        let users = users.into_iter().zip(usages);
+        let mut views = Vec::with_capacity(users.len());
+        for (user, usage) in users.into_iter().zip(usages) {
+            let totp = TotpView::of(&user, context.store).await?;
+            views.push(UserView::new(user, totp, usage));
+        }
         Ok(Self {
-            users: users.map(|(user, usage)| UserView::new(user, usage)).collect(),
+            users: views,
             unanswered,
         })
     }
