@@ -12,6 +12,7 @@ mod order;
 mod probes;
 mod proxy;
 mod refusals;
+mod second_factor;
 mod sign_in;
 mod transfers;
 mod urgent;
