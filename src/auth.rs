@@ -13,12 +13,17 @@ mod key_check;
 mod key_options;
 pub mod keys;
 mod login;
+mod own_password;
 pub mod password;
 mod presented;
 mod proofs;
+pub mod recovery;
+mod second_factor;
+pub mod secrets_key;
 mod settings;
 mod sign_ins;
 pub mod throttle;
+pub mod totp;
 pub mod trust;
 mod upgrades;
 mod verifier;
@@ -35,6 +40,7 @@ use tokio_util::sync::CancellationToken;
 pub use self::address::Source;
 pub use self::denial::{Denial, DenialReason};
 pub use self::login::{Attempt, Login, OfferedKey, Review};
+pub use self::own_password::{NewPasswordDenial, NewPasswordRules, NoNewPasswordRules};
 pub use self::presented::PresentedKey;
 pub use self::proofs::{Credential, Proofs, Revocation};
 pub use self::settings::{AuthSettings, Method};
@@ -45,7 +51,10 @@ pub use self::verifier::FairSemaphore;
 use self::address::allowed;
 use self::failure_floor::FailureFloor;
 use self::key_check::KeyCheck;
+use self::own_password::OwnPasswords;
 use self::password::{MAX_PASSWORD, Verdict};
+use self::second_factor::CodeChecker;
+use self::secrets_key::SecretsKeyFile;
 use self::throttle::Throttle;
 use self::upgrades::HashUpgrades;
 use self::verifier::{FairPermit, QueuedAttempt, Verifier, VerifierBounds};
@@ -67,6 +76,8 @@ pub struct Authenticator {
     floor: FailureFloor,
     upgrades: HashUpgrades,
     keys: KeyCheck,
+    codes: CodeChecker,
+    own_passwords: OwnPasswords,
 }
 
 impl std::fmt::Debug for Authenticator {
@@ -92,8 +103,28 @@ impl Authenticator {
             floor: FailureFloor::default(),
             upgrades: HashUpgrades::default(),
             keys: KeyCheck::new(Arc::clone(&store)),
+            codes: CodeChecker::new(Arc::clone(&store), None),
+            own_passwords: OwnPasswords::new(Arc::clone(&store), Arc::new(NoNewPasswordRules)),
             store,
             settings,
+        }
+    }
+
+    /// Sets the key with which the secrets of users are encrypted. Without it, no one-time code is accepted.
+    #[must_use]
+    pub fn with_secrets_key(self, file: SecretsKeyFile) -> Self {
+        Self {
+            codes: CodeChecker::new(Arc::clone(&self.store), Some(file)),
+            ..self
+        }
+    }
+
+    /// Sets the rules for passwords that users choose themselves. Without them, no password expires.
+    #[must_use]
+    pub fn with_password_rules(self, rules: Arc<dyn NewPasswordRules>) -> Self {
+        Self {
+            own_passwords: OwnPasswords::new(Arc::clone(&self.store), rules),
+            ..self
         }
     }
 
@@ -145,17 +176,12 @@ impl Authenticator {
                 Ok(user) => Ok(user),
                 Err(reason) => Err((self.count(source, None, &reason), reason)),
             },
-            Credential::Password(password) => self.try_password(&attempt, name, password, start).await,
+            Credential::Password(secret) | Credential::Code(secret) => {
+                self.try_secret(&attempt, name, secret, start).await
+            }
         };
         match checked {
-            Ok(user) => {
-                let now = Instant::now().into_std();
-                self.throttle().signed_in(source, &user.name, now);
-                if let Credential::Password(password) = attempt.credential {
-                    self.upgrades.offer(&user, source, password);
-                }
-                Login::complete(user, &attempt, &self.keys.trust())
-            }
+            Ok(user) => self.complete(user, &attempt),
             Err((delay, reason)) => Err(Denial::Failed {
                 reason,
                 answer_at: start + delay,
@@ -163,22 +189,46 @@ impl Authenticator {
         }
     }
 
-    /// Waits for a permit and verifies the password. A refusal contains the time for which its answer must be held back.
-    async fn try_password(
+    /// Sets the password that a user has chosen after [`Denial::PasswordExpired`], and completes the sign-in.
+    ///
+    /// # Errors
+    /// Returns why the password was not set. After [`NewPasswordDenial::Rules`] the user may choose another one.
+    pub async fn set_own_password(
+        &self,
+        user: &str,
+        peer: IpAddr,
+        passed: &Proofs,
+        new: &Secret,
+    ) -> Result<Result<Login, Denial>, NewPasswordDenial> {
+        let name = UserName::stored(user).map_err(NewPasswordDenial::Failed)?;
+        let record = self.own_passwords.set(&name, passed, new).await?;
+        let attempt = Attempt {
+            user,
+            peer,
+            credential: Credential::Password(new),
+            passed: passed.with_password_of(&record),
+            offered: None,
+        };
+        Ok(self.complete(record, &attempt))
+    }
+
+    /// Waits for a permit and verifies the password or the code. A refusal contains the time for which its answer must
+    /// be held back.
+    async fn try_secret(
         &self,
         attempt: &Attempt<'_>,
         name: Option<&UserName>,
-        password: &Secret,
+        secret: &Secret,
         start: Instant,
     ) -> Result<User, (Duration, DenialReason)> {
         let source = Source::from(attempt.peer);
         // The length is not secret, and a long password must not use memory in the queue.
-        if password.bytes().len() > MAX_PASSWORD {
+        if secret.bytes().len() > MAX_PASSWORD {
             let reason = DenialReason::PasswordTooLong;
             return Err((self.count(source, Some(name), &reason), reason));
         }
         let permit = self
-            .admit(source, name, start)
+            .admit(source, name, attempt.credential.factor(), start)
             .await
             // The attempt has already waited in `admit`, so its answer is not delayed further.
             .map_err(|reason| (Duration::ZERO, reason))?;
@@ -188,7 +238,10 @@ impl Authenticator {
             name,
             checked: false,
         };
-        let checked = self.check_password(attempt, name, password, &permit).await;
+        let checked = match attempt.credential {
+            Credential::Code(_) => self.check_code(attempt, name, secret).await,
+            _ => self.check_password(attempt, name, secret, &permit).await,
+        };
         unchecked.checked = true;
         // Count the failure before the permit is released, so that no other attempt runs in between.
         checked.map_err(|reason| {
@@ -261,6 +314,7 @@ impl Authenticator {
         &self,
         source: Source,
         name: Option<&UserName>,
+        factor: Factor,
         start: Instant,
     ) -> Result<FairPermit, DenialReason> {
         for last in [false, true] {
@@ -273,8 +327,12 @@ impl Authenticator {
             let (refused, delay) = {
                 let throttle = self.throttle();
                 let now = Instant::now().into_std();
+                let admits = match factor {
+                    Factor::Totp => throttle.admits_code(source, name, now),
+                    Factor::Password | Factor::PublicKey => throttle.admits(source, name, now),
+                };
                 let refused = match &permit {
-                    Ok(_) if throttle.admits(source, name, now) => None,
+                    Ok(_) if admits => None,
                     Ok(_) => Some(DenialReason::Throttled),
                     Err(_) => Some(DenialReason::QueueFull),
                 };
@@ -328,8 +386,25 @@ impl Authenticator {
         Ok(user)
     }
 
-    /// Counts a failure (of a password for this name, if there is one) and returns how long the answer must be held
-    /// back.
+    /// Checks a code of a user who has proven another factor on this connection.
+    async fn check_code(
+        &self,
+        attempt: &Attempt<'_>,
+        name: Option<&UserName>,
+        code: &Secret,
+    ) -> Result<User, DenialReason> {
+        let user = self.find(name).await?.ok_or(DenialReason::UnknownUser)?;
+        let now = Timestamp::now();
+        self.check_user(&user, attempt, now)?;
+        if !attempt.passed.are_of(&user) {
+            return Err(DenialReason::FactorNotAccepted);
+        }
+        self.codes.check(&user, code, now).await?;
+        Ok(user)
+    }
+
+    /// Counts a failure (of a password or code for this name, if there is one) and returns how long the answer must be
+    /// held back.
     fn count(
         &self,
         source: Source,
@@ -340,7 +415,7 @@ impl Authenticator {
         let mut throttle = self.throttle();
         match (reason, password_for) {
             // Neither the peer nor the user caused this failure.
-            (DenialReason::Store(_) | DenialReason::NotVerified, _) => {
+            (DenialReason::Store(_) | DenialReason::SecretsKey(_) | DenialReason::NotVerified, _) => {
                 throttle.refusal_delay(source, password_for.flatten(), now)
             }
             (_, Some(name)) => throttle.wrong_password(source, name, now),
@@ -363,10 +438,33 @@ impl Authenticator {
         if !allowed(user.allowed_from(), attempt.peer) {
             return Err(DenialReason::AddressNotAllowed);
         }
-        if !user.require().is_empty() && !user.require().contains(&factor) {
+        let has_code = factor == Factor::Totp && user.totp.is_some();
+        if !user.require().is_empty() && !user.require().contains(&factor) && !has_code {
             return Err(DenialReason::FactorNotAccepted);
         }
         Ok(())
+    }
+
+    /// Decides, after a factor was passed, whether the sign-in is complete.
+    fn complete(&self, user: User, attempt: &Attempt<'_>) -> Result<Login, Denial> {
+        let source = Source::from(attempt.peer);
+        if let Credential::Password(password) = attempt.credential {
+            self.upgrades.offer(&user, source, password);
+        }
+        let (now, trust) = (Timestamp::now(), self.keys.trust());
+        let at = attempt.circumstances(&user, now, &trust);
+        let passed = attempt.passed.and(&attempt.credential, &at);
+        let remaining = passed.missing(&user);
+        if !remaining.is_empty() {
+            return Err(Denial::Partial { passed, remaining });
+        }
+        if self.own_passwords.must_change(&user, &passed, now) {
+            return Err(Denial::PasswordExpired { passed });
+        }
+        let until = passed.accepted_until(&at).unwrap_or(Some(now));
+        let clock = Instant::now().into_std();
+        self.throttle().signed_in(source, &user.name, clock);
+        Ok(Login::new(user, passed, until))
     }
 
     fn throttle(&self) -> MutexGuard<'_, Throttle> {

@@ -16,6 +16,7 @@ mod preflight;
 mod quota_commands;
 mod restore;
 mod sandbox;
+mod second_factor;
 mod secrets;
 mod sessions;
 mod systemd;

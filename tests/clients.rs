@@ -13,6 +13,7 @@ mod order;
 mod probes;
 mod proxy;
 mod refusals;
+mod second_factor;
 mod security_keys;
 mod sign_in;
 mod transfers;

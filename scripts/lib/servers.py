@@ -96,6 +96,13 @@ class Homeport(Server):
         if done.returncode != 0:
             raise RuntimeError(f"cannot add user {user}: {done.stderr.strip()}")
 
+    def admin(self, *words):
+        """Runs a command of homeportd, and returns its output."""
+        done = subprocess.run([*self.command, *words], text=True, capture_output=True, check=False)
+        if done.returncode != 0:
+            raise RuntimeError(f"{' '.join(words)}: {done.stderr.strip()}")
+        return done.stdout
+
     def home(self, user):
         """Returns the directory of the user's files on disk."""
         return self.directory / "data/homes" / user

@@ -22,6 +22,11 @@ pub enum Denial {
         /// The factors that are still required.
         remaining: BTreeSet<Factor>,
     },
+    /// Everything was proven, but the password has expired: the user must choose a new one first. The peer may know.
+    PasswordExpired {
+        /// The proofs, with which [`super::Authenticator::set_own_password`] completes the sign-in.
+        passed: Proofs,
+    },
     /// The attempt was refused. The peer learns only that, and may try again by any enabled method.
     Failed {
         /// The reason of the refusal, for the log.
@@ -62,7 +67,15 @@ pub enum DenialReason {
     MethodOff,
     /// The user must sign in with another factor.
     FactorNotAccepted,
-    /// There were too many failures before. The password was not examined.
+    /// The one-time code is wrong, or is neither a one-time code nor a recovery code of this user.
+    WrongCode,
+    /// The one-time code is right, and was used before.
+    CodeUsed,
+    /// A code is required, and the user has no second factor.
+    NoTotp,
+    /// The secret of the user's codes cannot be read.
+    SecretsKey(Error),
+    /// There were too many failures before. The password or code was not examined.
     Throttled,
     /// Too many passwords were waiting to be verified. This one was not examined.
     QueueFull,
@@ -106,6 +119,10 @@ impl DenialReason {
             DenialReason::AddressNotAllowed => "address",
             DenialReason::MethodOff => "method_off",
             DenialReason::FactorNotAccepted => "other_factor",
+            DenialReason::WrongCode => "wrong_code",
+            DenialReason::CodeUsed => "code_used",
+            DenialReason::NoTotp => "no_totp",
+            DenialReason::SecretsKey(_) => "secrets_key",
             DenialReason::Throttled => "throttled",
             DenialReason::QueueFull => "busy",
             DenialReason::HungUp => "hung_up",
@@ -143,13 +160,18 @@ impl fmt::Display for DenialReason {
             DenialReason::AddressNotAllowed => "the user may not come from this address",
             DenialReason::MethodOff => "the method is switched off",
             DenialReason::FactorNotAccepted => "the user must sign in another way",
+            DenialReason::WrongCode => "wrong code",
+            DenialReason::CodeUsed => "the code was used before",
+            DenialReason::NoTotp => {
+                "a one-time code is required, and the user has none: homeportd user totp enroll NAME"
+            }
             DenialReason::Throttled => "too many failures before",
             DenialReason::QueueFull => "too many passwords are waiting to be verified",
             DenialReason::HungUp => "the connection ended before the attempt was checked",
             DenialReason::NotVerified => {
                 "the password could not be verified: not enough memory, or no thread"
             }
-            DenialReason::Store(error) => return write!(f, "{error}"),
+            DenialReason::SecretsKey(error) | DenialReason::Store(error) => return write!(f, "{error}"),
         };
         f.write_str(text)
     }

@@ -32,31 +32,19 @@ pub struct Login {
 }
 
 impl Login {
-    /// Decides, after a factor was passed, whether the sign-in is complete or more factors are required.
-    pub(super) fn complete(user: User, attempt: &Attempt<'_>, trust: &KeyTrust) -> Result<Self, Denial> {
-        let now = Timestamp::now();
-        let at = attempt.circumstances(&user, now, trust);
-        let proofs = attempt.passed.and(&attempt.credential, &at);
-        let factors = proofs.factors();
-        let remaining: BTreeSet<Factor> = user.require().difference(&factors).copied().collect();
-        if !remaining.is_empty() {
-            return Err(Denial::Partial {
-                passed: proofs,
-                remaining,
-            });
-        }
-        let until = proofs.accepted_until(&at).unwrap_or(Some(now));
-        Ok(Self {
+    /// Creates the login of a user who has proven everything that the record requires.
+    pub(super) fn new(user: User, proofs: Proofs, until: Option<Timestamp>) -> Self {
+        Self {
             permissions: user.permissions(),
             quota: user.quota(),
             max_sessions: user.max_sessions(),
             rates: user.rates(),
             user: user.name,
             home: user.home,
-            factors,
+            factors: proofs.factors(),
             proofs,
             until,
-        })
+        }
     }
 
     /// Returns the name of the user.
@@ -129,7 +117,7 @@ impl Login {
         if !allowed(user.allowed_from(), peer) {
             return Err(Revocation::Address);
         }
-        if !user.require().is_subset(&self.factors) {
+        if !self.proofs.missing(user).is_empty() {
             return Err(Revocation::Factors);
         }
         self.proofs.accepted_until(&Circumstances {

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use super::certificates::{Circumstances, accepted_until};
 use super::presented::PresentedKey;
 use crate::domain::event::CertificateIdentity;
-use crate::domain::user::{Factor, PasswordHash, Permission};
+use crate::domain::user::{Factor, PasswordHash, Permission, SealedSecret, User};
 use base::secret::Secret;
 
 /// A credential that a peer presents to sign in.
@@ -17,6 +17,8 @@ use base::secret::Secret;
 pub enum Credential<'a> {
     /// A password, sent by the method `password` or `keyboard-interactive`.
     Password(&'a Secret),
+    /// A one-time code or a recovery code, sent by the method `keyboard-interactive`.
+    Code(&'a Secret),
     /// A public key, perhaps with a certificate, whose signature the SSH layer has verified.
     VerifiedKey(&'a PresentedKey),
 }
@@ -26,7 +28,7 @@ impl<'a> Credential<'a> {
     pub fn key(&self) -> Option<&'a PresentedKey> {
         match self {
             Credential::VerifiedKey(key) => Some(key),
-            Credential::Password(_) => None,
+            Credential::Password(_) | Credential::Code(_) => None,
         }
     }
 
@@ -34,6 +36,7 @@ impl<'a> Credential<'a> {
     pub(super) fn factor(&self) -> Factor {
         match self {
             Credential::Password(_) => Factor::Password,
+            Credential::Code(_) => Factor::Totp,
             Credential::VerifiedKey(_) => Factor::PublicKey,
         }
     }
@@ -45,6 +48,9 @@ pub struct Proofs {
     pub(super) incarnation: i64,
     key: Option<Box<PresentedKey>>,
     password: Option<PasswordProof>,
+    /// The secret that the code was checked against, or that the recovery code belongs to. A new secret is another
+    /// text.
+    totp: Option<SealedSecret>,
 }
 
 /// The password that was proven. The same password may get another hash, and a new one has another hash and another
@@ -104,6 +110,9 @@ pub enum Revocation {
     /// The user's password was changed or removed.
     #[error("the password of this sign-in is not accepted any more")]
     Password,
+    /// The secret of the user's one-time codes was replaced or taken away.
+    #[error("the second factor of this sign-in is not accepted any more")]
+    Totp,
     /// The record does not allow the peer's address.
     #[error("the user may not come from this address any more")]
     Address,
@@ -117,7 +126,54 @@ impl Proofs {
     pub fn factors(&self) -> BTreeSet<Factor> {
         let key = self.key.as_ref().map(|_| Factor::PublicKey);
         let password = self.password.as_ref().map(|_| Factor::Password);
-        key.into_iter().chain(password).collect()
+        let totp = self.totp.as_ref().map(|_| Factor::Totp);
+        key.into_iter().chain(password).chain(totp).collect()
+    }
+
+    /// Returns the factors that this user must still prove. A user who has a second factor and shows no key must give a
+    /// code, even if nothing requires it: a password alone is what the second factor is there to protect.
+    pub(super) fn missing(&self, user: &User) -> BTreeSet<Factor> {
+        let passed = self.factors();
+        let mut missing: BTreeSet<Factor> = user.require().difference(&passed).copied().collect();
+        let by_key = passed.contains(&Factor::PublicKey) || missing.contains(&Factor::PublicKey);
+        if user.totp.is_some() && !by_key && !passed.contains(&Factor::Totp) {
+            missing.insert(Factor::Totp);
+        }
+        missing
+    }
+
+    /// Returns whether something was proven for this record, so that a second factor may follow.
+    pub(super) fn are_of(&self, user: &User) -> bool {
+        let is_something = self.key.is_some() || self.has_password();
+        self.incarnation == user.incarnation && is_something && self.secrets_are_current(user).is_ok()
+    }
+
+    /// Checks that the record has the secrets that were proven.
+    fn secrets_are_current(&self, user: &User) -> Result<(), Revocation> {
+        if self
+            .password
+            .as_ref()
+            .is_some_and(|proof| !proof.is_current(user))
+        {
+            return Err(Revocation::Password);
+        }
+        if self.totp.is_some() && self.totp != user.totp {
+            return Err(Revocation::Totp);
+        }
+        Ok(())
+    }
+
+    /// Returns whether the password is among the proofs.
+    pub(super) fn has_password(&self) -> bool {
+        self.password.is_some()
+    }
+
+    /// Returns these proofs after the user has set the password that the record has now.
+    pub(super) fn with_password_of(&self, user: &User) -> Self {
+        Self {
+            password: PasswordProof::of(user),
+            ..self.clone()
+        }
     }
 
     /// Returns these proofs together with a credential that was just accepted for this record. Proofs for another
@@ -128,11 +184,12 @@ impl Proofs {
             ..self.clone()
         };
         if self.incarnation != at.user.incarnation || proofs.accepted_until(at).is_err() {
-            (proofs.key, proofs.password) = (None, None);
+            (proofs.key, proofs.password, proofs.totp) = (None, None, None);
         }
         match credential {
             Credential::VerifiedKey(key) => proofs.key = Some(Box::new((*key).clone())),
             Credential::Password(_) => proofs.password = PasswordProof::of(at.user),
+            Credential::Code(_) => proofs.totp.clone_from(&at.user.totp),
         }
         proofs
     }
@@ -142,13 +199,7 @@ impl Proofs {
     /// # Errors
     /// Returns the credential that is not accepted any more.
     pub(super) fn accepted_until(&self, at: &Circumstances<'_>) -> Result<Option<Timestamp>, Revocation> {
-        if self
-            .password
-            .as_ref()
-            .is_some_and(|proof| !proof.is_current(at.user))
-        {
-            return Err(Revocation::Password);
-        }
+        self.secrets_are_current(at.user)?;
         let key = match &self.key {
             Some(key) => accepted_until(key, at).map_err(|_| match key.certificate() {
                 Some(_) => Revocation::Certificate,

@@ -49,12 +49,12 @@ impl Default for AuthSettings {
 }
 
 impl AuthSettings {
-    /// Returns the enabled methods that count as this factor.
+    /// Returns the enabled methods by which this factor can be proven.
     pub fn methods_for(&self, factor: Factor) -> impl Iterator<Item = Method> + '_ {
         self.methods
             .iter()
             .copied()
-            .filter(move |method| method.factor() == factor)
+            .filter(move |method| method.factors().contains(&factor))
     }
 }
 
@@ -67,7 +67,7 @@ pub enum Method {
     PublicKey,
     /// The client sends a password.
     Password,
-    /// The server asks for a password, and the client answers.
+    /// The server asks for a password or a one-time code, and the client answers.
     KeyboardInteractive,
 }
 
@@ -84,11 +84,12 @@ impl Method {
         }
     }
 
-    /// Returns the factor that the method proves.
-    pub fn factor(self) -> Factor {
+    /// Returns the factors that the method can prove.
+    pub fn factors(self) -> &'static [Factor] {
         match self {
-            Method::PublicKey => Factor::PublicKey,
-            Method::Password | Method::KeyboardInteractive => Factor::Password,
+            Method::PublicKey => &[Factor::PublicKey],
+            Method::Password => &[Factor::Password],
+            Method::KeyboardInteractive => &[Factor::Password, Factor::Totp],
         }
     }
 }

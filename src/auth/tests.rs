@@ -4,7 +4,9 @@ mod certificates;
 mod foreign;
 mod losses;
 mod pacing;
+mod second_factor;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use russh::keys::PublicKey;

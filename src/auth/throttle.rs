@@ -99,6 +99,12 @@ impl Throttle {
             || !(self.sources.full(&source, now) || user.is_some_and(|user| self.users.full(user, now)))
     }
 
+    /// Whether a one-time code may be examined. Only a peer that has proven another factor gives one, so wrong
+    /// passwords for the user's name do not count here, whoever has sent them.
+    pub fn admits_code(&self, source: Source, user: Option<&UserName>, now: Instant) -> bool {
+        self.knows(source, user, now) || !self.sources.full(&source, now)
+    }
+
     /// Whether the user has signed in from this source before and has not failed there too often since. If so, failures
     /// of others do not count.
     pub fn knows(&self, source: Source, user: Option<&UserName>, now: Instant) -> bool {
@@ -175,15 +181,15 @@ fn rule(ceiling: u32, forgive_secs: u32) -> PenaltyRule {
     }
 }
 
-/// The debts of sources or users.
+/// The debts of sources or users, a bounded number of them.
 #[derive(Debug)]
-struct DebtTable<K> {
+pub(super) struct DebtTable<K> {
     rule: PenaltyRule,
     debts: HashMap<K, Penalty>,
 }
 
 impl<K: Hash + Eq + Clone> DebtTable<K> {
-    fn new(ceiling: u32, forgive_secs: u32) -> Self {
+    pub(super) fn new(ceiling: u32, forgive_secs: u32) -> Self {
         Self {
             rule: rule(ceiling, forgive_secs),
             debts: HashMap::new(),
@@ -196,13 +202,13 @@ impl<K: Hash + Eq + Clone> DebtTable<K> {
             .map_or(0.0, |debt| debt.points(self.rule, now))
     }
 
-    fn full(&self, who: &K, now: Instant) -> bool {
+    pub(super) fn full(&self, who: &K, now: Instant) -> bool {
         self.debts
             .get(who)
             .is_some_and(|debt| debt.is_at_ceiling(self.rule, now))
     }
 
-    fn add(&mut self, who: K, now: Instant) -> f64 {
+    pub(super) fn add(&mut self, who: K, now: Instant) -> f64 {
         if self.debts.len() >= MAX_ENTRIES && !self.debts.contains_key(&who) {
             self.make_room(now);
         }

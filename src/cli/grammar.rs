@@ -25,7 +25,7 @@ pub use audit::AuditArgs;
 pub use backup::{BackupArgs, RestoreArgs};
 pub use hooks::{HookSelectionArgs, HooksCommand};
 pub use host_keys::{HostKeyArgs, HostkeyCommand};
-pub use user::{AddArgs, KeyCommand, OutputArgs, SetArgs, UserCommand};
+pub use user::{AddArgs, KeyCommand, OutputArgs, SetArgs, TotpCommand, UserCommand};
 
 use crate::domain::user::UserName;
 use base::error::{Error, Result};

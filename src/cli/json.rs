@@ -21,6 +21,9 @@ pub struct UserJson<'a> {
     principals: &'a [String],
     has_password: bool,
     password_kind: Option<&'static str>,
+    totp: bool,
+    /// `null` for a user without a second factor.
+    recovery_codes_left: Option<u64>,
     quota_bytes: Option<u64>,
     quota_files: Option<u64>,
     used_bytes: Option<u64>,
@@ -45,6 +48,8 @@ impl<'a> From<&'a UserView> for UserJson<'a> {
             principals: &view.principals,
             has_password: view.has_password,
             password_kind: view.password_kind,
+            totp: view.totp.is_some(),
+            recovery_codes_left: view.totp.map(|totp| totp.recovery_codes_left),
             quota_bytes: view.quota.bytes,
             quota_files: view.quota.files,
             used_bytes: view.usage.used_bytes,

@@ -1,6 +1,8 @@
 //! `homeportd user …`
 
+mod qr;
 mod text;
+mod totp;
 
 use std::path::PathBuf;
 use std::sync::OnceLock;
@@ -8,17 +10,19 @@ use std::sync::OnceLock;
 use clap::CommandFactory as _;
 use clap::error::ErrorKind;
 
-use super::grammar::{AddArgs, Cli, KeyCommand, OutputArgs, SetArgs, UserCommand};
+use super::grammar::{AddArgs, Cli, KeyCommand, OutputArgs, SetArgs, TotpCommand, UserCommand};
 use super::json::{ChangeJson, KeyJson, UserJson};
 use super::passwords::{self, PasswordSource};
 use super::work::{IfMissing, with_store};
 use super::{key_files, output};
+use crate::auth::totp::TotpSecret;
 use crate::config::Config;
 use crate::domain::user::UserName;
 use crate::ops::context::OpsContext;
 use crate::ops::keys::KeyView;
 use crate::ops::passwords::NewPassword;
 use crate::ops::users::change::ConfirmedChange;
+use crate::ops::users::totp::{self as second_factors, EnrolmentRequest};
 use crate::ops::users::view::UserList;
 use crate::ops::users::{self, NewUser};
 use base::error::{Error, Result};
@@ -61,6 +65,8 @@ struct Inputs {
     keys: Vec<String>,
     /// The source of the password, which is read once the command can do its work.
     password: Option<PasswordSource>,
+    /// The secret of a second factor that the user's device has already.
+    totp: Option<TotpSecret>,
 }
 
 impl Inputs {
@@ -88,9 +94,16 @@ impl Inputs {
         if stdin_keys + usize::from(stdin_password) > 1 {
             return Err(Error::new("standard input can be read once only").hint("give keys by file"));
         }
+        let totp = match command {
+            UserCommand::Totp(TotpCommand::Enroll {
+                secret_stdin: true, ..
+            }) => Some(totp::secret_from_stdin()?),
+            _ => None,
+        };
         Ok(Self {
             keys: key_files::read(key_files)?,
             password,
+            totp,
         })
     }
 }
@@ -109,6 +122,7 @@ async fn execute(command: UserCommand, inputs: Inputs, context: &OpsContext<'_>)
             report_password(&change, &prompt, &output)
         }
         UserCommand::Key(command) => keys(command, inputs, context).await,
+        UserCommand::Totp(command) => second_factor(command, inputs, context).await,
         UserCommand::Enable { name, output } => report(&users::enable(&name, true, context).await?, &output),
         UserCommand::Disable { name, output } => {
             report(&users::enable(&name, false, context).await?, &output)
@@ -184,6 +198,24 @@ async fn keys(command: KeyCommand, inputs: Inputs, context: &OpsContext<'_>) -> 
             fingerprint,
             output,
         } => report(&users::remove_key(&name, &fingerprint, context).await?, &output),
+    }
+}
+
+async fn second_factor(command: TotpCommand, inputs: Inputs, context: &OpsContext<'_>) -> Result<String> {
+    match command {
+        TotpCommand::Enroll {
+            name, replace, json, ..
+        } => {
+            let request = EnrolmentRequest {
+                replace,
+                secret: inputs.totp,
+            };
+            let enrolment = second_factors::enroll_totp(&name, request, context).await?;
+            totp::print(&name, enrolment, json)
+        }
+        TotpCommand::Reset { name, output } => {
+            report(&second_factors::reset_totp(&name, context).await?, &output)
+        }
     }
 }
 

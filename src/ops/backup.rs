@@ -25,6 +25,7 @@ use self::unfinished::{cannot, sync_directory};
 use super::admin;
 use super::context::OpsContext;
 use super::installation::Installation;
+use crate::auth::secrets_key::SecretsKeyFile;
 use crate::domain::event::{AdminAct, Setting, SettingValue};
 use crate::store::snapshot::Snapshot;
 use base::error::{Error, Result};
@@ -87,7 +88,7 @@ pub async fn fill(
         backup.data(context.installation, &configuration.named, context)?;
         let snapshot = Snapshot::take(&context.installation.store.path).await?;
         backup.store(context.installation, &snapshot)?;
-        if backup.is_current()? {
+        if backup.is_current()? && backup.has_secrets_key(context.installation) {
             backup.left_out(context.installation);
             return backup.finish();
         }
@@ -204,12 +205,19 @@ impl BackupWriter<'_> {
             let path = &file.path;
             match open_regular(path, OpenOptions::new().read(true), Links::Refuse) {
                 Ok(opened) => {
-                    self.copy(&format!("data/{}", file.inside), path, opened)?;
+                    let fingerprint = self.copy(&format!("data/{}", file.inside), path, opened)?;
+                    if *path == secrets_key(installation) {
+                        let path = path.clone();
+                        self.originals.push(Original { path, fingerprint });
+                    }
                 }
                 // A file that is gone by now was done with.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 // The server could not read it either.
-                Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                Err(error)
+                    if error.kind() == io::ErrorKind::PermissionDenied
+                        && *path != secrets_key(installation) =>
+                {
                     self.manifest.left_out.push(entry("other", path));
                     (context.warn)(&Error::new(format!("{path:?} is not in the backup")).because(error));
                 }
@@ -241,6 +249,13 @@ impl BackupWriter<'_> {
             }
         }
         Ok(true)
+    }
+
+    /// Whether the key for secrets is in the backup, if there is one. It is made with the first secret, and so may be
+    /// newer than the list of files, and older than the store.
+    fn has_secrets_key(&self, installation: &Installation) -> bool {
+        let key = secrets_key(installation);
+        !key.exists() || self.originals.iter().any(|original| original.path == key)
     }
 
     /// Copies one file, with its permission bits.
@@ -307,6 +322,12 @@ impl BackupWriter<'_> {
     fn cannot(&self, cause: io::Error) -> Error {
         cannot(self.target, cause)
     }
+}
+
+fn secrets_key(installation: &Installation) -> PathBuf {
+    SecretsKeyFile::in_directory(installation.data_dir())
+        .path()
+        .to_owned()
 }
 
 fn entry(what: &str, path: &Path) -> LeftOut {

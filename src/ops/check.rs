@@ -4,5 +4,6 @@
 pub mod host_keys;
 pub mod places;
 pub mod report;
+pub mod secrets;
 pub mod unfinished;
 pub mod users;

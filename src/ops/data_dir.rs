@@ -9,6 +9,7 @@ use std::path::Path;
 use nix::unistd::{Gid, Uid, User, geteuid, initgroups, setgid, setgroups, setuid};
 
 use super::installation::Installation;
+use crate::auth::secrets_key;
 use base::advice;
 use base::error::{Error, Result};
 
@@ -65,11 +66,17 @@ pub fn make_key_dir(installation: &Installation) -> Result<()> {
 /// The file of the queue of hooks. A backup has it: what waits goes on waiting.
 const HOOK_QUEUE: &str = "hooks.queue";
 
+/// The names of the files that a backup copies with the data directory.
+const COPIED: [&str; 2] = [HOOK_QUEUE, secrets_key::FILE_NAME];
+
 /// Returns whether an entry of the data directory has a name that the server gives to its own files: the store and
 /// SQLite's files beside it, the lock, the control socket, the reserve, the queue of hooks, the records of homes that are
 /// being moved and of a restore.
 pub fn is_servers_own(installation: &Installation, entry: &Path) -> bool {
-    entry.file_name().is_some_and(|name| name == HOOK_QUEUE) || is_bound_to_this_machine(installation, entry)
+    entry
+        .file_name()
+        .is_some_and(|name| COPIED.iter().any(|copied| name == *copied))
+        || is_bound_to_this_machine(installation, entry)
 }
 
 /// Returns whether an entry of the data directory means something only here and now, so that a copy of it has no use

@@ -3,6 +3,7 @@
 
 pub mod change;
 pub mod settings;
+pub mod totp;
 pub mod view;
 
 mod keys;

@@ -11,7 +11,7 @@ use crate::config::Config;
 use crate::control::client::Client;
 use crate::io::descriptors::{self, DescriptorShares};
 use crate::ops::check::report::Report;
-use crate::ops::check::{host_keys, places, unfinished, users};
+use crate::ops::check::{host_keys, places, secrets, unfinished, users};
 use crate::ops::context::OpsContext;
 use crate::ops::installation::Installation;
 use crate::ops::lock::{self, Holder};
@@ -98,6 +98,7 @@ async fn users_and_homes(
     }
     users::check(&installation, &found, report);
     unfinished::moves(&installation, &found, report);
+    secrets::check(&installation, &found, report);
     places::check(&installation, &found, store, report).await;
     let usages = match server {
         Some(server) => {

@@ -31,6 +31,7 @@ use super::{disk, key_trust, preflight, privileges};
 use crate::accounts::disk::{Disk, Disks};
 use crate::accounts::{Accounts, QuotaSettings};
 use crate::auth::Authenticator;
+use crate::auth::secrets_key::SecretsKeyFile;
 use crate::config::Config;
 use crate::control;
 use crate::domain::event::Event;
@@ -112,7 +113,7 @@ impl Server {
         let id = store.id().await?;
         let keys = HostKeys::ensure(&config.server.host_keys, &*store).await?;
         let current = current(&config, &config.auth, keys)?;
-        let auth = Authenticator::new(Arc::clone(&store) as Arc<dyn Store>, config.auth.clone());
+        let auth = authenticator(&config, &installation, &store);
         auth.keys().set_trust(key_trust::load(&config.auth).await?);
         let (audit, reload) = telemetry::open_audit(&config.log)?;
         let hooks = ServerHooks::open(&config, helper)?;

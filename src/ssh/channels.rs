@@ -24,7 +24,8 @@ use crate::sftp::longname::LongnameFormatter;
 use crate::sftp::queue::ChannelSetup;
 use crate::sftp::session::Sftp;
 
-use super::connection::{ChannelUse, Connection};
+use super::connection::Connection;
+use super::phase::ChannelUse;
 use super::senders::{HandleSender, STDERR, SessionSender};
 
 /// The smallest packet size of a peer that the server accepts, in bytes: replies are cut into packets of that size, and

@@ -11,21 +11,20 @@ use russh::server::{Auth, VerifiedPublicKey};
 use tokio_util::sync::CancellationToken;
 
 use crate::auth::{
-    Attempt, Credential, Denial, DenialReason, Login, Method, OfferedKey, PresentedKey, Proofs, Review,
+    self, Attempt, Credential, Denial, DenialReason, Login, Method, PresentedKey, Proofs, Review,
 };
 use crate::domain::event::Event;
-use crate::exec;
-use crate::mount::Mounted;
 use crate::session::stream::connection_budget::ConnectionBudget;
 use crate::session::tasks::TaskStarter;
 use crate::session::{
     Activity, EndReport, EndRequest, NewSession, NotRegistered, Registration, session_limit,
 };
-use crate::sftp::channel::SftpChannel;
 
 use super::admission::SignInProgress;
 use super::algorithms::method_set;
 use super::announcement::{AnnouncedKeys, ConnectionHostKeys};
+use super::phase::{ChannelUse, OfferedRecord, Phase, SignInState, SignedIn, Wanted};
+use super::questions::PendingQuestion;
 use super::refusal_reason::{RefusalReason, RefusedKey, RefusedKeys, key_name};
 use super::service::Service;
 use super::signals::ConnectionSignals;
@@ -55,6 +54,12 @@ pub struct Connection {
     pub(super) tasks: TaskStarter,
     /// The host keys that are announced after the sign-in.
     pub(super) host_keys: Option<ConnectionHostKeys>,
+    /// The question of keyboard-interactive that the peer has not answered yet.
+    pub(super) pending: Option<PendingQuestion>,
+    /// The number of questions that the peer was asked.
+    pub(super) questions: u32,
+    /// The number of attempts that were right, and not enough.
+    partial_successes: u32,
     /// The number of log lines that the peer has caused.
     logged: u32,
 }
@@ -62,44 +67,9 @@ pub struct Connection {
 /// The most log lines that one connection may cause: a client can repeat a fault as fast as it likes.
 const MAX_LOGGED: u32 = 8;
 
-/// How far the sign-in has come.
-pub(super) enum Phase {
-    /// No user has signed in yet. `passed` is what was proven so far, for the name `user`.
-    Anonymous {
-        user: String,
-        passed: Proofs,
-    },
-    SignedIn(Box<SignedIn>),
-    /// The sign-in was accepted, but the session could not be registered. The client is told as soon as that is
-    /// possible.
-    NotRegistered(String),
-}
-
-/// The state of a connection after the sign-in.
-pub(super) struct SignedIn {
-    /// Emits the end of the session. Each channel holds it too: a session has ended when its last file is closed.
-    pub(super) end_report: Arc<EndReport>,
-    pub(super) registration: Registration,
-    pub(super) home: Option<Mounted>,
-    /// The budget of all channels of the connection.
-    pub(super) budget: Arc<ConnectionBudget>,
-}
-
-/// A key that was offered and would be accepted.
-pub(super) struct OfferedRecord {
-    pub(super) key: OfferedKey,
-    /// The revision of users' records that the decision was based on, or an earlier one.
-    pub(super) revision: u64,
-}
-
-/// What a channel is used for.
-pub(super) enum ChannelUse {
-    Opened,
-    Sftp(SftpChannel),
-    Command(exec::RunningCommand),
-    /// A command was refused; what arrives now is ignored.
-    Done,
-}
+/// The most partial successes of one connection: three factors are needed at most, and a client may prove one again.
+/// SSH limits failures alone.
+const MAX_PARTIAL_SUCCESSES: u32 = 16;
 
 impl Connection {
     /// Creates the state of a connection from which nothing has arrived yet.
@@ -120,10 +90,7 @@ impl Connection {
             gone: signals.gone,
             progress: signals.progress,
             activity: signals.activity,
-            phase: Phase::Anonymous {
-                user: String::new(),
-                passed: Proofs::default(),
-            },
+            phase: Phase::Anonymous(SignInState::default()),
             methods: BTreeSet::new(),
             key_offers: 0,
             offered: None,
@@ -131,6 +98,9 @@ impl Connection {
             channels: HashMap::new(),
             tasks,
             host_keys: None,
+            pending: None,
+            questions: 0,
+            partial_successes: 0,
             logged: 0,
         }
     }
@@ -153,17 +123,37 @@ impl Connection {
     }
 
     pub(super) fn refuse(&self) -> Auth {
+        self.reject(&Wanted::Anything, false)
+    }
+
+    /// Refuses an attempt for this name. Methods that cannot complete its sign-in are left out, once something is
+    /// proven.
+    pub(super) fn refuse_for(&self, user: &str) -> Auth {
+        self.reject(&self.wanted_for(user), false)
+    }
+
+    fn reject(&self, wanted: &Wanted, partial_success: bool) -> Auth {
         Auth::Reject {
-            proceed_with_methods: Some(method_set(self.service.auth.settings().methods.iter().copied())),
-            partial_success: false,
+            proceed_with_methods: Some(method_set(
+                wanted.methods(self.service.auth.settings()).into_iter(),
+            )),
+            partial_success,
+        }
+    }
+
+    /// Returns what the sign-in of this name needs.
+    pub(super) fn wanted_for(&self, user: &str) -> Wanted {
+        match &self.phase {
+            Phase::Anonymous(state) if state.user == user => state.wanted.clone(),
+            Phase::Anonymous(_) | Phase::SignedIn(_) | Phase::NotRegistered(_) => Wanted::Anything,
         }
     }
 
     pub(super) async fn attempt(&mut self, user: &str, credential: Credential<'_>, method: Method) -> Auth {
         self.report_refused_keys(Some(user));
         let passed = match &self.phase {
-            Phase::Anonymous { user: before, passed } if before == user => passed.clone(),
-            Phase::Anonymous { .. } => {
+            Phase::Anonymous(state) if state.user == user => state.passed.clone(),
+            Phase::Anonymous(_) => {
                 self.methods.clear();
                 Proofs::default()
             }
@@ -191,41 +181,59 @@ impl Connection {
             }
             outcome = self.service.auth.login(attempt) => outcome,
         };
-        match outcome {
+        if let Err(Denial::Failed { reason, answer_at }) = outcome {
+            let shown = key.map(|key| format!("{}: ", key_name(key))).unwrap_or_default();
+            self.denied_for(user, method, &reason, &shown);
+            tokio::select! {
+                () = tokio::time::sleep_until(answer_at) => {}
+                () = self.gone.cancelled() => {}
+            }
+            return self.refuse_for(user);
+        }
+        self.conclude(user, method, revision, outcome).await
+    }
+
+    /// Ends the sign-in if everything is proven, and else records what is wanted besides.
+    pub(super) async fn conclude(
+        &mut self,
+        user: &str,
+        method: Method,
+        revision: u64,
+        outcome: Result<Login, Denial>,
+    ) -> Auth {
+        let (passed, wanted) = match outcome {
             Ok(login) => {
                 self.methods.insert(method);
-                self.enter(Accepted {
+                let accepted = Accepted {
                     login,
                     revision,
                     method,
-                })
-                .await
-            }
-            Err(Denial::Partial { passed, remaining }) => {
-                self.methods.insert(method);
-                let methods = remaining
-                    .iter()
-                    .flat_map(|factor| self.service.auth.settings().methods_for(*factor));
-                let proceed_with_methods = Some(method_set(methods));
-                self.phase = Phase::Anonymous {
-                    user: user.to_owned(),
-                    passed,
                 };
-                Auth::Reject {
-                    proceed_with_methods,
-                    partial_success: true,
-                }
+                return self.enter(accepted).await;
             }
-            Err(Denial::Failed { reason, answer_at }) => {
-                let shown = key.map(|key| format!("{}: ", key_name(key))).unwrap_or_default();
-                self.denied_for(user, method, &reason, &shown);
-                tokio::select! {
-                    () = tokio::time::sleep_until(answer_at) => {}
-                    () = self.gone.cancelled() => {}
-                }
-                self.refuse()
+            Err(Denial::Partial { passed, remaining }) => (passed, Wanted::Factors(remaining)),
+            Err(Denial::PasswordExpired { passed }) => (passed, Wanted::NewPassword),
+            Err(Denial::Failed { reason, .. }) => {
+                self.denied_for(user, method, &reason, "");
+                return self.refuse_for(user);
             }
+        };
+        self.partial_successes += 1;
+        if self.partial_successes > MAX_PARTIAL_SUCCESSES {
+            return self.refuse_for(user);
         }
+        self.methods.insert(method);
+        if wanted.methods(self.service.auth.settings()).is_empty() {
+            let sentence = "what the sign-in needs besides is proven by methods that are switched off";
+            self.denied(user, method, RefusalReason::new("method_off", sentence));
+        }
+        let answer = self.reject(&wanted, true);
+        self.phase = Phase::Anonymous(SignInState {
+            user: user.to_owned(),
+            passed,
+            wanted,
+        });
+        answer
     }
 
     /// Emits an event for the keys that were refused, unless they are of `user`, who may still have the right one.
@@ -266,7 +274,7 @@ impl Connection {
     }
 
     /// Emits the event that a sign-in was refused for a reason of the authenticator. `shown` precedes its sentence.
-    fn denied_for(&self, user: &str, method: Method, reason: &DenialReason, shown: &str) {
+    pub(super) fn denied_for(&self, user: &str, method: Method, reason: &DenialReason, shown: &str) {
         let sentence = format!("{shown}{reason}");
         self.denied(user, method, RefusalReason::new(reason.code(), &sentence));
     }
@@ -364,7 +372,7 @@ impl Connection {
     pub(super) fn signed_in(&mut self) -> Option<&mut SignedIn> {
         match &mut self.phase {
             Phase::SignedIn(signed_in) => Some(signed_in),
-            Phase::Anonymous { .. } | Phase::NotRegistered(_) => None,
+            Phase::Anonymous(_) | Phase::NotRegistered(_) => None,
         }
     }
 
@@ -392,7 +400,7 @@ struct Accepted {
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        if let Phase::Anonymous { .. } = self.phase {
+        if let Phase::Anonymous(_) = self.phase {
             self.report_refused_keys(None);
         }
     }

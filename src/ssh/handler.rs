@@ -21,7 +21,9 @@ use super::admission::Step;
 use super::algorithms;
 use super::announcement::PROVE;
 use super::channels::{self, NO_SHELL};
-use super::connection::{ChannelUse, Connection, OfferedRecord, Phase};
+use super::connection::Connection;
+use super::conversation;
+use super::phase::{ChannelUse, OfferedRecord, Phase};
 use super::refusal_reason::{RefusalReason, RefusedKey};
 use super::senders::SessionSender;
 
@@ -35,8 +37,8 @@ const LONGEST_SERVICE: usize = 64;
 impl Handler for Connection {
     type Error = Error;
 
-    async fn auth_none(&mut self, _user: &str) -> Result<Auth, Error> {
-        Ok(self.refuse())
+    async fn auth_none(&mut self, user: &str) -> Result<Auth, Error> {
+        Ok(self.refuse_for(user))
     }
 
     async fn auth_password(&mut self, user: &str, password: &[u8]) -> Result<Auth, Error> {
@@ -58,26 +60,7 @@ impl Handler for Connection {
         if !self.has(Method::KeyboardInteractive) {
             return Ok(self.refuse());
         }
-        let Some(mut response) = response else {
-            return Ok(Auth::Partial {
-                name: "".into(),
-                instructions: "".into(),
-                prompts: vec![("Password: ".into(), false)].into(),
-            });
-        };
-        // One response was asked for (RFC 4256, section 3.4).
-        let (Some(answer), None) = (response.next(), response.next()) else {
-            self.denied(
-                user,
-                Method::KeyboardInteractive,
-                RefusalReason::new("bad_answer", "not one answer to one question"),
-            );
-            return Ok(self.refuse());
-        };
-        let password = Secret::from_bytes(answer.to_vec());
-        Ok(self
-            .attempt(user, Credential::Password(&password), Method::KeyboardInteractive)
-            .await)
+        Ok(conversation::converse(self, user, response).await)
     }
 
     async fn auth_publickey_offered(&mut self, user: &str, offer: PublicKeyOffer<'_>) -> Result<Auth, Error> {

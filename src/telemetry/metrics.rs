@@ -40,12 +40,14 @@ impl MetricsSettings {
 
 /// The methods of sign-ins that are counted, as the audit log names them. `session` is a sign-in that was right, but
 /// for which there was no room.
-const METHODS: [&str; 6] = [
+const METHODS: [&str; 8] = [
     "publickey",
     "password",
     "keyboard-interactive",
     "publickey+password",
     "publickey+keyboard-interactive",
+    "password+keyboard-interactive",
+    "publickey+password+keyboard-interactive",
     "session",
 ];
 

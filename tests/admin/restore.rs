@@ -14,7 +14,7 @@ use testkit::server::{TestServer, password};
 use testkit::stock::{By, run};
 
 /// Makes a backup, and copies it for another test server: its configuration, keys and store are replaced by it.
-fn restored_elsewhere(server: &TestServer, backup: &Path, more: &[&str]) -> TestServer {
+pub fn restored_elsewhere(server: &TestServer, backup: &Path, more: &[&str]) -> TestServer {
     let other = TestServer::new(&[]);
     fs::remove_dir_all(other.path().join("data")).unwrap();
     fs::remove_dir_all(other.path().join("hostkeys")).unwrap();

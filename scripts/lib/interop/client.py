@@ -145,6 +145,8 @@ class Client:
     kept_in_trees = NOTHING
     # Whether it can sign in with a password from a script.
     passwords = False
+    # Whether a script can answer the questions of keyboard-interactive.
+    questions = False
     # The algorithms of `hash`, and why the reference server does not support them, if it does not.
     hash_algorithms = ("md5", "sha1", "sha256", "sha512")
     hashes_only_ours = ""
@@ -192,7 +194,9 @@ class Client:
         return own is not base if callable(base) else bool(own)
 
     def __init__(self, home, **settings):
-        """`settings`: rekey_bytes (change keys after so many bytes), password (sign in with it, not with the key)."""
+        """`settings`: rekey_bytes (change keys after so many bytes), password (sign in with it, not with the key),
+        answers (to the questions of keyboard-interactive, each by a part of the question), with_key (before the
+        answers)."""
         self.home = home
         self.settings = settings
 

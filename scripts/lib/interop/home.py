@@ -39,6 +39,8 @@ class Home:
     # An empty directory on the client's side.
     local: Path
     ours: bool
+    # Runs a command of homeportd and returns its output; None at the reference server.
+    admin: callable = None
 
     @property
     def at(self):

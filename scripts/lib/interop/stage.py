@@ -45,6 +45,7 @@ class Ours:
             prefix="/",
             local=emptied(self.work / "local"),
             ours=True,
+            admin=server.admin,
         )
 
 

@@ -46,7 +46,8 @@ pub struct Settings {
     /// The addresses or networks from which the user may connect: 10.0.0.0/8,192.0.2.7; or any
     #[arg(long, value_name = "CIDR,…")]
     pub allow_from: Option<Networks>,
-    /// The methods that are all required to sign in: publickey,password; or any, for one of them
+    /// The factors that are all required to sign in: a list of publickey, password, totp; or any, for a key or the
+    /// password
     #[arg(long, value_name = "LIST")]
     pub require: Option<Factors>,
     /// A principal besides the name that certificates may have; can be repeated; none removes those that were set
@@ -114,7 +115,14 @@ impl FromStr for Factors {
         if text == "any" {
             return Ok(Factors(BTreeSet::new()));
         }
-        list::<Factor>(text).map(|factors| Factors(factors.into_iter().collect()))
+        let factors: BTreeSet<Factor> = list(text)?.into_iter().collect();
+        if factors == BTreeSet::from([Factor::Totp]) {
+            return Err(Error::new(
+                "a one-time code alone is not enough to sign in: nobody is asked for one first",
+            )
+            .hint("publickey,totp or password,totp"));
+        }
+        Ok(Factors(factors))
     }
 }
 

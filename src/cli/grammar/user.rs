@@ -35,10 +35,10 @@ pub enum UserCommand {
     /// Show a user
     ///
     /// With --json: name, enabled, home, keys, principals, has_password, password_kind (argon2id, bcrypt, ...; null:
-    /// none), quota_bytes, quota_files, used_bytes, used_files, usage_exact, max_sessions, permissions, allowed_from,
-    /// require, expires_at, rate_up, rate_down. null in a quota means unlimited; in a rate it means the server's, and
-    /// 0 means unlimited. The use is that of the running server, or else what was last recorded; null means unknown.
-    /// If usage_exact is false, the use is at most the given number (see `quota show`).
+    /// none), totp, recovery_codes_left, quota_bytes, quota_files, used_bytes, used_files, usage_exact, max_sessions,
+    /// permissions, allowed_from, require, expires_at, rate_up, rate_down. null in a quota means unlimited; in a rate it
+    /// means the server's, and 0 means unlimited. The use is that of the running server, or else what was last recorded;
+    /// null means unknown. If usage_exact is false, the use is at most the given number (see `quota show`).
     #[command(after_help = "Example:\n  homeportd user show calvin --json | jq .home")]
     Show {
         /// The name of the user
@@ -73,6 +73,9 @@ pub enum UserCommand {
     /// Manage a user's public keys
     #[command(subcommand)]
     Key(KeyCommand),
+    /// Manage a user's second factor: one-time codes (TOTP)
+    #[command(subcommand)]
+    Totp(TotpCommand),
     /// Enable a user who was disabled
     #[command(after_help = "Example:\n  homeportd user enable calvin")]
     Enable {
@@ -258,6 +261,47 @@ pub enum KeyCommand {
         name: UserName,
         /// The fingerprint that `user key list` shows
         fingerprint: String,
+        #[command(flatten)]
+        output: OutputArgs,
+    },
+}
+
+/// The commands of `homeportd user totp`.
+#[derive(Debug, Subcommand)]
+pub enum TotpCommand {
+    /// Give a user a second factor, and print it once
+    ///
+    /// Prints a QR code for authenticator applications (on a terminal), its URL, and ten recovery codes, each of which
+    /// takes the place of a code once. It is in force at once: a password alone is not enough from then on, and
+    /// sessions that were signed in by one are ended. A key alone is enough, unless `user set --require` names totp.
+    /// The secret lies encrypted in the store; its key is the file secrets.key in the data directory, which a backup
+    /// contains.
+    #[command(after_help = "Examples:
+  homeportd user totp enroll calvin
+  homeportd user set calvin --require publickey,totp
+  homeportd user totp enroll calvin --replace --json | jq -r .url")]
+    Enroll {
+        /// The name of the user
+        #[arg(value_parser = UserName::stored)]
+        name: UserName,
+        /// Replace the second factor that the user has, and end the sessions that it has signed in
+        #[arg(long)]
+        replace: bool,
+        /// Read the secret of a device that has one already from standard input, in base32
+        #[arg(long)]
+        secret_stdin: bool,
+        /// Print a JSON object: that of `user set`, and url, secret, recovery_codes
+        #[arg(long)]
+        json: bool,
+    },
+    /// Take a user's second factor away, with the recovery codes
+    ///
+    /// Sessions that it has signed in are ended.
+    #[command(after_help = "Example:\n  homeportd user totp reset calvin")]
+    Reset {
+        /// The name of the user
+        #[arg(value_parser = UserName::stored)]
+        name: UserName,
         #[command(flatten)]
         output: OutputArgs,
     },

@@ -90,7 +90,8 @@ async fn what_is_set_is_shown() {
         "keys": [{
             "fingerprint": shown["keys"][0]["fingerprint"], "comment": "calvin@box", "line": KEY,
         }],
-        "principals": [], "has_password": false, "password_kind": null, "quota_bytes": 1 << 30, "quota_files": 1000,
+        "principals": [], "has_password": false, "password_kind": null, "totp": false, "recovery_codes_left": null,
+        "quota_bytes": 1 << 30, "quota_files": 1000,
         "used_bytes": null, "used_files": null, "usage_exact": false, "max_sessions": null,
         "permissions": ["list", "read", "create", "overwrite", "delete", "rename", "mkdir", "attributes", "link"],
         "allowed_from": [], "require": [], "expires_at": null, "rate_up": null, "rate_down": null,

@@ -38,6 +38,7 @@ pub fn user(view: &UserView) -> String {
                 Some(other) => format!("set (hashed by {other} until the next sign-in)"),
             },
         ),
+        ("second factor", second_factor(view)),
         ("used", view.usage.used()),
         ("quota", or(quota.join(", "), "unlimited")),
         ("sessions", sessions.unwrap_or("the server's limit".into())),
@@ -60,6 +61,14 @@ pub fn user(view: &UserView) -> String {
         let _ = writeln!(text, "{:<14} {principal}", "principal");
     }
     text
+}
+
+fn second_factor(view: &UserView) -> String {
+    match view.totp.map(|totp| totp.recovery_codes_left) {
+        None => "none".to_owned(),
+        Some(1) => "one-time codes, 1 recovery code left".to_owned(),
+        Some(left) => format!("one-time codes, {left} recovery codes left"),
+    }
 }
 
 /// Formats a table of users, with a line for each.
@@ -90,7 +99,8 @@ fn ways_to_sign_in(user: &UserView) -> String {
         1 => Some("1 key".to_owned()),
         n => Some(format!("{n} keys")),
     };
-    let ways: Vec<String> = password.into_iter().chain(keys).collect();
+    let codes = user.totp.map(|_| "codes".to_owned());
+    let ways: Vec<String> = password.into_iter().chain(keys).chain(codes).collect();
     match ways.is_empty() {
         true => "nothing".to_owned(),
         false => ways.join(", "),
@@ -145,6 +155,8 @@ fn what(change: &ConfirmedChange) -> String {
         UserChange::Enabled(true) => format!("{user} is enabled"),
         UserChange::Enabled(false) => format!("{user} is disabled"),
         UserChange::PasswordSet => format!("password of {user} changed"),
+        UserChange::TotpEnrolled => format!("{user} has a new second factor, which is in force"),
+        UserChange::TotpReset => format!("the second factor of {user} was taken away"),
         UserChange::Renamed { old_name, .. } => format!("renamed {old_name} to {user}"),
         UserChange::KeysAdded(fingerprints) => {
             let lines = fingerprints

@@ -273,8 +273,13 @@ fn sign_in(user: &User, certificates: bool, report: &mut Report) {
         Factor::Totp => user.totp.is_some(),
     };
     if let Some(missing) = user.require().iter().find(|factor| !has(factor)) {
+        let hint = match missing {
+            Factor::PublicKey => format!("homeportd user key add {name} FILE"),
+            Factor::Password => format!("homeportd user passwd {name}"),
+            Factor::Totp => format!("homeportd user totp enroll {name}"),
+        };
         report.warn(format!(
-            "user {name} cannot sign in: {} is required, and there is none",
+            "user {name} cannot sign in: {} is required, and there is none (hint: {hint})",
             missing.name()
         ));
     } else if !has(&Factor::PublicKey) && !has(&Factor::Password) {

@@ -46,6 +46,10 @@ pub enum UserChange {
     KeysAdded(Vec<String>),
     /// The public key with this fingerprint was removed.
     KeyRemoved(String),
+    /// The user was given a second factor.
+    TotpEnrolled,
+    /// The user's second factor was taken away.
+    TotpReset,
     /// The user was removed, with all keys and settings.
     Removed {
         /// The home that the user had.

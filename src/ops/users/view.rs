@@ -13,6 +13,7 @@ use crate::ops::context::OpsContext;
 use crate::ops::keys::KeyView;
 use crate::ops::quota;
 use crate::ops::usage::HomeUsage;
+use crate::store::Store;
 use base::error::{Error, Result};
 
 /// The view of a user. It contains no secret.
@@ -32,6 +33,8 @@ pub struct UserView {
     pub has_password: bool,
     /// The scheme of the password's hash.
     pub password_kind: Option<&'static str>,
+    /// The second factor, if the user has one.
+    pub totp: Option<TotpView>,
     /// The quota of the home.
     pub quota: Quota,
     /// The use of the home, and how far it can be relied on.
@@ -50,14 +53,32 @@ pub struct UserView {
     pub rates: RateRules,
 }
 
+/// The view of a second factor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TotpView {
+    /// The number of recovery codes that were not used yet.
+    pub recovery_codes_left: u64,
+}
+
+impl TotpView {
+    async fn of(user: &User, store: &dyn Store) -> Result<Option<Self>> {
+        if user.totp.is_none() {
+            return Ok(None);
+        }
+        let recovery_codes_left = store.recovery_codes_left(&user.name).await?;
+        Ok(Some(Self { recovery_codes_left }))
+    }
+}
+
 impl UserView {
-    fn new(user: User, usage: HomeUsage) -> Self {
+    fn new(user: User, totp: Option<TotpView>, usage: HomeUsage) -> Self {
         Self {
             enabled: user.enabled,
             keys: user.keys.iter().map(|line| KeyView::new(line)).collect(),
             principals: user.principals.clone(),
             has_password: user.password_hash.is_some(),
             password_kind: user.password_hash.as_ref().map(password::scheme_of),
+            totp,
             quota: user.quota(),
             usage,
             max_sessions: user.max_sessions(),
@@ -87,9 +108,13 @@ impl UserList {
             Ok(usages) => (usages, None),
             Err(error) => (HomeUsage::recorded(&users, context.store).await?, Some(error)),
         };
-        let users = users.into_iter().zip(usages);
+        let mut views = Vec::with_capacity(users.len());
+        for (user, usage) in users.into_iter().zip(usages) {
+            let totp = TotpView::of(&user, context.store).await?;
+            views.push(UserView::new(user, totp, usage));
+        }
         Ok(Self {
-            users: users.map(|(user, usage)| UserView::new(user, usage)).collect(),
+            users: views,
             unanswered,
         })
     }

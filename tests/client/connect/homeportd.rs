@@ -6,6 +6,7 @@ use homeport::connect::{ConnectError, Credentials, SignInError, UnknownKeys};
 use crate::client::connect::prompts::ScriptedPrompts;
 use crate::client::connect::{Connector, keygen, public};
 use testkit::server::{TestServer, password};
+use testkit::sign_in_talk::Device;
 
 /// Starts a server that does not delay refusals, because the tests have many.
 fn start(users: &[&str]) -> TestServer {
@@ -86,6 +87,38 @@ async fn a_supplied_password_is_used_once_and_replaces_prompts() {
         assert!(!words.contains("times"), "{words}");
         assert!(!words.contains("wrong"), "{words}");
     }
+}
+
+/// What is kept answers the next connection's question for the password, and never the one for a code.
+#[tokio::test]
+async fn a_code_is_asked_for_on_each_connection() {
+    const CODE: &str = "(alice@127.0.0.1) Verification code: ";
+    let server = start(&["alice"]);
+    let device = Device::enroll(&server, "alice", &[]);
+    let mut codes = device.codes.iter().map(String::as_str);
+    for (config, label) in [
+        (KEYBOARD_INTERACTIVE, "(alice@127.0.0.1) Password: "),
+        (
+            "PreferredAuthentications password,keyboard-interactive\n",
+            "alice@127.0.0.1's password: ",
+        ),
+    ] {
+        let connector = Connector::new("alice", server.port(), config);
+        let credentials = Credentials::default();
+        let prompts = ScriptedPrompts::with_answers(&[&password("alice"), codes.next().unwrap()]);
+        connector.connect_ok(&credentials, &prompts).await;
+        assert_eq!(prompts.labels(), [label, CODE], "{config}");
+        let prompts = ScriptedPrompts::with_answers(&[codes.next().unwrap()]);
+        connector.connect_ok(&credentials, &prompts).await;
+        assert_eq!(prompts.labels(), [CODE], "{config}");
+    }
+    // A password that was supplied is no answer to the question for a code; a wrong code is asked for again.
+    let connector = Connector::new("alice", server.port(), "");
+    let prompts = ScriptedPrompts::with_answers(&["nonsense", codes.next().unwrap()]);
+    connector
+        .connect_ok(&with_password(&password("alice")), &prompts)
+        .await;
+    assert_eq!(prompts.labels(), [CODE, CODE]);
 }
 
 #[tokio::test]

@@ -16,13 +16,29 @@ from ..home import BYTES, ODD_NAMES, QUOTA, SIGNS, SPACES, UTF8, WITH_QUOTA, dat
 PATIENCE_SECS = 120
 
 
+class Answering(asyncssh.SSHClient):
+    """Answers the questions of keyboard-interactive, in one conversation."""
+
+    def __init__(self, answers):
+        self.answers = answers
+        self.conversations = 0
+
+    def kbdint_auth_requested(self):
+        self.conversations += 1
+        return "" if self.conversations == 1 else None
+
+    def kbdint_challenge_received(self, _name, _instructions, _lang, prompts):
+        return [next(answer for part, answer in self.answers.items() if part in prompt) for prompt, _echo in prompts]
+
+
 class Connection(Client):
     """A connection for SFTP or scp, whose event loop runs while a verb runs."""
 
     odd_names = ODD_NAMES
     kept_in_trees = EVERYTHING
     passwords = True
-    errors = (asyncssh.SFTPError, OSError)
+    questions = True
+    errors = (asyncssh.SFTPError, asyncssh.DisconnectError, OSError)
 
     @classmethod
     def version(cls):
@@ -33,6 +49,9 @@ class Connection(Client):
         how = {"client_keys": [str(self.home.key)]}
         if password := self.settings.get("password"):
             how = {"client_keys": None, "password": password}
+        if answers := self.settings.get("answers"):
+            how = {"client_factory": lambda: Answering(answers), "preferred_auth": "publickey,keyboard-interactive"}
+            how["client_keys"] = [str(self.home.key)] if self.settings.get("with_key") else None
         if rekey_bytes := self.settings.get("rekey_bytes"):
             how["rekey_bytes"] = rekey_bytes
         self.connection = self.run(self.connect(**how))

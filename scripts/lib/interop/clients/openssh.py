@@ -8,6 +8,7 @@ import shlex
 from ...tools import digest
 from ..checks import contains, equal, names, same
 from ..client import EVERYTHING, BatchClient, Client, Failed, Room, long_listing, run
+from ..device import run_answering
 from ..home import ODD_NAMES, QUOTES, REKEY_FILE, SPACES, UTF8, WITH_QUOTA
 from ..stories.server import new_keys
 
@@ -60,6 +61,7 @@ class Sftp(BatchClient):
     odd_names = ODD_NAMES
     odd_names_in_trees = ODD_NAMES
     odd_names_listed = (SPACES, QUOTES, UTF8)
+    questions = True
     kept_in_trees = EVERYTHING
     missing_words = ("no such file", "not found")
 
@@ -74,12 +76,22 @@ class Sftp(BatchClient):
         self.log = ""
 
     def run_lines(self, lines):
+        if answers := self.settings.get("answers"):
+            return self.run_answering(lines, answers)
         # With -q, ssh would not log its rekeying.
         flags = [] if "rekey_bytes" in self.settings else ["-q"]
         command = ["sftp", *flags, "-b", "-", *options(self.home, *self.more), "-P", str(self.home.port), self.home.at]
         said = run(command, stdin="".join(f"{line}\n" for line in lines), cwd=self.home.local)
         self.log += said.err
         return said
+
+    def run_answering(self, lines, answers):
+        methods = "publickey,keyboard-interactive" if self.settings.get("with_key") else "keyboard-interactive"
+        # They precede -b, which would forbid questions.
+        asking = options(self.home, "BatchMode=no", "NumberOfPasswordPrompts=1", f"PreferredAuthentications={methods}")
+        command = ["sftp", "-q", *asking, "-b", "-", "-P", str(self.home.port), self.home.at]
+        stdin = "".join(f"{line}\n" for line in lines)
+        return run_answering(command, answers, stdin=stdin, cwd=self.home.local)
 
     def put(self, local, name):
         self.line(f"put {quoted(local)} {quoted(name)}")

@@ -33,6 +33,28 @@ def sign_in(home, **how):
     return connection
 
 
+def sign_in_answering(home, answers, with_key=False):
+    """Returns a connection that has answered the server's questions, after the key if that is wanted."""
+
+    def handler(_title, _instructions, prompts):
+        return [next(answer for part, answer in answers.items() if part in prompt) for prompt, _echo in prompts]
+
+    transport = paramiko.Transport(("127.0.0.1", home.port))
+    try:
+        transport.start_client(timeout=SIGN_IN_SECS)
+        if with_key and "keyboard-interactive" not in transport.auth_publickey(home.user, load(home.key)):
+            raise Failed("after the key, the server asks nothing")
+        transport.auth_interactive(home.user, handler)
+        if not transport.is_authenticated():
+            raise paramiko.AuthenticationException("the answers are not enough")
+    except BaseException:
+        transport.close()
+        raise
+    connection = paramiko.SSHClient()
+    connection._transport = transport
+    return connection
+
+
 class Paramiko(Client):
     """paramiko's SFTPClient."""
 
@@ -43,11 +65,12 @@ class Paramiko(Client):
     odd_names_listed = (SPACES, QUOTES, UTF8)
     odd_names_hashed = ODD_NAMES
     passwords = True
+    questions = True
     leaves_empty_files = True
     # paramiko pipelines WRITEs and ignores their status; it notices that the size is wrong.
     quota_words = ("size mismatch",)
     hashes_only_ours = "OpenSSH's server has no check-file"
-    errors = (OSError,)
+    errors = (OSError, paramiko.SSHException)
 
     @classmethod
     def version(cls):
@@ -55,7 +78,11 @@ class Paramiko(Client):
 
     def __enter__(self):
         password = self.settings.get("password")
-        self.connection = sign_in(self.home, **({"password": password} if password else {"pkey": load(self.home.key)}))
+        if answers := self.settings.get("answers"):
+            self.connection = sign_in_answering(self.home, answers, self.settings.get("with_key"))
+        else:
+            how = {"password": password} if password else {"pkey": load(self.home.key)}
+            self.connection = sign_in(self.home, **how)
         self.changes = []
         if "rekey_bytes" in self.settings:
             transport = self.connection.get_transport()

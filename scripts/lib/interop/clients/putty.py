@@ -6,6 +6,7 @@ import shlex
 from ...tools import quiet
 from ..checks import equal, mentions, mode_of, names, same
 from ..client import BatchClient, Client, Kept, long_listing, run
+from ..device import run_answering
 from ..home import BYTES, ODD_NAMES, QUOTES, SIGNS, SPACES, UTF8
 
 PACKAGES = {"psftp": "putty-tools", "pscp": "putty-tools", "puttygen": "putty-tools"}
@@ -62,6 +63,7 @@ class Psftp(BatchClient):
     odd_names = ODD_NAMES
     odd_names_listed = (SPACES, QUOTES, UTF8)
     passwords = True
+    questions = True
 
     @classmethod
     def version(cls):
@@ -71,9 +73,18 @@ class Psftp(BatchClient):
         super().__init__(home, **settings)
         self.log = ""
 
+    def run_answering(self, script, answers):
+        # Without -batch, it asks on the terminal. Without -i, it has no key.
+        words = options(self.home, {} if self.settings.get("with_key") else {"password": "unused"})
+        words = [word for word in words if word not in ("-batch", "-pwfile", str(self.home.local.parent / "password"))]
+        env = {"HOME": str(self.home.local.parent)}
+        return run_answering(["psftp", *words, "-b", script, self.home.at], answers, cwd=self.home.local, env=env)
+
     def run_lines(self, lines):
         script = self.home.local.parent / "batch"
         script.write_bytes("".join(f"{line}\n" for line in lines).encode(errors="surrogateescape"))
+        if answers := self.settings.get("answers"):
+            return self.run_answering(script, answers)
         said = run_putty(self.home, ["psftp", *options(self.home, self.settings), "-b", script, self.home.at])
         self.log += said.all
         return said

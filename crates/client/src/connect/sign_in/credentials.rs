@@ -87,9 +87,7 @@ impl Credentials {
         let own = {
             let kept = self.kept();
             let is_password = |answer: &Answer| {
-                let prompt = answer.prompt.to_lowercase();
-                let counts_once = ["one-time", "one time", "onetime", "otp"];
-                prompt.contains("password") && !counts_once.iter().any(|word| prompt.contains(word))
+                answer.prompt.to_lowercase().contains("password") && !is_for_once(&answer.prompt)
             };
             match &kept.answers[..] {
                 _ if kept.confirmed => Some("its key is confirmed for each sign-in"),
@@ -125,7 +123,11 @@ impl Credentials {
         }
     }
 
+    /// Returns the answer that was right for this question. A one-time code is right only once.
     pub(super) fn answer(&self, prompt: &str) -> Option<Secret> {
+        if is_for_once(prompt) {
+            return None;
+        }
         let kept = self.kept();
         let answer = kept.answers.iter().find(|answer| answer.prompt == prompt);
         answer.map(|answer| answer.answer.clone())
@@ -147,6 +149,13 @@ impl Credentials {
     pub(super) fn keep_key(&self, key: Arc<PrivateKey>) {
         self.kept().keys.push(key);
     }
+}
+
+/// Whether a question seems to be about a code that is accepted once.
+fn is_for_once(prompt: &str) -> bool {
+    const WORDS: [&str; 6] = ["one-time", "one time", "onetime", "otp", "code", "token"];
+    let prompt = prompt.to_lowercase();
+    WORDS.iter().any(|word| prompt.contains(word))
 }
 
 impl std::fmt::Debug for Credentials {
@@ -186,6 +195,10 @@ mod tests {
                 "through a jump host: {prompts:?}"
             );
         }
+        let credentials = Credentials::default();
+        credentials.keep_answers(vec![answer("Password: "), answer("Verification code: ")]);
+        assert!(credentials.answer("Password: ").is_some());
+        assert!(credentials.answer("Verification code: ").is_none());
         let credentials = Credentials::default();
         credentials.keep_confirmed();
         assert!(credentials.why_once().is_some());

@@ -1,0 +1,89 @@
+//! How far a connection has come: what is proven, what is wanted next, and what its channels are used for.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use crate::auth::{AuthSettings, Method, OfferedKey, Proofs};
+use crate::domain::user::Factor;
+use crate::exec;
+use crate::mount::Mounted;
+use crate::session::stream::connection_budget::ConnectionBudget;
+use crate::session::{EndReport, Registration};
+use crate::sftp::channel::SftpChannel;
+
+/// How far the sign-in has come.
+pub(super) enum Phase {
+    /// No user has signed in yet.
+    Anonymous(SignInState),
+    /// A user has signed in.
+    SignedIn(Box<SignedIn>),
+    /// The sign-in was accepted, but the session could not be registered. The client is told as soon as that is
+    /// possible.
+    NotRegistered(String),
+}
+
+/// What was proven so far, for one name.
+#[derive(Debug, Default)]
+pub(super) struct SignInState {
+    /// The name as the peer sent it.
+    pub user: String,
+    /// What was proven for it.
+    pub passed: Proofs,
+    /// What the sign-in needs besides.
+    pub wanted: Wanted,
+}
+
+/// What a sign-in needs next.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) enum Wanted {
+    /// Nothing was proven, so nothing may be told about the user.
+    #[default]
+    Anything,
+    /// These factors are missing.
+    Factors(BTreeSet<Factor>),
+    /// All factors are proven, and the password has expired.
+    NewPassword,
+}
+
+impl Wanted {
+    /// Returns the enabled methods with which a client can go on.
+    pub fn methods(&self, settings: &AuthSettings) -> BTreeSet<Method> {
+        match self {
+            Wanted::Anything => settings.methods.clone(),
+            Wanted::Factors(factors) => factors
+                .iter()
+                .flat_map(|factor| settings.methods_for(*factor))
+                .collect(),
+            Wanted::NewPassword => {
+                let is_conversation = |method: &Method| *method == Method::KeyboardInteractive;
+                settings.methods.iter().copied().filter(is_conversation).collect()
+            }
+        }
+    }
+}
+
+/// The state of a connection after the sign-in.
+pub(super) struct SignedIn {
+    /// Emits the end of the session. Each channel holds it too: a session has ended when its last file is closed.
+    pub end_report: Arc<EndReport>,
+    pub registration: Registration,
+    pub home: Option<Mounted>,
+    /// The budget of all channels of the connection.
+    pub budget: Arc<ConnectionBudget>,
+}
+
+/// A key that was offered and would be accepted.
+pub(super) struct OfferedRecord {
+    pub key: OfferedKey,
+    /// The revision of users' records that the decision was based on, or an earlier one.
+    pub revision: u64,
+}
+
+/// What a channel is used for.
+pub(super) enum ChannelUse {
+    Opened,
+    Sftp(SftpChannel),
+    Command(exec::RunningCommand),
+    /// A command was refused; what arrives now is ignored.
+    Done,
+}
