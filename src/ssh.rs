@@ -11,6 +11,7 @@ pub mod algorithms;
 pub mod announcement;
 pub mod channels;
 pub mod connection;
+mod folders;
 pub mod handler;
 pub mod hostkeys;
 pub mod limits;

@@ -21,9 +21,17 @@ impl DeferredClose {
 
 impl Drop for DeferredClose {
     fn drop(&mut self) {
-        match self.sftp.take() {
-            Some(sftp) if !sftp.holds_nothing() => self.io.close(sftp),
-            _ => {}
+        let Some(mut sftp) = self.sftp.take() else {
+            return;
+        };
+        if sftp.io.has_folders() {
+            // A folder's disk that hangs must not delay the closing of other files.
+            for (io, files) in sftp.handles.take_elsewhere(&self.io) {
+                io.close(files);
+            }
+        }
+        if !sftp.holds_nothing() {
+            self.io.close(sftp);
         }
     }
 }

@@ -174,7 +174,9 @@ pub(super) async fn start_sftp(
         budget: start.budget,
         tasks: connection.tasks.clone(),
     };
-    let mut sftp = SftpChannel::new(Sftp::new(start.home.storage, context), setup);
+    let folders = start.home.folders.as_ref();
+    let sftp = Sftp::new(start.home.storage, context).with_folders(folders);
+    let mut sftp = SftpChannel::new(sftp, setup);
     session.channel_success(id)?;
     sftp.begin(&mut SessionSender::new(session, id));
     connection.channels.insert(id, ChannelUse::Sftp(sftp));

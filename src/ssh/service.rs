@@ -21,6 +21,7 @@ use base::error::Error;
 
 use super::admission::Admission;
 use super::announcement::AnnouncedKeys;
+use super::folders;
 use super::limits::Limits;
 use super::mount_slots::MountSlots;
 use super::proxies::Proxies;
@@ -28,7 +29,7 @@ use super::refusals::Refusals;
 use super::threads::SessionThreads;
 
 /// The most time that opening a home may take. A home that takes longer is on a disk that hangs.
-const MOUNT_TIMEOUT: Duration = Duration::from_secs(20);
+pub(super) const MOUNT_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The state that all connections of a server share.
 pub struct Service {
@@ -66,7 +67,7 @@ pub struct Service {
     pub threads: SessionThreads,
     /// Limits how many expensive key exchanges are computed at once, fairly among addresses.
     pub exchanges: FairSemaphore,
-    mount_slots: MountSlots,
+    pub(super) mount_slots: MountSlots,
 }
 
 /// The settings that a reload replaces, for the connections that follow it.
@@ -171,8 +172,9 @@ impl Service {
             let entry = self.mount_slots.enter(login.home()).await;
             let service = Arc::clone(self);
             let (login, gate) = (login.clone(), Arc::clone(&session.gate));
+            let folders = folders::mounters(self, session);
             let opening = tokio::task::spawn_blocking(move || {
-                let mounted = mount::mount(&login, account, &gate, &service.mount_context);
+                let mounted = mount::mount(&login, account, &gate, &service.mount_context, folders);
                 drop(entry);
                 mounted
             });

@@ -55,12 +55,14 @@ pub(crate) fn run(make: impl Fn(&Path) -> Arc<dyn Storage>) {
 /// A rename that never replaces an existing name.
 pub(crate) const REFUSE: Renaming = Renaming {
     if_exists: IfExists::Refuse,
+    only_files: false,
     wait: Wait::Allowed,
 };
 
 /// A rename that replaces an existing name.
 pub(crate) const REPLACE: Renaming = Renaming {
     if_exists: IfExists::Replace,
+    only_files: false,
     wait: Wait::Allowed,
 };
 
