@@ -170,11 +170,13 @@ impl VirtualPath {
 
     /// Whether a component of the path is `..`.
     pub fn has_up(&self) -> bool {
-        self.relative.split(|&b| b == b'/').any(|component| component == b"..")
+        self.relative
+            .split(|&b| b == b'/')
+            .any(|component| component == b"..")
     }
 
     /// Returns the components of the path. A last one that is empty or `.` is what the client wrote behind the last name.
-    pub fn components(&self) -> impl Iterator<Item = &[u8]> {
+    pub fn components(&self) -> impl DoubleEndedIterator<Item = &[u8]> {
         self.relative.split(|&b| b == b'/')
     }
 
@@ -197,9 +199,11 @@ impl VirtualPath {
     /// # Errors
     /// Returns an error if it is too long for the kernel.
     pub fn below(&self, name: &[u8]) -> Result<VirtualPath, PathError> {
-        Self::parse(&[name, &b"/"[..], &self.relative[..]].concat()).map(|path| match self.relative.is_empty() {
-            true => path.without_slash(),
-            false => path,
+        Self::parse(&[name, &b"/"[..], &self.relative[..]].concat()).map(|path| {
+            match self.relative.is_empty() {
+                true => path.without_slash(),
+                false => path,
+            }
         })
     }
 

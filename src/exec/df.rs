@@ -46,8 +46,10 @@ pub(super) async fn run(
         let space = match home.path(name) {
             Ok(path) => {
                 let wanted = path.clone();
-                home.call(CallPath::Content(&path), move |storage, wait| storage.space(&wanted, wait))
-                    .await
+                home.call(CallPath::Content(&path), move |storage, wait| {
+                    storage.space(&wanted, wait)
+                })
+                .await
             }
             Err(error) => Err(error),
         };

@@ -182,7 +182,9 @@ async fn below(
 async fn exists(home: &HomeSession, name: &[u8]) -> bool {
     let Ok(path) = home.path(name) else { return false };
     let wanted = path.clone();
-    let stat = home.call(CallPath::Name(&path), move |storage, _wait| storage.stat(&wanted, Links::NoFollow));
+    let stat = home.call(CallPath::Name(&path), move |storage, _wait| {
+        storage.stat(&wanted, Links::NoFollow)
+    });
     stat.await.is_ok()
 }
 

@@ -16,7 +16,8 @@ use crate::session::{FileRecord, SessionContext};
 use crate::storage::hash::{Range, Work};
 use crate::storage::router::call_io::{CallIo, CallPath, SessionIo, SlowWay};
 use crate::storage::{
-    DirEntry, DirStream, Error, FileFacts, FileKind, Links, Metadata, OpenFile, OpenHow, Result, Storage, Wait,
+    DirEntry, DirStream, Error, FileFacts, FileKind, Links, Metadata, OpenFile, OpenHow, Result, Storage,
+    Wait,
 };
 use base::digest::Algorithm;
 use base::glob::Pattern;
@@ -121,8 +122,10 @@ impl HomeSession {
     pub async fn stat(&self, name: &[u8]) -> Result<Metadata> {
         let path = self.path(name)?;
         let wanted = path.clone();
-        self.call(CallPath::Name(&path), move |storage, _wait| storage.stat(&wanted, Links::Follow))
-            .await
+        self.call(CallPath::Name(&path), move |storage, _wait| {
+            storage.stat(&wanted, Links::Follow)
+        })
+        .await
     }
 
     /// Changes the current directory.
@@ -245,7 +248,9 @@ impl HomeSession {
     pub async fn open_dir(&self, path: &VirtualPath) -> Result<Listing> {
         let wanted = path.clone();
         let stream = self
-            .call(CallPath::Content(path), move |storage, _wait| storage.open_dir(&wanted))
+            .call(CallPath::Content(path), move |storage, _wait| {
+                storage.open_dir(&wanted)
+            })
             .await?;
         let io = self.io.of_directory(path);
         Ok(Listing { stream, io })

@@ -72,5 +72,7 @@ pub fn mount_folder(
         key: &folder.path,
         account,
     };
-    Ok(place.restricted(rules, context).map_err(|error| cannot().because(error))?)
+    Ok(place
+        .restricted(rules, context)
+        .map_err(|error| cannot().because(error))?)
 }

@@ -242,7 +242,8 @@ impl<'a> InlineBatch<'a> {
                 return;
             };
             let (queue, permit) = (self.queue, &mut self.permit);
-            let execute = |sftp: &mut Sftp, next: &NextRequest<'_>| execute_inline(queue, permit, sftp, next, wait);
+            let execute =
+                |sftp: &mut Sftp, next: &NextRequest<'_>| execute_inline(queue, permit, sftp, next, wait);
             if !self.state.pending.execute_next(sftp, execute) {
                 return;
             }

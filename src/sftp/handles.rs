@@ -6,9 +6,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use sftp_wire::Reply;
 
+use crate::io::HomeIo;
 use crate::session::FileRecord;
 use crate::session::budget::Descriptor;
-use crate::io::HomeIo;
 use crate::session::memory::MemoryCharge;
 use crate::storage::{DirStream, OpenFile};
 

@@ -80,7 +80,11 @@ impl Pending {
         let mut bytes = first.next().write_len();
         let mut requests = vec![first];
         while let Some(sum) = bytes
-            && let Some(next) = self.backlog.front().filter(&mut fit).and_then(|next| next.write_len())
+            && let Some(next) = self
+                .backlog
+                .front()
+                .filter(&mut fit)
+                .and_then(|next| next.write_len())
             && sum + next <= BATCH_BYTES
             && requests.len() < BATCH
         {

@@ -34,8 +34,8 @@ use std::sync::Arc;
 use self::folders::{FolderMount, Folders};
 use self::root_listing::RootListing;
 use super::{
-    Capabilities, DirStream, Error, FileSystemId, Links, Metadata, OpenFile, OpenHow, PinnedInode, Renaming, Result,
-    SetAttrs, Space, Storage, Wait,
+    Capabilities, DirStream, Error, FileSystemId, Links, Metadata, OpenFile, OpenHow, PinnedInode, Renaming,
+    Result, SetAttrs, Space, Storage, Wait,
 };
 use crate::domain::path::{PathError, VirtualPath};
 use crate::io::HomeIo;
@@ -182,6 +182,11 @@ impl Storage for Router {
     }
 
     fn rmdir(&self, path: &VirtualPath, wait: Wait) -> Result<()> {
+        if path.components().rfind(|name| !name.is_empty()) == Some(b"..") {
+            // The directory that `..` leads out of is in it. This is rmdir(2)'s error.
+            self.route(path)?;
+            return Err(Error::NotEmpty);
+        }
         self.on_name(path, |storage, path| storage.rmdir(path, wait))
     }
 
@@ -222,7 +227,9 @@ impl Storage for Router {
         let Some(folder) = route.folder else {
             let real = self.home.real_path(&route.path)?;
             // A link may lead to a home entry that a folder hides: then the link's own name is the only one.
-            let is_hidden = real.split_first().is_some_and(|(name, _)| self.folders.named(name).is_some());
+            let is_hidden = real
+                .split_first()
+                .is_some_and(|(name, _)| self.folders.named(name).is_some());
             return Ok(match is_hidden {
                 true => route.path.without_tail(),
                 false => real,

@@ -23,8 +23,8 @@ use std::sync::Arc;
 
 use super::guard::{Guard, forbidden};
 use super::{
-    Capabilities, DirEntry, DirStream, Error, FileSystemId, IfExists, Links, Metadata, OpenFile, OpenHow, PinnedInode,
-    Renaming, Result, SetAttrs, Space, Storage, Wait,
+    Capabilities, DirEntry, DirStream, Error, FileSystemId, IfExists, Links, Metadata, OpenFile, OpenHow,
+    PinnedInode, Renaming, Result, SetAttrs, Space, Storage, Wait,
 };
 use crate::domain::path::VirtualPath;
 use crate::domain::permission::{Permission, PermissionRules, Permissions, RulePath};
@@ -116,7 +116,11 @@ impl ZoneGuard {
         let may_replace = target.allows(Permission::Overwrite);
         let renaming = Renaming {
             only_files: true,
-            if_exists: if may_replace { how.if_exists } else { IfExists::Refuse },
+            if_exists: if may_replace {
+                how.if_exists
+            } else {
+                IfExists::Refuse
+            },
             ..how
         };
         match self.inner.rename(from, to, renaming) {

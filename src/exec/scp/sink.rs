@@ -179,7 +179,9 @@ impl ScpSink<'_, '_> {
         let path = self.home.path(name).map_err(reason)?;
         let wanted = path.clone();
         self.home
-            .call(CallPath::Name(&path), move |storage, wait| storage.mkdir(&wanted, mode & 0o777 | 0o700, wait))
+            .call(CallPath::Name(&path), move |storage, wait| {
+                storage.mkdir(&wanted, mode & 0o777 | 0o700, wait)
+            })
             .await
             .map_err(|error| self.home.refused(&path, error))?;
         self.home.context.emit(|who| Event::DirectoryMade { who, path });
@@ -210,7 +212,9 @@ impl ScpSink<'_, '_> {
         let path = self.home.path(name).map_err(reason)?;
         let wanted = path.clone();
         self.home
-            .call(CallPath::Name(&path), move |storage, _wait| storage.set_attrs(&wanted, &attrs, Links::Follow))
+            .call(CallPath::Name(&path), move |storage, _wait| {
+                storage.set_attrs(&wanted, &attrs, Links::Follow)
+            })
             .await
             .map_err(|error| self.home.refused(&path, error))?;
         self.home.context.attributes_changed(&path, &attrs, None);

@@ -140,6 +140,12 @@ impl CallIo {
         }
     }
 
+    /// Whether the call works with this access alone.
+    #[cfg(test)]
+    pub(super) fn is_for(&self, io: &HomeIo) -> bool {
+        matches!(self.ios.as_slice(), [one] if one.is_same_as(io))
+    }
+
     /// Whether the other call works on the same file system, as part of the same share.
     pub fn is_same_as(&self, other: &Self) -> bool {
         match (self.ios.as_slice(), other.ios.as_slice()) {

@@ -74,7 +74,10 @@ impl Folders {
 
     /// Returns the folder with this name.
     pub fn named(&self, name: &[u8]) -> Option<&Arc<FolderMount>> {
-        let at = self.0.binary_search_by(|folder| folder.name.as_slice().cmp(name)).ok()?;
+        let at = self
+            .0
+            .binary_search_by(|folder| folder.name.as_slice().cmp(name))
+            .ok()?;
         self.0.get(at)
     }
 
@@ -143,7 +146,9 @@ impl FolderMount {
         }
         let failure = self.failure.lock();
         // Every caller has mounted the folder before, or tried to.
-        Err(failure.as_ref().map_or(Error::FolderUnavailable, |failure| failure.error))
+        Err(failure
+            .as_ref()
+            .map_or(Error::FolderUnavailable, |failure| failure.error))
     }
 
     /// Mounts the folder, unless it is mounted, or has just failed. It waits as long as the mounter may.
@@ -154,7 +159,9 @@ impl FolderMount {
         let _turn = self.attempts.acquire().await;
         let has_just_failed = {
             let failure = self.failure.lock();
-            failure.as_ref().is_some_and(|failure| failure.at.elapsed() < RETRY_AFTER)
+            failure
+                .as_ref()
+                .is_some_and(|failure| failure.at.elapsed() < RETRY_AFTER)
         };
         if self.storage.get().is_some() || has_just_failed {
             return;
