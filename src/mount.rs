@@ -274,3 +274,6 @@ fn make_missing(site: &HomeSite, rules: CreationRules) -> std::result::Result<bo
             .into()),
     }
 }
+
+#[cfg(test)]
+mod tests;

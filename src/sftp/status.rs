@@ -18,6 +18,7 @@ fn code_of(error: Error) -> StatusCode {
         | Error::AlreadyExists
         | Error::NotEmpty
         | Error::NotSupported
+        | Error::TooManyLinks
         | Error::CrossesFileSystems
         | Error::NotAFile
         | Error::Busy

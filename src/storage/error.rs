@@ -52,6 +52,9 @@ pub enum Error {
     /// The storage cannot do this at all.
     #[error("Function not implemented")]
     NotImplemented,
+    /// The file has more names than the call allows.
+    #[error("Too many links")]
+    TooManyLinks,
     /// The two names lie on different file systems.
     #[error("Invalid cross-device link")]
     CrossesFileSystems,
@@ -97,8 +100,8 @@ pub enum Error {
     /// The two names lie in directories with different permissions, and only files move between those.
     #[error("only files can be moved between directories with different permissions")]
     BetweenZones,
-    /// The two names lie in directories with different permissions, and a file cannot have names in both.
-    #[error("a hard link cannot lead to a directory with other permissions; copy the file instead")]
+    /// A file cannot have names in directories with different permissions.
+    #[error("a file cannot have names in directories with different permissions; copy the file instead")]
     LinkBetweenZones,
     /// The call would have to wait, and was made with [`Wait::Never`](super::Wait::Never).
     #[error("would block")]

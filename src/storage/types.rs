@@ -93,7 +93,7 @@ impl Wait {
 pub struct Renaming {
     /// What to do if the new name exists.
     pub if_exists: IfExists,
-    /// Whether only a regular file may be renamed. Anything else fails with `NotAFile`.
+    /// Whether only a regular file with one name may be renamed. Anything else fails with `NotAFile` or `TooManyLinks`.
     pub only_files: bool,
     /// Whether the call may wait.
     pub wait: Wait,

@@ -13,7 +13,8 @@
 //!   a file below it, stays in its zone. That the source is a file is decided within the rename, while the account locks
 //!   all names ([`Renaming::only_files`]): a session that swaps a directory into the file's place in between is too late or
 //!   too early. A file that is open while it moves keeps what its handle may do, as with open(2).
-//! - **Hard links** lead only from a zone to itself: otherwise a file could be changed under the name whose zone allows it.
+//! - **Hard links** lead only from a zone to itself, and a file with several names does not move to a zone with other
+//!   permissions: otherwise it could be changed under the name whose zone allows that.
 //! - **A zone without any permission** does not exist for the user: its names answer `NotFound` to every call, and a
 //!   listing leaves its directory out. A directory on the way to a zone with permissions is seen, but not listed.
 #![deny(clippy::missing_trait_methods)]
@@ -125,6 +126,7 @@ impl ZoneGuard {
         };
         match self.inner.rename(from, to, renaming) {
             Err(Error::NotAFile) => Err(Error::BetweenZones),
+            Err(Error::TooManyLinks) => Err(Error::LinkBetweenZones),
             Err(Error::AlreadyExists) if how.if_exists == IfExists::Replace && !may_replace => {
                 Err(forbidden(Permission::Overwrite))
             }

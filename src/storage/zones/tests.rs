@@ -152,6 +152,14 @@ fn hard_links_stay_in_their_zone() {
     assert_eq!(link("a/f", "b/g"), Err(Error::LinkBetweenZones));
     assert_eq!(link("b/f", "a/g"), Err(Error::LinkBetweenZones));
     assert_eq!(link("a/f", "a/d/g"), Ok(()));
+    // One of two names would remain in the old zone.
+    let home = zones(&[("/", "all"), ("/b", "create,list")]);
+    let wait = Wait::Allowed;
+    home.guard.hard_link(&path("a/f"), &path("a/g"), wait).unwrap();
+    let moved = || home.guard.rename(&path("a/f"), &path("b/g"), REFUSE);
+    assert_eq!(moved(), Err(Error::LinkBetweenZones));
+    home.guard.remove(&path("a/g"), wait).unwrap();
+    assert_eq!(moved(), Ok(()));
 }
 
 #[test]

@@ -272,8 +272,13 @@ fn rename_name(jail: &Jail, from: &VirtualPath, to: &VirtualPath, how: Renaming)
             return Err(Errno::NOTDIR);
         }
     }
-    if how.only_files && from.kind()? != FileKind::File {
-        return Err(Errno::NXIO);
+    if how.only_files {
+        let stat = stat_name(from.dir(), from.name())?;
+        match attrs::kind(&stat) {
+            FileKind::File if stat.st_nlink > 1 => return Err(Errno::MLINK),
+            FileKind::File => {}
+            FileKind::Directory | FileKind::Symlink | FileKind::Special => return Err(Errno::NXIO),
+        }
     }
     match if_exists {
         IfExists::Replace => renameat(from.dir(), from.name(), to.dir(), to.name())?,
