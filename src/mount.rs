@@ -8,7 +8,7 @@
 //! permissions, account and scheduler. Where permissions differ by directory, a `ZoneGuard` takes the guard's place, the
 //! local storage follows no links, and a router takes `..` away, also if there are no folders.
 
-mod folder;
+pub mod folder;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -32,8 +32,6 @@ use crate::storage::zones::ZoneGuard;
 use crate::storage::{Owner, Storage};
 use base::advice;
 use base::error::{Error, Result};
-
-pub use self::folder::{FolderRefused, mount_folder};
 
 /// A home that is ready for a session.
 #[derive(Clone)]

@@ -25,6 +25,7 @@ use crate::sftp::queue::ChannelSetup;
 use crate::sftp::session::Sftp;
 
 use super::connection::{ChannelUse, Connection};
+use super::folders;
 use super::senders::{HandleSender, STDERR, SessionSender};
 
 /// The smallest packet size of a peer that the server accepts, in bytes: replies are cut into packets of that size, and
@@ -113,7 +114,10 @@ async fn open_home(connection: &mut Connection) -> Result<Mounted, StartRefused>
     if let Some(home) = &signed_in.home {
         return Ok(home.clone());
     }
-    match service.mount(&session).await {
+    match service
+        .mount(&session, folders::mounters(&service, &session))
+        .await
+    {
         Ok(home) => {
             signed_in.home = Some(home.clone());
             Ok(home)

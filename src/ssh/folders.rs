@@ -8,7 +8,8 @@ use crate::accounts::id::AccountSpec;
 use crate::domain::event::SessionId;
 use crate::domain::folder::Folder;
 use crate::domain::permission::PermissionRules;
-use crate::mount::{self, FolderMounters, FolderRefused};
+use crate::mount::FolderMounters;
+use crate::mount::folder::{FolderRefused, mount_folder};
 use crate::session::Session;
 use crate::storage::Storage;
 use crate::storage::gate::Gate;
@@ -90,7 +91,7 @@ async fn open(
     let account = service.accounts.account(&spec).await?;
     let entry = service.mount_slots.enter(&folder.path).await;
     let opening = tokio::task::spawn_blocking(move || {
-        let mounted = mount::mount_folder(&folder, &rules, account, &gate, &service.mount_context);
+        let mounted = mount_folder(&folder, &rules, account, &gate, &service.mount_context);
         drop(entry);
         mounted
     });

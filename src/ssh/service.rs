@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 use crate::accounts::Accounts;
 use crate::accounts::id::{AccountId, AccountSpec};
 use crate::auth::{Authenticator, FairSemaphore};
-use crate::mount::{self, Mounted, Refused};
+use crate::mount::{self, FolderMounters, Mounted, Refused};
 use crate::session::byte_counters::ByteCounters;
 use crate::session::events::Events;
 use crate::session::{Session, Sessions};
@@ -21,7 +21,6 @@ use base::error::Error;
 
 use super::admission::Admission;
 use super::announcement::AnnouncedKeys;
-use super::folders;
 use super::limits::Limits;
 use super::mount_slots::MountSlots;
 use super::proxies::Proxies;
@@ -158,11 +157,15 @@ impl Service {
         tracing::debug!(%peer, so_far, "a connection ended without having sent anything");
     }
 
-    /// Opens the home of a session, on a thread of the blocking pool.
+    /// Opens the home of a session, with these folders in it, on a thread of the blocking pool.
     ///
     /// # Errors
     /// Returns an error if it cannot be opened in time, or if the session has been ended.
-    pub async fn mount(self: &Arc<Self>, session: &Session) -> std::result::Result<Mounted, Refused> {
+    pub async fn mount(
+        self: &Arc<Self>,
+        session: &Session,
+        folders: FolderMounters,
+    ) -> std::result::Result<Mounted, Refused> {
         let login = &session.login;
         let opening = async {
             let account = self
@@ -172,7 +175,6 @@ impl Service {
             let entry = self.mount_slots.enter(login.home()).await;
             let service = Arc::clone(self);
             let (login, gate) = (login.clone(), Arc::clone(&session.gate));
-            let folders = folders::mounters(self, session);
             let opening = tokio::task::spawn_blocking(move || {
                 let mounted = mount::mount(&login, account, &gate, &service.mount_context, folders);
                 drop(entry);

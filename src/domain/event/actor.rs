@@ -1,10 +1,10 @@
 //! Who has caused an event, and where that user's files lie.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::SessionId;
 use crate::domain::folder::{Folder, FolderName};
 use crate::domain::path::VirtualPath;
 use crate::domain::user::UserName;
@@ -54,6 +54,16 @@ impl Actor {
             Some((&folder.path, below))
         });
         in_folder.unwrap_or((&self.home, plain))
+    }
+}
+
+/// The id of a signed-in connection. It is unique while the server runs and is never reused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SessionId(pub u64);
+
+impl fmt::Display for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
     }
 }
 
