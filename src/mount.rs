@@ -142,13 +142,14 @@ pub fn mount(
     // sign-in sees the marker too.
     let site = (context.check)(login.home())?;
     let home = &site.path;
+    let creation = context.creation.with(login.creation())?;
     let cannot = |error: std::io::Error| Error::new(format!("cannot open the home {home:?}")).because(error);
     let mut made = false;
     let found = match std::fs::metadata(home) {
         // This is not done earlier, because mkdir waits on a file system that accepts no writes, even for a directory
         // that exists.
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            made = make_missing(&site, context.creation)?;
+            made = make_missing(&site, creation)?;
             std::fs::metadata(home)
         }
         found => found,
@@ -174,6 +175,7 @@ pub fn mount(
         local,
         key: login.home(),
         account,
+        creation,
     };
     let home_storage = place
         .restricted(login.permissions(), context)
@@ -192,6 +194,8 @@ struct StoragePlace<'a> {
     /// What identifies the place in the scheduler.
     key: &'a Path,
     account: Arc<Account>,
+    /// The modes and the group of what is created in it.
+    creation: CreationRules,
 }
 
 impl StoragePlace<'_> {
@@ -204,7 +208,7 @@ impl StoragePlace<'_> {
         let device = self.local.identity()?.number();
         let local = self
             .local
-            .creating(context.creation)
+            .creating(self.creation)
             .scheduled(context.scheduler.of_home(device, self.key));
         self.account.set_disk(context.disks.of(device));
         let uniform = rules.as_uniform();

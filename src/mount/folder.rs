@@ -71,6 +71,7 @@ pub fn mount_folder(
         local,
         key: &folder.path,
         account,
+        creation: context.creation.with(&folder.creation)?,
     };
     Ok(place
         .restricted(rules, context)

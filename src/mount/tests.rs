@@ -67,6 +67,7 @@ impl Sessions {
             local: LocalStorage::open(home).unwrap(),
             key: home,
             account,
+            creation: self.context.creation,
         };
         let storage = place.restricted(rules, &self.context).unwrap();
         tree(storage, rules, Vec::new()).0
