@@ -16,17 +16,14 @@ use crate::session::{FileRecord, SessionContext};
 use crate::storage::hash::{Range, Work};
 use crate::storage::router::call_io::{CallIo, CallPath, SessionIo, SlowWay};
 use crate::storage::{
-    DirEntry, DirStream, Error, FileFacts, FileKind, Links, Metadata, OpenFile, OpenHow, Result, Storage,
-    Wait,
+    DirEntry, Error, FileFacts, FileKind, Links, Metadata, OpenFile, OpenHow, Result, Storage, Wait,
 };
 use base::digest::Algorithm;
 use base::glob::Pattern;
 
 use super::command_file::{CommandFile, TransferEnd};
+use super::listing::{Listing, Matches};
 use super::reason::reason;
-
-/// The entries of a directory that are read in one call.
-const ENTRIES_AT_ONCE: usize = 50;
 
 /// A command's access to its user's home.
 pub struct HomeSession {
@@ -39,23 +36,6 @@ pub struct HomeSession {
     pub gone: CancellationToken,
     directory: Vec<u8>,
     memory: Mutex<MemoryCharge>,
-}
-
-/// A directory that is being listed.
-pub struct Listing {
-    stream: Box<dyn DirStream>,
-    /// The access of the directory to its file system; `None` if that is the home's.
-    io: Option<HomeIo>,
-}
-
-/// The names in a directory that match a pattern, as far as the directory was read.
-pub struct Matches {
-    /// The unread part of the directory; `None` if all of it was read.
-    pub rest: Option<Listing>,
-    /// The names in the directory that match the pattern.
-    pub names: Vec<Vec<u8>>,
-    /// The number of names that were examined.
-    pub examined: usize,
 }
 
 impl HomeSession {
@@ -253,7 +233,7 @@ impl HomeSession {
             })
             .await?;
         let io = self.io.of_directory(path);
-        Ok(Listing { stream, io })
+        Ok(Listing::new(stream, io))
     }
 
     /// Returns the next entries of a directory without `.` and `..`; none at its end.
@@ -261,25 +241,14 @@ impl HomeSession {
     /// # Errors
     /// Returns the error of the storage.
     pub async fn entries(&self, mut listing: Listing) -> Result<(Listing, Vec<DirEntry>)> {
-        fn read(stream: &mut dyn DirStream) -> Result<Vec<DirEntry>> {
-            let mut entries = Vec::new();
-            while entries.len() < ENTRIES_AT_ONCE {
-                match stream.next()? {
-                    Some(entry) if entry.name == b"." || entry.name == b".." => {}
-                    Some(entry) => entries.push(entry),
-                    None => break,
-                }
-            }
-            Ok(entries)
-        }
         yield_if_due().await;
         let mut io = self.io_of(&listing);
         if let Some(_permit) = self.enter(io.as_ref()) {
-            let entries = read(&mut *listing.stream)?;
+            let entries = listing.entries()?;
             return Ok((listing, entries));
         }
         self.call_slowly(io.as_mut(), move |_storage| {
-            let entries = read(&mut *listing.stream)?;
+            let entries = listing.entries()?;
             Ok((listing, entries))
         })
         .await
@@ -303,12 +272,12 @@ impl HomeSession {
         yield_if_due().await;
         let mut io = self.io_of(&listing);
         if !in_turn && let Some(_permit) = self.enter(io.as_ref()) {
-            return examine_names(listing, wanted);
+            return listing.matches(wanted);
         }
         let (wanted, home) = (Arc::clone(wanted), self.io.home().clone());
         let examined = self.call_slowly(io.as_mut(), move |_storage| {
             let _slot = in_turn.then(|| home.cpu_slots().take());
-            Ok(examine_names(listing, &wanted))
+            Ok(listing.matches(&wanted))
         });
         // Whatever error occurs, it is the end of the names.
         examined.await.unwrap_or(Matches {
@@ -319,7 +288,7 @@ impl HomeSession {
     }
 
     fn io_of(&self, listing: &Listing) -> Option<CallIo> {
-        self.io.of_handle(listing.io.as_ref()?)
+        self.io.of_handle(listing.io()?)
     }
 
     /// Returns why a call failed, as a message. Some errors are logged, too.
@@ -392,27 +361,6 @@ impl HomeSession {
             computed
         });
         working.await.ok()
-    }
-}
-
-fn examine_names(mut listing: Listing, wanted: &Pattern) -> Matches {
-    let (mut names, mut examined, mut ended) = (Vec::new(), 0, false);
-    while examined < ENTRIES_AT_ONCE && !ended {
-        match listing.stream.next() {
-            Ok(Some(entry)) => {
-                examined += 1;
-                let itself = entry.name == b"." || entry.name == b"..";
-                if !itself && wanted.matches(&entry.name) {
-                    names.push(entry.name);
-                }
-            }
-            Ok(None) | Err(_) => ended = true,
-        }
-    }
-    Matches {
-        rest: (!ended).then_some(listing),
-        names,
-        examined,
     }
 }
 

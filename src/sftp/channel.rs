@@ -280,12 +280,11 @@ impl<'a> InlineBatch<'a> {
     /// Executes a packet, or appends it to those that wait.
     fn take(&mut self, packet: &[u8]) {
         let wait = self.wait();
-        let kind = PacketType::of(packet);
+        let (kind, next) = (PacketType::of(packet), NextRequest::Packet(packet));
         if self.state.pending.is_empty()
             && self.is_open()
             && let SessionOwner::Channel(sftp) = &mut self.state.owner
             && (kind != Some(PacketType::Read) || sftp.unpaid_reads.try_pay())
-            && let next = NextRequest::Packet(packet)
             && let Outcome::Reply(reply) = execute_inline(self.queue, &mut self.permit, sftp, &next, wait)
         {
             let notice = sftp.take_notice();

@@ -244,11 +244,7 @@ impl ChannelQueue {
 
     /// Reads the part of a reply again that the client was promised.
     async fn read_tail(&self, held: &mut DeferredClose, tail: UnreadTail) -> Result<Bytes, TaskEnd> {
-        let elsewhere = match &mut held.sftp {
-            Some(sftp) => request_io::access(&mut sftp.handles, tail.handle),
-            None => None,
-        };
-        let slow_way = elsewhere.as_ref().unwrap_or(&self.io).slow_way().await;
+        let slow_way = held.access(tail.handle).slow_way().await;
         let Some(mut sftp) = held.sftp.take() else {
             return Err(TaskEnd::Disconnected);
         };
@@ -354,8 +350,7 @@ impl ChannelQueue {
     async fn run(&self, held: &mut DeferredClose, request: WaitingRequest) -> Result<Bytes, TaskEnd> {
         self.state().pending.occupied.add_request(&request.next());
         let turn = Instant::now();
-        let sftp = held.sftp.as_mut();
-        let mut call = sftp.and_then(|sftp| request_io::of_request(sftp, &request.next()));
+        let mut call = held.call_io(&request.next());
         let permit = match &call {
             None => self.io.enter(),
             Some(call) => call.enter(),

@@ -52,9 +52,9 @@ pub(super) fn mounters(service: &Arc<Service>, session: &Session) -> FolderMount
 
 impl FolderMounter for SessionFolder {
     fn mount(&self) -> Mounting {
-        let (service, folder, session) = (Arc::clone(&self.service), Arc::clone(&self.folder), self.session);
+        let (folder, session) = (Arc::clone(&self.folder), self.session);
         let opening = open(
-            Arc::clone(&service),
+            Arc::clone(&self.service),
             Arc::clone(&folder),
             self.rules.clone(),
             Arc::clone(&self.gate),

@@ -66,8 +66,14 @@ impl CreationRules {
         let with_a_group = chosen.map(|_| WITH_A_GROUP);
         let usual = with_a_group.as_ref();
         Ok(Self {
-            file_mode: choice.file_mode.or(self.file_mode).or(usual.map(|modes| modes.file)),
-            dir_mode: choice.dir_mode.or(self.dir_mode).or(usual.map(|modes| modes.directory)),
+            file_mode: choice
+                .file_mode
+                .or(self.file_mode)
+                .or(usual.map(|modes| modes.file)),
+            dir_mode: choice
+                .dir_mode
+                .or(self.dir_mode)
+                .or(usual.map(|modes| modes.directory)),
             group,
         })
     }
@@ -187,13 +193,19 @@ mod tests {
             ..CreationChoice::default()
         };
         let with = server.with(&choice).unwrap();
-        assert_eq!((with.file_mode, with.dir_mode, with.group), (Some(0o660), Some(0o750), None));
+        assert_eq!(
+            (with.file_mode, with.dir_mode, with.group),
+            (Some(0o660), Some(0o750), None)
+        );
         let choice = CreationChoice {
             file_group: Some("4242".to_owned()),
             ..CreationChoice::default()
         };
         let with = server.with(&choice).unwrap();
-        assert_eq!((with.file_mode, with.dir_mode, with.group), (Some(0o660), Some(0o2750), Some(4242)));
+        assert_eq!(
+            (with.file_mode, with.dir_mode, with.group),
+            (Some(0o660), Some(0o2750), Some(4242))
+        );
         assert_eq!(server.with(&CreationChoice::default()).unwrap(), server);
     }
 
