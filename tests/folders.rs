@@ -3,11 +3,12 @@
 //! The folders lie beside the homes, at `data/homes/NAME`.
 
 mod accounts;
+mod hang;
 mod races;
 mod rights;
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use homeportd::domain::folder::{CreationChoice, Folder};
 use homeportd::domain::permission::PermissionRules;
@@ -57,8 +58,12 @@ fn place(server: &TestServer, name: &str) -> PathBuf {
 
 /// Makes a folder with this quota in bytes.
 fn add_folder(server: &TestServer, name: &str, bytes: Option<u64>) {
-    let path = place(server, name);
-    fs::create_dir_all(&path).unwrap();
+    add_folder_at(server, name, &place(server, name), bytes);
+}
+
+/// Makes a folder at this path.
+fn add_folder_at(server: &TestServer, name: &str, path: &Path, bytes: Option<u64>) {
+    fs::create_dir_all(path).unwrap();
     let folder = Folder {
         name: name.parse().unwrap(),
         path: fs::canonicalize(path).unwrap(),

@@ -8,7 +8,6 @@ use tokio_util::sync::CancellationToken;
 
 use crate::domain::event::Event;
 use crate::domain::path::{PathError, VirtualPath};
-use crate::io::{HomeIo, InlinePermit};
 use crate::mount::Mounted;
 use crate::session::memory::MemoryCharge;
 use crate::session::work::WorkPurpose;
@@ -160,7 +159,7 @@ impl HomeSession {
     ) -> Result<T> {
         self.context.event_backpressure.wait().await;
         yield_if_due().await;
-        if let Some(permit) = self.enter(io.as_ref()) {
+        if let Some(permit) = CallIo::enter_one(io.as_ref(), self.io.home()) {
             match call(&*self.storage, Wait::with(&permit)) {
                 Err(Error::WouldBlock) => {}
                 done => return done,
@@ -168,14 +167,6 @@ impl HomeSession {
         }
         self.call_slowly(io.as_mut(), move |storage| call(storage, Wait::Allowed))
             .await
-    }
-
-    /// Takes a slot for a call on this thread. Without file systems of its own, the call works on the home.
-    fn enter<'a>(&'a self, io: Option<&'a CallIo>) -> Option<InlinePermit<'a>> {
-        match io {
-            None => self.io.home().enter(),
-            Some(io) => io.enter(),
-        }
     }
 
     /// Makes a call that may take long, on a thread of the blocking pool.
@@ -243,7 +234,7 @@ impl HomeSession {
     pub async fn entries(&self, mut listing: Listing) -> Result<(Listing, Vec<DirEntry>)> {
         yield_if_due().await;
         let mut io = self.io_of(&listing);
-        if let Some(_permit) = self.enter(io.as_ref()) {
+        if let Some(_permit) = CallIo::enter_one(io.as_ref(), self.io.home()) {
             let entries = listing.entries()?;
             return Ok((listing, entries));
         }
@@ -271,7 +262,7 @@ impl HomeSession {
     pub async fn matches(&self, listing: Listing, wanted: &Arc<Pattern>, in_turn: bool) -> Matches {
         yield_if_due().await;
         let mut io = self.io_of(&listing);
-        if !in_turn && let Some(_permit) = self.enter(io.as_ref()) {
+        if !in_turn && let Some(_permit) = CallIo::enter_one(io.as_ref(), self.io.home()) {
             return listing.matches(wanted);
         }
         let (wanted, home) = (Arc::clone(wanted), self.io.home().clone());

@@ -29,7 +29,7 @@ use crate::session::stream::peer_window::PeerWindow;
 use crate::session::stream::{QueuedSender, Stream};
 use crate::session::tasks::TaskStarter;
 use crate::storage::Wait;
-use crate::storage::router::call_io::SlowWay;
+use crate::storage::router::call_io::{CallIo, SlowWay};
 
 use super::backlog::{NextRequest, WaitingRequest};
 use super::channel_state::{ChannelState, SessionOwner, TaskEnd, WindowDue};
@@ -351,11 +351,7 @@ impl ChannelQueue {
         self.state().pending.occupied.add_request(&request.next());
         let turn = Instant::now();
         let mut call = held.call_io(&request.next());
-        let permit = match &call {
-            None => self.io.enter(),
-            Some(call) => call.enter(),
-        };
-        let quick = match (permit, &mut held.sftp) {
+        let quick = match (CallIo::enter_one(call.as_ref(), &self.io), &mut held.sftp) {
             (Some(permit), Some(sftp)) => execute(sftp, &request.next(), Wait::with(&permit)),
             _ => Outcome::AskAgain,
         };

@@ -1,9 +1,16 @@
 //! Accounts of folders, and commands that work in them.
 
 use testkit::replies::Reader;
+use testkit::stock::{By, run};
 
 use super::*;
-use crate::proof::commands::ssh;
+
+/// Runs a command of alice's.
+fn ssh(server: &TestServer, command: &str) -> std::process::Output {
+    let mut ssh = server.client("ssh", "alice", By::Key);
+    ssh.args(["alice@127.0.0.1", command]);
+    run(ssh, "")
+}
 
 /// Returns the total and the free blocks of 4096 bytes, and the total number of files that statvfs@ answers.
 fn statvfs(sftp: &mut RawSftp, path: &str) -> (u64, u64) {
@@ -27,7 +34,7 @@ fn each_folder_has_an_account_of_its_own() {
     assert_eq!((total, free), (100_000 / 4096, 40_000 / 4096));
     assert!(statvfs(&mut sftp, "/").0 > total);
     assert_eq!(statvfs(&mut sftp, "/in/.."), statvfs(&mut sftp, "/"));
-    let df = ssh(&server, "alice", "df -k /in");
+    let df = ssh(&server, "df -k /in");
     assert!(String::from_utf8_lossy(&df.stdout).contains(" 96 "), "{df:?}");
     server.wait_for_audit("over_quota");
     let event = server
@@ -48,22 +55,22 @@ fn commands_work_in_folders() {
     let mut sftp = server.raw("alice");
     assert_eq!(put(&mut sftp, "in/a", b"1"), 0);
     assert_eq!(put(&mut sftp, "in/b", b"2"), 0);
-    let sums = ssh(&server, "alice", "cd in && md5sum *");
+    let sums = ssh(&server, "cd in && md5sum *");
     let lines = String::from_utf8(sums.stdout).unwrap();
     assert!(
         lines.lines().count() == 2 && lines.contains("c4ca4238a0b923820dcc509a6f75849b  a"),
         "{lines}"
     );
-    let all = ssh(&server, "alice", "md5sum */a");
+    let all = ssh(&server, "md5sum */a");
     assert!(String::from_utf8(all.stdout).unwrap().contains("  in/a"));
-    let pwd = ssh(&server, "alice", "cd in && cd ../out && pwd");
+    let pwd = ssh(&server, "cd in && cd ../out && pwd");
     assert_eq!(pwd.stdout, b"/out\n");
-    let mut scp = server.client("scp", "alice", testkit::stock::By::Key);
+    let mut scp = server.client("scp", "alice", By::Key);
     scp.args(["-O", "-q", "-r", "-p"])
         .arg(server.config())
         .arg("alice@127.0.0.1:in/");
     assert!(scp.status().unwrap().success());
-    let mut back = server.client("scp", "alice", testkit::stock::By::Key);
+    let mut back = server.client("scp", "alice", By::Key);
     back.args(["-O", "-q", "-r", "alice@127.0.0.1:in"])
         .arg(server.path().join("back"));
     assert!(back.status().unwrap().success());

@@ -122,7 +122,16 @@ impl CallIo {
         self.add(io);
     }
 
-    /// Takes a slot for a call on the event loop's own thread. `None` means that the call has to take the slow way.
+    /// Takes a slot for a call on the event loop's own thread, which works on the home if it has no file systems of its own.
+    /// `None` means that the call has to take the slow way.
+    pub fn enter_one<'a>(call: Option<&'a Self>, home: &'a HomeIo) -> Option<InlinePermit<'a>> {
+        match call {
+            None => home.enter(),
+            Some(call) => call.enter(),
+        }
+    }
+
+    /// Takes a slot as [`CallIo::enter_one`] does.
     pub fn enter(&self) -> Option<InlinePermit<'_>> {
         match (self.ios.as_slice(), self.unmounted.is_empty()) {
             ([io], true) => io.enter(),
