@@ -77,8 +77,18 @@ fn some_rules() -> impl Strategy<Value = PermissionRules> {
     })
 }
 
-/// What is on the disk: the inode, and the content of files. A link has its target, a directory nothing.
-type Snapshot = BTreeMap<String, (u64, Option<Vec<u8>>)>;
+/// Something on the disk.
+#[derive(PartialEq, Eq)]
+struct OnDisk {
+    inode: u64,
+    /// `d`, `f` or `l`: a directory, a file or a link.
+    kind: char,
+    /// The content of a file, or the target of a link.
+    content: Vec<u8>,
+}
+
+/// What is on the disk, by its path from the root.
+type Snapshot = BTreeMap<String, OnDisk>;
 
 fn snapshot(root: &Path) -> Snapshot {
     let mut seen = Snapshot::new();
@@ -87,16 +97,20 @@ fn snapshot(root: &Path) -> Snapshot {
         for entry in fs::read_dir(directory).unwrap() {
             let at = entry.unwrap().path();
             let meta = at.symlink_metadata().unwrap();
-            let content = match (meta.is_dir(), meta.is_file()) {
+            let (kind, content) = match (meta.is_dir(), meta.is_file()) {
                 (true, _) => {
                     todo.push(at.clone());
-                    None
+                    ('d', Vec::new())
                 }
-                (_, true) => Some(fs::read(&at).unwrap()),
-                _ => Some(fs::read_link(&at).unwrap().into_os_string().into_encoded_bytes()),
+                (_, true) => ('f', fs::read(&at).unwrap()),
+                _ => (
+                    'l',
+                    fs::read_link(&at).unwrap().into_os_string().into_encoded_bytes(),
+                ),
             };
             let name = format!("/{}", at.strip_prefix(root).unwrap().to_str().unwrap());
-            seen.insert(name, (meta.ino(), content));
+            let inode = meta.ino();
+            seen.insert(name, OnDisk { inode, kind, content });
         }
     }
     seen
@@ -139,10 +153,10 @@ impl Model<'_> {
         if same {
             return self.may(from, Permission::Rename);
         }
-        let Some((inode, Some(_))) = before.get(from) else {
+        let Some(OnDisk { inode, kind: 'f', .. }) = before.get(from) else {
             return false;
         };
-        let names = before.values().filter(|(other, _)| other == inode).count();
+        let names = before.values().filter(|other| other.inode == *inode).count();
         names == 1
             && self.may(from, Permission::Read)
             && self.may(from, Permission::Delete)
@@ -230,7 +244,7 @@ fn check_seen(model: &Model<'_>, step: &Step, root: &Path, disk: &Snapshot, seen
                 model.may(&at, Permission::Read) && !has_link(root, &at),
                 "{at} was read"
             );
-            assert_eq!(disk[&at].1.as_deref(), Some(seen));
+            assert_eq!(disk[&at].content, seen);
         }
         Step::List(name) if model.zones => {
             let at = plain(name);
