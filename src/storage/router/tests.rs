@@ -13,7 +13,7 @@ use super::call_io::{CallPath, SessionIo, SlowWay};
 use super::folders::{FolderLooks, FolderMounter, Mounting};
 use super::*;
 use crate::domain::permission::Permissions;
-use crate::storage::conformance::{self, REFUSE, REPLACE, error, get, how, list, path, put};
+use crate::storage::conformance::{self, REFUSE, REPLACE, error, get, how, list, path};
 use crate::storage::guard::Guard;
 use crate::storage::local::LocalStorage;
 use crate::storage::zones::ZoneGuard;
