@@ -11,6 +11,7 @@ mod df;
 mod glob;
 pub mod home_session;
 mod io;
+pub mod listing;
 mod options;
 pub mod reason;
 pub mod scp;

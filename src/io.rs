@@ -275,6 +275,16 @@ impl HomeIo {
         SlowPermit::wait(&self.hashing, &self.filesystem.hashing).await
     }
 
+    /// Returns the number that identifies the file system, its `st_dev`.
+    pub fn device(&self) -> u64 {
+        self.filesystem.device
+    }
+
+    /// Whether the other one is the access of the same home.
+    pub fn is_same_as(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.slow, &other.slow)
+    }
+
     /// Returns the CPU slots that all hashing on this machine shares.
     pub fn cpu_slots(&self) -> &CpuSlots {
         &self.filesystem.shared.cpu_slots

@@ -3,6 +3,12 @@
 //! `Gated(Guard(Durable(QuotaStorage(Local))))`: an ended session can do nothing, permissions are checked before
 //! anything is charged, every change is charged, and a call that waits for the disk holds no lock of the quota
 //! meanwhile.
+//!
+//! With folders, the home and each folder are such a stack of their own beneath `Gated(Router)`, with their own
+//! permissions, account and scheduler. Where permissions differ by directory, a `ZoneGuard` takes the guard's place, the
+//! local storage follows no links, and a router takes `..` away, also if there are no folders.
+
+pub mod folder;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,9 +17,8 @@ use crate::accounts::account::Account;
 use crate::accounts::disk::Disks;
 use crate::accounts::quota::QuotaStorage;
 use crate::auth::Login;
-use crate::domain::path::VirtualPath;
+use crate::domain::permission::PermissionRules;
 use crate::io::IoScheduler;
-use crate::storage::Storage;
 use crate::storage::creation::CreationRules;
 use crate::storage::durable::{Durable, Fsync};
 use crate::storage::gate::{Gate, Gated};
@@ -21,6 +26,10 @@ use crate::storage::guard::Guard;
 use crate::storage::home_lock;
 use crate::storage::local::LocalStorage;
 use crate::storage::local::creation::make_home;
+use crate::storage::router::Router;
+use crate::storage::router::folders::{FolderLooks, FolderMounter, Folders};
+use crate::storage::zones::ZoneGuard;
+use crate::storage::{Owner, Storage};
 use base::advice;
 use base::error::{Error, Result};
 
@@ -29,6 +38,8 @@ use base::error::{Error, Result};
 pub struct Mounted {
     /// The storage that the session sees.
     pub storage: Arc<dyn Storage>,
+    /// The folders in it; `None` if there are none.
+    pub folders: Option<Arc<Folders>>,
     /// Whether the home was missing and has been created.
     pub made: bool,
 }
@@ -108,7 +119,11 @@ pub(crate) fn charged(local: &Arc<LocalStorage>, account: Arc<Account>) -> Quota
     QuotaStorage::new(Arc::clone(local) as Arc<dyn Storage>, account)
 }
 
-/// Opens the home of a login, and creates it if it is missing. It may block on the disk.
+/// The folders of a session by their names, each with what mounts it.
+pub type FolderMounters = Vec<(Vec<u8>, Box<dyn FolderMounter>)>;
+
+/// Opens the home of a login, and creates it if it is missing. It may block on the disk. Folders are mounted later, when
+/// they are entered.
 ///
 /// # Errors
 /// Returns an error if the home may not lie where it does, is missing and may not be created, or cannot be opened, or
@@ -118,6 +133,7 @@ pub fn mount(
     account: Arc<Account>,
     gate: &Arc<Gate>,
     context: &MountContext,
+    folders: FolderMounters,
 ) -> std::result::Result<Mounted, Refused> {
     let _inside = gate
         .enter()
@@ -126,13 +142,14 @@ pub fn mount(
     // sign-in sees the marker too.
     let site = (context.check)(login.home())?;
     let home = &site.path;
+    let creation = context.creation.with(login.creation())?;
     let cannot = |error: std::io::Error| Error::new(format!("cannot open the home {home:?}")).because(error);
     let mut made = false;
     let found = match std::fs::metadata(home) {
         // This is not done earlier, because mkdir waits on a file system that accepts no writes, even for a directory
         // that exists.
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            made = make_missing(&site, context.creation)?;
+            made = make_missing(&site, creation)?;
             std::fs::metadata(home)
         }
         found => found,
@@ -150,25 +167,84 @@ pub fn mount(
         },
         false => cannot(error).into(),
     })?;
-    let file_system = local
-        .identity()
-        .map_err(|error| Error::new(format!("cannot open the home {home:?}")).because(error))?;
-    let local = local
-        .creating(context.creation)
-        .scheduled(context.scheduler.of_home(file_system.number(), login.home()));
     if let Err(error) = &site.owned {
         tracing::error!(user = %login.user(), home = ?home, %error, "nothing may grow in the home");
     }
     account.set_owned(site.owned.is_ok());
-    account.set_disk(context.disks.of(file_system.number()));
-    let charged = QuotaStorage::new(Arc::new(local), account);
-    let durable = Durable::wrap(Arc::new(charged), context.fsync);
-    let permissions = login.permissions().at(&VirtualPath::root());
-    let guard = Guard::new(durable, permissions.clone());
+    let place = StoragePlace {
+        local,
+        key: login.home(),
+        account,
+        creation,
+    };
+    let home_storage = place
+        .restricted(login.permissions(), context)
+        .map_err(|error| Error::new(format!("cannot open the home {home:?}")).because(error))?;
+    let (tree, folders) = tree(home_storage, login.permissions(), folders);
     Ok(Mounted {
-        storage: Arc::new(Gated::new(Arc::new(guard), Arc::clone(gate))),
+        storage: Arc::new(Gated::new(tree, Arc::clone(gate))),
+        folders,
         made,
     })
+}
+
+/// A directory on a disk that a session may use, with the account that pays for what is in it.
+struct StoragePlace<'a> {
+    local: LocalStorage,
+    /// What identifies the place in the scheduler.
+    key: &'a Path,
+    account: Arc<Account>,
+    /// The modes and the group of what is created in it.
+    creation: CreationRules,
+}
+
+impl StoragePlace<'_> {
+    /// Returns the place with the decorators of a session, in their order.
+    fn restricted(
+        self,
+        rules: &PermissionRules,
+        context: &MountContext,
+    ) -> crate::storage::Result<Arc<dyn Storage>> {
+        let device = self.local.identity()?.number();
+        let local = self
+            .local
+            .creating(self.creation)
+            .scheduled(context.scheduler.of_home(device, self.key));
+        self.account.set_disk(context.disks.of(device));
+        let uniform = rules.as_uniform();
+        let local = match uniform {
+            Some(_) => local,
+            None => local.without_links(),
+        };
+        let charged = QuotaStorage::new(Arc::new(local), self.account);
+        let durable = Durable::wrap(Arc::new(charged), context.fsync);
+        Ok(match uniform {
+            Some(permissions) => Arc::new(Guard::new(durable, permissions.clone())),
+            None => Arc::new(ZoneGuard::new(durable, rules.clone())),
+        })
+    }
+}
+
+/// Joins a home and folders. A home without folders whose permissions are the same everywhere needs no router.
+fn tree(
+    home: Arc<dyn Storage>,
+    rules: &PermissionRules,
+    folders: FolderMounters,
+) -> (Arc<dyn Storage>, Option<Arc<Folders>>) {
+    if folders.is_empty() && rules.as_uniform().is_some() {
+        return (home, None);
+    }
+    let looks = FolderLooks {
+        owner: Owner {
+            uid: rustix::process::geteuid().as_raw(),
+            gid: rustix::process::getegid().as_raw(),
+        },
+        time: jiff::Timestamp::now().as_second(),
+    };
+    let folders = Arc::new(Folders::new(folders, looks));
+    let router = Router::new(home, Arc::clone(&folders));
+    let any = !folders.all().is_empty();
+    (Arc::new(router), any.then_some(folders))
 }
 
 /// Creates a missing home: only its last component, and only if the storage is this server's. If a parent or the marker
@@ -200,3 +276,6 @@ fn make_missing(site: &HomeSite, rules: CreationRules) -> std::result::Result<bo
             .into()),
     }
 }
+
+#[cfg(test)]
+mod tests;

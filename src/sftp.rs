@@ -18,6 +18,7 @@ pub mod outcome;
 mod pending;
 pub mod queue;
 pub mod read;
+mod request_io;
 pub mod requests;
 pub mod session;
 pub mod status;

@@ -12,6 +12,7 @@ pub mod announcement;
 pub mod channels;
 pub mod connection;
 mod conversation;
+mod folders;
 pub mod handler;
 pub mod hostkeys;
 pub mod limits;

@@ -19,8 +19,10 @@ pub mod home_lock;
 pub mod local;
 pub mod location;
 pub mod marker;
+pub mod router;
 pub mod settings;
 pub mod types;
+pub mod zones;
 
 use std::sync::Arc;
 
@@ -66,6 +68,9 @@ pub trait Storage: Send + Sync {
     fn hard_link(&self, from: &VirtualPath, to: &VirtualPath, wait: Wait) -> Result<()>;
     /// Pins the inode that a name stands for, so that its attributes can be read after the name is gone.
     fn pin(&self, path: &VirtualPath, links: Links) -> Result<Box<dyn PinnedInode>>;
+    /// Proves that a path without `..` names a directory, and that no component of it is a symbolic link: that fails with
+    /// `LinkLoop`.
+    fn prove_directory(&self, path: &VirtualPath) -> Result<()>;
     /// Returns the absolute path without links, `.` and `..`. A last component that does not exist is allowed.
     fn real_path(&self, path: &VirtualPath) -> Result<VirtualPath>;
     /// Returns the space on the file system that holds the path.

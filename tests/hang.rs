@@ -4,7 +4,7 @@
 //! are missing, the test is skipped with a message. The file system hangs until the test has seen what it waits for,
 //! which would never happen in a server where others wait for it.
 
-mod frozen;
+pub mod frozen;
 
 use std::fs;
 use std::path::Path;

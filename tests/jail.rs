@@ -23,10 +23,12 @@ use homeportd::storage::{
 
 const REFUSE: Renaming = Renaming {
     if_exists: IfExists::Refuse,
+    only_files: false,
     wait: Wait::Allowed,
 };
 const REPLACE: Renaming = Renaming {
     if_exists: IfExists::Replace,
+    only_files: false,
     wait: Wait::Allowed,
 };
 use naive::Naive;

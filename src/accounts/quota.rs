@@ -248,6 +248,7 @@ impl QuotaStorage {
     ) -> Result<bool> {
         let how = Renaming {
             if_exists: IfExists::Replace,
+            only_files: false,
             wait: Wait::Allowed,
         };
         self.account.retry_until(how.wait, || {
@@ -359,6 +360,10 @@ impl Storage for QuotaStorage {
 
     fn pin(&self, path: &VirtualPath, links: Links) -> Result<Box<dyn PinnedInode>> {
         self.inner.pin(path, links)
+    }
+
+    fn prove_directory(&self, path: &VirtualPath) -> Result<()> {
+        self.inner.prove_directory(path)
     }
 
     fn real_path(&self, path: &VirtualPath) -> Result<VirtualPath> {

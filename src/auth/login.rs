@@ -13,6 +13,7 @@ use super::denial::Denial;
 use super::proofs::{Credential, Proofs, Revocation};
 use super::trust::KeyTrust;
 use crate::domain::event::CertificateIdentity;
+use crate::domain::folder::{CreationChoice, Folder};
 use crate::domain::rate::RateRules;
 use crate::domain::user::{Factor, PermissionRules, Quota, User, UserName};
 
@@ -22,6 +23,10 @@ pub struct Login {
     user: UserName,
     home: PathBuf,
     permissions: PermissionRules,
+    /// The folders that the user sees, with the permissions in each.
+    folders: Vec<(Folder, PermissionRules)>,
+    /// The modes and the group of what is created in the home, where they differ from the server's.
+    creation: CreationChoice,
     quota: Quota,
     max_sessions: Option<u32>,
     rates: RateRules,
@@ -36,6 +41,8 @@ impl Login {
     pub(super) fn new(user: User, proofs: Proofs, until: Option<Timestamp>) -> Self {
         Self {
             permissions: user.permissions(),
+            folders: user.folders(),
+            creation: user.creation(),
             quota: user.quota(),
             max_sessions: user.max_sessions(),
             rates: user.rates(),
@@ -55,9 +62,17 @@ impl Login {
     pub fn home(&self) -> &Path {
         &self.home
     }
-    /// Returns the permissions of the user.
+    /// Returns the permissions of the user in the home, by directory.
     pub fn permissions(&self) -> &PermissionRules {
         &self.permissions
+    }
+    /// Returns the folders of the user, with the permissions in each.
+    pub fn folders(&self) -> &[(Folder, PermissionRules)] {
+        &self.folders
+    }
+    /// Returns the modes and the group of what the user creates in the home, where they differ from the server's.
+    pub fn creation(&self) -> &CreationChoice {
+        &self.creation
     }
     /// Returns the quota of the home at the time of the sign-in.
     pub fn quota(&self) -> Quota {
@@ -114,6 +129,7 @@ impl Login {
         if let Some((_, lost)) = self.permissions.lost_in(&user.permissions()) {
             return Err(Revocation::Permission(lost));
         }
+        self.review_folders(&user.folders())?;
         if !allowed(user.allowed_from(), peer) {
             return Err(Revocation::Address);
         }
@@ -126,6 +142,23 @@ impl Login {
             now,
             trust,
         })
+    }
+
+    /// Checks that a session still has its folders, and its permissions in them.
+    fn review_folders(&self, now: &[(Folder, PermissionRules)]) -> Result<(), Revocation> {
+        for (folder, rules) in &self.folders {
+            let Some((current, current_rules)) = now.iter().find(|(current, _)| current.name == folder.name)
+            else {
+                return Err(Revocation::Folder);
+            };
+            if current.path != folder.path {
+                return Err(Revocation::FolderMoved);
+            }
+            if let Some((_, lost)) = rules.lost_in(current_rules) {
+                return Err(Revocation::FolderPermission(lost));
+            }
+        }
+        Ok(())
     }
 }
 

@@ -101,6 +101,15 @@ pub enum Revocation {
     /// The record lacks a permission that the session has.
     #[error("the user may not {} any more", .0.name())]
     Permission(Permission),
+    /// The record has a folder no more that the session has.
+    #[error("the user does not have one of the folders any more")]
+    Folder,
+    /// A folder of the session lies elsewhere now.
+    #[error("one of the user's folders was moved")]
+    FolderMoved,
+    /// The record lacks a permission that the session has in a folder.
+    #[error("the user may not {} in one of the folders any more", .0.name())]
+    FolderPermission(Permission),
     /// The key was removed from the record, or is not accepted any more for this peer or at this time.
     #[error("the key of this sign-in is not accepted any more")]
     Key,

@@ -2,9 +2,9 @@
 //!
 //! This module neither emits nor stores events: see [`crate::session::events`] and [`crate::telemetry`].
 
+mod actor;
 mod facts;
 
-use std::fmt;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -13,6 +13,7 @@ use std::time::Duration;
 use crate::domain::path::VirtualPath;
 use crate::domain::user::UserName;
 
+pub use self::actor::{Actor, FolderPlace, SessionId};
 pub use self::facts::{
     AdminAct, AdminRecord, CertificateIdentity, ChangedAttributes, ChosenAlgorithms, FileEnd, FileIdentity,
     FileOpening, FileUse, HeldFile, Operator, PublishedFile, QuotaCrossing, QuotaKind, Setting, SettingValue,
@@ -371,27 +372,4 @@ fn cut(text: &mut String) {
 fn cut_bytes(bytes: &mut Vec<u8>, longest: usize) {
     bytes.truncate(longest);
     bytes.shrink_to_fit();
-}
-
-/// The session and the user that an event belongs to.
-#[derive(Debug, Clone)]
-pub struct Actor {
-    /// The id of the session.
-    pub session: SessionId,
-    /// The name of the session's user.
-    pub user: UserName,
-    /// The address and port that the client comes from.
-    pub peer: SocketAddr,
-    /// The absolute path of the user's home on the server.
-    pub home: Arc<Path>,
-}
-
-/// The id of a signed-in connection. It is unique while the server runs and is never reused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct SessionId(pub u64);
-
-impl fmt::Display for SessionId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0)
-    }
 }

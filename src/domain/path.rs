@@ -168,6 +168,45 @@ impl VirtualPath {
         }
     }
 
+    /// Whether a component of the path is `..`.
+    pub fn has_up(&self) -> bool {
+        self.relative
+            .split(|&b| b == b'/')
+            .any(|component| component == b"..")
+    }
+
+    /// Returns the components of the path. A last one that is empty or `.` is what the client wrote behind the last name.
+    pub fn components(&self) -> impl DoubleEndedIterator<Item = &[u8]> {
+        self.relative.split(|&b| b == b'/')
+    }
+
+    /// Splits the path into its first component and what is below it. The rest keeps what the client wrote at the end;
+    /// without a rest, it is the root.
+    ///
+    /// Returns `None` for the home, and if the first component is `..`.
+    pub fn split_first(&self) -> Option<(&[u8], VirtualPath)> {
+        let mut parts = self.relative.splitn(2, |&b| b == b'/');
+        let first = parts.next().unwrap_or_default();
+        if matches!(first, b"" | b"." | b"..") {
+            return None;
+        }
+        let relative = parts.next().unwrap_or_default().to_vec();
+        Some((first, VirtualPath { relative }))
+    }
+
+    /// Returns the path of this one seen from above a directory that has this name.
+    ///
+    /// # Errors
+    /// Returns an error if it is too long for the kernel.
+    pub fn below(&self, name: &[u8]) -> Result<VirtualPath, PathError> {
+        Self::parse(&[name, &b"/"[..], &self.relative[..]].concat()).map(|path| {
+            match self.relative.is_empty() {
+                true => path.without_slash(),
+                false => path,
+            }
+        })
+    }
+
     /// Whether the client ended the path with a slash, which asks for a directory.
     pub fn has_slash(&self) -> bool {
         self.relative.ends_with(b"/")
@@ -262,6 +301,26 @@ mod tests {
         check(b"a/.", b"a", b"a");
         check(b"a/../b/", b"b", b"a/../b");
         check(b"../a/..", b".", b"../a/..");
+    }
+
+    #[test]
+    fn a_first_component_can_be_split_off_and_put_back() {
+        let check = |raw: &[u8], first: &[u8], rest: &[u8]| {
+            let path = VirtualPath::parse(raw).unwrap();
+            let (name, below) = path.split_first().unwrap();
+            assert_eq!((name, below.relative()), (first, rest), "{path}");
+            let name = name.to_vec();
+            assert_eq!(below.below(&name).unwrap().without_slash(), path.without_slash());
+        };
+        check(b"/a/b/c", b"a", b"b/c");
+        check(b"/a", b"a", b".");
+        check(b"/a/b/", b"a", b"b/");
+        check(b"/a/.", b"a", b".");
+        for raw in [&b"/"[..], b".", b"../a"] {
+            assert_eq!(VirtualPath::parse(raw).unwrap().split_first(), None);
+        }
+        assert!(VirtualPath::parse(b"a/../b").unwrap().has_up());
+        assert!(!VirtualPath::parse(b"a/..b/.").unwrap().has_up());
     }
 
     #[test]

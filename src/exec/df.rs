@@ -8,6 +8,7 @@ use super::reason::reason;
 use super::sums::quoted;
 use crate::session::stream::{Disconnected, Stream};
 use crate::storage::Space;
+use crate::storage::router::call_io::CallPath;
 use base::size::Size;
 
 /// The most names of one command, since all of them have the same quota.
@@ -43,7 +44,13 @@ pub(super) async fn run(
     let mut rows = Vec::new();
     for name in names {
         let space = match home.path(name) {
-            Ok(path) => home.call(move |storage, wait| storage.space(&path, wait)).await,
+            Ok(path) => {
+                let wanted = path.clone();
+                home.call(CallPath::Content(&path), move |storage, wait| {
+                    storage.space(&wanted, wait)
+                })
+                .await
+            }
             Err(error) => Err(error),
         };
         match space {

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use super::home_session::HomeSession;
 use crate::session::memory::TOO_MUCH_HELD;
 use crate::storage::Links;
+use crate::storage::router::call_io::CallPath;
 use base::glob::{Pattern, PatternByte, is_pattern, literal};
 use base::words::Word;
 
@@ -180,7 +181,10 @@ async fn below(
 
 async fn exists(home: &HomeSession, name: &[u8]) -> bool {
     let Ok(path) = home.path(name) else { return false };
-    let stat = home.call(move |storage, _wait| storage.stat(&path, Links::NoFollow));
+    let wanted = path.clone();
+    let stat = home.call(CallPath::Name(&path), move |storage, _wait| {
+        storage.stat(&wanted, Links::NoFollow)
+    });
     stat.await.is_ok()
 }
 

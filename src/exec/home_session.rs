@@ -8,28 +8,27 @@ use tokio_util::sync::CancellationToken;
 
 use crate::domain::event::Event;
 use crate::domain::path::{PathError, VirtualPath};
-use crate::io::HomeIo;
 use crate::mount::Mounted;
 use crate::session::memory::MemoryCharge;
 use crate::session::work::WorkPurpose;
 use crate::session::{FileRecord, SessionContext};
 use crate::storage::hash::{Range, Work};
+use crate::storage::router::call_io::{CallIo, CallPath, SessionIo, SlowWay};
 use crate::storage::{
-    DirEntry, DirStream, Error, FileFacts, FileKind, Links, Metadata, OpenHow, Result, Storage, Wait,
+    DirEntry, Error, FileFacts, FileKind, Links, Metadata, OpenFile, OpenHow, Result, Storage, Wait,
 };
 use base::digest::Algorithm;
 use base::glob::Pattern;
 
 use super::command_file::{CommandFile, TransferEnd};
+use super::listing::{Listing, Matches};
 use super::reason::reason;
-
-/// The entries of a directory that are read in one call.
-const ENTRIES_AT_ONCE: usize = 50;
 
 /// A command's access to its user's home.
 pub struct HomeSession {
     storage: Arc<dyn Storage>,
-    io: HomeIo,
+    /// The file systems that the command works on.
+    io: SessionIo,
     /// The session that the command belongs to.
     pub context: SessionContext,
     /// Cancelled when the channel or its connection ends.
@@ -38,21 +37,11 @@ pub struct HomeSession {
     memory: Mutex<MemoryCharge>,
 }
 
-/// The names in a directory that match a pattern, as far as the directory was read.
-pub struct Matches {
-    /// The unread part of the directory; `None` if all of it was read.
-    pub rest: Option<Box<dyn DirStream>>,
-    /// The names in the directory that match the pattern.
-    pub names: Vec<Vec<u8>>,
-    /// The number of names that were examined.
-    pub examined: usize,
-}
-
 impl HomeSession {
     /// Creates the access to a home, beginning in its root directory.
     pub fn new(home: Mounted, context: SessionContext) -> Self {
         Self {
-            io: home.storage.scheduler().clone(),
+            io: SessionIo::new(&*home.storage, home.folders.as_ref()),
             storage: home.storage,
             memory: Mutex::new(MemoryCharge::nothing(&context.budget.memory)),
             context,
@@ -73,6 +62,11 @@ impl HomeSession {
     /// Returns this many bytes that the command does not keep any more.
     pub fn release_memory(&self, bytes: usize) {
         self.memory().shrink(bytes);
+    }
+
+    /// Whether a new file gets the mode that its client asks for.
+    pub fn has_chosen_modes(&self) -> bool {
+        self.storage.capabilities().chosen_modes
     }
 
     /// Returns the name of the user.
@@ -106,8 +100,11 @@ impl HomeSession {
     /// Returns the error of the storage.
     pub async fn stat(&self, name: &[u8]) -> Result<Metadata> {
         let path = self.path(name)?;
-        self.call(move |storage, _wait| storage.stat(&path, Links::Follow))
-            .await
+        let wanted = path.clone();
+        self.call(CallPath::Name(&path), move |storage, _wait| {
+            storage.stat(&wanted, Links::Follow)
+        })
+        .await
     }
 
     /// Changes the current directory.
@@ -116,10 +113,11 @@ impl HomeSession {
     /// Returns the reason, as a message.
     pub async fn change_directory(&mut self, name: &[u8]) -> std::result::Result<(), String> {
         let path = self.path(name).map_err(reason)?;
-        let found = self.call(move |storage, _wait| {
-            let meta = storage.stat(&path, Links::Follow)?;
+        let wanted = path.clone();
+        let found = self.call(CallPath::Name(&path), move |storage, _wait| {
+            let meta = storage.stat(&wanted, Links::Follow)?;
             match meta.kind {
-                FileKind::Directory => storage.real_path(&path),
+                FileKind::Directory => storage.real_path(&wanted),
                 FileKind::File | FileKind::Symlink | FileKind::Special => Err(Error::NotADirectory),
             }
         });
@@ -127,37 +125,58 @@ impl HomeSession {
         Ok(())
     }
 
-    /// Makes a call on the home: on this thread if the call is quick and the file system responds, otherwise on a
-    /// thread of the blocking pool. If it would block here, it is repeated there with [`Wait::Allowed`].
+    /// Makes a call on a path: on this thread if the call is quick and the file system responds, otherwise on a thread of
+    /// the blocking pool. If it would block here, it is repeated there with [`Wait::Allowed`]. A folder that the path
+    /// enters is mounted first.
     ///
     /// # Errors
     /// Returns the error of the call.
     pub async fn call<T: Send + 'static>(
         &self,
+        path: CallPath<'_>,
+        call: impl Fn(&dyn Storage, Wait) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        self.make(self.io.of_call(&[path]), call).await
+    }
+
+    /// Makes a call on an open file, as [`HomeSession::call`] does.
+    ///
+    /// # Errors
+    /// Returns the error of the call.
+    pub async fn call_on<T: Send + 'static>(
+        &self,
+        file: Arc<dyn OpenFile>,
+        call: impl Fn(&dyn OpenFile, Wait) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let io = self.io.of_handle(file.scheduler());
+        self.make(io, move |_storage, wait| call(&*file, wait)).await
+    }
+
+    async fn make<T: Send + 'static>(
+        &self,
+        mut io: Option<CallIo>,
         call: impl Fn(&dyn Storage, Wait) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         self.context.event_backpressure.wait().await;
         yield_if_due().await;
-        if let Some(permit) = self.io.enter() {
+        if let Some(permit) = CallIo::enter_one(io.as_ref(), self.io.home()) {
             match call(&*self.storage, Wait::with(&permit)) {
                 Err(Error::WouldBlock) => {}
                 done => return done,
             }
         }
-        self.call_slowly(move |storage| call(storage, Wait::Allowed))
+        self.call_slowly(io.as_mut(), move |storage| call(storage, Wait::Allowed))
             .await
     }
 
     /// Makes a call that may take long, on a thread of the blocking pool.
-    ///
-    /// # Errors
-    /// Returns the error of the call.
-    pub async fn call_slowly<T: Send + 'static>(
+    async fn call_slowly<T: Send + 'static>(
         &self,
+        io: Option<&mut CallIo>,
         call: impl FnOnce(&dyn Storage) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let _working = self.context.activity.begin();
-        let way = self.io.slow_way().await;
+        let way = SlowWay::wait(io, self.io.home()).await;
         let storage = Arc::clone(&self.storage);
         let working = tokio::task::spawn_blocking(move || {
             let done = call(&*storage);
@@ -174,7 +193,7 @@ impl HomeSession {
     pub async fn open(&self, path: &VirtualPath, how: OpenHow) -> Result<CommandFile> {
         let wanted = path.clone();
         let (file, facts) = self
-            .call(move |storage, wait| {
+            .call(CallPath::Content(path), move |storage, wait| {
                 let file = storage.open(&wanted, how, wait)?;
                 let facts = if how.may_change() {
                     file.facts()
@@ -197,46 +216,40 @@ impl HomeSession {
     ///
     /// # Errors
     /// Returns the error of the storage.
-    pub async fn open_dir(&self, path: VirtualPath) -> Result<Box<dyn DirStream>> {
-        self.call(move |storage, _wait| storage.open_dir(&path)).await
+    pub async fn open_dir(&self, path: &VirtualPath) -> Result<Listing> {
+        let wanted = path.clone();
+        let stream = self
+            .call(CallPath::Content(path), move |storage, _wait| {
+                storage.open_dir(&wanted)
+            })
+            .await?;
+        let io = self.io.of_directory(path);
+        Ok(Listing::new(stream, io))
     }
 
     /// Returns the next entries of a directory without `.` and `..`; none at its end.
     ///
     /// # Errors
     /// Returns the error of the storage.
-    pub async fn entries(
-        &self,
-        mut stream: Box<dyn DirStream>,
-    ) -> Result<(Box<dyn DirStream>, Vec<DirEntry>)> {
-        fn read(stream: &mut dyn DirStream) -> Result<Vec<DirEntry>> {
-            let mut entries = Vec::new();
-            while entries.len() < ENTRIES_AT_ONCE {
-                match stream.next()? {
-                    Some(entry) if entry.name == b"." || entry.name == b".." => {}
-                    Some(entry) => entries.push(entry),
-                    None => break,
-                }
-            }
-            Ok(entries)
-        }
+    pub async fn entries(&self, mut listing: Listing) -> Result<(Listing, Vec<DirEntry>)> {
         yield_if_due().await;
-        if let Some(_permit) = self.io.enter() {
-            let entries = read(&mut *stream)?;
-            return Ok((stream, entries));
+        let mut io = self.io_of(&listing);
+        if let Some(_permit) = CallIo::enter_one(io.as_ref(), self.io.home()) {
+            let entries = listing.entries()?;
+            return Ok((listing, entries));
         }
-        self.call_slowly(move |_storage| {
-            let entries = read(&mut *stream)?;
-            Ok((stream, entries))
+        self.call_slowly(io.as_mut(), move |_storage| {
+            let entries = listing.entries()?;
+            Ok((listing, entries))
         })
         .await
     }
 
     /// Opens a directory in order to examine its names; `None` if it cannot be listed.
-    pub async fn list(&self, directory: &[u8]) -> Option<Box<dyn DirStream>> {
+    pub async fn list(&self, directory: &[u8]) -> Option<Listing> {
         let path = self.path(directory).ok()?;
-        match self.open_dir(path.clone()).await {
-            Ok(stream) => Some(stream),
+        match self.open_dir(&path).await {
+            Ok(listing) => Some(listing),
             Err(error) => {
                 self.refused(&path, error);
                 None
@@ -246,15 +259,16 @@ impl HomeSession {
 
     /// Examines the next names of a directory. With `in_turn`, the command has already taken long: it runs on a thread
     /// of its own, and waits for a CPU slot.
-    pub async fn matches(&self, stream: Box<dyn DirStream>, wanted: &Arc<Pattern>, in_turn: bool) -> Matches {
+    pub async fn matches(&self, listing: Listing, wanted: &Arc<Pattern>, in_turn: bool) -> Matches {
         yield_if_due().await;
-        if !in_turn && let Some(_permit) = self.io.enter() {
-            return examine_names(stream, wanted);
+        let mut io = self.io_of(&listing);
+        if !in_turn && let Some(_permit) = CallIo::enter_one(io.as_ref(), self.io.home()) {
+            return listing.matches(wanted);
         }
-        let (wanted, io) = (Arc::clone(wanted), self.io.clone());
-        let examined = self.call_slowly(move |_storage| {
-            let _slot = in_turn.then(|| io.cpu_slots().take());
-            Ok(examine_names(stream, &wanted))
+        let (wanted, home) = (Arc::clone(wanted), self.io.home().clone());
+        let examined = self.call_slowly(io.as_mut(), move |_storage| {
+            let _slot = in_turn.then(|| home.cpu_slots().take());
+            Ok(listing.matches(&wanted))
         });
         // Whatever error occurs, it is the end of the names.
         examined.await.unwrap_or(Matches {
@@ -262,6 +276,10 @@ impl HomeSession {
             names: Vec::new(),
             examined: 0,
         })
+    }
+
+    fn io_of(&self, listing: &Listing) -> Option<CallIo> {
+        self.io.of_handle(listing.io()?)
     }
 
     /// Returns why a call failed, as a message. Some errors are logged, too.
@@ -284,7 +302,7 @@ impl HomeSession {
     async fn hash_path(&self, path: &VirtualPath, algorithm: Algorithm) -> Result<Vec<u8>> {
         let wanted = path.clone();
         let (file, meta) = self
-            .call(move |storage, wait| {
+            .call(CallPath::Content(path), move |storage, wait| {
                 let read = OpenHow {
                     read: true,
                     ..OpenHow::default()
@@ -325,8 +343,8 @@ impl HomeSession {
         compute: impl FnOnce() -> T + Send + 'static,
     ) -> Option<T> {
         let _working = self.context.activity.begin();
-        let place = self.io.slow_way().await;
-        let io = self.io.clone();
+        let io = self.io.home().clone();
+        let place = io.slow_way().await;
         let working = tokio::task::spawn_blocking(move || {
             let slot = io.cpu_slots().take();
             let computed = compute();
@@ -334,27 +352,6 @@ impl HomeSession {
             computed
         });
         working.await.ok()
-    }
-}
-
-fn examine_names(mut stream: Box<dyn DirStream>, wanted: &Pattern) -> Matches {
-    let (mut names, mut examined, mut ended) = (Vec::new(), 0, false);
-    while examined < ENTRIES_AT_ONCE && !ended {
-        match stream.next() {
-            Ok(Some(entry)) => {
-                examined += 1;
-                let itself = entry.name == b"." || entry.name == b"..";
-                if !itself && wanted.matches(&entry.name) {
-                    names.push(entry.name);
-                }
-            }
-            Ok(None) | Err(_) => ended = true,
-        }
-    }
-    Matches {
-        rest: (!ended).then_some(stream),
-        names,
-        examined,
     }
 }
 

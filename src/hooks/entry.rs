@@ -49,9 +49,9 @@ pub struct QueueEntry {
 /// The file that an event is about.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct EntryFile {
-    /// The user's home.
+    /// The user's home, or the folder that the file lies in.
     pub home: HexBytes,
-    /// The path in the home.
+    /// The path in the home or folder.
     pub path: HexBytes,
     /// The device of the file.
     pub device: u64,

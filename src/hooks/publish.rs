@@ -17,7 +17,7 @@ use std::time::{Duration, SystemTime};
 use crate::accounts::id::AccountSpec;
 use crate::domain::event::FileIdentity;
 use crate::domain::path::VirtualPath;
-use crate::domain::user::UserName;
+use crate::domain::user::{User, UserName};
 use crate::mount::{self, MountContext};
 use crate::ssh::service::Service;
 use crate::storage::local::LocalStorage;
@@ -137,17 +137,18 @@ impl Publisher {
         checked: FileState,
         to: VirtualPath,
     ) -> PublishOutcome {
-        let user = match self.store.user(user).await {
-            Ok(Some(user)) if user.home == place.home => user,
-            Ok(_) => return PublishOutcome::Refused("the user does not have this home any more".to_owned()),
+        let spec = match self.store.user(user).await {
+            Ok(user) => match user.and_then(|user| account_at(&user, &place.home)) {
+                Some(spec) => spec,
+                None => {
+                    return PublishOutcome::Refused(
+                        "the user does not have this home or folder any more".to_owned(),
+                    );
+                }
+            },
             Err(error) => return PublishOutcome::Failed(error.to_string()),
         };
-        let account = match self
-            .service
-            .accounts
-            .account(&AccountSpec::of_home(&user.home, user.quota()))
-            .await
-        {
+        let account = match self.service.accounts.account(&spec).await {
             Ok(account) => account,
             Err(error) => return PublishOutcome::Failed(error.to_string()),
         };
@@ -163,6 +164,16 @@ impl Publisher {
             .await
             .unwrap_or_else(|error| PublishOutcome::Failed(error.to_string()))
     }
+}
+
+/// Returns the account of a place of a user's: the home, or a folder.
+fn account_at(user: &User, place: &Path) -> Option<AccountSpec> {
+    if user.home == place {
+        return Some(AccountSpec::of_home(place, user.quota()));
+    }
+    let folders = user.folders();
+    let (folder, _) = folders.iter().find(|(folder, _)| folder.path == place)?;
+    Some(AccountSpec::of_home(place, folder.quota))
 }
 
 fn move_in(

@@ -62,8 +62,13 @@ impl HookSubscriber {
         if let Some(file) = file_of(event) {
             keys.push(format!("file {} {}", file.device, file.inode));
         }
-        let home = visible::bytes(who.home.as_os_str().as_encoded_bytes());
-        keys.extend(paths.iter().map(|path| format!("path {home} {path}")));
+        keys.extend(paths.iter().map(|path| {
+            let (place, path) = who.place_of(path);
+            format!(
+                "path {} {path}",
+                visible::bytes(place.as_os_str().as_encoded_bytes())
+            )
+        }));
         keys
     }
 }
@@ -93,9 +98,10 @@ fn file_of(event: &Event) -> Option<EntryFile> {
     else {
         return None;
     };
+    let (place, path) = who.place_of(path);
     Some(EntryFile {
-        home: HexBytes(who.home.as_os_str().as_encoded_bytes().to_vec()),
-        path: HexBytes(path.without_dots().absolute()),
+        home: HexBytes(place.as_os_str().as_encoded_bytes().to_vec()),
+        path: HexBytes(path.absolute()),
         device: file.device,
         inode: file.inode,
     })

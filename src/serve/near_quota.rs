@@ -52,13 +52,16 @@ pub async fn watch(service: Arc<Service>, warn_at: Vec<u8>, quit: CancellationTo
     }
 }
 
-/// Returns the user who uses a home now, if it is one.
+/// Returns the user who is signed in and has this home or folder, if it is one.
 fn only_user(service: &Service, account: &Account) -> Option<UserName> {
     let sessions = service.sessions.list();
     let mut users = sessions
         .iter()
         .map(|session| &session.login)
-        .filter(|login| login.home() == account.location().directory())
+        .filter(|login| {
+            let place = account.location().directory();
+            login.home() == place || login.folders().iter().any(|(folder, _)| folder.path == place)
+        })
         .map(|login| login.user());
     let first = users.next()?;
     users.all(|user| user == first).then(|| first.clone())

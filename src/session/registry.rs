@@ -23,7 +23,7 @@ use jiff::Timestamp;
 use tokio::sync::Notify;
 
 use crate::auth::Login;
-use crate::domain::event::{Actor, Event, FileEnd, SessionId};
+use crate::domain::event::{Actor, Event, FileEnd, FolderPlace, SessionId};
 use crate::domain::user::UserName;
 use crate::storage::gate::Gate;
 
@@ -93,6 +93,12 @@ impl Session {
             user: self.login.user().clone(),
             peer: self.peer,
             home: self.login.home().into(),
+            folders: self
+                .login
+                .folders()
+                .iter()
+                .map(|(folder, _)| FolderPlace::of(folder))
+                .collect(),
         }
     }
 

@@ -14,12 +14,14 @@ use bytes::Bytes;
 use sftp_wire::frame::{self, LENGTH_FIELD};
 use sftp_wire::{ClientFault, PacketType};
 
+use super::backlog::NextRequest;
 use super::channel_state::{ChannelState, SessionOwner};
 use super::deferred_close::DeferredClose;
 use super::outcome::Outcome;
+use super::pending::execute;
 use super::queue::{ChannelQueue, ChannelSetup};
 use super::read::Read;
-use super::requests;
+use super::request_io;
 use super::session::Sftp;
 use super::unsent::UnsentReply;
 use crate::io::InlinePermit;
@@ -162,6 +164,27 @@ impl Drop for SftpChannel {
     }
 }
 
+/// Executes a request in an SSH callback. If it works on another file system than the home's, it takes a permit of that
+/// one, and meanwhile gives the home's back: a thread has one at a time.
+fn execute_inline<'a>(
+    queue: &'a ChannelQueue,
+    permit: &mut Option<InlinePermit<'a>>,
+    sftp: &mut Sftp,
+    next: &NextRequest<'_>,
+    wait: Wait,
+) -> Outcome {
+    let Some(call) = request_io::of_request(sftp, next) else {
+        return execute(sftp, next, wait);
+    };
+    *permit = None;
+    let outcome = match call.enter() {
+        Some(other) => execute(sftp, next, Wait::with(&other)),
+        None => Outcome::AskAgain,
+    };
+    *permit = queue.io.enter();
+    outcome
+}
+
 /// The requests that one SSH callback executes.
 struct InlineBatch<'a> {
     queue: &'a Arc<ChannelQueue>,
@@ -218,7 +241,10 @@ impl<'a> InlineBatch<'a> {
             let SessionOwner::Channel(sftp) = &mut self.state.owner else {
                 return;
             };
-            if !self.state.pending.execute_next(sftp, wait) {
+            let (queue, permit) = (self.queue, &mut self.permit);
+            let execute =
+                |sftp: &mut Sftp, next: &NextRequest<'_>| execute_inline(queue, permit, sftp, next, wait);
+            if !self.state.pending.execute_next(sftp, execute) {
                 return;
             }
             let notice = sftp.take_notice();
@@ -254,12 +280,12 @@ impl<'a> InlineBatch<'a> {
     /// Executes a packet, or appends it to those that wait.
     fn take(&mut self, packet: &[u8]) {
         let wait = self.wait();
-        let kind = PacketType::of(packet);
+        let (kind, next) = (PacketType::of(packet), NextRequest::Packet(packet));
         if self.state.pending.is_empty()
             && self.is_open()
             && let SessionOwner::Channel(sftp) = &mut self.state.owner
             && (kind != Some(PacketType::Read) || sftp.unpaid_reads.try_pay())
-            && let Outcome::Reply(reply) = requests::execute(sftp, packet, wait)
+            && let Outcome::Reply(reply) = execute_inline(self.queue, &mut self.permit, sftp, &next, wait)
         {
             let notice = sftp.take_notice();
             let read = Read::of_packet(packet).map(|(_, read)| read);

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use sftp_wire::Reply;
 
+use crate::io::HomeIo;
 use crate::session::FileRecord;
 use crate::session::budget::Descriptor;
 use crate::session::memory::MemoryCharge;
@@ -80,6 +81,8 @@ pub struct FileHandle {
 pub struct DirHandle {
     /// The entries of the listing that were not sent yet.
     pub stream: Box<dyn DirStream>,
+    /// The access of the directory to its file system; `None` if that is the home's.
+    pub io: Option<HomeIo>,
     /// The share of the user's descriptors that the open directory takes.
     pub descriptor: Descriptor,
     /// The share of the user's memory that the handle takes.
@@ -168,6 +171,28 @@ impl HandleTable {
         self.slots.drain(..).filter_map(|slot| slot.open)
     }
 
+    /// Takes out what is open on other file systems than this one, as a table for each handle, with the access to its file
+    /// system.
+    pub fn take_elsewhere(&mut self, home: &HomeIo) -> Vec<(HomeIo, HandleTable)> {
+        let mut elsewhere = Vec::new();
+        for slot in &mut self.slots {
+            let io = match &slot.open {
+                Some(OpenHandle::File(file)) => Some(file.file.scheduler().clone()),
+                Some(OpenHandle::Dir(dir)) => dir.io.clone(),
+                None => None,
+            };
+            if let Some(io) = io.filter(|io| !io.is_same_as(home)) {
+                let mut table = HandleTable::new(1);
+                table.slots.push(HandleSlot {
+                    generation: 0,
+                    open: slot.open.take(),
+                });
+                elsewhere.push((io, table));
+            }
+        }
+        elsewhere
+    }
+
     /// Returns whether no handle is open.
     pub fn is_empty(&self) -> bool {
         self.free.len() == self.slots.len()
@@ -204,6 +229,7 @@ mod tests {
         let budget = UserBudget::of(&Arc::new(ServerBudget::new(2, 0)));
         OpenHandle::Dir(DirHandle {
             stream: Box::new(Nothing),
+            io: None,
             descriptor: budget.descriptor().unwrap(),
             memory: MemoryCharge::nothing(&budget.memory),
         })

@@ -71,12 +71,20 @@ impl Pending {
         self.backlog.push(packet);
     }
 
-    /// Returns the request and, if it is a WRITE, the WRITEs that follow it directly.
-    pub(super) fn batch(&mut self, first: WaitingRequest) -> Vec<WaitingRequest> {
+    /// Returns the request and, if it is a WRITE, the WRITEs that follow it directly, as far as they `fit` to it.
+    pub(super) fn batch(
+        &mut self,
+        first: WaitingRequest,
+        mut fit: impl FnMut(&NextRequest<'_>) -> bool,
+    ) -> Vec<WaitingRequest> {
         let mut bytes = first.next().write_len();
         let mut requests = vec![first];
         while let Some(sum) = bytes
-            && let Some(next) = self.backlog.front().and_then(|next| next.write_len())
+            && let Some(next) = self
+                .backlog
+                .front()
+                .filter(&mut fit)
+                .and_then(|next| next.write_len())
             && sum + next <= BATCH_BYTES
             && requests.len() < BATCH
         {
@@ -86,16 +94,20 @@ impl Pending {
         requests
     }
 
-    /// Executes the next request, if that does not take long; returns `false` if nothing waits, or if the request may
-    /// take long, or would exceed the user's rate.
-    pub(super) fn execute_next(&mut self, sftp: &mut Sftp, wait: Wait) -> bool {
+    /// Executes the next request by `execute`, if that does not take long; returns `false` if nothing waits, or if the
+    /// request may take long, or would exceed the user's rate.
+    pub(super) fn execute_next(
+        &mut self,
+        sftp: &mut Sftp,
+        execute: impl FnOnce(&mut Sftp, &NextRequest<'_>) -> Outcome,
+    ) -> bool {
         let Some(next) = self.backlog.front() else {
             return false;
         };
         if read_of(&next).is_some() && !sftp.unpaid_reads.try_pay() {
             return false;
         }
-        let Outcome::Reply(reply) = execute(sftp, &next, wait) else {
+        let Outcome::Reply(reply) = execute(sftp, &next) else {
             return false;
         };
         self.unsent = UnsentReply::of(reply, read_of(&next));

@@ -29,12 +29,14 @@ use crate::session::stream::peer_window::PeerWindow;
 use crate::session::stream::{QueuedSender, Stream};
 use crate::session::tasks::TaskStarter;
 use crate::storage::Wait;
+use crate::storage::router::call_io::{CallIo, SlowWay};
 
-use super::backlog::WaitingRequest;
+use super::backlog::{NextRequest, WaitingRequest};
 use super::channel_state::{ChannelState, SessionOwner, TaskEnd, WindowDue};
 use super::deferred_close::DeferredClose;
 use super::outcome::Outcome;
 use super::pending::{execute, execute_batch, read_of, reply_bytes_needed};
+use super::request_io;
 use super::session::Sftp;
 use super::unsent::{UnreadTail, UnsentReply};
 
@@ -242,7 +244,7 @@ impl ChannelQueue {
 
     /// Reads the part of a reply again that the client was promised.
     async fn read_tail(&self, held: &mut DeferredClose, tail: UnreadTail) -> Result<Bytes, TaskEnd> {
-        let slow_way = self.io.slow_way().await;
+        let slow_way = held.access(tail.handle).slow_way().await;
         let Some(mut sftp) = held.sftp.take() else {
             return Err(TaskEnd::Disconnected);
         };
@@ -348,7 +350,8 @@ impl ChannelQueue {
     async fn run(&self, held: &mut DeferredClose, request: WaitingRequest) -> Result<Bytes, TaskEnd> {
         self.state().pending.occupied.add_request(&request.next());
         let turn = Instant::now();
-        let quick = match (self.io.enter(), &mut held.sftp) {
+        let mut call = held.call_io(&request.next());
+        let quick = match (CallIo::enter_one(call.as_ref(), &self.io), &mut held.sftp) {
             (Some(permit), Some(sftp)) => execute(sftp, &request.next(), Wait::with(&permit)),
             _ => Outcome::AskAgain,
         };
@@ -356,7 +359,7 @@ impl ChannelQueue {
             return Ok(reply);
         }
         let _working = held.sftp.as_ref().map(|sftp| sftp.working());
-        let slow_way = self.io.slow_way().await;
+        let slow_way = SlowWay::wait(call.as_mut(), &self.io).await;
         let Some(mut sftp) = held.sftp.take() else {
             return Err(TaskEnd::Disconnected);
         };
@@ -364,7 +367,8 @@ impl ChannelQueue {
         let timings = Arc::clone(&sftp.context.timings);
         let requests = {
             let mut state = self.state();
-            let requests = state.pending.batch(request);
+            let fits = |next: &NextRequest<'_>| request_io::is_for_same(&mut sftp, next, call.as_ref());
+            let requests = state.pending.batch(request, fits);
             // The first one is counted already.
             for request in requests.iter().skip(1) {
                 state.pending.occupied.add_request(&request.next());

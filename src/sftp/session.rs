@@ -14,6 +14,8 @@ use crate::session::ActivityGuard;
 use crate::session::budget::Descriptor;
 use crate::session::memory::{MemoryCharge, TOO_MUCH_HELD};
 use crate::session::unpaid::{Direction, UnpaidBytes};
+use crate::storage::router::call_io::SessionIo;
+use crate::storage::router::folders::Folders;
 use crate::storage::{Error, FileKind, Links, Metadata, Storage, Wait};
 use base::buffer::{Buffer, FilledBuffer};
 use base::report_interval::ReportInterval;
@@ -32,6 +34,8 @@ const NOTICE_EVERY: Duration = Duration::from_secs(1);
 /// One client's SFTP session: its home, its handles, and what is known about its client.
 pub struct Sftp {
     pub(super) storage: Arc<dyn Storage>,
+    /// The file systems that the requests work on.
+    pub(super) io: SessionIo,
     pub(super) handles: HandleTable,
     pub(super) context: ClientContext,
     /// The bytes that were read, as far as the user's rate was not waited for.
@@ -49,12 +53,22 @@ impl Sftp {
         let activity = context.session.activity.clone();
         Self {
             unpaid_reads: UnpaidBytes::new(rates, Direction::Down, activity),
+            io: SessionIo::new(&*storage, None),
             storage,
             handles: HandleTable::new(context.max_handles),
             context,
             turn: None,
             notice: None,
             notices: ReportInterval::new(NOTICE_EVERY),
+        }
+    }
+
+    /// Makes the requests in these folders, which the storage contains, take the schedulers of their file systems.
+    #[must_use]
+    pub fn with_folders(self, folders: Option<&Arc<Folders>>) -> Self {
+        Self {
+            io: SessionIo::new(&*self.storage, folders),
+            ..self
         }
     }
 

@@ -11,12 +11,14 @@ fn code_of(error: Error) -> StatusCode {
     match error {
         Error::NotFound | Error::NotADirectory | Error::BadHandle | Error::LinkLoop => StatusCode::NoSuchFile,
         Error::NotPermitted | Error::AccessDenied | Error::Forbidden(_) => StatusCode::PermissionDenied,
+        Error::FixedDirectory | Error::BetweenZones | Error::LinkBetweenZones => StatusCode::PermissionDenied,
         Error::NameTooLong | Error::Invalid => StatusCode::BadMessage,
         Error::NotImplemented => StatusCode::OpUnsupported,
         Error::IsADirectory
         | Error::AlreadyExists
         | Error::NotEmpty
         | Error::NotSupported
+        | Error::TooManyLinks
         | Error::CrossesFileSystems
         | Error::NotAFile
         | Error::Busy
@@ -32,6 +34,10 @@ fn code_of(error: Error) -> StatusCode {
         | Error::Unmeasurable
         | Error::NotRecorded
         | Error::NotOwned
+        | Error::IsFolder
+        // As a rename to another file system, so that clients copy instead.
+        | Error::CrossesFolders
+        | Error::FolderUnavailable
         | Error::Ended
         // Only a caller that failed to wait can see this; the client may try again.
         | Error::WouldBlock => StatusCode::Failure,
@@ -91,6 +97,12 @@ impl From<Error> for RequestRefusal {
             | Error::Unmeasurable
             | Error::NotRecorded
             | Error::NotOwned
+            | Error::IsFolder
+            | Error::CrossesFolders
+            | Error::FolderUnavailable
+            | Error::FixedDirectory
+            | Error::BetweenZones
+            | Error::LinkBetweenZones
             | Error::Ended => RequestRefusal::with_sentence(code, error.to_string()),
             // OpenSSH's text for the status is enough.
             _ => code.into(),

@@ -25,6 +25,7 @@ use crate::sftp::queue::ChannelSetup;
 use crate::sftp::session::Sftp;
 
 use super::connection::Connection;
+use super::folders;
 use super::phase::ChannelUse;
 use super::senders::{HandleSender, STDERR, SessionSender};
 
@@ -114,7 +115,10 @@ async fn open_home(connection: &mut Connection) -> Result<Mounted, StartRefused>
     if let Some(home) = &signed_in.home {
         return Ok(home.clone());
     }
-    match service.mount(&session).await {
+    match service
+        .mount(&session, folders::mounters(&service, &session))
+        .await
+    {
         Ok(home) => {
             signed_in.home = Some(home.clone());
             Ok(home)
@@ -175,7 +179,9 @@ pub(super) async fn start_sftp(
         budget: start.budget,
         tasks: connection.tasks.clone(),
     };
-    let mut sftp = SftpChannel::new(Sftp::new(start.home.storage, context), setup);
+    let folders = start.home.folders.as_ref();
+    let sftp = Sftp::new(start.home.storage, context).with_folders(folders);
+    let mut sftp = SftpChannel::new(sftp, setup);
     session.channel_success(id)?;
     sftp.begin(&mut SessionSender::new(session, id));
     connection.channels.insert(id, ChannelUse::Sftp(sftp));

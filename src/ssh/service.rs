@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 use crate::accounts::Accounts;
 use crate::accounts::id::{AccountId, AccountSpec};
 use crate::auth::{Authenticator, FairSemaphore};
-use crate::mount::{self, Mounted, Refused};
+use crate::mount::{self, FolderMounters, Mounted, Refused};
 use crate::session::byte_counters::ByteCounters;
 use crate::session::events::Events;
 use crate::session::{Session, Sessions};
@@ -28,7 +28,7 @@ use super::refusals::Refusals;
 use super::threads::SessionThreads;
 
 /// The most time that opening a home may take. A home that takes longer is on a disk that hangs.
-const MOUNT_TIMEOUT: Duration = Duration::from_secs(20);
+pub(super) const MOUNT_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The state that all connections of a server share.
 pub struct Service {
@@ -66,7 +66,7 @@ pub struct Service {
     pub threads: SessionThreads,
     /// Limits how many expensive key exchanges are computed at once, fairly among addresses.
     pub exchanges: FairSemaphore,
-    mount_slots: MountSlots,
+    pub(super) mount_slots: MountSlots,
 }
 
 /// The settings that a reload replaces, for the connections that follow it.
@@ -157,11 +157,15 @@ impl Service {
         tracing::debug!(%peer, so_far, "a connection ended without having sent anything");
     }
 
-    /// Opens the home of a session, on a thread of the blocking pool.
+    /// Opens the home of a session, with these folders in it, on a thread of the blocking pool.
     ///
     /// # Errors
     /// Returns an error if it cannot be opened in time, or if the session has been ended.
-    pub async fn mount(self: &Arc<Self>, session: &Session) -> std::result::Result<Mounted, Refused> {
+    pub async fn mount(
+        self: &Arc<Self>,
+        session: &Session,
+        folders: FolderMounters,
+    ) -> std::result::Result<Mounted, Refused> {
         let login = &session.login;
         let opening = async {
             let account = self
@@ -172,7 +176,7 @@ impl Service {
             let service = Arc::clone(self);
             let (login, gate) = (login.clone(), Arc::clone(&session.gate));
             let opening = tokio::task::spawn_blocking(move || {
-                let mounted = mount::mount(&login, account, &gate, &service.mount_context);
+                let mounted = mount::mount(&login, account, &gate, &service.mount_context, folders);
                 drop(entry);
                 mounted
             });

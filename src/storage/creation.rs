@@ -8,6 +8,7 @@ use rustix::thread::CapabilitySet;
 
 use super::FileKind;
 use super::settings::StorageSettings;
+use crate::domain::folder::CreationChoice;
 use base::error::{Error, Result};
 
 /// The modes that new files and directories have if only their group is configured. The set-group-id bit makes what other
@@ -51,6 +52,28 @@ impl CreationRules {
         Ok(Self {
             file_mode: file_mode.or(group.map(|_| WITH_A_GROUP.file)),
             dir_mode: dir_mode.or(group.map(|_| WITH_A_GROUP.directory)),
+            group,
+        })
+    }
+
+    /// Returns these rules for a tree with modes or a group of its own.
+    ///
+    /// # Errors
+    /// Returns an error if there is no such group.
+    pub fn with(self, choice: &CreationChoice) -> Result<Self> {
+        let chosen = choice.file_group.as_deref().map(group_id).transpose()?;
+        let group = chosen.or(self.group);
+        let with_a_group = chosen.map(|_| WITH_A_GROUP);
+        let usual = with_a_group.as_ref();
+        Ok(Self {
+            file_mode: choice
+                .file_mode
+                .or(self.file_mode)
+                .or(usual.map(|modes| modes.file)),
+            dir_mode: choice
+                .dir_mode
+                .or(self.dir_mode)
+                .or(usual.map(|modes| modes.directory)),
             group,
         })
     }
@@ -160,6 +183,30 @@ mod tests {
             let error = rules(None, None, Some(unknown)).unwrap_err().to_string();
             assert!(error.contains("there is no group"), "{unknown}: {error}");
         }
+    }
+
+    #[test]
+    fn a_tree_may_have_modes_and_a_group_of_its_own() {
+        let server = rules(Some(0o660), None, None).unwrap();
+        let choice = CreationChoice {
+            dir_mode: Some(0o750),
+            ..CreationChoice::default()
+        };
+        let with = server.with(&choice).unwrap();
+        assert_eq!(
+            (with.file_mode, with.dir_mode, with.group),
+            (Some(0o660), Some(0o750), None)
+        );
+        let choice = CreationChoice {
+            file_group: Some("4242".to_owned()),
+            ..CreationChoice::default()
+        };
+        let with = server.with(&choice).unwrap();
+        assert_eq!(
+            (with.file_mode, with.dir_mode, with.group),
+            (Some(0o660), Some(0o2750), Some(4242))
+        );
+        assert_eq!(server.with(&CreationChoice::default()).unwrap(), server);
     }
 
     #[test]

@@ -159,6 +159,10 @@ impl Storage for Durable {
         self.inner.pin(path, links)
     }
 
+    fn prove_directory(&self, path: &VirtualPath) -> Result<()> {
+        self.inner.prove_directory(path)
+    }
+
     fn real_path(&self, path: &VirtualPath) -> Result<VirtualPath> {
         self.inner.real_path(path)
     }

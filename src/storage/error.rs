@@ -52,6 +52,9 @@ pub enum Error {
     /// The storage cannot do this at all.
     #[error("Function not implemented")]
     NotImplemented,
+    /// The file has more names than the call allows.
+    #[error("Too many links")]
+    TooManyLinks,
     /// The two names lie on different file systems.
     #[error("Invalid cross-device link")]
     CrossesFileSystems,
@@ -82,6 +85,24 @@ pub enum Error {
     /// The user lacks the permission with this name.
     #[error("no permission to {0}")]
     Forbidden(&'static str),
+    /// The name stands for a folder, or is hidden by one. Only the operator changes folders.
+    #[error("this is a folder of the server: only its operator can change it")]
+    IsFolder,
+    /// The two names lie in different folders, or in a folder and in the home.
+    #[error("the two names are in different folders; copy the file instead")]
+    CrossesFolders,
+    /// The folder cannot be opened now.
+    #[error("this folder is not available at the moment; ask the server's operator")]
+    FolderUnavailable,
+    /// The user's permissions begin at this directory or below it, so it must stay where it is.
+    #[error("permissions begin at this directory or below it, so it cannot be renamed, replaced or removed")]
+    FixedDirectory,
+    /// The two names lie in directories with different permissions, and only files move between those.
+    #[error("only files can be moved between directories with different permissions")]
+    BetweenZones,
+    /// A file cannot have names in directories with different permissions.
+    #[error("a file cannot have names in directories with different permissions; copy the file instead")]
+    LinkBetweenZones,
     /// The call would have to wait, and was made with [`Wait::Never`](super::Wait::Never).
     #[error("would block")]
     WouldBlock,

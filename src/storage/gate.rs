@@ -171,6 +171,11 @@ impl Storage for Gated {
         }))
     }
 
+    fn prove_directory(&self, path: &VirtualPath) -> Result<()> {
+        let _inside = self.gate.enter()?;
+        self.inner.prove_directory(path)
+    }
+
     fn real_path(&self, path: &VirtualPath) -> Result<VirtualPath> {
         let _inside = self.gate.enter()?;
         self.inner.real_path(path)
@@ -328,6 +333,7 @@ mod tests {
         gate.close();
         let how = Renaming {
             if_exists: super::super::IfExists::Replace,
+            only_files: false,
             wait: Wait::Allowed,
         };
         let (f, g, attrs) = (path("f"), path("g"), SetAttrs::default());
@@ -358,6 +364,7 @@ mod tests {
             home.symlink(b"f", &g, Wait::Allowed).err(),
             home.hard_link(&f, &g, Wait::Allowed).err(),
             home.pin(&f, Links::Follow).err(),
+            home.prove_directory(&f).err(),
             home.real_path(&f).err(),
             home.space(&f, Wait::Allowed).err(),
             home.sync_name(&f).err(),

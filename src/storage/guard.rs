@@ -133,7 +133,8 @@ impl Changes {
     }
 }
 
-fn forbidden(permission: Permission) -> Error {
+/// Returns the error for a call that needs a permission which the user lacks.
+pub(super) fn forbidden(permission: Permission) -> Error {
     Error::Forbidden(permission.name())
 }
 
@@ -213,6 +214,10 @@ impl Storage for Guard {
 
     fn pin(&self, path: &VirtualPath, links: Links) -> Result<Box<dyn PinnedInode>> {
         self.inner.pin(path, links)
+    }
+
+    fn prove_directory(&self, path: &VirtualPath) -> Result<()> {
+        self.inner.prove_directory(path)
     }
 
     fn real_path(&self, path: &VirtualPath) -> Result<VirtualPath> {

@@ -66,6 +66,13 @@ impl LocalStorage {
         self
     }
 
+    /// Makes this home follow no symbolic link: a path through one fails, and a link stands for itself.
+    #[must_use]
+    pub fn without_links(mut self) -> LocalStorage {
+        self.jail.follows_links = false;
+        self
+    }
+
     /// Opens a regular file for a program that only reads it.
     ///
     /// # Errors
@@ -125,7 +132,7 @@ impl Storage for LocalStorage {
     }
 
     fn rename(&self, from: &VirtualPath, to: &VirtualPath, how: Renaming) -> Result<()> {
-        Ok(names::rename(&self.jail, from, to, how.if_exists)?)
+        Ok(names::rename(&self.jail, from, to, how)?)
     }
 
     fn read_link(&self, path: &VirtualPath) -> Result<Vec<u8>> {
@@ -142,6 +149,10 @@ impl Storage for LocalStorage {
 
     fn pin(&self, path: &VirtualPath, links: Links) -> Result<Box<dyn PinnedInode>> {
         Ok(Box::new(LocalPin(self.jail.pin(path, links)?)))
+    }
+
+    fn prove_directory(&self, path: &VirtualPath) -> Result<()> {
+        Ok(self.jail.prove_directory(path)?)
     }
 
     fn real_path(&self, path: &VirtualPath) -> Result<VirtualPath> {

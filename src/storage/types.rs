@@ -93,6 +93,8 @@ impl Wait {
 pub struct Renaming {
     /// What to do if the new name exists.
     pub if_exists: IfExists,
+    /// Whether only a regular file with one name may be renamed. Anything else fails with `NotAFile` or `TooManyLinks`.
+    pub only_files: bool,
     /// Whether the call may wait.
     pub wait: Wait,
 }

@@ -157,6 +157,7 @@ mod tests {
             user: "calvin".parse().unwrap(),
             peer: "127.0.0.1:1".parse().unwrap(),
             home: std::path::Path::new("/h").into(),
+            folders: std::sync::Arc::default(),
         }
     }
 

@@ -82,6 +82,9 @@ impl Storage for Naive {
         self.host
             .hard_link(&self.checked(from)?, &self.checked(to)?, wait)
     }
+    fn prove_directory(&self, path: &VirtualPath) -> Result<()> {
+        self.host.prove_directory(&self.checked(path)?)
+    }
     fn real_path(&self, path: &VirtualPath) -> Result<VirtualPath> {
         self.host.real_path(&self.checked(path)?)
     }

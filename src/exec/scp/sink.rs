@@ -12,6 +12,7 @@ use crate::exec::home_session::HomeSession;
 use crate::exec::reason::reason;
 use crate::session::memory::TOO_MUCH_HELD;
 use crate::session::stream::input::InputLine;
+use crate::storage::router::call_io::CallPath;
 use crate::storage::{Error, FileKind, FileTimes, Links, OpenHow, SetAttrs, Wait};
 
 /// The most bytes that are written in one call.
@@ -178,7 +179,9 @@ impl ScpSink<'_, '_> {
         let path = self.home.path(name).map_err(reason)?;
         let wanted = path.clone();
         self.home
-            .call(move |storage, wait| storage.mkdir(&wanted, mode & 0o777 | 0o700, wait))
+            .call(CallPath::Name(&path), move |storage, wait| {
+                storage.mkdir(&wanted, mode & 0o777 | 0o700, wait)
+            })
             .await
             .map_err(|error| self.home.refused(&path, error))?;
         self.home.context.emit(|who| Event::DirectoryMade { who, path });
@@ -209,7 +212,9 @@ impl ScpSink<'_, '_> {
         let path = self.home.path(name).map_err(reason)?;
         let wanted = path.clone();
         self.home
-            .call(move |storage, _wait| storage.set_attrs(&wanted, &attrs, Links::Follow))
+            .call(CallPath::Name(&path), move |storage, _wait| {
+                storage.set_attrs(&wanted, &attrs, Links::Follow)
+            })
             .await
             .map_err(|error| self.home.refused(&path, error))?;
         self.home.context.attributes_changed(&path, &attrs, None);
@@ -259,10 +264,12 @@ impl ScpSink<'_, '_> {
             .open(&path, how)
             .await
             .map_err(|error| self.home.refused(&path, error))?;
+        let chosen_modes = self.home.has_chosen_modes();
         Ok(ReceivedFile {
             opened,
             path,
             existed,
+            chosen_modes,
         })
     }
 
@@ -296,7 +303,7 @@ impl ScpSink<'_, '_> {
         let file = received.opened.file().map_err(reason)?;
         let written = bytes.clone();
         self.home
-            .call(move |_storage, wait| file.write_at(&bytes, offset, wait))
+            .call_on(file, move |file, wait| file.write_at(&bytes, offset, wait))
             .await
             .map_err(|error| self.home.refused(&received.path, error))?;
         received.opened.note_written(&written, offset);
@@ -314,6 +321,7 @@ impl ScpSink<'_, '_> {
         let file = received.opened.file().map_err(reason)?;
         let preserve = self.options.preserve;
         let existed = received.existed;
+        let chosen_modes = received.chosen_modes;
         let attrs = SetAttrs {
             permissions: preserve.then_some(mode & 0o777),
             times,
@@ -321,7 +329,7 @@ impl ScpSink<'_, '_> {
         };
         let size_before = self
             .home
-            .call(move |storage, wait| {
+            .call_on(file, move |file, wait| {
                 let now = file.stat()?;
                 if now.size != size {
                     if wait != Wait::Allowed {
@@ -335,7 +343,7 @@ impl ScpSink<'_, '_> {
                 }
                 if attrs != SetAttrs::default() {
                     file.set_attrs(&attrs)?;
-                } else if !existed && mode & 0o200 == 0 && storage.capabilities().chosen_modes {
+                } else if !existed && mode & 0o200 == 0 && chosen_modes {
                     // The file was made writable only for writing. If the user may not change modes, it stays so.
                     let made = SetAttrs {
                         permissions: Some(now.mode & 0o777 & !0o200),
@@ -370,4 +378,6 @@ struct ReceivedFile {
     opened: CommandFile,
     path: VirtualPath,
     existed: bool,
+    /// Whether a new file has got the mode that the client asked for.
+    chosen_modes: bool,
 }

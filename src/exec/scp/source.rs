@@ -6,10 +6,11 @@ use super::options::ScpOptions;
 use super::peer::{ScpAbort, ScpPeer};
 use crate::exec::command_file::{CommandFile, TransferEnd};
 use crate::exec::home_session::HomeSession;
+use crate::exec::listing::Listing;
 use crate::exec::reason::reason;
 use crate::session::budget::Descriptor;
 use crate::session::memory::{MemoryCharge, TOO_MUCH_HELD};
-use crate::storage::{DirEntry, DirStream, FileKind, InodeId, Metadata, OpenHow, Wait};
+use crate::storage::{DirEntry, FileKind, InodeId, Metadata, OpenHow};
 use base::buffer::{BUFFER_SIZE, Buffer, FilledBuffer};
 
 /// The most levels of directories that are sent, since each level keeps a directory open.
@@ -24,7 +25,7 @@ const LEVEL_COST: usize = MAX_NAME + 48 * 1024;
 struct SentDirectory {
     name: Vec<u8>,
     inode: InodeId,
-    stream: Option<Box<dyn DirStream>>,
+    stream: Option<Listing>,
     /// Entries that were read and are not sent yet.
     entries: Vec<DirEntry>,
     _descriptor: Descriptor,
@@ -210,9 +211,9 @@ impl ScpSource<'_, '_> {
         }))
     }
 
-    async fn open_dir(&self, name: &[u8]) -> Result<Box<dyn DirStream>, String> {
+    async fn open_dir(&self, name: &[u8]) -> Result<Listing, String> {
         let path = self.home.path(name).map_err(reason)?;
-        let opened = self.home.open_dir(path.clone()).await;
+        let opened = self.home.open_dir(&path).await;
         opened.map_err(|error| self.home.refused(&path, error))
     }
 
@@ -258,7 +259,7 @@ impl ScpSource<'_, '_> {
         let opened = self.home.open(&path, read).await;
         let opened = opened.map_err(|error| self.home.refused(&path, error))?;
         let file = opened.file().map_err(reason)?;
-        let stat = self.home.call(move |_storage, _wait| file.stat());
+        let stat = self.home.call_on(file, |file, _wait| file.stat());
         let meta = stat.await.map_err(reason)?;
         Ok((opened, meta))
     }
@@ -306,7 +307,7 @@ impl ScpSource<'_, '_> {
     ) -> Result<(Buffer, usize), String> {
         let file = opened.file().map_err(reason)?;
         self.home
-            .call(move |_storage, wait: Wait| {
+            .call_on(file, move |file, wait| {
                 let mut buffer = Buffer::take();
                 let room = buffer.get_mut(..wanted).unwrap_or_default();
                 let count = file.read_at(room, offset, wait)?;

@@ -71,6 +71,7 @@ impl CheckedHome {
     fn rename(&self, from: &str, to: &str) {
         let how = crate::storage::Renaming {
             if_exists: crate::storage::IfExists::Replace,
+            only_files: false,
             wait: Wait::Allowed,
         };
         self.home.charged.rename(&path(from), &path(to), how).unwrap();

@@ -25,8 +25,10 @@ pub(super) fn opendir(sftp: &mut Sftp, path: &[u8], info: RequestInfo) -> Reques
     let (descriptor, memory) = sftp.reserve_for_open(OPEN_DIRECTORY)?;
     let opened = sftp.storage.open_dir(&path);
     let stream = sftp.report_refusal(opened, &path)?;
+    let io = sftp.io.of_directory(&path);
     let handle = sftp.insert(OpenHandle::Dir(DirHandle {
         stream,
+        io,
         descriptor,
         memory,
     }))?;

@@ -132,6 +132,7 @@ pub(in crate::sftp) fn rename(
         &to,
         Renaming {
             if_exists,
+            only_files: false,
             wait: info.wait,
         },
     );

@@ -48,6 +48,9 @@ impl Storage for Limited {
     fn pin(&self, path: &VirtualPath, links: Links) -> Result<Box<dyn PinnedInode>> {
         self.0.pin(path, links)
     }
+    fn prove_directory(&self, path: &VirtualPath) -> Result<()> {
+        self.0.prove_directory(path)
+    }
     fn real_path(&self, path: &VirtualPath) -> Result<VirtualPath> {
         self.0.real_path(path)
     }

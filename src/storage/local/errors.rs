@@ -20,6 +20,7 @@ impl From<Errno> for Error {
             Errno::BADF => Error::BadHandle,
             Errno::OPNOTSUPP => Error::NotSupported,
             Errno::NOSYS => Error::NotImplemented,
+            Errno::MLINK => Error::TooManyLinks,
             Errno::XDEV => Error::CrossesFileSystems,
             Errno::NXIO => Error::NotAFile,
             Errno::BUSY => Error::Busy,

@@ -41,6 +41,9 @@ pub struct Jail {
     memory_device: Option<u64>,
     /// The mode and the group of what is created here.
     pub(super) rules: CreationRules,
+    /// Whether symbolic links are followed. If not, a path that leads through one fails with `ELOOP`, and a link can only
+    /// be the last component of a path, where it stands for itself.
+    pub(super) follows_links: bool,
 }
 
 /// The result of [`Jail::open_file`]: a descriptor and what is known about it.
@@ -71,6 +74,7 @@ impl Jail {
             home: open_shared(home)?,
             memory_device: None,
             rules: CreationRules::default(),
+            follows_links: true,
         };
         let seen_from_inside = jail.locate(b".", OFlags::empty())?;
         if rustix::fs::fstatfs(&seen_from_inside)?.f_type == i64::from(TMPFS_MAGIC) {
@@ -133,6 +137,13 @@ impl Jail {
     /// Returns a descriptor of the inode that a path names, without opening it.
     pub(super) fn pin(&self, path: &VirtualPath, links: Links) -> SysResult<OwnedFd> {
         self.locate(path.relative(), nofollow(links))
+    }
+
+    /// Proves that a path names a directory and leads through no symbolic link.
+    pub(super) fn prove_directory(&self, path: &VirtualPath) -> SysResult<()> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY;
+        let no_links = ResolveFlags::NO_SYMLINKS;
+        resolve_in(self.home.as_fd(), path.relative(), flags, Mode::empty(), no_links).map(drop)
     }
 
     /// Returns the target of a link as readlink(2) does.
@@ -203,7 +214,11 @@ impl Jail {
 
     /// Resolves a path in the home. Every path passes through this one line.
     fn resolve(&self, relative: &[u8], flags: OFlags, mode: Mode) -> SysResult<OwnedFd> {
-        resolve_in(self.home.as_fd(), relative, flags, mode, ResolveFlags::empty())
+        let more = match self.follows_links {
+            true => ResolveFlags::empty(),
+            false => ResolveFlags::NO_SYMLINKS,
+        };
+        resolve_in(self.home.as_fd(), relative, flags, mode, more)
     }
 }
 

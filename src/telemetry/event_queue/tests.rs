@@ -16,6 +16,7 @@ fn who(user: &str) -> Actor {
         user: user.parse().unwrap(),
         peer: "127.0.0.1:1".parse().unwrap(),
         home: std::path::Path::new("/h").into(),
+        folders: std::sync::Arc::default(),
     }
 }
 

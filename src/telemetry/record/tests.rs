@@ -18,6 +18,7 @@ fn actor() -> Actor {
         user: "calvin".parse().unwrap(),
         peer: "[::1]:9".parse().unwrap(),
         home: Path::new(OsStr::from_bytes(b"/h\xff")).into(),
+        folders: std::sync::Arc::default(),
     }
 }
 

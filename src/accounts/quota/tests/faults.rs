@@ -129,6 +129,9 @@ impl Storage for Faulty {
         let links = inner.stat()?.links;
         Ok(Box::new(FaultyHeld { inner, faults, links }))
     }
+    fn prove_directory(&self, path: &VirtualPath) -> Result<()> {
+        self.inner.prove_directory(path)
+    }
     fn real_path(&self, path: &VirtualPath) -> Result<VirtualPath> {
         self.inner.real_path(path)
     }

@@ -16,7 +16,7 @@ use crate::domain::path::VirtualPath;
 use crate::storage::creation::CreationRules;
 use crate::storage::local::attrs::{self, allowed_mode};
 use crate::storage::local::creation;
-use crate::storage::{FileKind, IfExists};
+use crate::storage::{FileKind, IfExists, Renaming};
 
 /// The size limit for the target of a link in bytes, with its final NUL.
 const MAX_TARGET: usize = 4096;
@@ -220,13 +220,14 @@ pub(in crate::storage::local) fn rename(
     jail: &Jail,
     from: &VirtualPath,
     to: &VirtualPath,
-    if_exists: IfExists,
+    how: Renaming,
 ) -> SysResult<()> {
+    let if_exists = how.if_exists;
     if if_exists == IfExists::Refuse && from.has_slash() {
         // OpenSSH begins with lstat(2). A path with a slash must be a directory.
         jail.locate(from.relative(), OFlags::NOFOLLOW)?;
     }
-    match rename_name(jail, from, to, if_exists) {
+    match rename_name(jail, from, to, how) {
         Err(Errno::EXIST) if if_exists == IfExists::Refuse => Err(why_not_renamed(jail, from, to)),
         result => result,
     }
@@ -250,7 +251,8 @@ fn why_not_renamed(jail: &Jail, from: &VirtualPath, to: &VirtualPath) -> Errno {
     }
 }
 
-fn rename_name(jail: &Jail, from: &VirtualPath, to: &VirtualPath, if_exists: IfExists) -> SysResult<()> {
+fn rename_name(jail: &Jail, from: &VirtualPath, to: &VirtualPath, how: Renaming) -> SysResult<()> {
+    let if_exists = how.if_exists;
     let (from, to) = (LastComponent::of(jail, from)?, LastComponent::of(jail, to)?);
     let LastComponent::Name(from) = from else {
         return Err(Errno::BUSY);
@@ -270,9 +272,33 @@ fn rename_name(jail: &Jail, from: &VirtualPath, to: &VirtualPath, if_exists: IfE
             return Err(Errno::NOTDIR);
         }
     }
+    if how.only_files {
+        let stat = stat_name(from.dir(), from.name())?;
+        match attrs::kind(&stat) {
+            FileKind::File if stat.st_nlink > 1 => return Err(Errno::MLINK),
+            FileKind::File => {}
+            FileKind::Directory | FileKind::Symlink | FileKind::Special => return Err(Errno::NXIO),
+        }
+    }
     match if_exists {
-        IfExists::Replace => renameat(from.dir(), from.name(), to.dir(), to.name()),
-        IfExists::Refuse => rename_new(&from, &to),
+        IfExists::Replace => renameat(from.dir(), from.name(), to.dir(), to.name())?,
+        IfExists::Refuse => rename_new(&from, &to)?,
+    }
+    match how.only_files {
+        true => take_back_unless_file(&from, &to),
+        false => Ok(()),
+    }
+}
+
+/// Moves back what was renamed if it is not a regular file. The account locks the names of a home, so no session can have
+/// put something else into the file's place after its kind was read; another program on the host can.
+fn take_back_unless_file(from: &NameInDir<'_>, to: &NameInDir<'_>) -> SysResult<()> {
+    match to.kind() {
+        Ok(FileKind::File) | Err(_) => Ok(()),
+        Ok(FileKind::Directory | FileKind::Symlink | FileKind::Special) => {
+            rename_new(to, from)?;
+            Err(Errno::NXIO)
+        }
     }
 }
 

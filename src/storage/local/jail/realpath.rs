@@ -26,7 +26,22 @@ pub(in crate::storage::local) fn real_path(jail: &Jail, path: &VirtualPath) -> S
     let no_links = ResolveFlags::NO_SYMLINKS;
     match resolve_in(jail.home.as_fd(), relative, OFlags::PATH, Mode::empty(), no_links) {
         Ok(_) => Ok(path.without_dots()),
+        Err(_) if !jail.follows_links => unfollowed(jail, path),
         Err(_) => walk(jail, relative),
+    }
+}
+
+/// Returns the path itself, if its directory exists and leads through no link. The last component may be a link, or
+/// missing.
+fn unfollowed(jail: &Jail, path: &VirtualPath) -> SysResult<VirtualPath> {
+    match jail.locate(path.relative(), OFlags::NOFOLLOW) {
+        Ok(_) => Ok(path.without_dots()),
+        Err(Errno::NOENT) => {
+            let (directory, _) = path.split().ok_or(Errno::NOENT)?;
+            jail.locate(directory.relative(), OFlags::DIRECTORY)?;
+            Ok(path.without_dots())
+        }
+        Err(errno) => Err(errno),
     }
 }
 

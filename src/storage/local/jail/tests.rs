@@ -10,7 +10,7 @@ use rustix::fs::FileType;
 use tempfile::TempDir;
 
 use super::*;
-use crate::storage::IfExists;
+use crate::storage::conformance::{REFUSE, REPLACE};
 
 mod beside_kernel;
 
@@ -96,7 +96,7 @@ fn the_home_is_the_root() {
             Err(Errno::EXIST),
             "{root}"
         );
-        for over in [IfExists::Refuse, IfExists::Replace] {
+        for over in [REFUSE, REPLACE] {
             assert_eq!(
                 names::rename(jail, &root, &path("new"), over),
                 Err(Errno::BUSY),
@@ -104,11 +104,11 @@ fn the_home_is_the_root() {
             );
         }
         assert_eq!(
-            names::rename(jail, &path("file"), &root, IfExists::Refuse),
+            names::rename(jail, &path("file"), &root, REFUSE),
             Err(Errno::EXIST)
         );
         assert_eq!(
-            names::rename(jail, &path("file"), &root, IfExists::Replace),
+            names::rename(jail, &path("file"), &root, REPLACE),
             Err(Errno::BUSY)
         );
         assert_eq!(jail.read_link(&root), Err(Errno::INVAL), "{root}");

@@ -228,12 +228,12 @@ fn names_are_moved_as_by_the_kernel() {
     compare(
         &rows,
         |dir, (from, to)| done(rustix::fs::renameat(dir, from, dir, to)),
-        |jail, (from, to)| done(names::rename(jail, &path(from), &path(to), IfExists::Replace)),
+        |jail, (from, to)| done(names::rename(jail, &path(from), &path(to), REPLACE)),
     );
     compare(
         &rows,
         |dir, (from, to)| done(rename_as_openssh(dir, from, to)),
-        |jail, (from, to)| done(names::rename(jail, &path(from), &path(to), IfExists::Refuse)),
+        |jail, (from, to)| done(names::rename(jail, &path(from), &path(to), REFUSE)),
     );
     compare(
         &rows,

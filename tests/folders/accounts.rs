@@ -1,0 +1,81 @@
+//! Accounts of folders, and commands that work in them.
+
+use testkit::replies::Reader;
+use testkit::stock::{By, run};
+
+use super::*;
+
+/// Runs a command of alice's.
+fn ssh(server: &TestServer, command: &str) -> std::process::Output {
+    let mut ssh = server.client("ssh", "alice", By::Key);
+    ssh.args(["alice@127.0.0.1", command]);
+    run(ssh, "")
+}
+
+/// Returns the total and the free blocks of 4096 bytes, and the total number of files that statvfs@ answers.
+fn statvfs(sftp: &mut RawSftp, path: &str) -> (u64, u64) {
+    let Reply::Extended(body) = sftp.ask(&extended_paths("statvfs@openssh.com", &[path.as_bytes()])) else {
+        panic!("no statvfs of {path}");
+    };
+    let mut numbers = Reader(&body);
+    let numbers: Vec<u64> = std::iter::from_fn(|| numbers.u64()).collect();
+    (numbers[2], numbers[4])
+}
+
+#[test]
+fn each_folder_has_an_account_of_its_own() {
+    let server = with_folders(Some(100_000));
+    let mut sftp = server.raw("alice");
+    assert_eq!(put(&mut sftp, "/in/f", &[1; 60_000]), 0);
+    assert_eq!(put(&mut sftp, "/in/g", &[1; 60_000]), FAILURE);
+    assert_eq!(put(&mut sftp, "/out/g", &[1; 60_000]), 0);
+    assert_eq!(put(&mut sftp, "g", &[1; 60_000]), 0);
+    let (total, free) = statvfs(&mut sftp, "/in/f");
+    assert_eq!((total, free), (100_000 / 4096, 40_000 / 4096));
+    assert!(statvfs(&mut sftp, "/").0 > total);
+    assert_eq!(statvfs(&mut sftp, "/in/.."), statvfs(&mut sftp, "/"));
+    let df = ssh(&server, "df -k /in");
+    assert!(String::from_utf8_lossy(&df.stdout).contains(" 96 "), "{df:?}");
+    server.wait_for_audit("over_quota");
+    let event = server
+        .events()
+        .into_iter()
+        .find(|event| event["event"] == "over_quota")
+        .unwrap();
+    assert_eq!(event["path"], "/in/g");
+    // What is removed is given back where it was charged.
+    assert_eq!(code(&mut sftp, &remove("/in/f")), 0);
+    assert_eq!(code(&mut sftp, &remove("/in/g")), 0);
+    assert_eq!(put(&mut sftp, "/in/h", &[1; 100_000]), 0);
+}
+
+#[test]
+fn commands_work_in_folders() {
+    let server = with_folders(None);
+    let mut sftp = server.raw("alice");
+    assert_eq!(put(&mut sftp, "in/a", b"1"), 0);
+    assert_eq!(put(&mut sftp, "in/b", b"2"), 0);
+    let sums = ssh(&server, "cd in && md5sum *");
+    let lines = String::from_utf8(sums.stdout).unwrap();
+    assert!(
+        lines.lines().count() == 2 && lines.contains("c4ca4238a0b923820dcc509a6f75849b  a"),
+        "{lines}"
+    );
+    let all = ssh(&server, "md5sum */a");
+    assert!(String::from_utf8(all.stdout).unwrap().contains("  in/a"));
+    let pwd = ssh(&server, "cd in && cd ../out && pwd");
+    assert_eq!(pwd.stdout, b"/out\n");
+    let mut scp = server.client("scp", "alice", By::Key);
+    scp.args(["-O", "-q", "-r", "-p"])
+        .arg(server.config())
+        .arg("alice@127.0.0.1:in/");
+    assert!(scp.status().unwrap().success());
+    let mut back = server.client("scp", "alice", By::Key);
+    back.args(["-O", "-q", "-r", "alice@127.0.0.1:in"])
+        .arg(server.path().join("back"));
+    assert!(back.status().unwrap().success());
+    assert_eq!(
+        fs::read(server.path().join("back/homeportd.toml")).unwrap(),
+        fs::read(server.config()).unwrap()
+    );
+}

@@ -1,0 +1,87 @@
+//! Sessions that swap files, directories and links while another one moves them to a zone with other permissions.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use super::*;
+
+const DURATION: Duration = Duration::from_secs(4);
+
+/// Returns an entry of a directory that is not a regular file with one name.
+fn intruder(zone: &Path) -> Option<PathBuf> {
+    use std::os::unix::fs::MetadataExt as _;
+    let mut entries = fs::read_dir(zone).unwrap().map(|entry| entry.unwrap().path());
+    entries.find(|path| {
+        let meta = path.symlink_metadata();
+        meta.is_ok_and(|meta| !meta.is_file() || meta.nlink() != 1)
+    })
+}
+
+/// Sends requests until `stop` is set; refusals are expected.
+fn repeat(mut sftp: RawSftp, requests: &[Request], stop: &AtomicBool) {
+    while !stop.load(Ordering::Relaxed) {
+        for request in requests {
+            sftp.ask(request);
+        }
+    }
+}
+
+/// The zone `/b` takes files and nothing else: no directory, no link, and no file that has another name where it could be
+/// changed.
+#[test]
+fn nothing_but_files_reaches_another_zone() {
+    let mut server = TestServer::new(&[]);
+    server.add_user("alice", &[]);
+    permit(&server, "alice", &[("/", "all"), ("/b", "create,overwrite,list")]);
+    let home = server.home("alice");
+    for directory in ["a", "a/d", "b"] {
+        fs::create_dir_all(home.join(directory)).unwrap();
+    }
+    server.serve();
+    let posix =
+        |from: &str, to: &str| extended_paths("posix-rename@openssh.com", &[from.as_bytes(), to.as_bytes()]);
+    let link =
+        |from: &str, to: &str| extended_paths("hardlink@openssh.com", &[from.as_bytes(), to.as_bytes()]);
+    let swap = [
+        posix("a/x", "a/y"),
+        posix("a/d", "a/x"),
+        posix("a/x", "a/d"),
+        symlink("d", "a/x"),
+        remove("a/x"),
+        posix("a/y", "a/x"),
+    ];
+    let alias = [link("a/x", "a/z"), posix("a/z", "a/x"), remove("a/z")];
+    let moves = [
+        posix("a/x", "b/x"),
+        rename("a/x", "b/y"),
+        posix("a/x/", "b/x"),
+        posix("a", "b/x"),
+        posix("a/d", "b/d"),
+    ];
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let stop = &stop;
+        for requests in [&swap[..], &alias[..], &moves[..], &moves[..]] {
+            let sftp = server.raw("alice");
+            scope.spawn(move || repeat(sftp, requests, stop));
+        }
+        let mut maker = server.raw("alice");
+        scope.spawn(move || {
+            while !stop.load(Ordering::Relaxed) {
+                put(&mut maker, "a/x", b"content");
+            }
+        });
+        let end = Instant::now() + DURATION;
+        let mut found = None;
+        while found.is_none() && Instant::now() < end {
+            found = intruder(&home.join("b"));
+        }
+        stop.store(true, Ordering::Relaxed);
+        assert_eq!(found, None);
+    });
+    assert!(
+        home.join("b/x").is_file() || home.join("b/y").is_file(),
+        "something was moved"
+    );
+}
