@@ -4,6 +4,7 @@ use super::*;
 use crate::auth::recovery::RecoveryCode;
 use crate::auth::totp::{TotpSecret, step_at};
 use crate::domain::user::PasswordHash;
+use crate::store::FactorStore as _;
 
 /// Users with second factors, in the order of [`SignInFixture`].
 struct CodesFixture {
