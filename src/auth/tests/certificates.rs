@@ -151,7 +151,7 @@ async fn a_certificate_is_one_of_two_factors() {
     let f = SignInFixture::new().await;
     f.auth.keys().set_trust(trust(""));
     f.add("careful", |u| {
-        u.require = [Factor::PublicKey, Factor::Password].into();
+        u.settings.require = Some([Factor::PublicKey, Factor::Password].into());
     })
     .await;
     let (key, secret) = (verified(&certificate("careful")), Secret::new("secret".into()));
