@@ -14,6 +14,7 @@ mod key_options;
 pub mod keys;
 mod login;
 mod own_password;
+mod pacing;
 pub mod password;
 mod presented;
 mod proofs;
@@ -28,7 +29,6 @@ pub mod trust;
 mod upgrades;
 mod verifier;
 
-use parking_lot::{Mutex, MutexGuard};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -49,16 +49,15 @@ pub use self::throttle::ThrottleSettings;
 pub use self::verifier::FairSemaphore;
 
 use self::address::allowed;
-use self::failure_floor::FailureFloor;
 use self::key_check::KeyCheck;
 use self::own_password::OwnPasswords;
+use self::pacing::{Pacing, UncheckedSecret};
 use self::password::{MAX_PASSWORD, Verdict};
 use self::second_factor::CodeChecker;
 use self::secrets_key::SecretsKeyFile;
-use self::throttle::Throttle;
 use self::upgrades::HashUpgrades;
-use self::verifier::{FairPermit, QueuedAttempt, Verifier, VerifierBounds};
-use crate::domain::user::{User, UserName};
+use self::verifier::{FairPermit, VerifierBounds};
+use crate::domain::user::{Factor, User, UserName};
 use crate::store::Store;
 use base::secret::Secret;
 
@@ -70,10 +69,8 @@ const PROBE: Duration = Duration::from_millis(3);
 pub struct Authenticator {
     store: Arc<dyn Store>,
     settings: AuthSettings,
-    verifier: Verifier,
-    throttle: Arc<Mutex<Throttle>>,
+    pacing: Pacing,
     history: SignInHistory,
-    floor: FailureFloor,
     upgrades: HashUpgrades,
     keys: KeyCheck,
     codes: CodeChecker,
@@ -95,12 +92,10 @@ impl Authenticator {
     }
 
     fn with_bounds(store: Arc<dyn Store>, settings: AuthSettings, bounds: VerifierBounds) -> Self {
-        let throttle = Arc::new(Mutex::new(Throttle::new(settings.throttle.clone())));
+        let pacing = Pacing::new(&settings.throttle, bounds);
         Self {
-            verifier: Verifier::new(bounds),
-            history: SignInHistory::new(Arc::clone(&store), Arc::clone(&throttle)),
-            throttle,
-            floor: FailureFloor::default(),
+            history: SignInHistory::new(Arc::clone(&store), pacing.shared_throttle()),
+            pacing,
             upgrades: HashUpgrades::default(),
             keys: KeyCheck::new(Arc::clone(&store)),
             codes: CodeChecker::new(Arc::clone(&store), None),
@@ -145,13 +140,13 @@ impl Authenticator {
     /// Returns an error if the store cannot answer.
     pub async fn cover_hashes(&self, since: i64) -> base::error::Result<()> {
         let unusual = self.store.unusual_hashes(password::CURRENT, since).await?;
-        self.floor.cover(&unusual);
+        self.pacing.floor.cover(&unusual);
         Ok(())
     }
 
     /// Replaces the hashes of other systems after their users have signed in, until `quit` is cancelled.
     pub async fn upgrade_hashes(&self, quit: CancellationToken) {
-        self.upgrades.keep(&self.verifier, &self.store, quit).await;
+        self.upgrades.keep(&self.pacing.verifier, &self.store, quit).await;
     }
 
     /// Returns the settings for signing in.
@@ -174,7 +169,7 @@ impl Authenticator {
         let checked = match attempt.credential {
             Credential::VerifiedKey(key) => match self.check_key(&attempt, name, key).await {
                 Ok(user) => Ok(user),
-                Err(reason) => Err((self.count(source, None, &reason), reason)),
+                Err(reason) => Err((self.pacing.count(source, None, &reason), reason)),
             },
             Credential::Password(secret) | Credential::Code(secret) => {
                 self.try_secret(&attempt, name, secret, start).await
@@ -225,15 +220,16 @@ impl Authenticator {
         // The length is not secret, and a long password must not use memory in the queue.
         if secret.bytes().len() > MAX_PASSWORD {
             let reason = DenialReason::PasswordTooLong;
-            return Err((self.count(source, Some(name), &reason), reason));
+            return Err((self.pacing.count(source, Some(name), &reason), reason));
         }
         let permit = self
+            .pacing
             .admit(source, name, attempt.credential.factor(), start)
             .await
             // The attempt has already waited in `admit`, so its answer is not delayed further.
             .map_err(|reason| (Duration::ZERO, reason))?;
-        let mut unchecked = UncheckedPassword {
-            auth: self,
+        let mut unchecked = UncheckedSecret {
+            pacing: &self.pacing,
             source,
             name,
             checked: false,
@@ -245,8 +241,8 @@ impl Authenticator {
         unchecked.checked = true;
         // Count the failure before the permit is released, so that no other attempt runs in between.
         checked.map_err(|reason| {
-            let delay = self.count(source, Some(name), &reason);
-            (self.floor.answer_after(start.elapsed(), delay), reason)
+            let delay = self.pacing.count(source, Some(name), &reason);
+            (self.pacing.floor.answer_after(start.elapsed(), delay), reason)
         })
     }
 
@@ -283,7 +279,7 @@ impl Authenticator {
     /// Counts one failure for the address of a connection that offered keys and ended without a sign-in by key.
     pub fn keys_refused(&self, peer: IpAddr) {
         let now = Instant::now().into_std();
-        let _ = self.throttle().failed(Source::from(peer), now);
+        let _ = self.pacing.throttle().failed(Source::from(peer), now);
     }
 
     /// Reads the user of a login again and decides whether its session may continue, and until when.
@@ -307,48 +303,6 @@ impl Authenticator {
         )
     }
 
-    /// Waits for a permit, unless there were too many failures before. After too many failures the attempt is not
-    /// examined, but waits as long as a wrong password would; if enough is forgiven by then, it is examined after all.
-    /// So an honest user can sign in soon after an attack from the same address.
-    async fn admit(
-        &self,
-        source: Source,
-        name: Option<&UserName>,
-        factor: Factor,
-        start: Instant,
-    ) -> Result<FairPermit, DenialReason> {
-        for last in [false, true] {
-            let queued = QueuedAttempt {
-                source,
-                name: name.cloned(),
-                known: self.throttle().knows(source, name, Instant::now().into_std()),
-            };
-            let permit = self.verifier.acquire(queued).await;
-            let (refused, delay) = {
-                let throttle = self.throttle();
-                let now = Instant::now().into_std();
-                let admits = match factor {
-                    Factor::Totp => throttle.admits_code(source, name, now),
-                    Factor::Password | Factor::PublicKey => throttle.admits(source, name, now),
-                };
-                let refused = match &permit {
-                    Ok(_) if admits => None,
-                    Ok(_) => Some(DenialReason::Throttled),
-                    Err(_) => Some(DenialReason::QueueFull),
-                };
-                (refused, throttle.refusal_delay(source, name, now))
-            };
-            match (refused, permit) {
-                (None, Ok(permit)) => return Ok(permit),
-                (Some(reason), _) if last => return Err(reason),
-                // The permit is released, so that others do not wait for this attempt.
-                (_, permit) => drop(permit),
-            }
-            sleep_until(start + delay).await;
-        }
-        Err(DenialReason::Throttled)
-    }
-
     async fn check_key(
         &self,
         attempt: &Attempt<'_>,
@@ -368,12 +322,9 @@ impl Authenticator {
         password: &Secret,
         permit: &FairPermit,
     ) -> Result<User, DenialReason> {
-        let user = match name {
-            Some(name) => self.store.user(name).await.map_err(DenialReason::Store)?,
-            None => None,
-        };
+        let user = self.find(name).await?;
         let hash = user.as_ref().and_then(|user| user.password_hash.as_ref());
-        let verdict = self.verifier.verify(permit, password, hash).await;
+        let verdict = self.pacing.verifier.verify(permit, password, hash).await;
         let user = user.ok_or(DenialReason::UnknownUser)?;
         match verdict {
             Verdict::Right => {}
@@ -384,6 +335,13 @@ impl Authenticator {
         }
         self.check_user(&user, attempt, Timestamp::now())?;
         Ok(user)
+    }
+
+    async fn find(&self, name: Option<&UserName>) -> Result<Option<User>, DenialReason> {
+        match name {
+            Some(name) => self.store.user(name).await.map_err(DenialReason::Store),
+            None => Ok(None),
+        }
     }
 
     /// Checks a code of a user who has proven another factor on this connection.
@@ -401,26 +359,6 @@ impl Authenticator {
         }
         self.codes.check(&user, code, now).await?;
         Ok(user)
-    }
-
-    /// Counts a failure (of a password or code for this name, if there is one) and returns how long the answer must be
-    /// held back.
-    fn count(
-        &self,
-        source: Source,
-        password_for: Option<Option<&UserName>>,
-        reason: &DenialReason,
-    ) -> Duration {
-        let now = Instant::now().into_std();
-        let mut throttle = self.throttle();
-        match (reason, password_for) {
-            // Neither the peer nor the user caused this failure.
-            (DenialReason::Store(_) | DenialReason::SecretsKey(_) | DenialReason::NotVerified, _) => {
-                throttle.refusal_delay(source, password_for.flatten(), now)
-            }
-            (_, Some(name)) => throttle.wrong_password(source, name, now),
-            (_, None) => throttle.failed(source, now),
-        }
     }
 
     /// Checks that the user may sign in at all, independently of the proofs.
@@ -463,30 +401,8 @@ impl Authenticator {
         }
         let until = passed.accepted_until(&at).unwrap_or(Some(now));
         let clock = Instant::now().into_std();
-        self.throttle().signed_in(source, &user.name, clock);
+        self.pacing.throttle().signed_in(source, &user.name, clock);
         Ok(Login::new(user, passed, until))
-    }
-
-    fn throttle(&self) -> MutexGuard<'_, Throttle> {
-        self.throttle.lock()
-    }
-}
-
-/// A password that is being verified. If the peer does not wait for the verdict, the password counts as wrong;
-/// otherwise a peer could cause hashes without any cost.
-struct UncheckedPassword<'a> {
-    auth: &'a Authenticator,
-    source: Source,
-    name: Option<&'a UserName>,
-    checked: bool,
-}
-
-impl Drop for UncheckedPassword<'_> {
-    fn drop(&mut self) {
-        if !self.checked {
-            let now = Instant::now().into_std();
-            let _ = self.auth.throttle().wrong_password(self.source, self.name, now);
-        }
     }
 }
 

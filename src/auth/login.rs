@@ -9,7 +9,6 @@ use jiff::Timestamp;
 
 use super::address::allowed;
 use super::certificates::Circumstances;
-use super::denial::Denial;
 use super::proofs::{Credential, Proofs, Revocation};
 use super::trust::KeyTrust;
 use crate::domain::event::CertificateIdentity;

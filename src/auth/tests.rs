@@ -183,9 +183,9 @@ async fn every_refused_password_costs_one_hash() {
     })
     .await;
     let check = async |user: &str, password: &str, says: &str| {
-        let before = f.auth.verifier.runs();
+        let before = f.auth.pacing.verifier.runs();
         assert_eq!(reason(f.password(user, HERE, password).await), says, "{user:.20}");
-        assert_eq!(f.auth.verifier.runs() - before, 1, "{user:.20}");
+        assert_eq!(f.auth.pacing.verifier.runs() - before, 1, "{user:.20}");
     };
     check("calvin", "wrong", "wrong password").await;
     check("calvin", "", "wrong password").await;
@@ -205,10 +205,10 @@ async fn every_refused_password_costs_one_hash() {
     check("broken", "secret", "the stored password hash cannot be used").await;
     assert!(f.password("mapped", "::ffff:192.0.2.7", "secret").await.is_ok());
     // The password is longer than any that can be set, so it is not even hashed.
-    let before = f.auth.verifier.runs();
+    let before = f.auth.pacing.verifier.runs();
     let long = reason(f.password("calvin", ELSEWHERE, &"x".repeat(1025)).await);
     assert_eq!(long, "the password is too long");
-    assert_eq!(f.auth.verifier.runs(), before);
+    assert_eq!(f.auth.pacing.verifier.runs(), before);
 }
 
 #[tokio::test]
@@ -390,7 +390,7 @@ async fn probes_are_answered_and_never_count() {
             .await
             .is_ok()
     );
-    assert!(f.auth.throttle().admits(
+    assert!(f.auth.pacing.throttle().admits(
         Source::from(here),
         Some(&name("calvin")),
         Instant::now().into_std()

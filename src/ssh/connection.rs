@@ -10,9 +10,7 @@ use russh::keys::{Algorithm, Certificate};
 use russh::server::{Auth, VerifiedPublicKey};
 use tokio_util::sync::CancellationToken;
 
-use crate::auth::{
-    self, Attempt, Credential, Denial, DenialReason, Login, Method, PresentedKey, Proofs, Review,
-};
+use crate::auth::{Attempt, Credential, Denial, DenialReason, Login, Method, PresentedKey, Proofs, Review};
 use crate::domain::event::Event;
 use crate::session::stream::connection_budget::ConnectionBudget;
 use crate::session::tasks::TaskStarter;

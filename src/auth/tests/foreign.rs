@@ -38,11 +38,11 @@ async fn with_hashes_of_other_costs_all_failures_are_answered_at_the_same_time()
     f.add("disabled", |user| user.enabled = false).await;
     // Nobody has told the authenticator yet.
     assert_eq!(
-        f.auth.floor.answer_after(Duration::ZERO, Duration::ZERO),
+        f.auth.pacing.floor.answer_after(Duration::ZERO, Duration::ZERO),
         Duration::ZERO
     );
     f.auth.cover_hashes(-1).await.unwrap();
-    let floor = f.auth.floor.answer_after(Duration::ZERO, Duration::ZERO);
+    let floor = f.auth.pacing.floor.answer_after(Duration::ZERO, Duration::ZERO);
     let usual = usual_cost() * 2;
     assert!(
         floor <= usual && floor + Duration::from_millis(1) > usual,
@@ -65,13 +65,13 @@ async fn with_hashes_of_other_costs_all_failures_are_answered_at_the_same_time()
             passed: Proofs::default(),
             offered: None,
         };
-        let (runs, before) = (f.auth.verifier.runs(), Instant::now());
+        let (runs, before) = (f.auth.pacing.verifier.runs(), Instant::now());
         let denied = f.auth.login(attempt).await;
         let known = Instant::now();
         let Err(Denial::Failed { answer_at, .. }) = denied else {
             panic!("{user}: {denied:?}");
         };
-        assert_eq!(f.auth.verifier.runs() - runs, 1, "{user}");
+        assert_eq!(f.auth.pacing.verifier.runs() - runs, 1, "{user}");
         let after = answer_at - before;
         // On a machine that is so busy that a hash takes longer than that, the next multiple is right.
         let late = u32::try_from((known - before).as_nanos() / floor.as_nanos()).unwrap();
@@ -94,12 +94,12 @@ async fn only_what_has_changed_is_read_again() {
     let later = f.store.version().await.unwrap();
     f.auth.cover_hashes(later).await.unwrap();
     assert_eq!(
-        f.auth.floor.answer_after(Duration::ZERO, Duration::ZERO),
+        f.auth.pacing.floor.answer_after(Duration::ZERO, Duration::ZERO),
         Duration::ZERO
     );
     f.auth.cover_hashes(seen).await.unwrap();
     let slow = cost(&PasswordHash::new(slow));
-    assert!(f.auth.floor.answer_after(Duration::ZERO, Duration::ZERO) > slow);
+    assert!(f.auth.pacing.floor.answer_after(Duration::ZERO, Duration::ZERO) > slow);
 }
 
 #[tokio::test]
@@ -147,13 +147,13 @@ async fn a_record_that_has_changed_meanwhile_keeps_its_hash() {
         user.password_hash = Some(PasswordHash::new(BCRYPT.to_owned()))
     })
     .await;
-    upgrade.run(&f.auth.verifier, &f.auth.store).await;
+    upgrade.run(&f.auth.pacing.verifier, &f.auth.store).await;
     assert_eq!(hash_of(&f, "md5").await.as_phc(), BCRYPT);
     // A store that cannot be written, as on a full disk, fails nothing.
     f.password("md5", HERE, "secret").await.unwrap();
     let upgrade = f.auth.upgrades.next().await.unwrap();
     f.store.close().await;
-    upgrade.run(&f.auth.verifier, &f.auth.store).await;
+    upgrade.run(&f.auth.pacing.verifier, &f.auth.store).await;
     assert!(
         f.store
             .replace_hash(&User::blank(name("md5")), &PasswordHash::new(MD5.to_owned()))

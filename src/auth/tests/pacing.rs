@@ -23,7 +23,7 @@ async fn refusals_are_held_back_and_successes_are_not() {
     }
     // The next refusal would take 320 ms, and after these failures a thousand seconds would not be enough.
     for _ in 0..18 {
-        f.auth.throttle().failed(here(), Instant::now().into_std());
+        f.auth.pacing.throttle().failed(here(), Instant::now().into_std());
     }
     assert!(f.key("calvin", HERE, KEY).await.is_ok());
     assert!(
@@ -44,14 +44,14 @@ async fn after_many_failures_passwords_from_there_are_not_looked_at() {
     for _ in 0..5 {
         reason(f.password("nobody", HERE, "guess").await);
     }
-    let before = f.auth.verifier.runs();
+    let before = f.auth.pacing.verifier.runs();
     for (user, password) in [("nobody", "guess"), ("calvin", "wrong"), ("calvin", "secret")] {
         assert_eq!(
             reason(f.password(user, HERE, password).await),
             "too many failures before"
         );
     }
-    assert_eq!(f.auth.verifier.runs(), before);
+    assert_eq!(f.auth.pacing.verifier.runs(), before);
     // Attempts from another address, with a key, or from a known address are not affected.
     assert!(f.password("calvin", ELSEWHERE, "secret").await.is_ok());
     assert!(f.key("calvin", HERE, KEY).await.is_ok());
@@ -67,7 +67,7 @@ async fn an_honest_user_waits_until_enough_is_forgiven_and_gets_in() {
     settings.throttle.first_delay_ms = 1500;
     let f = SignInFixture::with(settings, VerifierBounds::default()).await;
     for _ in 0..100 {
-        f.auth.throttle().failed(here(), Instant::now().into_std());
+        f.auth.pacing.throttle().failed(here(), Instant::now().into_std());
     }
     let start = std::time::Instant::now();
     assert!(f.password("calvin", HERE, "secret").await.is_ok());
@@ -90,7 +90,7 @@ async fn guesses_in_parallel_gain_nothing() {
     for guess in guesses.collect::<Vec<_>>() {
         guess.await.unwrap();
     }
-    assert_eq!(f.auth.verifier.runs(), 5);
+    assert_eq!(f.auth.pacing.verifier.runs(), 5);
 }
 
 #[tokio::test]
@@ -113,7 +113,7 @@ async fn a_full_queue_refuses_without_hashing_and_without_blame() {
         waiting_per_source: 0,
     };
     let f = SignInFixture::with(quick(), queue).await;
-    let held = f.auth.verifier.acquire(QueuedAttempt {
+    let held = f.auth.pacing.verifier.acquire(QueuedAttempt {
         source: here(),
         name: None,
         known: false,
@@ -121,11 +121,11 @@ async fn a_full_queue_refuses_without_hashing_and_without_blame() {
     let held = held.await.unwrap();
     let refused = reason(f.password("calvin", HERE, "secret").await);
     assert_eq!(refused, "too many passwords are waiting to be verified");
-    assert_eq!(f.auth.verifier.runs(), 0);
+    assert_eq!(f.auth.pacing.verifier.runs(), 0);
     assert!(f.key("calvin", HERE, KEY).await.is_ok());
     drop(held);
     assert!(f.password("calvin", HERE, "secret").await.is_ok());
-    let delay = f.auth.throttle().failed(here(), Instant::now().into_std());
+    let delay = f.auth.pacing.throttle().failed(here(), Instant::now().into_std());
     assert_eq!(delay, Duration::from_millis(1), "that was the first failure");
 }
 
@@ -174,7 +174,8 @@ async fn who_was_there_before_gets_in_at_once_also_after_a_restart() {
     for auth in [&f.auth, &after] {
         for n in 0..12 {
             let name = name(&format!("u{n}"));
-            auth.throttle()
+            auth.pacing
+                .throttle()
                 .wrong_password(here(), Some(&name), Instant::now().into_std());
         }
         for (user, gets_in) in [("calvin", true), ("tom", true), ("new", false)] {
@@ -194,7 +195,7 @@ async fn who_was_there_before_gets_in_at_once_also_after_a_restart() {
     f.store.remove_user(&name("tom")).await.unwrap();
     f.auth.history().forget(&name("tom"));
     let now = Instant::now().into_std();
-    assert!(!f.auth.throttle().knows(here(), Some(&name("tom")), now));
+    assert!(!f.auth.pacing.throttle().knows(here(), Some(&name("tom")), now));
     let kept = f.store.sign_ins(Timestamp::UNIX_EPOCH).await.unwrap();
     assert_eq!(kept.len(), 1);
     assert_eq!(kept[0].user, name("calvin"));
@@ -217,15 +218,15 @@ async fn a_peer_that_does_not_wait_for_the_verdict_has_failed() {
     };
     let f = Arc::new(SignInFixture::with(quick(), queue).await);
     // The peer gives up before the verdict is known.
-    let busy = f.auth.verifier.occupy();
+    let busy = f.auth.pacing.verifier.occupy();
     let ours = Arc::clone(&f);
     let peer = tokio::spawn(async move { ours.password("calvin", HERE, "secret").await });
-    while f.auth.verifier.permits_in_use() == 0 {
+    while f.auth.pacing.verifier.permits_in_use() == 0 {
         tokio::task::yield_now().await;
     }
     peer.abort();
     assert!(peer.await.unwrap_err().is_cancelled());
     drop(busy);
-    let delay = f.auth.throttle().failed(here(), Instant::now().into_std());
+    let delay = f.auth.pacing.throttle().failed(here(), Instant::now().into_std());
     assert_eq!(delay, Duration::from_millis(2), "that was the second failure");
 }

@@ -1,0 +1,125 @@
+//! When an attempt to sign in with a password or a code is examined, and when its refusal is answered.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::{Mutex, MutexGuard};
+use tokio::time::{Instant, sleep_until};
+
+use super::address::Source;
+use super::denial::DenialReason;
+use super::failure_floor::FailureFloor;
+use super::throttle::{Throttle, ThrottleSettings};
+use super::verifier::{FairPermit, QueuedAttempt, Verifier, VerifierBounds};
+use crate::domain::user::{Factor, UserName};
+
+/// The queue of attempts, the delays after failures, and the earliest answer to a failure.
+pub(super) struct Pacing {
+    /// Verifies passwords, a bounded number at once.
+    pub(super) verifier: Verifier,
+    /// The time that every examined failure takes at least.
+    pub(super) floor: FailureFloor,
+    throttle: Arc<Mutex<Throttle>>,
+}
+
+impl Pacing {
+    /// Creates the pacing without any recorded failures.
+    pub(super) fn new(settings: &ThrottleSettings, bounds: VerifierBounds) -> Self {
+        Self {
+            verifier: Verifier::new(bounds),
+            floor: FailureFloor::default(),
+            throttle: Arc::new(Mutex::new(Throttle::new(settings.clone()))),
+        }
+    }
+
+    /// Returns the record of failures, locked.
+    pub(super) fn throttle(&self) -> MutexGuard<'_, Throttle> {
+        self.throttle.lock()
+    }
+
+    /// Returns the record of failures, for the history of sign-ins.
+    pub(super) fn shared_throttle(&self) -> Arc<Mutex<Throttle>> {
+        Arc::clone(&self.throttle)
+    }
+
+    /// Waits for a permit, unless there were too many failures before. After too many failures the attempt is not
+    /// examined, but waits as long as a wrong password would; if enough is forgiven by then, it is examined after all.
+    /// So an honest user can sign in soon after an attack from the same address.
+    pub(super) async fn admit(
+        &self,
+        source: Source,
+        name: Option<&UserName>,
+        factor: Factor,
+        start: Instant,
+    ) -> Result<FairPermit, DenialReason> {
+        for last in [false, true] {
+            let queued = QueuedAttempt {
+                source,
+                name: name.cloned(),
+                known: self.throttle().knows(source, name, Instant::now().into_std()),
+            };
+            let permit = self.verifier.acquire(queued).await;
+            let (refused, delay) = {
+                let throttle = self.throttle();
+                let now = Instant::now().into_std();
+                let admits = match factor {
+                    Factor::Totp => throttle.admits_code(source, name, now),
+                    Factor::Password | Factor::PublicKey => throttle.admits(source, name, now),
+                };
+                let refused = match &permit {
+                    Ok(_) if admits => None,
+                    Ok(_) => Some(DenialReason::Throttled),
+                    Err(_) => Some(DenialReason::QueueFull),
+                };
+                (refused, throttle.refusal_delay(source, name, now))
+            };
+            match (refused, permit) {
+                (None, Ok(permit)) => return Ok(permit),
+                (Some(reason), _) if last => return Err(reason),
+                // The permit is released, so that others do not wait for this attempt.
+                (_, permit) => drop(permit),
+            }
+            sleep_until(start + delay).await;
+        }
+        Err(DenialReason::Throttled)
+    }
+
+    /// Counts a failure (of a password or code for this name, if there is one) and returns how long the answer must be
+    /// held back.
+    pub(super) fn count(
+        &self,
+        source: Source,
+        password_for: Option<Option<&UserName>>,
+        reason: &DenialReason,
+    ) -> Duration {
+        let now = Instant::now().into_std();
+        let mut throttle = self.throttle();
+        match (reason, password_for) {
+            // Neither the peer nor the user caused this failure.
+            (DenialReason::Store(_) | DenialReason::SecretsKey(_) | DenialReason::NotVerified, _) => {
+                throttle.refusal_delay(source, password_for.flatten(), now)
+            }
+            (_, Some(name)) => throttle.wrong_password(source, name, now),
+            (_, None) => throttle.failed(source, now),
+        }
+    }
+}
+
+/// A password or a code that is being checked. If the peer does not wait for the verdict, it counts as wrong; otherwise a
+/// peer could cause hashes without any cost.
+pub(super) struct UncheckedSecret<'a> {
+    pub(super) pacing: &'a Pacing,
+    pub(super) source: Source,
+    pub(super) name: Option<&'a UserName>,
+    /// Whether there is a verdict, which is counted by who has asked for it.
+    pub(super) checked: bool,
+}
+
+impl Drop for UncheckedSecret<'_> {
+    fn drop(&mut self) {
+        if !self.checked {
+            let now = Instant::now().into_std();
+            let _ = self.pacing.throttle().wrong_password(self.source, self.name, now);
+        }
+    }
+}
