@@ -1,7 +1,8 @@
 //! What users may do: the kinds of operations, and sets of them for a whole tree or by directory.
 
-use std::collections::BTreeMap;
-use std::collections::BTreeSet;
+pub mod change;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
 

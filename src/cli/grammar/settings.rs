@@ -10,75 +10,244 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
+use crate::domain::folder::FolderName;
+use crate::domain::group::GroupName;
+use crate::domain::permission::change::{FolderEntry, FoldersChange, RuleEntry, RulesChange};
 use crate::domain::rate::RateRule;
-use crate::domain::user::{Factor, Limit, Permission, PermissionRules, Permissions};
-use crate::ops::users::settings::SettingChanges;
+use crate::domain::user::{Factor, Limit, Permission, Permissions};
+use crate::ops::users::settings::{
+    CreationChanges, MemberChanges, SettingChange, SettingChanges, check_comment,
+};
+use crate::storage::settings::{DirectoryMode, FileMode};
 use base::error::{Error, Result};
 use base::size::Size;
 
 /// The options of `user add` and `user set`. A setting that is `None` is not changed.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
 pub struct Settings {
-    /// The limit on the sum of file sizes: 512, 10MiB, 1GiB, 1G, or unlimited
-    #[arg(long, value_name = "SIZE")]
-    pub quota: Option<Limit<Size>>,
-    /// The limit on the number of files, directories and links, or unlimited
-    #[arg(long, value_name = "N")]
-    pub max_files: Option<Limit<u64>>,
-    /// The same as --permissions list,read
-    #[arg(long, conflicts_with = "permissions")]
-    pub read_only: bool,
-    /// The permissions, by their names, or all
-    #[arg(long, value_name = "LIST", help = format!("A list of {}; or all", Permission::all_names()))]
-    pub permissions: Option<Allowed>,
+    #[command(flatten)]
+    pub member: MemberArgs,
+    /// The group that the user inherits settings from, or none
+    #[arg(long, value_name = "NAME")]
+    pub group: Option<GroupChoice>,
+    /// A remark for operators
+    #[arg(long, value_name = "TEXT", value_parser = comment)]
+    pub comment: Option<String>,
     /// The time from which the user cannot sign in: 2030-01-01 (0:00 UTC), 2030-01-01T12:00:00Z, or never
     #[arg(long, value_name = "DATE")]
     pub expires: Option<Expiry>,
-    /// The most sessions at once, or default for the server's limit
-    #[arg(long, value_name = "N")]
-    pub max_sessions: Option<SessionCap>,
-    /// The bytes per second that all sessions together upload: 10MiB, unlimited, or default for the server's rate
-    #[arg(long, value_name = "SIZE")]
-    pub rate_up: Option<RateRule>,
-    /// The bytes per second that all sessions together download: 10MiB, unlimited, or default
-    #[arg(long, value_name = "SIZE")]
-    pub rate_down: Option<RateRule>,
-    /// The addresses or networks from which the user may connect: 10.0.0.0/8,192.0.2.7; or any
-    #[arg(long, value_name = "CIDR,…")]
-    pub allow_from: Option<Networks>,
-    /// The factors that are all required to sign in: a list of publickey, password, totp; or any, for a key or the
-    /// password
-    #[arg(long, value_name = "LIST")]
-    pub require: Option<Factors>,
     /// A principal besides the name that certificates may have; can be repeated; none removes those that were set
     #[arg(long = "principal", value_name = "NAME")]
     pub principals: Vec<Principal>,
 }
 
-impl From<Settings> for SettingChanges {
-    fn from(settings: Settings) -> Self {
-        let listed = settings.permissions.map(|Allowed(permissions)| permissions);
-        let permissions = match settings.read_only {
-            true => Some(Permissions::read_only()),
-            false => listed,
+impl Settings {
+    /// Returns the changes that the options ask for.
+    ///
+    /// # Errors
+    /// Returns an error if options contradict each other.
+    pub fn changes(self) -> Result<SettingChanges> {
+        let principals = match self.principals.is_empty() {
+            true => SettingChange::Keep,
+            false => SettingChange::To(
+                self.principals
+                    .into_iter()
+                    .filter_map(|Principal(name)| name)
+                    .collect(),
+            ),
         };
-        let principals = match settings.principals.is_empty() {
-            true => None,
-            false => Some(settings.principals.into_iter().filter_map(|Principal(name)| name)),
+        Ok(SettingChanges {
+            principals,
+            member: self.member.changes()?,
+            group: self.group.map(|GroupChoice(group)| group).into(),
+            comment: self.comment.into(),
+            expires_at: self.expires.map(|Expiry(at)| at).into(),
+        })
+    }
+}
+
+/// The options of settings that users and groups have.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
+pub struct MemberArgs {
+    /// The limit on the sum of file sizes in a home: 512, 10MiB, 1GiB, 1G, or unlimited
+    ///
+    /// For this option and the others of a user, inherit stands for the group's value, or the server's without a group.
+    #[arg(long, value_name = "SIZE")]
+    pub quota: Option<OrInherit<Limit<Size>>>,
+    /// The limit on the number of files, directories and links in a home, or unlimited
+    #[arg(long, value_name = "N")]
+    pub max_files: Option<OrInherit<Limit<u64>>>,
+    /// The same as --permissions read-only
+    #[arg(long, conflicts_with = "permissions")]
+    pub read_only: bool,
+    /// The permissions, by their names, or all; can be repeated
+    #[arg(
+        long,
+        value_name = "LIST",
+        help = format!(
+            "A list of {}; or all, read-only or none; /DIR=LIST for a directory and what is beneath it; can be repeated",
+            Permission::all_names()
+        ),
+        long_help = format!(
+            "A list of {}; or all, read-only (list,read), none or inherit\n\n/DIR=LIST gives a directory and what is \
+             beneath it permissions of its own; the longest DIR decides. The option can be repeated. A LIST alone \
+             replaces all permissions, those of directories too; without one, the others stay as they are, and \
+             /DIR=inherit removes those of one directory.",
+            Permission::all_names()
+        )
+    )]
+    pub permissions: Vec<RuleEntry>,
+    /// The most sessions at once, or default for the server's limit
+    #[arg(long, value_name = "N")]
+    pub max_sessions: Option<SessionCap>,
+    /// The bytes per second that all sessions of a user together upload: 10MiB, unlimited, or default for the server's rate
+    #[arg(long, value_name = "SIZE")]
+    pub rate_up: Option<OrInherit<RateRule>>,
+    /// The bytes per second that all sessions of a user together download: 10MiB, unlimited, or default
+    #[arg(long, value_name = "SIZE")]
+    pub rate_down: Option<OrInherit<RateRule>>,
+    /// The addresses or networks from which a user may connect: 10.0.0.0/8,192.0.2.7; or any
+    #[arg(long, value_name = "CIDR,…")]
+    pub allow_from: Option<OrInherit<Networks>>,
+    /// The factors that are all required to sign in: a list of publickey, password, totp; or any, for a key or the
+    /// password
+    #[arg(long, value_name = "LIST")]
+    pub require: Option<OrInherit<Factors>>,
+    /// A folder, with the permissions in it: team=list,read; team/in=create for a directory in it; can be repeated
+    #[arg(long = "folder", value_name = "NAME=LIST")]
+    pub folders: Vec<FolderEntry>,
+    /// A folder that is not given any more; can be repeated
+    #[arg(long = "no-folder", value_name = "NAME")]
+    pub no_folders: Vec<FolderName>,
+    #[command(flatten)]
+    pub creation: CreationArgs,
+}
+
+impl MemberArgs {
+    /// Returns the changes that the options ask for.
+    ///
+    /// # Errors
+    /// Returns an error if options contradict each other.
+    pub fn changes(self) -> Result<MemberChanges> {
+        let permissions = match self.read_only {
+            true => RulesChange::to(Permissions::read_only()),
+            false => RulesChange::new(self.permissions)?,
         };
-        let bytes = |Limit(limit): Limit<Size>| Limit(limit.map(|Size(bytes)| bytes));
-        Self {
-            quota_bytes: settings.quota.map(bytes).into(),
-            quota_files: settings.max_files.into(),
-            permissions: permissions.map(PermissionRules::uniform).into(),
-            expires_at: settings.expires.map(|Expiry(at)| at).into(),
-            max_sessions: settings.max_sessions.map(|SessionCap(cap)| cap).into(),
-            rate_up: settings.rate_up.into(),
-            rate_down: settings.rate_down.into(),
-            allowed_from: settings.allow_from.map(|Networks(networks)| networks).into(),
-            require: settings.require.map(|Factors(factors)| factors).into(),
-            principals: principals.map(Iterator::collect::<Vec<_>>).into(),
+        let cap = |SessionCap(cap)| cap.map_or(SettingChange::Unset, SettingChange::To);
+        Ok(MemberChanges {
+            quota_bytes: change(self.quota, bytes),
+            quota_files: change(self.max_files, |limit| limit),
+            permissions,
+            max_sessions: self.max_sessions.map_or(SettingChange::Keep, cap),
+            rate_up: change(self.rate_up, |rate| rate),
+            rate_down: change(self.rate_down, |rate| rate),
+            allowed_from: change(self.allow_from, |Networks(networks)| networks),
+            require: change(self.require, |Factors(factors)| factors),
+            folders: FoldersChange::new(self.folders, self.no_folders)?,
+            creation: self.creation.changes(),
+        })
+    }
+}
+
+/// The options for the modes and the group of what is created in a tree.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
+pub struct CreationArgs {
+    /// The mode of new files, such as 0640, or inherit for that of the server
+    #[arg(long, value_name = "MODE", value_parser = file_mode)]
+    pub file_mode: Option<OrInherit<u32>>,
+    /// The mode of new directories, such as 2750, or inherit for that of the server
+    #[arg(long, value_name = "MODE", value_parser = dir_mode)]
+    pub dir_mode: Option<OrInherit<u32>>,
+    /// The system's group of new files and directories, or inherit for that of the server
+    #[arg(long, value_name = "GROUP")]
+    pub file_group: Option<OrInherit<String>>,
+}
+
+impl CreationArgs {
+    /// Returns the changes that the options ask for.
+    pub fn changes(self) -> CreationChanges {
+        CreationChanges {
+            file_mode: change(self.file_mode, |mode| mode),
+            dir_mode: change(self.dir_mode, |mode| mode),
+            file_group: change(self.file_group, |group| group),
         }
+    }
+}
+
+/// A value, or the word `inherit`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OrInherit<T> {
+    /// The setting is unset, and inherited.
+    Inherit,
+    /// The setting gets this value.
+    To(T),
+}
+
+impl<T: FromStr> FromStr for OrInherit<T> {
+    type Err = T::Err;
+
+    fn from_str(text: &str) -> std::result::Result<Self, T::Err> {
+        match text {
+            "inherit" => Ok(OrInherit::Inherit),
+            _ => text.parse().map(OrInherit::To),
+        }
+    }
+}
+
+/// Returns the change of a setting that an option asks for.
+pub(super) fn change<T, U>(option: Option<OrInherit<T>>, convert: impl FnOnce(T) -> U) -> SettingChange<U> {
+    match option {
+        None => SettingChange::Keep,
+        Some(OrInherit::Inherit) => SettingChange::Unset,
+        Some(OrInherit::To(value)) => SettingChange::To(convert(value)),
+    }
+}
+
+/// Converts a size to bytes.
+pub(super) fn bytes(Limit(limit): Limit<Size>) -> Limit<u64> {
+    Limit(limit.map(|Size(bytes)| bytes))
+}
+
+fn file_mode(text: &str) -> std::result::Result<OrInherit<u32>, String> {
+    match text {
+        "inherit" => Ok(OrInherit::Inherit),
+        _ => FileMode::try_from(text.to_owned()).map(|FileMode(mode)| OrInherit::To(mode)),
+    }
+}
+
+fn dir_mode(text: &str) -> std::result::Result<OrInherit<u32>, String> {
+    match text {
+        "inherit" => Ok(OrInherit::Inherit),
+        _ => DirectoryMode::try_from(text.to_owned()).map(|DirectoryMode(mode)| OrInherit::To(mode)),
+    }
+}
+
+/// Parses a remark for operators.
+pub(super) fn comment(text: &str) -> Result<String> {
+    check_comment(text).map(|()| text.to_owned())
+}
+
+/// The value of `--group`; `None` means none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupChoice(Option<GroupName>);
+
+impl FromStr for GroupChoice {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text {
+            "none" => Ok(GroupChoice(None)),
+            name => name.parse().map(|name| GroupChoice(Some(name))),
+        }
+    }
+}
+
+/// Parses the name that a group is to have. Some words have a meaning in place of names.
+pub(super) fn new_group(text: &str) -> Result<GroupName> {
+    match text {
+        "none" | "inherit" => Err(Error::new(format!("\"{text}\" cannot be the name of a group"))
+            .because("the word has another meaning in commands")),
+        name => name.parse(),
     }
 }
 
@@ -87,21 +256,6 @@ fn number<T: FromStr>(text: &str, word: &str) -> Result<T> {
         Error::new(format!("\"{}\" is not a number", text.escape_debug()))
             .hint(format!("0, 1, 2, … or {word}"))
     })
-}
-
-/// The value of `--permissions`: the permissions that the user has.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Allowed(Permissions);
-
-impl FromStr for Allowed {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        if text == "all" {
-            return Ok(Allowed(Permissions::all()));
-        }
-        list::<Permission>(text).map(|permissions| Allowed(permissions.into_iter().collect()))
-    }
 }
 
 /// The value of `--require`; an empty set means that one factor is enough.
@@ -158,7 +312,7 @@ fn list<T: FromStr<Err = Error>>(text: &str) -> Result<Vec<T>> {
     text.split(',').map(|item| item.trim().parse()).collect()
 }
 
-/// The value of `--max-sessions`; `None` means the server's limit.
+/// The value of `--max-sessions`; `None` means the limit of the group or the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SessionCap(Option<u32>);
 
@@ -167,7 +321,7 @@ impl FromStr for SessionCap {
 
     fn from_str(text: &str) -> Result<Self> {
         match text {
-            "default" => Ok(SessionCap(None)),
+            "default" | "inherit" => Ok(SessionCap(None)),
             "0" => Err(Error::new("with 0 sessions the user could not sign in")
                 .hint("homeportd user disable NAME says that; a number from 1, or default")),
             _ => number(text, "default").map(|cap| SessionCap(Some(cap))),
