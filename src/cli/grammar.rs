@@ -23,6 +23,7 @@ mod host_keys;
 mod quota;
 mod settings;
 mod user;
+mod values;
 
 pub use audit::AuditArgs;
 pub use backup::{BackupArgs, RestoreArgs};
@@ -151,15 +152,15 @@ pub enum Command {
     User(UserCommand),
     /// Manage groups: settings that several users share
     ///
-    /// A user inherits from the group what the user's own settings leave open. A quota is the limit of each member's home,
-    /// not of all together. When a command returns, the change is in force for all members; sessions of members who have
-    /// lost something are ended, as with `user set`.
+    /// A user inherits from the group what the user's own settings leave open. A quota is the limit of each member's
+    /// home, not of all together. When a command returns, the change is in force for all members; sessions of members
+    /// who have lost something are ended, as with `user set`.
     #[command(subcommand)]
     Group(GroupCommand),
     /// Manage folders: directories that several users see
     ///
-    /// A folder lies outside all homes and has a quota of its own. Users get it by --folder of `user set`, or by that of
-    /// their group, each with their own permissions, and see it at /NAME.
+    /// A folder lies outside all homes and has a quota of its own. Users get it by --folder of `user set`, or by that
+    /// of their group, each with their own permissions, and see it at /NAME.
     #[command(subcommand)]
     Folder(FolderCommand),
     /// Show the use and the quota of homes and folders, and measure them again

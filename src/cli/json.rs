@@ -7,11 +7,10 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use self::shared::{CreationJson, MemberJson, folders};
+use self::shared::{CreationJson, JsonRules, MemberJson, folders};
 pub use self::shared::{FolderJson, GroupJson, SharedChangeJson};
 
 use crate::domain::group::GroupName;
-use crate::domain::permission::{PermissionRules, Permissions};
 use crate::ops::host_keys::{ChangedHostKeys, HostKeyView};
 use crate::ops::keys::KeyView;
 use crate::ops::users::change::ConfirmedChange;
@@ -83,32 +82,6 @@ impl<'a> From<&'a UserView> for UserJson<'a> {
             own: MemberJson::new(&view.own),
             last_sign_in: view.last_sign_in.map(|time| time.to_string()),
             sessions: view.sessions,
-        }
-    }
-}
-
-/// Permissions: a list of names, or an object of such lists by directory.
-#[derive(Debug, Serialize)]
-#[serde(untagged)]
-pub enum JsonRules {
-    /// The same permissions in the whole tree.
-    Uniform(Vec<&'static str>),
-    /// The permissions of each directory that has a rule.
-    ByDirectory(BTreeMap<String, Vec<&'static str>>),
-}
-
-impl JsonRules {
-    /// Converts rules.
-    pub fn new(rules: &PermissionRules) -> Self {
-        let names = |set: &Permissions| set.iter().map(|one| one.name()).collect();
-        match rules.as_uniform() {
-            Some(permissions) => Self::Uniform(names(permissions)),
-            None => Self::ByDirectory(
-                rules
-                    .iter()
-                    .map(|(path, set)| (path.to_string(), names(set)))
-                    .collect(),
-            ),
         }
     }
 }

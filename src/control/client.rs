@@ -15,7 +15,7 @@ use crate::ops::hooks::{HookAction, HookEntryView, HookSelection};
 use crate::ops::running::{
     DisconnectTarget, Effect, ReloadView, RunningServer, ServerResult, SessionView, StatusView, Unanswered,
 };
-use crate::ops::usage::{Holder, HomeUsage, Remeasurement};
+use crate::ops::usage::{AccountHolder, HomeUsage, Remeasurement};
 use base::error::{Error, Result};
 
 /// The most time for connecting, sending a request and receiving the answer. A working server needs milliseconds; one
@@ -106,7 +106,7 @@ impl RunningServer for Client {
         self.operator.clone()
     }
 
-    async fn usage(&self, only: Option<Holder>) -> ServerResult<Vec<HomeUsage>> {
+    async fn usage(&self, only: Option<AccountHolder>) -> ServerResult<Vec<HomeUsage>> {
         let (user, folder) = only.map(names).unwrap_or_default();
         match self.ask(&ControlRequest::Usage { user, folder })? {
             ControlAnswer::Usage(usages) => Ok(all(usages)?),
@@ -114,7 +114,7 @@ impl RunningServer for Client {
         }
     }
 
-    async fn measure(&self, holder: Holder) -> ServerResult<Remeasurement> {
+    async fn measure(&self, holder: AccountHolder) -> ServerResult<Remeasurement> {
         let (user, folder) = names(holder);
         match self.ask(&ControlRequest::Scan { user, folder })? {
             ControlAnswer::Scanned(measurement) => Ok((*measurement).try_into()?),
@@ -175,10 +175,10 @@ fn not_running(socket: &Path) -> Error {
 }
 
 /// Returns the names of a user and of a folder, one of which there is.
-fn names(holder: Holder) -> (Option<String>, Option<String>) {
+fn names(holder: AccountHolder) -> (Option<String>, Option<String>) {
     match holder {
-        Holder::User(name) => (Some(name.to_string()), None),
-        Holder::Folder(name) => (None, Some(name.to_string())),
+        AccountHolder::User(name) => (Some(name.to_string()), None),
+        AccountHolder::Folder(name) => (None, Some(name.to_string())),
     }
 }
 

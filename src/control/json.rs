@@ -12,7 +12,7 @@ use crate::accounts::measure::Unreadable;
 use crate::domain::user::{Quota, UserName};
 use crate::ops::hooks::{HookEntryState, HookEntryView};
 use crate::ops::running::{Effect, ReloadView};
-use crate::ops::usage::{Holder, HomeUsage, Remeasurement};
+use crate::ops::usage::{AccountHolder, HomeUsage, Remeasurement};
 use base::error::{Error, Result};
 
 /// What a reload has changed, as `reload --json` prints it.
@@ -94,8 +94,8 @@ impl TryFrom<HookEntryJson> for HookEntryView {
     }
 }
 
-/// The use and the quota of a user's home or of a folder, as `quota show --json` prints it. `null` means unlimited in a quota, and
-/// unknown in a use.
+/// The use and the quota of a user's home or of a folder, as `quota show --json` prints it. `null` means unlimited in a
+/// quota, and unknown in a use.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HomeUsageJson {
     /// The name of the user or the folder.
@@ -148,8 +148,8 @@ impl From<&HomeUsage> for HomeUsageJson {
         Self {
             name: usage.holder.to_string(),
             kind: match usage.holder {
-                Holder::User(_) => HolderJson::User,
-                Holder::Folder(_) => HolderJson::Folder,
+                AccountHolder::User(_) => HolderJson::User,
+                AccountHolder::Folder(_) => HolderJson::Folder,
             },
             home: usage.home.display().to_string(),
             used_bytes: usage.used_bytes,
@@ -175,8 +175,8 @@ impl TryFrom<HomeUsageJson> for HomeUsage {
     fn try_from(json: HomeUsageJson) -> Result<Self> {
         Ok(Self {
             holder: match json.kind {
-                HolderJson::User => Holder::User(UserName::stored(&json.name)?),
-                HolderJson::Folder => Holder::Folder(json.name.parse()?),
+                HolderJson::User => AccountHolder::User(UserName::stored(&json.name)?),
+                HolderJson::Folder => AccountHolder::Folder(json.name.parse()?),
             },
             home: json.home.into(),
             used_bytes: json.used_bytes,

@@ -20,11 +20,11 @@ use crate::domain::user::UserName;
 use crate::io::descriptors::{self, SpareDescriptor};
 use crate::ops::hooks::{HookAction, HookSelection};
 use crate::ops::running::{DisconnectTarget, RunningServer, Unanswered};
-use crate::ops::usage::Holder;
+use crate::ops::usage::AccountHolder;
 use base::error::{Error, Result};
 
-/// The longest request in bytes: all settings of a user or a group, before and after a change, with at most fifty values of
-/// 400 bytes in each of five lists; and the names of two hundred users.
+/// The longest request in bytes: all settings of a user or a group, before and after a change, with at most fifty
+/// values of 400 bytes in each of five lists; and the names of two hundred users.
 const LONGEST_REQUEST: u64 = 512 * 1024;
 
 /// The most connections at once: there are few operators, but a script may loop.
@@ -217,11 +217,11 @@ fn target(kick: Kick) -> Option<DisconnectTarget> {
 }
 
 /// Returns the user or the folder that a request names.
-fn holder(user: Option<String>, folder: Option<String>) -> Result<Option<Holder>> {
+fn holder(user: Option<String>, folder: Option<String>) -> Result<Option<AccountHolder>> {
     match (user, folder) {
         (None, None) => Ok(None),
-        (Some(user), _) => Ok(Some(Holder::User(UserName::stored(&user)?))),
-        (None, Some(folder)) => Ok(Some(Holder::Folder(folder.parse()?))),
+        (Some(user), _) => Ok(Some(AccountHolder::User(UserName::stored(&user)?))),
+        (None, Some(folder)) => Ok(Some(AccountHolder::Folder(folder.parse()?))),
     }
 }
 

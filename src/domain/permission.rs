@@ -317,8 +317,8 @@ impl FromIterator<(RulePath, Permissions)> for PermissionRules {
     }
 }
 
-/// Formats the permissions alone if they are the same everywhere, otherwise each rule as `PATH=PERMISSIONS`, separated by
-/// spaces.
+/// Formats the permissions alone if they are the same everywhere, otherwise each rule as `PATH=PERMISSIONS`, separated
+/// by spaces.
 impl fmt::Display for PermissionRules {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(permissions) = self.as_uniform() {

@@ -30,8 +30,8 @@ struct ChangeRecord {
 }
 
 impl Announcement {
-    /// Creates the announcement of a change that concerns these users. `is_change` is `false` if the store already had these
-    /// values.
+    /// Creates the announcement of a change that concerns these users. `is_change` is `false` if the store already had
+    /// these values.
     pub fn new(users: Vec<UserName>, is_change: bool) -> Self {
         Self {
             users,

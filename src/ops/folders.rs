@@ -1,9 +1,9 @@
-//! Folders: adding, changing, removing and showing them. A change concerns all users who have the folder, whom the running
-//! server looks at.
+//! Folders: adding, changing, removing and showing them. A change concerns all users who have the folder, whom the
+//! running server looks at.
 
 use std::path::{Path, PathBuf};
 
-use super::context::OpsContext;
+use super::context::{OpsContext, find_folder};
 use super::groups::names;
 use super::homes::{self, HomeOrigin};
 use super::sharing::{ConfirmedSharing, SharedChange, SharedThing};
@@ -13,7 +13,7 @@ use super::users::settings::{CreationChanges, SettingChange};
 use super::{admin, quota};
 use crate::domain::folder::{CreationChoice, Folder, FolderName};
 use crate::domain::user::{Limit, Quota, User, UserName};
-use crate::store::{folder_name_taken, no_such_folder};
+use crate::store::folder_name_taken;
 use base::error::{Error, Result};
 
 /// The changes of a folder.
@@ -77,7 +77,8 @@ pub struct FolderList {
 /// Adds a folder, and makes its directory if it is missing.
 ///
 /// # Errors
-/// Returns an error if the name is taken, if the directory may not lie where it does, or if the store or the disk refuses.
+/// Returns an error if the name is taken, if the directory may not lie where it does, or if the store or the disk
+/// refuses.
 pub async fn add(
     name: &FolderName,
     path: &Path,
@@ -118,16 +119,15 @@ pub async fn add(
 
 /// Changes a folder: its settings, its name, or its directory, which is made if it is missing.
 ///
-/// # Errors
-/// Returns an error if there is no such folder, if the new name is taken, if the directory may not lie where it does, or if
-/// the store or the disk refuses.
+/// # Errors Returns an error if there is no such folder, if the new name is taken, if the directory may not lie where
+/// it does, or if the store or the disk refuses.
 pub async fn set(
     name: &FolderName,
     changes: FolderChanges,
     context: &OpsContext<'_>,
 ) -> Result<ConfirmedSharing> {
     let store = context.store;
-    let before = find(name, context).await?;
+    let before = find_folder(store, name).await?;
     changes.creation.check(context.installation)?;
     let path = match &changes.path {
         Some(path) => homes::choose_folder(context.installation, path)?,
@@ -170,7 +170,7 @@ pub async fn set(
 /// # Errors
 /// Returns an error if there is no such folder, if a user or a group has it, or if the store refuses.
 pub async fn remove(name: &FolderName, context: &OpsContext<'_>) -> Result<ConfirmedSharing> {
-    let before = find(name, context).await?;
+    let before = find_folder(context.store, name).await?;
     let what = SharedChange::Removed {
         left: Some(context.store.remove_folder(name).await?),
     };
@@ -184,7 +184,7 @@ pub async fn remove(name: &FolderName, context: &OpsContext<'_>) -> Result<Confi
 /// # Errors
 /// Returns an error if there is no such folder, or if the store cannot be read.
 pub async fn show(name: &FolderName, context: &OpsContext<'_>) -> Result<FolderList> {
-    views(vec![find(name, context).await?], context).await
+    views(vec![find_folder(context.store, name).await?], context).await
 }
 
 /// Returns the views of all folders.
@@ -216,13 +216,4 @@ async fn views(folders: Vec<Folder>, context: &OpsContext<'_>) -> Result<FolderL
 fn users_of(name: &FolderName, users: &[User]) -> Vec<User> {
     let has = |user: &&User| user.inherited.folders.iter().any(|folder| folder.name == *name);
     users.iter().filter(has).cloned().collect()
-}
-
-/// Returns the folder with this name.
-///
-/// # Errors
-/// Returns an error if there is no such folder, or if the store cannot be read.
-pub async fn find(name: &FolderName, context: &OpsContext<'_>) -> Result<Folder> {
-    let found = context.store.folder(name).await?;
-    found.ok_or_else(|| no_such_folder(name))
 }

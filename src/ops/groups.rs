@@ -1,4 +1,5 @@
-//! Groups: adding, changing, removing and showing them. A change concerns all members, whom the running server looks at.
+//! Groups: adding, changing, removing and showing them. A change concerns all members, whom the running server looks
+//! at.
 
 use super::admin;
 use super::context::OpsContext;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::installation::Installation;
 use crate::domain::folder::Folder;
-use crate::domain::user::UserName;
+use crate::domain::user::{User, UserName};
 use crate::mount::{HomeCheck, HomeSite};
 use crate::storage::creation::CreationRules;
 use crate::storage::local::creation::make_home;
@@ -32,10 +32,11 @@ pub fn choose(installation: &Installation, name: &UserName, explicit: Option<&Pa
     Ok(home)
 }
 
-/// Returns the directory of a folder (relative to the current directory), with links resolved. It may lie where a home may.
+/// Returns the directory of a folder (relative to the current directory), with links resolved. It may lie where a home
+/// may.
 ///
-/// # Errors
-/// Returns an error if the configuration does not allow the place. The store checks that folders and homes are separate.
+/// # Errors Returns an error if the configuration does not allow the place. The store checks that folders and homes are
+/// separate.
 pub fn choose_folder(installation: &Installation, path: &Path) -> Result<PathBuf> {
     if path.as_os_str().is_empty() {
         return Err(Error::new("an empty path cannot be a folder"));
@@ -72,8 +73,8 @@ impl Resident {
     }
 }
 
-/// The rules for where homes and folders may lie. Links in the configured paths are resolved once, and only if necessary, so the
-/// rules are for immediate use: links may change.
+/// The rules for where homes and folders may lie. Links in the configured paths are resolved once, and only if
+/// necessary, so the rules are for immediate use: links may change.
 pub struct HomeRules<'a> {
     installation: &'a Installation,
     /// `[storage] homes` and the roots, with links resolved.
@@ -218,6 +219,16 @@ pub enum HomeOrigin {
 /// Returns an error if it cannot be created, or if something else has its name.
 pub fn make(installation: &Installation, home: &Path) -> Result<HomeOrigin> {
     make_as(Resident::Home, home, CreationRules::of(&installation.storage)?)
+}
+
+/// Creates the home of a user, unless it exists: with the mode and the group of the user's settings, or else as
+/// [`make`].
+///
+/// # Errors
+/// Returns the errors of [`make`].
+pub fn make_for(installation: &Installation, user: &User) -> Result<HomeOrigin> {
+    let rules = CreationRules::of(&installation.storage)?.with(&user.creation())?;
+    make_as(Resident::Home, &user.home, rules)
 }
 
 /// Creates the directory of a folder, unless it exists: with the folder's mode and group, or else as a home.

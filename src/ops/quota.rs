@@ -5,11 +5,10 @@ use std::path::Path;
 
 use jiff::Timestamp;
 
-use super::context::OpsContext;
-use super::folders;
+use super::context::{OpsContext, find_folder};
 use super::lock::DataLock;
 use super::running::if_running;
-use super::usage::{HasAccount, Holder, HomeUsage, Remeasurement};
+use super::usage::{AccountHolder, HasAccount, HomeUsage, Remeasurement};
 use crate::accounts::measure::measure_unused;
 use crate::domain::folder::Folder;
 use crate::domain::user::User;
@@ -23,10 +22,12 @@ use base::error::{Error, Result};
 /// # Errors
 /// Returns an error if there is no such user or folder, if a running server does not answer, or if the store cannot be
 /// read.
-pub async fn usage_of_one(holder: &Holder, context: &OpsContext<'_>) -> Result<HomeUsage> {
+pub async fn usage_of_one(holder: &AccountHolder, context: &OpsContext<'_>) -> Result<HomeUsage> {
     let usages = match holder {
-        Holder::User(name) => usage_of(&[context.user(name).await?], context).await?,
-        Holder::Folder(name) => usage_of_folders(&[folders::find(name, context).await?], context).await?,
+        AccountHolder::User(name) => usage_of(&[context.user(name).await?], context).await?,
+        AccountHolder::Folder(name) => {
+            usage_of_folders(&[find_folder(context.store, name).await?], context).await?
+        }
     };
     let usage = usages.into_iter().next();
     usage.ok_or_else(|| Error::new(format!("nothing is known of the {} of {holder}", holder.place())))
@@ -80,7 +81,7 @@ async fn merged<T: HasAccount>(
     if answer.is_empty() {
         return HomeUsage::recorded(records, context.store).await;
     }
-    let mut by_holder: HashMap<Holder, HomeUsage> = answer
+    let mut by_holder: HashMap<AccountHolder, HomeUsage> = answer
         .into_iter()
         .map(|usage| (usage.holder.clone(), usage))
         .collect();
@@ -99,25 +100,25 @@ async fn merged<T: HasAccount>(
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MeasuredHome {
     /// The users who share the home, or the folder.
-    pub holders: Vec<Holder>,
+    pub holders: Vec<AccountHolder>,
     /// The use before and after the measurement.
     pub measurement: Remeasurement,
 }
 
-/// Measures the home of one user, one folder, or all homes and folders, each once. `on_measured` is called after each. If
-/// one cannot be measured, the others still are.
+/// Measures the home of one user, one folder, or all homes and folders, each once. `on_measured` is called after each.
+/// If one cannot be measured, the others still are.
 ///
 /// # Errors
 /// Returns an error if there is no such user or folder, if some could not be measured, or if `on_measured` fails.
 pub async fn measure(
-    only: Option<&Holder>,
+    only: Option<&AccountHolder>,
     context: &OpsContext<'_>,
     on_measured: &mut dyn FnMut(&MeasuredHome) -> Result<()>,
 ) -> Result<()> {
     let store = context.store;
     let (users, folders) = match only {
-        Some(Holder::User(name)) => (vec![context.user(name).await?], Vec::new()),
-        Some(Holder::Folder(name)) => (Vec::new(), vec![folders::find(name, context).await?]),
+        Some(AccountHolder::User(name)) => (vec![context.user(name).await?], Vec::new()),
+        Some(AccountHolder::Folder(name)) => (Vec::new(), vec![find_folder(context.store, name).await?]),
         None => (store.users().await?, store.folders().await?),
     };
     let mut homes: BTreeMap<&Path, Vec<&dyn HasAccount>> = BTreeMap::new();

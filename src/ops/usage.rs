@@ -14,45 +14,45 @@ use base::size::Size;
 
 /// Who has an account: a user by the home, or a folder.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Holder {
+pub enum AccountHolder {
     /// A user. Users who share a home share its account.
     User(UserName),
     /// A folder.
     Folder(FolderName),
 }
 
-impl Holder {
+impl AccountHolder {
     /// Returns the stable word for what it is.
     pub fn kind(&self) -> &'static str {
         match self {
-            Holder::User(_) => "user",
-            Holder::Folder(_) => "folder",
+            AccountHolder::User(_) => "user",
+            AccountHolder::Folder(_) => "folder",
         }
     }
 
     /// Returns the word for its directory.
     pub fn place(&self) -> &'static str {
         match self {
-            Holder::User(_) => "home",
-            Holder::Folder(_) => "folder",
+            AccountHolder::User(_) => "home",
+            AccountHolder::Folder(_) => "folder",
         }
     }
 
     /// Returns the arguments by which commands name it: `calvin`, or `--folder team`.
     pub fn argument(&self) -> String {
         match self {
-            Holder::User(name) => name.to_string(),
-            Holder::Folder(name) => format!("--folder {name}"),
+            AccountHolder::User(name) => name.to_string(),
+            AccountHolder::Folder(name) => format!("--folder {name}"),
         }
     }
 }
 
 /// Formats the name alone.
-impl fmt::Display for Holder {
+impl fmt::Display for AccountHolder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Holder::User(name) => name.fmt(f),
-            Holder::Folder(name) => name.fmt(f),
+            AccountHolder::User(name) => name.fmt(f),
+            AccountHolder::Folder(name) => name.fmt(f),
         }
     }
 }
@@ -60,7 +60,7 @@ impl fmt::Display for Holder {
 /// What has an account: the records of users and folders.
 pub trait HasAccount: Send + Sync {
     /// Returns who it is.
-    fn holder(&self) -> Holder;
+    fn holder(&self) -> AccountHolder;
     /// Returns the directory that is charged to the account.
     fn directory(&self) -> &Path;
     /// Returns the quota of the account.
@@ -68,8 +68,8 @@ pub trait HasAccount: Send + Sync {
 }
 
 impl HasAccount for User {
-    fn holder(&self) -> Holder {
-        Holder::User(self.name.clone())
+    fn holder(&self) -> AccountHolder {
+        AccountHolder::User(self.name.clone())
     }
 
     fn directory(&self) -> &Path {
@@ -82,8 +82,8 @@ impl HasAccount for User {
 }
 
 impl HasAccount for Folder {
-    fn holder(&self) -> Holder {
-        Holder::Folder(self.name.clone())
+    fn holder(&self) -> AccountHolder {
+        AccountHolder::Folder(self.name.clone())
     }
 
     fn directory(&self) -> &Path {
@@ -99,7 +99,7 @@ impl HasAccount for Folder {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HomeUsage {
     /// The user or the folder. Users who share a home have the same numbers.
-    pub holder: Holder,
+    pub holder: AccountHolder,
     /// The absolute path on disk of the home or the folder.
     pub home: PathBuf,
     /// The sum of file sizes in bytes, if anything is known.

@@ -73,7 +73,9 @@ pub async fn add(new: NewUser<'_>, context: &OpsContext<'_>) -> Result<Confirmed
     claim(&user.home, context).await?;
     // Write the store first: it has rules about homes, and a refused user must leave no directory behind.
     store.add_user(&user).await?;
-    let origin = match homes::make(context.installation, &user.home) {
+    // The store knows what the user inherits.
+    let user = context.user(&user.name).await?;
+    let origin = match homes::make_for(context.installation, &user) {
         Ok(origin) => origin,
         Err(error) => {
             store.remove_user(&user.name).await?;
@@ -149,7 +151,7 @@ pub async fn set(
     if changed.after.home != changed.before.home {
         let before = changed.before;
         left_home = Some(before.home.clone());
-        if let Err(error) = homes::make(context.installation, &home) {
+        if let Err(error) = homes::make_for(context.installation, &changed.after) {
             let back = move |user: &mut User| {
                 *user = before.clone();
                 Ok(())

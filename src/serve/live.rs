@@ -17,18 +17,18 @@ use crate::domain::event::{AdminRecord, Event, Operator, SessionId};
 use crate::domain::user::UserName;
 use crate::hooks::queue::HookQueue;
 use crate::ops::admin::operator_of_process;
-use crate::ops::context::find_user;
+use crate::ops::context::{find_folder, find_user};
 use crate::ops::hooks::{HookAction, HookEntryView, HookSelection};
 use crate::ops::quota::must_exist;
 use crate::ops::running::{
     DisconnectTarget, Effect, HomeFilling, ReloadView, RunningServer, ServerResult, SessionView, StatusView,
     WorkView,
 };
-use crate::ops::usage::{HasAccount, Holder, HomeUsage, Remeasurement};
+use crate::ops::usage::{AccountHolder, HasAccount, HomeUsage, Remeasurement};
 use crate::session::Session;
 use crate::session::work::WorkSnapshot;
 use crate::ssh::service::Service;
-use crate::store::{Store, no_such_folder};
+use crate::store::Store;
 use base::error::{Error, Result};
 use base::visible;
 
@@ -89,13 +89,10 @@ impl LiveServer {
     }
 
     /// Returns the record of a user or a folder.
-    async fn record_of(&self, holder: &Holder) -> Result<Box<dyn HasAccount>> {
+    async fn record_of(&self, holder: &AccountHolder) -> Result<Box<dyn HasAccount>> {
         match holder {
-            Holder::User(name) => Ok(Box::new(find_user(&*self.store, name).await?)),
-            Holder::Folder(name) => {
-                let folder = self.store.folder(name).await?;
-                Ok(Box::new(folder.ok_or_else(|| no_such_folder(name))?))
-            }
+            AccountHolder::User(name) => Ok(Box::new(find_user(&*self.store, name).await?)),
+            AccountHolder::Folder(name) => Ok(Box::new(find_folder(&*self.store, name).await?)),
         }
     }
 
@@ -260,7 +257,7 @@ impl RunningServer for LiveServer {
         Ok(self.changes.apply(users).await?)
     }
 
-    async fn usage(&self, only: Option<Holder>) -> ServerResult<Vec<HomeUsage>> {
+    async fn usage(&self, only: Option<AccountHolder>) -> ServerResult<Vec<HomeUsage>> {
         if let Some(holder) = only {
             let record = self.record_of(&holder).await?;
             return Ok(vec![self.usage_of(&*record).await?]);
@@ -270,7 +267,7 @@ impl RunningServer for LiveServer {
         Ok(usages)
     }
 
-    async fn measure(&self, holder: Holder) -> ServerResult<Remeasurement> {
+    async fn measure(&self, holder: AccountHolder) -> ServerResult<Remeasurement> {
         let record = self.record_of(&holder).await?;
         Ok(self.measure_record(&*record).await?)
     }

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 use super::group::SharedOutputArgs;
-use super::settings::{CreationArgs, OrInherit, bytes, change, comment};
+use super::settings::CreationArgs;
+use super::values::{OrInherit, bytes, change, comment};
 use crate::domain::folder::FolderName;
 use crate::domain::user::Limit;
 use crate::ops::folders::FolderChanges;
@@ -61,7 +62,8 @@ pub enum FolderCommand {
 /// The command-line arguments of `homeportd folder add`.
 #[derive(Debug, Args)]
 pub struct FolderAddArgs {
-    /// The name that users see it by, of 1 to 128 characters of a-z A-Z 0-9 _ . - @ + (the last four not at the beginning)
+    /// The name that users see it by, of 1 to 128 characters of a-z A-Z 0-9 _ . - @ + (the last four not at the
+    /// beginning)
     pub name: FolderName,
     /// The directory, beneath [storage] homes or one of its roots, and outside all homes
     pub dir: PathBuf,

@@ -2,7 +2,8 @@
 
 use clap::{Args, Subcommand};
 
-use super::settings::{MemberArgs, comment, new_group};
+use super::settings::MemberArgs;
+use super::values::{comment, new_group};
 use crate::domain::group::GroupName;
 use crate::ops::groups::GroupChanges;
 use base::error::Result;
@@ -25,8 +26,8 @@ pub enum GroupCommand {
     Set(GroupSetArgs),
     /// Show a group
     ///
-    /// With --json: v, name, comment, members, quota_bytes, quota_files, max_sessions, permissions, allowed_from, require,
-    /// rate_up, rate_down, folders, file_mode, dir_mode, file_group; docs/json.md describes them.
+    /// With --json: v, name, comment, members, quota_bytes, quota_files, max_sessions, permissions, allowed_from,
+    /// require, rate_up, rate_down, folders, file_mode, dir_mode, file_group; docs/json.md describes them.
     #[command(after_help = "Example:\n  homeportd group show customers --json | jq .members")]
     Show {
         /// The name of the group

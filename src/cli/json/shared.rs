@@ -4,14 +4,39 @@ use std::collections::BTreeMap;
 
 use serde::{Serialize, Serializer};
 
-use super::JsonRules;
 use crate::domain::folder::{CreationChoice, FolderName};
-use crate::domain::permission::PermissionRules;
+use crate::domain::permission::{PermissionRules, Permissions};
 use crate::domain::settings::MemberSettings;
 use crate::domain::user::{Limit, UserName};
 use crate::ops::folders::FolderView;
 use crate::ops::groups::GroupView;
 use crate::ops::sharing::ConfirmedSharing;
+
+/// Permissions: a list of names, or an object of such lists by directory.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub enum JsonRules {
+    /// The same permissions in the whole tree.
+    Uniform(Vec<&'static str>),
+    /// The permissions of each directory that has a rule.
+    ByDirectory(BTreeMap<String, Vec<&'static str>>),
+}
+
+impl JsonRules {
+    /// Converts rules.
+    pub fn new(rules: &PermissionRules) -> Self {
+        let names = |set: &Permissions| set.iter().map(|one| one.name()).collect();
+        match rules.as_uniform() {
+            Some(permissions) => Self::Uniform(names(permissions)),
+            None => Self::ByDirectory(
+                rules
+                    .iter()
+                    .map(|(path, set)| (path.to_string(), names(set)))
+                    .collect(),
+            ),
+        }
+    }
+}
 
 /// The modes and the group of what is created in a tree; `null` is inherited, at last from the server.
 #[derive(Debug, Serialize)]

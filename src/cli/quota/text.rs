@@ -3,7 +3,7 @@
 use crate::accounts::account::UsageAccuracy;
 use crate::cli::output;
 use crate::ops::quota::MeasuredHome;
-use crate::ops::usage::{Holder, HomeUsage};
+use crate::ops::usage::{AccountHolder, HomeUsage};
 use base::size::Size;
 
 /// Formats the use of one home, with a line for each property.
@@ -59,10 +59,10 @@ fn accuracy(usage: &HomeUsage) -> String {
 }
 
 /// Formats a name, with the word "folder" behind that of a folder.
-fn named(holder: &Holder) -> String {
+fn named(holder: &AccountHolder) -> String {
     match holder {
-        Holder::User(name) => name.to_string(),
-        Holder::Folder(name) => format!("{name} (folder)"),
+        AccountHolder::User(name) => name.to_string(),
+        AccountHolder::Folder(name) => format!("{name} (folder)"),
     }
 }
 

@@ -15,7 +15,7 @@ use crate::ops::running::{
     DisconnectTarget, Effect, HomeFilling, PlaceSpace, ReloadView, RunningServer, ServerResult, SessionView,
     StatusView, WorkView,
 };
-use crate::ops::usage::{Holder, HomeUsage, Remeasurement};
+use crate::ops::usage::{AccountHolder, HomeUsage, Remeasurement};
 use base::error::Error;
 
 /// A server with two sessions.
@@ -112,7 +112,7 @@ impl RunningServer for TwoSessions {
             still_busy: 0,
         })
     }
-    async fn usage(&self, only: Option<Holder>) -> ServerResult<Vec<HomeUsage>> {
+    async fn usage(&self, only: Option<AccountHolder>) -> ServerResult<Vec<HomeUsage>> {
         match only.map(|holder| holder.to_string()).as_deref() {
             Some("nobody") => Err(Error::new("there is no user \"nobody\"")
                 .hint("homeportd user list")
@@ -121,7 +121,7 @@ impl RunningServer for TwoSessions {
             None => Ok(vec![usage("calvin", 7), usage("tom", 8)]),
         }
     }
-    async fn measure(&self, holder: Holder) -> ServerResult<Remeasurement> {
+    async fn measure(&self, holder: AccountHolder) -> ServerResult<Remeasurement> {
         let name = holder.to_string();
         // Until the others have been answered.
         self.turn.notified().await;

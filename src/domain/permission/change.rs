@@ -110,8 +110,8 @@ impl RulesChange {
         self.0.is_empty()
     }
 
-    /// Returns the rules after the change; `None` if there is none left. An entry for the whole tree replaces all rules;
-    /// without one, the rules of other directories stay.
+    /// Returns the rules after the change; `None` if there is none left. An entry for the whole tree replaces all
+    /// rules; without one, the rules of other directories stay.
     ///
     /// # Errors
     /// Returns an error if there would be too many rules.

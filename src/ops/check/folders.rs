@@ -44,8 +44,8 @@ fn directory(folder: &Folder, place: &Path, is_in_use: bool, report: &mut Report
     match place.metadata() {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
             let missing = format!(
-                "folder {name}: the directory \"{path}\" is missing (hint: make it, or mount its disk; the server makes no \
-                 folders)"
+                "folder {name}: the directory \"{path}\" is missing (hint: make it, or mount its disk; the server makes \
+                 no folders)"
             );
             match is_in_use {
                 true => report.error(missing),
@@ -107,8 +107,8 @@ fn hidden(user: &User, report: &mut Report) {
         let entry = user.home.join(folder.name.as_str());
         if entry.symlink_metadata().is_ok() {
             report.warn(format!(
-                "user {}: the folder {} hides {:?} in the home (hint: move that away, or homeportd folder set {} --rename \
-                 NEW)",
+                "user {}: the folder {} hides {:?} in the home (hint: move that away, or homeportd folder set {} \
+                 --rename NEW)",
                 user.name, folder.name, entry, folder.name
             ));
         }
@@ -150,8 +150,8 @@ struct Absent {
     example: String,
 }
 
-/// Reports rules for directories that do not exist: probably they are misspelt. There is one line for each rule, however
-/// many users have it.
+/// Reports rules for directories that do not exist: probably they are misspelt. There is one line for each rule,
+/// however many users have it.
 fn absent_directories(users: &[User], report: &mut Report) {
     let mut absent: BTreeMap<RuleOf, Absent> = BTreeMap::new();
     for user in users.iter().filter(|user| user.home.is_dir()) {
@@ -190,8 +190,8 @@ fn absent_directories(users: &[User], report: &mut Report) {
             count => format!("{count} users, such as {example}"),
         };
         report.warn(format!(
-            "{whose}: there are permissions for \"{path}\", and for {of} no such directory (hint: the permissions apply once \
-             it is made; is the name right?)"
+            "{whose}: there are permissions for \"{path}\", and for {of} no such directory (hint: the permissions apply \
+             once it is made; is the name right?)"
         ));
     }
 }

@@ -223,19 +223,21 @@ pub fn check_usage(usage: &HomeUsage, report: &mut Report) {
     let argument = usage.holder.argument();
     if let Some(exceeded) = usage.exceeded() {
         report.warn(format!(
-            "{kind} {name} cannot store more: {} are over {exceeded} (hint: homeportd {kind} set {name} --quota SIZE --max-files N)",
+            "{kind} {name} cannot store more: {} are over {exceeded} (hint: homeportd {kind} set {name} --quota SIZE \
+             --max-files N)",
             usage.used()
         ));
     }
     if let Some(unreadable) = usage.unreadable_clause() {
         report.warn(format!(
-            "the quota of {kind} {name} is not of all that lies in the {place}: {unreadable} (hint: what the server may not \
-             enter is counted as one entry, as lost+found should be; of anything else, find out first how it came there)"
+            "the quota of {kind} {name} is not of all that lies in the {place}: {unreadable} (hint: what the server may \
+             not enter is counted as one entry, as lost+found should be; of anything else, find out first how it came there)"
         ));
     }
     if usage.accuracy == Some(UsageAccuracy::Unmeasurable) {
         report.error(format!(
-            "{kind} {name} may be kept from storing anything: the {place} \"{}\" cannot be measured (hint: homeportd quota scan {argument} says why)",
+            "{kind} {name} may be kept from storing anything: the {place} \"{}\" cannot be measured (hint: homeportd \
+             quota scan {argument} says why)",
             usage.home.display()
         ));
     }

@@ -73,13 +73,13 @@ pub struct UserView {
 
 /// What is known of users besides their records and the use of their homes.
 #[derive(Debug, Default)]
-struct Activity {
+struct UserActivity {
     last_sign_ins: HashMap<UserName, Timestamp>,
     /// The number of sessions of each user who has one; `None` if the server has not said it.
     sessions: Option<HashMap<UserName, usize>>,
 }
 
-impl Activity {
+impl UserActivity {
     /// Looks up one user, or all.
     async fn of(only: Option<&UserName>, is_answering: bool, context: &OpsContext<'_>) -> Result<Self> {
         let mut activity = Self {
@@ -116,7 +116,7 @@ impl TotpView {
 }
 
 impl UserView {
-    fn new(user: User, totp: Option<TotpView>, usage: HomeUsage, activity: &Activity) -> Self {
+    fn new(user: User, totp: Option<TotpView>, usage: HomeUsage, activity: &UserActivity) -> Self {
         let folders = user.folders().into_iter();
         let counts = activity.sessions.as_ref();
         Self {
@@ -166,7 +166,7 @@ impl UserList {
             [one] => Some(one.name.clone()),
             _ => None,
         };
-        let activity = Activity::of(only.as_ref(), unanswered.is_none(), context).await?;
+        let activity = UserActivity::of(only.as_ref(), unanswered.is_none(), context).await?;
         let mut views = Vec::with_capacity(users.len());
         for (user, usage) in users.into_iter().zip(usages) {
             let totp = TotpView::of(&user, context.store).await?;
