@@ -196,7 +196,7 @@ pub async fn list(context: &OpsContext<'_>) -> Result<FolderList> {
 }
 
 async fn views(folders: Vec<Folder>, context: &OpsContext<'_>) -> Result<FolderList> {
-    let (usages, unanswered) = match quota::usage_of_folders(&folders, context).await {
+    let (usages, unanswered) = match quota::usage_of(&folders, context).await {
         Ok(usages) => (usages, None),
         Err(error) => (HomeUsage::recorded(&folders, context.store).await?, Some(error)),
     };

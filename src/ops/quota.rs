@@ -10,8 +10,6 @@ use super::lock::DataLock;
 use super::running::if_running;
 use super::usage::{AccountHolder, HasAccount, HomeUsage, Remeasurement};
 use crate::accounts::measure::measure_unused;
-use crate::domain::folder::Folder;
-use crate::domain::user::User;
 use crate::storage::local::backend::LocalDisks;
 use crate::storage::location::Location;
 use crate::store::UsageRecord;
@@ -25,9 +23,7 @@ use base::error::{Error, Result};
 pub async fn usage_of_one(holder: &AccountHolder, context: &OpsContext<'_>) -> Result<HomeUsage> {
     let usages = match holder {
         AccountHolder::User(name) => usage_of(&[context.user(name).await?], context).await?,
-        AccountHolder::Folder(name) => {
-            usage_of_folders(&[find_folder(context.store, name).await?], context).await?
-        }
+        AccountHolder::Folder(name) => usage_of(&[find_folder(context.store, name).await?], context).await?,
     };
     let usage = usages.into_iter().next();
     usage.ok_or_else(|| Error::new(format!("nothing is known of the {} of {holder}", holder.place())))
@@ -45,24 +41,12 @@ pub async fn usage_of_all(context: &OpsContext<'_>) -> Result<Vec<HomeUsage>> {
     Ok(usages)
 }
 
-/// Returns the use of these users' homes, in the same order: as the running server knows it, or else as it was recorded
-/// last.
+/// Returns the use of these users' homes, or of these folders, in the same order: as the running server knows it, or else
+/// as it was recorded last.
 ///
 /// # Errors
 /// Returns an error if a running server does not answer, or if the store cannot be read.
-pub async fn usage_of(users: &[User], context: &OpsContext<'_>) -> Result<Vec<HomeUsage>> {
-    usage_of_records(users, context).await
-}
-
-/// Returns the use of these folders, like [`usage_of`].
-///
-/// # Errors
-/// Returns an error if a running server does not answer, or if the store cannot be read.
-pub async fn usage_of_folders(folders: &[Folder], context: &OpsContext<'_>) -> Result<Vec<HomeUsage>> {
-    usage_of_records(folders, context).await
-}
-
-async fn usage_of_records<T: HasAccount>(records: &[T], context: &OpsContext<'_>) -> Result<Vec<HomeUsage>> {
+pub async fn usage_of<T: HasAccount>(records: &[T], context: &OpsContext<'_>) -> Result<Vec<HomeUsage>> {
     let only = match records {
         [] => return Ok(Vec::new()),
         [one] => Some(one.holder()),

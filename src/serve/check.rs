@@ -140,7 +140,7 @@ async fn usages(
     };
     [
         quota::usage_of(users, &context).await,
-        quota::usage_of_folders(folders, &context).await,
+        quota::usage_of(folders, &context).await,
     ]
 }
 
