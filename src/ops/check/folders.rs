@@ -85,7 +85,7 @@ fn overlaps(users: &[User], folders: &[Folder], places: &[PathBuf], report: &mut
     for (folder, place) in folders.iter().zip(places) {
         let above = place.ancestors().find_map(|dir| taken.get_key_value(dir));
         let below = || {
-            let mut next = taken.range::<Path, _>(place.as_path()..);
+            let mut next = taken.range(place.clone()..);
             next.next().filter(|(other, _)| other.starts_with(place))
         };
         if let Some((other, whose)) = above.or_else(below) {
