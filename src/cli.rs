@@ -5,7 +5,9 @@ mod audit;
 mod backup;
 mod check;
 mod demo;
+mod folders;
 pub mod grammar;
+mod groups;
 mod hooks;
 mod host_keys;
 mod init;
@@ -19,6 +21,7 @@ mod reload;
 mod restore;
 mod serve;
 mod sessions;
+mod sharing;
 mod top;
 mod users;
 mod work;
@@ -53,6 +56,8 @@ fn dispatch(cli: Cli) -> Result<ExitCode> {
         }
         Command::Check(args) => return check::run(&args, &load()?),
         Command::User(command) => users::run(command, load)?,
+        Command::Group(command) => groups::run(command, &load()?)?,
+        Command::Folder(command) => folders::run(command, &load()?)?,
         Command::Quota(command) => quota::run(command, &load()?)?,
         Command::Audit(args) => audit::run(args, &load()?)?,
         Command::Storage(StorageCommand::Adopt(args)) => adopt::run(&args, &load()?)?,

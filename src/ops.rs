@@ -9,12 +9,15 @@
 
 pub mod admin;
 pub mod adopt;
+pub mod announcement;
 pub mod audit;
 pub mod backup;
 pub mod check;
 pub mod context;
 pub mod data_dir;
 pub mod demo;
+pub mod folders;
+pub mod groups;
 pub mod homes;
 pub mod hooks;
 pub mod host_keys;
@@ -29,6 +32,7 @@ pub mod restore;
 pub mod restoring;
 pub mod running;
 pub mod sessions;
+pub mod sharing;
 pub mod store;
 pub mod usage;
 pub mod users;

@@ -4,6 +4,7 @@
 mod backup;
 mod changes;
 mod checks;
+mod groups;
 mod host_keys;
 mod lifecycle;
 mod losses;

@@ -16,15 +16,22 @@ use clap_complete::Shell;
 
 mod audit;
 mod backup;
+mod folder;
+mod group;
 mod hooks;
 mod host_keys;
+mod quota;
 mod settings;
 mod user;
+mod values;
 
 pub use audit::AuditArgs;
 pub use backup::{BackupArgs, RestoreArgs};
+pub use folder::{FolderAddArgs, FolderCommand, FolderSetArgs};
+pub use group::{GroupAddArgs, GroupCommand, GroupSetArgs, SharedOutputArgs};
 pub use hooks::{HookSelectionArgs, HooksCommand};
 pub use host_keys::{HostKeyArgs, HostkeyCommand};
+pub use quota::{HolderArgs, QuotaCommand};
 pub use user::{AddArgs, KeyCommand, OutputArgs, SetArgs, TotpCommand, UserCommand};
 
 use crate::domain::user::UserName;
@@ -37,7 +44,7 @@ pub const MANUAL: ManualSections = ManualSections {
         ("0", "Everything is done."),
         ("1", "The command failed."),
         ("2", "The command line is wrong."),
-        ("3", "There is no such user or session."),
+        ("3", "There is no such user, group, folder or session."),
         ("4", "It exists already."),
     ],
     environment: &[
@@ -74,7 +81,8 @@ pub const MANUAL: ManualSections = ManualSections {
   homeportd -c /srv/homeport/homeportd.toml user add calvin --quota 10GiB
   homeportd -c /srv/homeport/homeportd.toml serve
 
-Exit codes: 0 done, 1 it failed, 2 the command line is wrong, 3 there is no such user or session, 4 it exists already."
+Exit codes: 0 done, 1 it failed, 2 the command line is wrong, 3 there is no such user, group, folder
+or session, 4 it exists already."
 )]
 pub struct Cli {
     /// The configuration file [default: $HOMEPORT_CONFIG, ./homeportd.toml, /etc/homeport/homeportd.toml]
@@ -142,7 +150,20 @@ pub enum Command {
     /// change within 5 seconds, that is an error, but the change is stored.
     #[command(subcommand)]
     User(UserCommand),
-    /// Show the use and the quota of homes, and measure homes again
+    /// Manage groups: settings that several users share
+    ///
+    /// A user inherits from the group what the user's own settings leave open. A quota is the limit of each member's
+    /// home, not of all together. When a command returns, the change is in force for all members; sessions of members
+    /// who have lost something are ended, as with `user set`.
+    #[command(subcommand)]
+    Group(GroupCommand),
+    /// Manage folders: directories that several users see
+    ///
+    /// A folder lies outside all homes and has a quota of its own. Users get it by --folder of `user set`, or by that
+    /// of their group, each with their own permissions, and see it at /NAME.
+    #[command(subcommand)]
+    Folder(FolderCommand),
+    /// Show the use and the quota of homes and folders, and measure them again
     ///
     /// The use of a home is the sum of its files' sizes. A file counts once, however many hard links it has; a removed
     /// file counts until it is closed. --max-files limits the number of files, directories and symbolic links.
@@ -259,39 +280,6 @@ pub struct InitArgs {
     /// The address and port to write into the configuration [default: 127.0.0.1:2222]
     #[arg(long, value_name = "ADDR", requires = "dir")]
     pub listen: Option<SocketAddr>,
-}
-
-/// The commands of `homeportd quota`.
-#[derive(Debug, Subcommand)]
-pub enum QuotaCommand {
-    /// Show the use of homes, as the running server knows it, or else as it was last recorded
-    ///
-    /// With --json: name, home, used_bytes, used_files, quota_bytes, quota_files, usage_exact, standing; one object for
-    /// NAME, an array of objects without it. null means unlimited in a quota, and unknown in a use. If usage_exact is
-    /// false, the use is at most the given number; standing is then "at_most" (the server was interrupted, and the home
-    /// is being measured or will be), "unmeasurable" or "unknown". Otherwise standing is "exact".
-    #[command(
-        after_help = "Examples:\n  homeportd quota show\n  homeportd quota show calvin --json | jq .used_bytes"
-    )]
-    Show {
-        /// Show only this user's home
-        #[arg(value_parser = UserName::stored)]
-        name: Option<UserName>,
-        /// Print JSON with stable names
-        #[arg(long)]
-        json: bool,
-    },
-    /// Measure homes again, and correct their recorded use
-    ///
-    /// This is for files that other programs have put into a home or removed from it. The running server does it while
-    /// transfers continue. If no server is running, this command does it, and no server can start until it is done.
-    /// Users who share a home are listed together.
-    #[command(after_help = "Examples:\n  homeportd quota scan calvin\n  homeportd quota scan")]
-    Scan {
-        /// Measure only this user's home
-        #[arg(value_parser = UserName::stored)]
-        name: Option<UserName>,
-    },
 }
 
 /// The commands of `homeportd storage`.

@@ -1,11 +1,16 @@
 //! Views as `--json` prints them, except for those that the control socket also transmits. Names and meanings of fields
 //! are stable; fields may be added.
 
+mod shared;
+
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::domain::permission::{PermissionRules, Permissions};
+use self::shared::{CreationJson, JsonRules, MemberJson, folders};
+pub use self::shared::{FolderJson, GroupJson, SharedChangeJson};
+
+use crate::domain::group::GroupName;
 use crate::ops::host_keys::{ChangedHostKeys, HostKeyView};
 use crate::ops::keys::KeyView;
 use crate::ops::users::change::ConfirmedChange;
@@ -15,6 +20,8 @@ use crate::ops::users::view::UserView;
 #[derive(Debug, Serialize)]
 pub struct UserJson<'a> {
     name: &'a str,
+    group: Option<&'a str>,
+    comment: &'a str,
     enabled: bool,
     home: String,
     keys: Vec<KeyJson<'a>>,
@@ -36,12 +43,20 @@ pub struct UserJson<'a> {
     expires_at: Option<String>,
     rate_up: Option<u64>,
     rate_down: Option<u64>,
+    folders: BTreeMap<&'a str, JsonRules>,
+    #[serde(flatten)]
+    creation: CreationJson<'a>,
+    own: MemberJson<'a>,
+    last_sign_in: Option<String>,
+    sessions: Option<usize>,
 }
 
 impl<'a> From<&'a UserView> for UserJson<'a> {
     fn from(view: &'a UserView) -> Self {
         Self {
             name: view.name.as_str(),
+            group: view.group.as_ref().map(GroupName::as_str),
+            comment: &view.comment,
             enabled: view.enabled,
             home: view.home.display().to_string(),
             keys: view.keys.iter().map(Into::into).collect(),
@@ -62,32 +77,11 @@ impl<'a> From<&'a UserView> for UserJson<'a> {
             expires_at: view.expires_at.map(|t| t.to_string()),
             rate_up: view.rates.up.as_number(),
             rate_down: view.rates.down.as_number(),
-        }
-    }
-}
-
-/// Permissions: a list of names, or an object of such lists by directory.
-#[derive(Debug, Serialize)]
-#[serde(untagged)]
-pub enum JsonRules {
-    /// The same permissions in the whole tree.
-    Uniform(Vec<&'static str>),
-    /// The permissions of each directory that has a rule.
-    ByDirectory(BTreeMap<String, Vec<&'static str>>),
-}
-
-impl JsonRules {
-    /// Converts rules.
-    pub fn new(rules: &PermissionRules) -> Self {
-        let names = |set: &Permissions| set.iter().map(|one| one.name()).collect();
-        match rules.as_uniform() {
-            Some(permissions) => Self::Uniform(names(permissions)),
-            None => Self::ByDirectory(
-                rules
-                    .iter()
-                    .map(|(path, set)| (path.to_string(), names(set)))
-                    .collect(),
-            ),
+            folders: folders(&view.folders),
+            creation: CreationJson::new(&view.creation),
+            own: MemberJson::new(&view.own),
+            last_sign_in: view.last_sign_in.map(|time| time.to_string()),
+            sessions: view.sessions,
         }
     }
 }

@@ -8,11 +8,11 @@ use super::work::{IfMissing, with_store};
 use crate::config::Config;
 use crate::control::json::HomeUsageJson;
 use crate::ops::context::OpsContext;
-use crate::ops::quota::{measure, usage_of_all, usage_of_user};
+use crate::ops::quota::{measure, usage_of_all, usage_of_one};
 use base::error::Result;
 
 /// Prints a piece of text as soon as it is known.
-type Print<'a> = &'a mut dyn FnMut(&str) -> Result<()>;
+pub(super) type Print<'a> = &'a mut dyn FnMut(&str) -> Result<()>;
 
 /// Runs the command, and prints the result.
 ///
@@ -24,29 +24,28 @@ pub fn run(command: QuotaCommand, config: &Config) -> Result<()> {
     })
 }
 
-async fn execute(command: QuotaCommand, context: &OpsContext<'_>, print: Print<'_>) -> Result<()> {
+pub(super) async fn execute(command: QuotaCommand, context: &OpsContext<'_>, print: Print<'_>) -> Result<()> {
     match command {
-        QuotaCommand::Show {
-            name: Some(name),
-            json,
-        } => {
-            let usage = usage_of_user(&name, context).await?;
-            match json {
-                true => print(&output::json(&HomeUsageJson::from(&usage))?),
-                false => print(&text::usage(&usage)),
+        QuotaCommand::Show { of, json } => match of.holder() {
+            Some(holder) => {
+                let usage = usage_of_one(&holder, context).await?;
+                match json {
+                    true => print(&output::json(&HomeUsageJson::from(&usage))?),
+                    false => print(&text::usage(&usage)),
+                }
             }
-        }
-        QuotaCommand::Show { name: None, json } => {
-            let usages = usage_of_all(context).await?;
-            if json {
-                let usages: Vec<HomeUsageJson> = usages.iter().map(Into::into).collect();
-                return print(&output::json(&usages)?);
+            None => {
+                let usages = usage_of_all(context).await?;
+                if json {
+                    let usages: Vec<HomeUsageJson> = usages.iter().map(Into::into).collect();
+                    return print(&output::json(&usages)?);
+                }
+                print(&text::table(&usages))
             }
-            print(&text::table(&usages))
-        }
-        QuotaCommand::Scan { name } => {
+        },
+        QuotaCommand::Scan { of } => {
             let on_measured = &mut |home: &_| print(&text::measured(home));
-            measure(name.as_ref(), context, on_measured).await
+            measure(of.holder().as_ref(), context, on_measured).await
         }
     }
 }

@@ -33,12 +33,11 @@ use base::secret::Secret;
 /// # Errors
 /// Returns an error if the store, the disk or the rules refuse.
 pub fn run(command: UserCommand, load: impl Fn() -> Result<Config>) -> Result<()> {
-    if matches!(&command, UserCommand::Set(args) if args.is_empty()) {
-        let error = Cli::command().error(
-            ErrorKind::MissingRequiredArgument,
-            "nothing to set (see `user set --help`)",
-        );
-        error.exit()
+    match &command {
+        UserCommand::Set(args) if args.is_empty() => nothing_to_set("user"),
+        UserCommand::Set(args) => must_agree(args.settings.clone().changes()),
+        UserCommand::Add(args) => must_agree(args.settings.clone().changes()),
+        _ => {}
     }
     if matches!(&command, UserCommand::Set(args) if args.moves_and_changes()) {
         let error = Cli::command().error(
@@ -57,6 +56,22 @@ pub fn run(command: UserCommand, load: impl Fn() -> Result<Config>) -> Result<()
         execute(command, inputs, context).await
     })?;
     output::print(&text)
+}
+
+/// Ends a command that changes nothing, because its command line is wrong.
+pub fn nothing_to_set(kind: &str) -> ! {
+    let error = Cli::command().error(
+        ErrorKind::MissingRequiredArgument,
+        format!("nothing to set (see `{kind} set --help`)"),
+    );
+    error.exit()
+}
+
+/// Ends a command whose options contradict each other, because its command line is wrong.
+pub fn must_agree<T>(changes: Result<T>) {
+    if let Err(error) = changes {
+        Cli::command().error(ErrorKind::ArgumentConflict, error).exit()
+    }
 }
 
 /// What must be read before root becomes the owner of the data directory, who may not be able to read it.
@@ -114,7 +129,7 @@ async fn execute(command: UserCommand, inputs: Inputs, context: &OpsContext<'_>)
         UserCommand::Add(args) => add(args, inputs, context).await,
         UserCommand::Set(args) => set(args, context).await,
         UserCommand::Show { name, json } => show(&users::show(&name, context).await?, json),
-        UserCommand::List { json } => list(&users::list(context).await?, json),
+        UserCommand::List { group, json } => list(&users::list(group.as_ref(), context).await?, json),
         UserCommand::Passwd { name, output, .. } => {
             let prompt = PasswordPrompt::new(inputs.password);
             let ask = |name: &UserName| prompt.ask(name);
@@ -149,7 +164,7 @@ async fn add(args: AddArgs, inputs: Inputs, context: &OpsContext<'_>) -> Result<
         home: args.home.home,
         keys: inputs.keys,
         password: source.is_some().then_some(&ask),
-        settings: args.settings.into(),
+        settings: args.settings.changes()?,
     };
     report_password(&users::add(new, context).await?, &prompt, &args.output)
 }
@@ -183,7 +198,7 @@ async fn set(args: SetArgs, context: &OpsContext<'_>) -> Result<String> {
         let moved = users::move_home(&args.name, home, context).await?;
         return report(&moved, &args.output);
     }
-    let changed = users::set(&args.name, home, args.settings.into(), context).await?;
+    let changed = users::set(&args.name, home, args.settings.changes()?, context).await?;
     report(&changed, &args.output)
 }
 

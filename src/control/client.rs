@@ -15,7 +15,7 @@ use crate::ops::hooks::{HookAction, HookEntryView, HookSelection};
 use crate::ops::running::{
     DisconnectTarget, Effect, ReloadView, RunningServer, ServerResult, SessionView, StatusView, Unanswered,
 };
-use crate::ops::usage::{HomeUsage, Remeasurement};
+use crate::ops::usage::{AccountHolder, HomeUsage, Remeasurement};
 use base::error::{Error, Result};
 
 /// The most time for connecting, sending a request and receiving the answer. A working server needs milliseconds; one
@@ -106,17 +106,17 @@ impl RunningServer for Client {
         self.operator.clone()
     }
 
-    async fn usage(&self, user: Option<UserName>) -> ServerResult<Vec<HomeUsage>> {
-        let user = user.map(|name| name.to_string());
-        match self.ask(&ControlRequest::Usage { user })? {
+    async fn usage(&self, only: Option<AccountHolder>) -> ServerResult<Vec<HomeUsage>> {
+        let (user, folder) = only.map(names).unwrap_or_default();
+        match self.ask(&ControlRequest::Usage { user, folder })? {
             ControlAnswer::Usage(usages) => Ok(all(usages)?),
             _ => Err(unexpected().into()),
         }
     }
 
-    async fn measure(&self, user: UserName) -> ServerResult<Remeasurement> {
-        let user = user.to_string();
-        match self.ask(&ControlRequest::Scan { user })? {
+    async fn measure(&self, holder: AccountHolder) -> ServerResult<Remeasurement> {
+        let (user, folder) = names(holder);
+        match self.ask(&ControlRequest::Scan { user, folder })? {
             ControlAnswer::Scanned(measurement) => Ok((*measurement).try_into()?),
             _ => Err(unexpected().into()),
         }
@@ -172,6 +172,14 @@ fn not_running(socket: &Path) -> Error {
         socket.display()
     ))
     .hint("homeportd serve, with the same configuration")
+}
+
+/// Returns the names of a user and of a folder, one of which there is.
+fn names(holder: AccountHolder) -> (Option<String>, Option<String>) {
+    match holder {
+        AccountHolder::User(name) => (Some(name.to_string()), None),
+        AccountHolder::Folder(name) => (None, Some(name.to_string())),
+    }
 }
 
 /// Sends a request to the running server and returns the answer; `None` if no server is running. It blocks.

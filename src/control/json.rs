@@ -12,7 +12,7 @@ use crate::accounts::measure::Unreadable;
 use crate::domain::user::{Quota, UserName};
 use crate::ops::hooks::{HookEntryState, HookEntryView};
 use crate::ops::running::{Effect, ReloadView};
-use crate::ops::usage::{HomeUsage, Remeasurement};
+use crate::ops::usage::{AccountHolder, HomeUsage, Remeasurement};
 use base::error::{Error, Result};
 
 /// What a reload has changed, as `reload --json` prints it.
@@ -94,12 +94,15 @@ impl TryFrom<HookEntryJson> for HookEntryView {
     }
 }
 
-/// The use and the quota of a user's home, as `quota show --json` prints it. `null` means unlimited in a quota, and
-/// unknown in a use.
+/// The use and the quota of a user's home or of a folder, as `quota show --json` prints it. `null` means unlimited in a
+/// quota, and unknown in a use.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HomeUsageJson {
+    /// The name of the user or the folder.
     name: String,
-    /// The home's absolute path on disk.
+    #[serde(default)]
+    kind: HolderJson,
+    /// The absolute path on disk of the home or the folder.
     home: String,
     used_bytes: Option<u64>,
     used_files: Option<u64>,
@@ -113,6 +116,15 @@ pub struct HomeUsageJson {
     /// The absolute path of one of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     unreadable_example: Option<String>,
+}
+
+/// Whose use it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum HolderJson {
+    #[default]
+    User,
+    Folder,
 }
 
 /// How far the numbers can be relied on.
@@ -134,7 +146,11 @@ impl From<&HomeUsage> for HomeUsageJson {
     fn from(usage: &HomeUsage) -> Self {
         let example = usage.unreadable.first.as_ref();
         Self {
-            name: usage.name.to_string(),
+            name: usage.holder.to_string(),
+            kind: match usage.holder {
+                AccountHolder::User(_) => HolderJson::User,
+                AccountHolder::Folder(_) => HolderJson::Folder,
+            },
             home: usage.home.display().to_string(),
             used_bytes: usage.used_bytes,
             used_files: usage.used_files,
@@ -158,7 +174,10 @@ impl TryFrom<HomeUsageJson> for HomeUsage {
 
     fn try_from(json: HomeUsageJson) -> Result<Self> {
         Ok(Self {
-            name: UserName::stored(&json.name)?,
+            holder: match json.kind {
+                HolderJson::User => AccountHolder::User(UserName::stored(&json.name)?),
+                HolderJson::Folder => AccountHolder::Folder(json.name.parse()?),
+            },
             home: json.home.into(),
             used_bytes: json.used_bytes,
             used_files: json.used_files,

@@ -23,15 +23,22 @@ pub(super) enum ControlRequest {
     Listening,
     /// Asks the server to disconnect sessions.
     Kick(Kick),
-    /// Asks for the use of homes.
+    /// Asks for the use of homes and folders; without a name, for that of all.
     Usage {
-        /// The name of the user; without it, the answer has all users' homes.
+        /// The name of the user whose home it is.
         user: Option<String>,
+        /// The name of the folder.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        folder: Option<String>,
     },
-    /// Asks to measure a home again.
+    /// Asks to measure a home or a folder again.
     Scan {
         /// The user whose home it is.
-        user: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        user: Option<String>,
+        /// The name of the folder.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        folder: Option<String>,
     },
     /// Asks to put changes of users' records in the store in force.
     Changed {
@@ -100,7 +107,7 @@ pub(super) enum ControlAnswer {
     Listening(Vec<SocketAddr>),
     /// The answer to [`ControlRequest::Kick`]: how many sessions were disconnected.
     Kicked(usize),
-    /// The answer to [`ControlRequest::Usage`], in the order of the users' names.
+    /// The answer to [`ControlRequest::Usage`], in the order of the users' names, and then of the folders'.
     Usage(Vec<HomeUsageJson>),
     /// The answer to [`ControlRequest::Scan`]: the use before and after the measurement.
     Scanned(Box<MeasurementJson>),

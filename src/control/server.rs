@@ -20,11 +20,12 @@ use crate::domain::user::UserName;
 use crate::io::descriptors::{self, SpareDescriptor};
 use crate::ops::hooks::{HookAction, HookSelection};
 use crate::ops::running::{DisconnectTarget, RunningServer, Unanswered};
+use crate::ops::usage::AccountHolder;
 use base::error::{Error, Result};
 
-/// The longest request in bytes: all settings of a user, before and after a change, with the fingerprints of fifty
-/// keys.
-const LONGEST_REQUEST: u64 = 64 * 1024;
+/// The longest request in bytes: all settings of a user or a group, before and after a change, with at most fifty
+/// values of 400 bytes in each of five lists; and the names of two hundred users.
+const LONGEST_REQUEST: u64 = 512 * 1024;
 
 /// The most connections at once: there are few operators, but a script may loop.
 pub(super) const MAX_CONNECTIONS: usize = 32;
@@ -174,8 +175,8 @@ async fn answer(request: ControlRequest, running: &dyn RunningServer) -> Control
             Some(target) => running.disconnect(target).await.map(ControlAnswer::Kicked),
             None => Ok(ControlAnswer::Kicked(0)),
         },
-        ControlRequest::Usage { user } => usage(user, running).await,
-        ControlRequest::Scan { user } => measure(&user, running).await,
+        ControlRequest::Usage { user, folder } => usage(user, folder, running).await,
+        ControlRequest::Scan { user, folder } => measure(user, folder, running).await,
         ControlRequest::Record(record) => {
             let recorded = running.record((*record).into()).await;
             recorded.map(|()| ControlAnswer::Recorded)
@@ -215,16 +216,31 @@ fn target(kick: Kick) -> Option<DisconnectTarget> {
     }
 }
 
+/// Returns the user or the folder that a request names.
+fn holder(user: Option<String>, folder: Option<String>) -> Result<Option<AccountHolder>> {
+    match (user, folder) {
+        (None, None) => Ok(None),
+        (Some(user), _) => Ok(Some(AccountHolder::User(UserName::stored(&user)?))),
+        (None, Some(folder)) => Ok(Some(AccountHolder::Folder(folder.parse()?))),
+    }
+}
+
 async fn usage(
     user: Option<String>,
+    folder: Option<String>,
     running: &dyn RunningServer,
 ) -> std::result::Result<ControlAnswer, Unanswered> {
-    let user = user.map(|name| UserName::stored(&name)).transpose()?;
-    let usages = running.usage(user).await?;
+    let usages = running.usage(holder(user, folder)?).await?;
     Ok(ControlAnswer::Usage(usages.iter().map(Into::into).collect()))
 }
 
-async fn measure(user: &str, running: &dyn RunningServer) -> std::result::Result<ControlAnswer, Unanswered> {
-    let measurement = running.measure(UserName::stored(user)?).await?;
+async fn measure(
+    user: Option<String>,
+    folder: Option<String>,
+    running: &dyn RunningServer,
+) -> std::result::Result<ControlAnswer, Unanswered> {
+    let holder = holder(user, folder)?;
+    let holder = holder.ok_or_else(|| Error::new("the request names neither a user nor a folder"))?;
+    let measurement = running.measure(holder).await?;
     Ok(ControlAnswer::Scanned(Box::new((&measurement).into())))
 }

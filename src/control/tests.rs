@@ -82,7 +82,7 @@ async fn nonsense_gets_an_answer_and_disturbs_nobody() {
         check(b"hello\n", "not understood");
         check(b"{\"quota\":1}\n", "not understood");
         check(b"{\"usage\":1}\n", "not understood");
-        check(b"{\"scan\":{}}\n", "not understood");
+        check(b"{\"scan\":{}}\n", "\"failed\":\"the request names neither");
         check(
             b"{\"usage\":{\"user\":\"nobody\"}}\n",
             "\"failed\":\"there is no user",
@@ -118,7 +118,7 @@ async fn the_use_of_homes_has_stable_names() {
         };
         let told = |name: &str, bytes: u64| {
             format!(
-                "{{\"name\":\"{name}\",\"home\":\"/homes/calvin\",\"used_bytes\":{bytes},\"used_files\":1,\
+                "{{\"name\":\"{name}\",\"kind\":\"user\",\"home\":\"/homes/calvin\",\"used_bytes\":{bytes},\"used_files\":1,\
                  \"quota_bytes\":8,\"quota_files\":null,\"usage_exact\":true,\"standing\":\"exact\"}}"
             )
         };
@@ -138,6 +138,7 @@ async fn the_use_of_homes_has_stable_names() {
         );
         let request = ControlRequest::Usage {
             user: Some("nobody".into()),
+            folder: None,
         };
         let error = ask(path, &request).unwrap_err().to_string();
         assert_eq!(error, "there is no user \"nobody\" (hint: homeportd user list)");
@@ -171,7 +172,8 @@ async fn a_scan_holds_up_nobody_and_is_waited_for() {
                 ask(
                     path,
                     &ControlRequest::Scan {
-                        user: "calvin".into(),
+                        user: Some("calvin".into()),
+                        folder: None,
                     },
                 )
             });
@@ -265,7 +267,8 @@ fn a_server_that_says_nothing_is_waited_for_no_longer_than_the_limit() {
     };
     let silent = |request: ControlRequest| move |path: &Path| ask(path, &request).unwrap_err().to_string();
     let scan = silent(ControlRequest::Scan {
-        user: "calvin".into(),
+        user: Some("calvin".into()),
+        folder: None,
     });
     std::thread::scope(|threads| {
         // This one is in the queue; the others wait for a place in it.

@@ -1,7 +1,8 @@
 //! What users may do: the kinds of operations, and sets of them for a whole tree or by directory.
 
-use std::collections::BTreeMap;
-use std::collections::BTreeSet;
+pub mod change;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
 
@@ -316,8 +317,8 @@ impl FromIterator<(RulePath, Permissions)> for PermissionRules {
     }
 }
 
-/// Formats the permissions alone if they are the same everywhere, otherwise each rule as `PATH=PERMISSIONS`, separated by
-/// spaces.
+/// Formats the permissions alone if they are the same everywhere, otherwise each rule as `PATH=PERMISSIONS`, separated
+/// by spaces.
 impl fmt::Display for PermissionRules {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(permissions) = self.as_uniform() {

@@ -3,19 +3,24 @@
 //! The running server writes the events. If none is running, the command appends to the audit log itself, if there is
 //! one already. A change that cannot be recorded is in force even so, and the operator is warned.
 
+mod settings;
+
 use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::context::OpsContext;
-use super::keys::KeyView;
 use super::running::{RunningServer, Unanswered};
 use crate::domain::event::{AdminAct, AdminRecord, Operator, Setting, SettingValue};
+use crate::domain::folder::Folder;
+use crate::domain::group::Group;
 use crate::domain::user::User;
 use crate::telemetry;
 use base::error::{Error, Result};
 
 /// The most values of a list that an event has. The rest is counted.
 const MOST_LISTED: usize = 50;
+/// The most bytes of each value of a list that an event has.
+const LONGEST_TEXT: usize = 400;
 
 /// Returns who runs this process. It must be called before root becomes another user.
 pub fn operator_of_process() -> Operator {
@@ -67,9 +72,47 @@ pub async fn record_by_server(act: AdminAct, server: &dyn RunningServer) -> Resu
 
 /// Describes the change of a user's record. Without `before`, the user is new; without `after`, removed.
 pub fn user_changed(what: &str, before: Option<&User>, after: Option<&User>) -> AdminAct {
-    let mut old = before.map(settings_of).unwrap_or_default();
-    let mut new = after.map(settings_of).unwrap_or_default();
-    if before.is_some() && after.is_some() {
+    let name = before.or(after).map(|user| user.name.to_string());
+    changed(
+        what,
+        name,
+        before.map(settings::of_user),
+        after.map(settings::of_user),
+    )
+}
+
+/// Describes the change of a group, like [`user_changed`].
+pub fn group_changed(what: &str, before: Option<&Group>, after: Option<&Group>) -> AdminAct {
+    let name = before.or(after).map(|group| group.name.to_string());
+    changed(
+        what,
+        name,
+        before.map(settings::of_group),
+        after.map(settings::of_group),
+    )
+}
+
+/// Describes the change of a folder, like [`user_changed`].
+pub fn folder_changed(what: &str, before: Option<&Folder>, after: Option<&Folder>) -> AdminAct {
+    let name = before.or(after).map(|folder| folder.name.to_string());
+    changed(
+        what,
+        name,
+        before.map(settings::of_folder),
+        after.map(settings::of_folder),
+    )
+}
+
+/// Describes a change by the settings that differ.
+fn changed(
+    what: &str,
+    name: Option<String>,
+    before: Option<Vec<Setting>>,
+    after: Option<Vec<Setting>>,
+) -> AdminAct {
+    let both = before.is_some() && after.is_some();
+    let (mut old, mut new) = (before.unwrap_or_default(), after.unwrap_or_default());
+    if both {
         let same: BTreeSet<String> = old
             .iter()
             .filter(|setting| new.contains(setting))
@@ -82,94 +125,12 @@ pub fn user_changed(what: &str, before: Option<&User>, after: Option<&User>) -> 
         }
     }
     old.iter_mut().chain(&mut new).for_each(shorten);
-    let user = before.or(after);
     AdminAct {
         what: what.to_owned(),
-        name: user.map(|user| user.name.to_string()).unwrap_or_default(),
+        name: name.unwrap_or_default(),
         before: old,
         after: new,
     }
-}
-
-/// Returns the settings of a user, without secrets.
-fn settings_of(user: &User) -> Vec<Setting> {
-    let number = |number: Option<u64>| number.map_or(SettingValue::Nothing, SettingValue::Number);
-    let values = [
-        ("name", SettingValue::Text(user.name.to_string())),
-        ("home", SettingValue::Text(user.home.display().to_string())),
-        ("enabled", SettingValue::Flag(user.enabled)),
-        ("comment", SettingValue::Text(user.comment.clone())),
-        (
-            "group",
-            user.group.as_ref().map_or(SettingValue::Nothing, |group| {
-                SettingValue::Text(group.to_string())
-            }),
-        ),
-        ("principals", list(user.principals.clone())),
-        ("totp", SettingValue::Flag(user.totp.is_some())),
-        ("folders", list(folders_of(user))),
-        ("has_password", SettingValue::Flag(user.password_hash.is_some())),
-        (
-            "keys",
-            list(
-                user.keys
-                    .iter()
-                    .map(|line| KeyView::new(line).fingerprint)
-                    .collect(),
-            ),
-        ),
-        ("quota_bytes", number(user.quota().bytes)),
-        ("quota_files", number(user.quota().files)),
-        ("permissions", list(permissions_of(user))),
-        (
-            "allowed_from",
-            list(user.allowed_from().iter().map(ToString::to_string).collect()),
-        ),
-        (
-            "require",
-            list(
-                user.require()
-                    .iter()
-                    .map(|factor| factor.name().to_owned())
-                    .collect(),
-            ),
-        ),
-        ("max_sessions", number(user.max_sessions().map(u64::from))),
-        ("rate_up", number(user.rates().up.as_number())),
-        ("rate_down", number(user.rates().down.as_number())),
-        (
-            "expires_at",
-            user.expires_at
-                .map_or(SettingValue::Nothing, |time| SettingValue::Text(time.to_string())),
-        ),
-    ];
-    let setting = |(name, value): (&str, SettingValue)| Setting {
-        name: name.to_owned(),
-        value,
-    };
-    values.into_iter().map(setting).collect()
-}
-
-/// Returns the permissions in the home: their names, or each as `PATH=NAME` where they differ by directory.
-fn permissions_of(user: &User) -> Vec<String> {
-    let rules = user.permissions();
-    match rules.as_uniform() {
-        Some(permissions) => permissions.iter().map(|one| one.name().to_owned()).collect(),
-        None => rules.iter().map(|(path, set)| format!("{path}={set}")).collect(),
-    }
-}
-
-/// Returns the folders, each with its permissions.
-fn folders_of(user: &User) -> Vec<String> {
-    let folders = user.folders();
-    folders
-        .iter()
-        .map(|(folder, rules)| format!("{}: {rules}", folder.name))
-        .collect()
-}
-
-fn list(listed: Vec<String>) -> SettingValue {
-    SettingValue::List(listed)
 }
 
 /// Puts what only one of two lists has before what both have, so that a long list shows what was changed.
@@ -185,13 +146,18 @@ fn differences_first(old: &mut SettingValue, new: &mut SettingValue) {
     }
 }
 
-/// Counts what a list has beyond [`MOST_LISTED`] values.
+/// Cuts long texts, and counts what a list has beyond [`MOST_LISTED`] values.
 fn shorten(setting: &mut Setting) {
     let SettingValue::List(listed) = &mut setting.value else {
         return;
     };
     let more = listed.len().saturating_sub(MOST_LISTED);
     listed.truncate(MOST_LISTED);
+    for text in listed.iter_mut().filter(|text| text.len() > LONGEST_TEXT) {
+        let end = text.floor_char_boundary(LONGEST_TEXT);
+        text.truncate(end);
+        text.push('…');
+    }
     if more > 0 {
         listed.push(format!("and {more} more"));
     }

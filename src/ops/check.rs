@@ -1,6 +1,7 @@
 //! The parts of `check` that examine users, places and host keys. `serve/preflight.rs` checks what else a start of the
 //! server needs; `serve/check.rs` runs all checks in order.
 
+pub mod folders;
 pub mod host_keys;
 pub mod places;
 pub mod report;

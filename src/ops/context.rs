@@ -2,8 +2,9 @@
 
 use super::installation::Installation;
 use super::running::RunningServer;
+use crate::domain::folder::{Folder, FolderName};
 use crate::domain::user::{User, UserName};
-use crate::store::{Store, no_such_user};
+use crate::store::{Store, no_such_folder, no_such_user};
 use base::error::{Error, Result};
 
 /// A function that is called for problems that do not keep a use case from its work.
@@ -38,4 +39,12 @@ impl OpsContext<'_> {
 /// Returns an error if there is no such user, or if the store cannot be read.
 pub async fn find_user(store: &dyn Store, name: &UserName) -> Result<User> {
     store.user(name).await?.ok_or_else(|| no_such_user(name))
+}
+
+/// Returns the record of a folder.
+///
+/// # Errors
+/// Returns an error if there is no such folder, or if the store cannot be read.
+pub async fn find_folder(store: &dyn Store, name: &FolderName) -> Result<Folder> {
+    store.folder(name).await?.ok_or_else(|| no_such_folder(name))
 }

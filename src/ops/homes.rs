@@ -5,7 +5,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::installation::Installation;
-use crate::domain::user::UserName;
+use crate::domain::folder::Folder;
+use crate::domain::user::{User, UserName};
 use crate::mount::{HomeCheck, HomeSite};
 use crate::storage::creation::CreationRules;
 use crate::storage::local::creation::make_home;
@@ -31,6 +32,20 @@ pub fn choose(installation: &Installation, name: &UserName, explicit: Option<&Pa
     Ok(home)
 }
 
+/// Returns the directory of a folder (relative to the current directory), with links resolved. It may lie where a home
+/// may.
+///
+/// # Errors Returns an error if the configuration does not allow the place. The store checks that folders and homes are
+/// separate.
+pub fn choose_folder(installation: &Installation, path: &Path) -> Result<PathBuf> {
+    if path.as_os_str().is_empty() {
+        return Err(Error::new("an empty path cannot be a folder"));
+    }
+    let path = resolve(&from_here(path)?);
+    HomeRules::new(installation).check_as(Resident::Folder, &path)?;
+    Ok(path)
+}
+
 /// Refuses a home in a place where it may not lie. Links in `home` must be resolved.
 ///
 /// # Errors
@@ -40,8 +55,26 @@ pub fn check_place(installation: &Installation, home: &Path) -> Result<()> {
     HomeRules::new(installation).check(home)
 }
 
-/// The rules for where homes may lie. Links in the configured paths are resolved once, and only if necessary, so the
-/// rules are for immediate use: links may change.
+/// What lies in a place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Resident {
+    /// The home of users.
+    Home,
+    /// A folder.
+    Folder,
+}
+
+impl Resident {
+    fn name(self) -> &'static str {
+        match self {
+            Resident::Home => "home",
+            Resident::Folder => "folder",
+        }
+    }
+}
+
+/// The rules for where homes and folders may lie. Links in the configured paths are resolved once, and only if
+/// necessary, so the rules are for immediate use: links may change.
 pub struct HomeRules<'a> {
     installation: &'a Installation,
     /// `[storage] homes` and the roots, with links resolved.
@@ -65,6 +98,14 @@ impl<'a> HomeRules<'a> {
     /// # Errors
     /// Returns the errors of [`check_place`].
     pub fn check(&self, home: &Path) -> Result<()> {
+        self.check_as(Resident::Home, home)
+    }
+
+    /// Refuses a home or a folder in a place where it may not lie.
+    ///
+    /// # Errors
+    /// Returns the errors of [`check_place`].
+    pub fn check_as(&self, resident: Resident, home: &Path) -> Result<()> {
         let storage = &self.installation.storage;
         let lies_in = |place: &Path| home != place && home.starts_with(place);
         let resolved = || {
@@ -74,8 +115,10 @@ impl<'a> HomeRules<'a> {
         // Compare the unresolved paths first: a root on a disk that hangs must not block users whose homes lie in
         // another one.
         let beneath = storage.places().any(lies_in) || resolved().iter().any(|place| lies_in(place));
-        let refused =
-            |cause: String| Error::new(format!("\"{}\" cannot be a home", home.display())).because(cause);
+        let refused = |cause: String| {
+            let what = resident.name();
+            Error::new(format!("\"{}\" cannot be a {what}", home.display())).because(cause)
+        };
         if !beneath {
             return Err(refused(format!(
                 "it is not beneath \"{}\" or one of [storage] roots",
@@ -175,21 +218,42 @@ pub enum HomeOrigin {
 /// # Errors
 /// Returns an error if it cannot be created, or if something else has its name.
 pub fn make(installation: &Installation, home: &Path) -> Result<HomeOrigin> {
-    let rules = CreationRules::of(&installation.storage)?;
-    let cannot =
-        |cause: io::Error| Error::new(format!("cannot make home \"{}\"", home.display())).because(cause);
-    if let Some(parent) = home.parent() {
+    make_as(Resident::Home, home, CreationRules::of(&installation.storage)?)
+}
+
+/// Creates the home of a user, unless it exists: with the mode and the group of the user's settings, or else as
+/// [`make`].
+///
+/// # Errors
+/// Returns the errors of [`make`].
+pub fn make_for(installation: &Installation, user: &User) -> Result<HomeOrigin> {
+    let rules = CreationRules::of(&installation.storage)?.with(&user.creation())?;
+    make_as(Resident::Home, &user.home, rules)
+}
+
+/// Creates the directory of a folder, unless it exists: with the folder's mode and group, or else as a home.
+///
+/// # Errors
+/// Returns an error if it cannot be created, or if something else has its name.
+pub fn make_folder(installation: &Installation, folder: &Folder) -> Result<HomeOrigin> {
+    let rules = CreationRules::of(&installation.storage)?.with(&folder.creation)?;
+    make_as(Resident::Folder, &folder.path, rules)
+}
+
+fn make_as(resident: Resident, path: &Path, rules: CreationRules) -> Result<HomeOrigin> {
+    let failed = || Error::new(format!("cannot make {} \"{}\"", resident.name(), path.display()));
+    let cannot = |cause: io::Error| failed().because(cause);
+    if let Some(parent) = path.parent() {
         make_parents(parent, rules).map_err(cannot)?;
     }
-    match make_home(home, rules) {
+    match make_home(path, rules) {
         Ok(()) => Ok(HomeOrigin::New),
         Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
-            let meta = home.symlink_metadata().map_err(cannot)?;
-            if !meta.is_dir() {
-                return Err(Error::new(format!("cannot make home \"{}\"", home.display()))
-                    .because("something that is not a directory has its name"));
+            let meta = path.symlink_metadata().map_err(cannot)?;
+            match meta.is_dir() {
+                true => Ok(HomeOrigin::Existing),
+                false => Err(failed().because("something that is not a directory has its name")),
             }
-            Ok(HomeOrigin::Existing)
         }
         Err(e) => Err(cannot(e).hint("its parent must belong to the owner of the data directory")),
     }

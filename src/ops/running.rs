@@ -8,7 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::hooks::{HookAction, HookEntryView, HookSelection};
-use super::usage::{HomeUsage, Remeasurement};
+use super::usage::{AccountHolder, HomeUsage, Remeasurement};
 use crate::domain::event::{AdminRecord, Operator};
 use crate::domain::user::UserName;
 use crate::io::FilesystemState;
@@ -29,14 +29,14 @@ pub trait RunningServer: Send + Sync {
     /// Puts changes of these users' records in force, and records in the audit log what an operator has changed. For a
     /// renamed user, both names must be given.
     async fn apply_changes(&self, users: Vec<UserName>, record: Option<AdminRecord>) -> ServerResult<Effect>;
-    /// Returns the use of a user's home, or of each user's.
-    async fn usage(&self, user: Option<UserName>) -> ServerResult<Vec<HomeUsage>>;
+    /// Returns the use of a user's home or of a folder, or of all.
+    async fn usage(&self, only: Option<AccountHolder>) -> ServerResult<Vec<HomeUsage>>;
     /// Records in the audit log what an operator has changed.
     async fn record(&self, record: AdminRecord) -> ServerResult<()>;
     /// Returns the operator on whose behalf requests are made.
     fn operator(&self) -> Operator;
-    /// Measures a user's home again. For a large home this takes minutes.
-    async fn measure(&self, user: UserName) -> ServerResult<Remeasurement>;
+    /// Measures a user's home or a folder again. For a large one this takes minutes.
+    async fn measure(&self, holder: AccountHolder) -> ServerResult<Remeasurement>;
     /// Returns what an operator must do something about, and what only the server knows, as sentences.
     async fn problems(&self) -> ServerResult<Vec<String>>;
     /// Returns the events that wait for hooks, in their order.

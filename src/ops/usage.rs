@@ -6,17 +6,101 @@ use std::path::{Path, PathBuf};
 
 use crate::accounts::account::{Usage, UsageAccuracy};
 use crate::accounts::measure::{Sum, Unreadable};
+use crate::domain::folder::{Folder, FolderName};
 use crate::domain::user::{Quota, User, UserName};
 use crate::store::{Store, UsageRecord};
 use base::error::Result;
 use base::size::Size;
 
-/// The use and the quota of a user's home.
+/// Who has an account: a user by the home, or a folder.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum AccountHolder {
+    /// A user. Users who share a home share its account.
+    User(UserName),
+    /// A folder.
+    Folder(FolderName),
+}
+
+impl AccountHolder {
+    /// Returns the stable word for what it is.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            AccountHolder::User(_) => "user",
+            AccountHolder::Folder(_) => "folder",
+        }
+    }
+
+    /// Returns the word for its directory.
+    pub fn place(&self) -> &'static str {
+        match self {
+            AccountHolder::User(_) => "home",
+            AccountHolder::Folder(_) => "folder",
+        }
+    }
+
+    /// Returns the arguments by which commands name it: `calvin`, or `--folder team`.
+    pub fn argument(&self) -> String {
+        match self {
+            AccountHolder::User(name) => name.to_string(),
+            AccountHolder::Folder(name) => format!("--folder {name}"),
+        }
+    }
+}
+
+/// Formats the name alone.
+impl fmt::Display for AccountHolder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            AccountHolder::User(name) => name.fmt(f),
+            AccountHolder::Folder(name) => name.fmt(f),
+        }
+    }
+}
+
+/// What has an account: the records of users and folders.
+pub trait HasAccount: Send + Sync {
+    /// Returns who it is.
+    fn holder(&self) -> AccountHolder;
+    /// Returns the directory that is charged to the account.
+    fn directory(&self) -> &Path;
+    /// Returns the quota of the account.
+    fn account_quota(&self) -> Quota;
+}
+
+impl HasAccount for User {
+    fn holder(&self) -> AccountHolder {
+        AccountHolder::User(self.name.clone())
+    }
+
+    fn directory(&self) -> &Path {
+        &self.home
+    }
+
+    fn account_quota(&self) -> Quota {
+        self.quota()
+    }
+}
+
+impl HasAccount for Folder {
+    fn holder(&self) -> AccountHolder {
+        AccountHolder::Folder(self.name.clone())
+    }
+
+    fn directory(&self) -> &Path {
+        &self.path
+    }
+
+    fn account_quota(&self) -> Quota {
+        self.quota
+    }
+}
+
+/// The use and the quota of a user's home, or of a folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HomeUsage {
-    /// The name of the user. Users who share a home have the same numbers.
-    pub name: UserName,
-    /// The home's absolute path on disk.
+    /// The user or the folder. Users who share a home have the same numbers.
+    pub holder: AccountHolder,
+    /// The absolute path on disk of the home or the folder.
     pub home: PathBuf,
     /// The sum of file sizes in bytes, if anything is known.
     pub used_bytes: Option<u64>,
@@ -40,17 +124,17 @@ pub struct Remeasurement {
 }
 
 impl HomeUsage {
-    /// Creates the view of a user's home from its known use. The quota is that of the user's record.
-    pub fn new(user: &User, usage: Option<Usage>) -> Self {
+    /// Creates the view of a home or a folder from its known use. The quota is that of the record.
+    pub fn new(record: &(impl HasAccount + ?Sized), usage: Option<Usage>) -> Self {
         let accuracy = usage.map(|usage| usage.accuracy);
         // The numbers of an account that cannot be measured limit its growth; they do not describe the home.
         let usage = usage.filter(|usage| usage.accuracy != UsageAccuracy::Unmeasurable);
         Self {
-            name: user.name.clone(),
-            home: user.home.clone(),
+            holder: record.holder(),
+            home: record.directory().to_owned(),
             used_bytes: usage.map(|usage| usage.bytes),
             used_files: usage.map(|usage| usage.files),
-            quota: user.quota(),
+            quota: record.account_quota(),
             accuracy,
             unreadable: Unreadable::default(),
         }
@@ -63,42 +147,38 @@ impl HomeUsage {
     }
 
     /// Creates the view of a home that was measured just now.
-    pub fn measured(user: &User, sum: &Sum) -> Self {
+    pub fn measured(record: &(impl HasAccount + ?Sized), sum: &Sum) -> Self {
         let usage = Usage {
             bytes: sum.bytes,
             files: sum.files,
-            quota: user.quota(),
+            quota: record.account_quota(),
             accuracy: UsageAccuracy::Exact,
         };
-        Self::new(user, Some(usage)).with_unreadable(sum.unreadable.clone())
+        Self::new(record, Some(usage)).with_unreadable(sum.unreadable.clone())
     }
 
-    /// Returns the recorded use of users' homes, in the same order.
+    /// Returns the recorded use of homes or folders, in the same order.
     ///
     /// # Errors
     /// Returns an error if the store cannot be read.
-    pub async fn recorded(users: &[User], store: &dyn Store) -> Result<Vec<Self>> {
-        if let [user] = users {
-            return Ok(vec![Self::of_record(
-                user,
-                store.usage(&user.home).await?.as_ref(),
-            )]);
+    pub async fn recorded<T: HasAccount>(holders: &[T], store: &dyn Store) -> Result<Vec<Self>> {
+        if let [one] = holders {
+            let record = store.usage(one.directory()).await?;
+            return Ok(vec![Self::of_record(one, record.as_ref())]);
         }
         let records = store.usages().await?;
         let records: HashMap<&Path, &UsageRecord> = records
             .iter()
             .map(|record| (record.home.as_path(), record))
             .collect();
-        let usage = |user: &User| Self::of_record(user, records.get(user.home.as_path()).copied());
-        Ok(users.iter().map(usage).collect())
+        let usage = |one: &T| Self::of_record(one, records.get(one.directory()).copied());
+        Ok(holders.iter().map(usage).collect())
     }
 
-    /// Creates the view of a user's home from its record in the store.
-    pub fn of_record(user: &User, record: Option<&UsageRecord>) -> Self {
-        Self::new(
-            user,
-            record.and_then(|record| Usage::recorded(record, user.quota())),
-        )
+    /// Creates the view of a home or a folder from its record in the store.
+    pub fn of_record(holder: &(impl HasAccount + ?Sized), record: Option<&UsageRecord>) -> Self {
+        let quota = holder.account_quota();
+        Self::new(holder, record.and_then(|record| Usage::recorded(record, quota)))
     }
 
     /// Returns whether the numbers are the exact use. If not, they are an upper bound.
@@ -125,7 +205,7 @@ impl HomeUsage {
                 format!("{}{}, {}", self.at_most(), Size(bytes), files(count))
             }
             _ if self.accuracy == Some(UsageAccuracy::Unmeasurable) => {
-                "unknown: the home cannot be measured".to_owned()
+                format!("unknown: the {} cannot be measured", self.holder.place())
             }
             _ => "not measured yet".to_owned(),
         }

@@ -21,12 +21,13 @@ pub use remove::remove;
 use super::context::OpsContext;
 use super::homes::{self, HomeOrigin};
 use super::passwords::AskPassword;
-use super::{admin, adopt, keys as key_lines};
+use super::{admin, adopt, groups, keys as key_lines};
+use crate::domain::group::GroupName;
 use crate::domain::user::{Limit, User, UserName};
-use crate::store::name_taken;
+use crate::store::{name_taken, no_such_group};
 use base::error::Result;
 use change::{ConfirmedChange, StoredChange, UserChange};
-use settings::SettingChanges;
+use settings::{SettingChange, SettingChanges};
 
 /// A user who is to be added, with the home and settings.
 pub struct NewUser<'a> {
@@ -61,17 +62,20 @@ pub async fn add(new: NewUser<'_>, context: &OpsContext<'_>) -> Result<Confirmed
         user.password_set_at = Some(Timestamp::now());
     }
     key_lines::add(&mut user, &new.keys)?;
+    check_references(&new.settings, context).await?;
     // A user that gets an existing home also gets its quota.
     let shared = store.quota_of_home(&user.home).await?;
     if let Some(shared) = shared {
         user.settings.quota_bytes = Some(Limit(shared.bytes));
         user.settings.quota_files = Some(Limit(shared.files));
     }
-    new.settings.apply(&mut user);
+    new.settings.apply(&mut user)?;
     claim(&user.home, context).await?;
     // Write the store first: it has rules about homes, and a refused user must leave no directory behind.
     store.add_user(&user).await?;
-    let origin = match homes::make(context.installation, &user.home) {
+    // The store knows what the user inherits.
+    let user = context.user(&user.name).await?;
+    let origin = match homes::make_for(context.installation, &user) {
         Ok(origin) => origin,
         Err(error) => {
             store.remove_user(&user.name).await?;
@@ -89,8 +93,21 @@ pub async fn add(new: NewUser<'_>, context: &OpsContext<'_>) -> Result<Confirmed
         .await
 }
 
+/// Checks that the group and the folders that a user gets exist.
+async fn check_references(settings: &SettingChanges, context: &OpsContext<'_>) -> Result<()> {
+    if let SettingChange::To(Some(name)) = &settings.group
+        && context.store.group(name).await?.is_none()
+    {
+        return Err(no_such_group(name));
+    }
+    let OpsContext {
+        installation, store, ..
+    } = *context;
+    settings.member.check_references(installation, store).await
+}
+
 /// Checks that a home may be created. An existing home can be read, whichever server its storage belongs to.
-async fn claim(home: &Path, context: &OpsContext<'_>) -> Result<()> {
+pub(super) async fn claim(home: &Path, context: &OpsContext<'_>) -> Result<()> {
     match adopt::take_if_new(context.installation, home, context.store).await {
         Err(error) if home.is_dir() => {
             (context.warn)(&error);
@@ -113,6 +130,7 @@ pub async fn set(
 ) -> Result<ConfirmedChange> {
     let store = context.store;
     let before = context.user(name).await?;
+    check_references(&settings, context).await?;
     let home = match home {
         Some(home) => homes::choose(context.installation, name, Some(home))?,
         None => before.home.clone(),
@@ -122,7 +140,7 @@ pub async fn set(
     }
     let to = home.clone();
     let change = move |user: &mut User| {
-        settings.apply(user);
+        settings.apply(user)?;
         user.home.clone_from(&to);
         Ok(())
     };
@@ -133,7 +151,7 @@ pub async fn set(
     if changed.after.home != changed.before.home {
         let before = changed.before;
         left_home = Some(before.home.clone());
-        if let Err(error) = homes::make(context.installation, &home) {
+        if let Err(error) = homes::make_for(context.installation, &changed.after) {
             let back = move |user: &mut User| {
                 *user = before.clone();
                 Ok(())
@@ -233,10 +251,14 @@ pub async fn show(name: &UserName, context: &OpsContext<'_>) -> Result<view::Use
     view::UserList::of(vec![context.user(name).await?], context).await
 }
 
-/// Returns the views of all users, ordered by name.
+/// Returns the views of all users, or of a group's members, ordered by name.
 ///
 /// # Errors
-/// Returns an error if the store cannot be read.
-pub async fn list(context: &OpsContext<'_>) -> Result<view::UserList> {
-    view::UserList::of(context.store.users().await?, context).await
+/// Returns an error if there is no such group, or if the store cannot be read.
+pub async fn list(group: Option<&GroupName>, context: &OpsContext<'_>) -> Result<view::UserList> {
+    let users = match group {
+        Some(group) => groups::members_of(group, context).await?,
+        None => context.store.users().await?,
+    };
+    view::UserList::of(users, context).await
 }

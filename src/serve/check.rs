@@ -9,9 +9,11 @@ use super::preflight;
 use super::sandbox;
 use crate::config::Config;
 use crate::control::client::Client;
+use crate::domain::folder::Folder;
+use crate::domain::user::User;
 use crate::io::descriptors::{self, DescriptorShares};
 use crate::ops::check::report::Report;
-use crate::ops::check::{host_keys, places, secrets, unfinished, users};
+use crate::ops::check::{folders, host_keys, places, secrets, unfinished, users};
 use crate::ops::context::OpsContext;
 use crate::ops::installation::Installation;
 use crate::ops::lock::{self, Holder};
@@ -19,7 +21,7 @@ use crate::ops::running::{RunningServer as _, if_running};
 use crate::ops::usage::HomeUsage;
 use crate::ops::{data_dir, quota};
 use crate::store::sql::SqlStore;
-use crate::store::{Store, Upgrade};
+use crate::store::{GroupStore as _, Store, Upgrade};
 use base::error::{Error, Result};
 
 /// What `check` found, and how many users it checked.
@@ -97,26 +99,49 @@ async fn users_and_homes(
         preflight::orphans(config, report);
     }
     users::check(&installation, &found, report);
+    let shared = match store.folders().await {
+        Ok(shared) => shared,
+        Err(e) => {
+            report.error(e);
+            Vec::new()
+        }
+    };
+    folders::check(&installation, &found, &shared, report);
     unfinished::moves(&installation, &found, report);
     secrets::check(&installation, &found, report);
     places::check(&installation, &found, store, report).await;
-    let usages = match server {
-        Some(server) => {
-            let context = OpsContext {
-                installation: &installation,
-                store,
-                server,
-                warn: |_| (),
-            };
-            quota::usage_of(&found, &context).await
+    for usages in usages(&installation, store, server, (&found, &shared)).await {
+        match usages {
+            Ok(usages) => usages.iter().for_each(|usage| users::check_usage(usage, report)),
+            Err(e) => report.warn(e),
         }
-        None => HomeUsage::recorded(&found, store).await,
-    };
-    match usages {
-        Ok(usages) => usages.iter().for_each(|usage| users::check_usage(usage, report)),
-        Err(e) => report.warn(e),
     }
     found.len()
+}
+
+/// Returns the use of homes and that of folders: from `server` if one runs, otherwise as it was recorded last.
+async fn usages(
+    installation: &Installation,
+    store: &SqlStore,
+    server: Option<&Client>,
+    (users, folders): (&[User], &[Folder]),
+) -> [Result<Vec<HomeUsage>>; 2] {
+    let Some(server) = server else {
+        return [
+            HomeUsage::recorded(users, store).await,
+            HomeUsage::recorded(folders, store).await,
+        ];
+    };
+    let context = OpsContext {
+        installation,
+        store,
+        server,
+        warn: |_| (),
+    };
+    [
+        quota::usage_of(users, &context).await,
+        quota::usage_of(folders, &context).await,
+    ]
 }
 
 /// Checks what the server's process will have, and which rights it will give up, as far as this process can tell.

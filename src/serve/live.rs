@@ -14,17 +14,17 @@ use super::reload::Reloading;
 use crate::accounts::account::Usage;
 use crate::accounts::id::{AccountId, AccountSpec};
 use crate::domain::event::{AdminRecord, Event, Operator, SessionId};
-use crate::domain::user::{User, UserName};
+use crate::domain::user::UserName;
 use crate::hooks::queue::HookQueue;
 use crate::ops::admin::operator_of_process;
-use crate::ops::context::find_user;
+use crate::ops::context::{find_folder, find_user};
 use crate::ops::hooks::{HookAction, HookEntryView, HookSelection};
 use crate::ops::quota::must_exist;
 use crate::ops::running::{
     DisconnectTarget, Effect, HomeFilling, ReloadView, RunningServer, ServerResult, SessionView, StatusView,
     WorkView,
 };
-use crate::ops::usage::{HomeUsage, Remeasurement};
+use crate::ops::usage::{AccountHolder, HasAccount, HomeUsage, Remeasurement};
 use crate::session::Session;
 use crate::session::work::WorkSnapshot;
 use crate::ssh::service::Service;
@@ -44,9 +44,9 @@ const FILES_SHOWN: usize = 4;
 /// The most characters of a path that are shown: its end, which tells most.
 const LONGEST_PATH: usize = 1000;
 
-/// Returns the account that a user is charged to.
-fn account_of(user: &User) -> AccountSpec {
-    AccountSpec::of_home(&user.home, user.quota())
+/// Returns the account of a user's home, or of a folder.
+fn account_of(record: &(impl HasAccount + ?Sized)) -> AccountSpec {
+    AccountSpec::of_home(record.directory(), record.account_quota())
 }
 
 /// The server of this process, as the control socket and use cases see it.
@@ -88,34 +88,59 @@ impl LiveServer {
         }
     }
 
-    async fn usage_of(&self, user: &User) -> Result<HomeUsage> {
-        let usage = self.service.accounts.usage(&account_of(user)).await?;
-        Ok(self.with_unreadable(user, usage))
+    /// Returns the record of a user or a folder.
+    async fn record_of(&self, holder: &AccountHolder) -> Result<Box<dyn HasAccount>> {
+        match holder {
+            AccountHolder::User(name) => Ok(Box::new(find_user(&*self.store, name).await?)),
+            AccountHolder::Folder(name) => Ok(Box::new(find_folder(&*self.store, name).await?)),
+        }
     }
 
-    fn with_unreadable(&self, user: &User, usage: Option<Usage>) -> HomeUsage {
-        HomeUsage::new(user, usage).with_unreadable(self.service.accounts.unreadable(&account_of(user).id))
+    async fn usage_of(&self, record: &dyn HasAccount) -> Result<HomeUsage> {
+        let usage = self.service.accounts.usage(&account_of(record)).await?;
+        Ok(self.with_unreadable(record, usage))
     }
 
-    async fn measure_home(&self, user: &User) -> Result<Remeasurement> {
+    /// Returns the use of all these, in the same order.
+    async fn usages_of<T: HasAccount>(&self, records: &[T]) -> Result<Vec<HomeUsage>> {
+        let accounts: Vec<AccountSpec> = records.iter().map(account_of).collect();
+        let usages = self.service.accounts.usages(&accounts).await?;
+        let both = records.iter().zip(usages);
+        Ok(both
+            .map(|(record, usage)| self.with_unreadable(record, usage))
+            .collect())
+    }
+
+    fn with_unreadable(&self, record: &(impl HasAccount + ?Sized), usage: Option<Usage>) -> HomeUsage {
+        let unreadable = self.service.accounts.unreadable(&account_of(record).id);
+        HomeUsage::new(record, usage).with_unreadable(unreadable)
+    }
+
+    async fn measure_record(&self, record: &dyn HasAccount) -> Result<Remeasurement> {
+        let (kind, directory) = (record.holder().place(), record.directory().to_owned());
         let _place = self.measure_places.try_acquire().map_err(|_| {
-            Error::new(format!("cannot measure the home {:?}", user.home))
+            Error::new(format!("cannot measure the {kind} {directory:?}"))
                 .because(format!(
                     "{MOST_MEASURES} others are being measured or wait for it"
                 ))
-                .hint("try again later; without a NAME, quota scan measures all homes in turn")
+                .hint("try again later; without a NAME, quota scan measures all homes and folders in turn")
         })?;
         let _turn = self.turns.acquire().await;
-        let before = self.usage_of(user).await?;
+        let before = self.usage_of(record).await?;
         // This is checked first: nothing can grow in an account whose home cannot be measured, and a missing home is
         // created at the next sign-in.
-        let home = user.home.clone();
-        tokio::task::spawn_blocking(move || must_exist(&home))
+        let looked_at = directory.clone();
+        tokio::task::spawn_blocking(move || must_exist(kind, &looked_at))
             .await
-            .map_err(|panic| Error::new("cannot look at the home").because(panic))??;
-        let sum = self.service.accounts.scan(&account_of(user)).await?;
-        tracing::info!(home = ?user.home, bytes = sum.bytes, files = sum.files, "measured a home, as requested");
-        let after = HomeUsage::measured(user, &sum);
+            .map_err(|panic| Error::new(format!("cannot look at the {kind}")).because(panic))??;
+        let sum = self.service.accounts.scan(&account_of(record)).await?;
+        tracing::info!(
+            home = ?directory,
+            bytes = sum.bytes,
+            files = sum.files,
+            "measured a {kind}, as requested"
+        );
+        let after = HomeUsage::measured(record, &sum);
         Ok(Remeasurement { before, after })
     }
 
@@ -232,23 +257,19 @@ impl RunningServer for LiveServer {
         Ok(self.changes.apply(users).await?)
     }
 
-    async fn usage(&self, user: Option<UserName>) -> ServerResult<Vec<HomeUsage>> {
-        if let Some(name) = user {
-            let user = find_user(&*self.store, &name).await?;
-            return Ok(vec![self.usage_of(&user).await?]);
+    async fn usage(&self, only: Option<AccountHolder>) -> ServerResult<Vec<HomeUsage>> {
+        if let Some(holder) = only {
+            let record = self.record_of(&holder).await?;
+            return Ok(vec![self.usage_of(&*record).await?]);
         }
-        let users = self.store.users().await?;
-        let accounts: Vec<AccountSpec> = users.iter().map(account_of).collect();
-        let usages = self.service.accounts.usages(&accounts).await?;
-        let both = users.iter().zip(usages);
-        Ok(both
-            .map(|(user, usage)| self.with_unreadable(user, usage))
-            .collect())
+        let mut usages = self.usages_of(&self.store.users().await?).await?;
+        usages.extend(self.usages_of(&self.store.folders().await?).await?);
+        Ok(usages)
     }
 
-    async fn measure(&self, user: UserName) -> ServerResult<Remeasurement> {
-        let user = find_user(&*self.store, &user).await?;
-        Ok(self.measure_home(&user).await?)
+    async fn measure(&self, holder: AccountHolder) -> ServerResult<Remeasurement> {
+        let record = self.record_of(&holder).await?;
+        Ok(self.measure_record(&*record).await?)
     }
 
     async fn problems(&self) -> ServerResult<Vec<String>> {

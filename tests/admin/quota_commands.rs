@@ -76,7 +76,7 @@ fn what_cannot_be_measured_is_an_error_and_changes_nothing() {
     assert!(message.contains("is missing (hint: "), "{message}");
     let message = fails(&server, &["quota", "scan"]);
     assert!(
-        message.contains("1 of 2 homes could not be measured:\n  the home "),
+        message.contains("1 of 2 homes and folders could not be measured:\n  the home "),
         "{message}"
     );
     fs::rename(&away, server.home("alice")).unwrap();

@@ -6,6 +6,7 @@ use clap::{Args, Subcommand};
 
 use super::settings::Settings;
 use crate::cli::passwords::PasswordSource;
+use crate::domain::group::GroupName;
 use crate::domain::user::UserName;
 
 /// The commands of `homeportd user`.
@@ -30,15 +31,19 @@ pub enum UserCommand {
     #[command(after_help = "Examples:
   homeportd user set calvin --quota unlimited
   homeportd user set calvin --permissions list,read,create --expires 2030-01-01
+  homeportd user set calvin --permissions read-only --permissions /in=create,list
+  homeportd user set calvin --group customers --quota inherit --folder team=all
   homeportd user set calvin --home /srv/disk2/calvin --move")]
     Set(SetArgs),
     /// Show a user
     ///
-    /// With --json: name, enabled, home, keys, principals, has_password, password_kind (argon2id, bcrypt, ...; null:
-    /// none), totp, recovery_codes_left, quota_bytes, quota_files, used_bytes, used_files, usage_exact, max_sessions,
-    /// permissions, allowed_from, require, expires_at, rate_up, rate_down. null in a quota means unlimited; in a rate it
-    /// means the server's, and 0 means unlimited. The use is that of the running server, or else what was last recorded;
-    /// null means unknown. If usage_exact is false, the use is at most the given number (see `quota show`).
+    /// With --json: name, group, comment, enabled, home, keys, principals, has_password, password_kind (argon2id,
+    /// bcrypt, ...; null: none), totp, recovery_codes_left, quota_bytes, quota_files, used_bytes, used_files,
+    /// usage_exact, max_sessions, permissions, folders, allowed_from, require, expires_at, rate_up, rate_down,
+    /// file_mode, dir_mode, file_group, last_sign_in, sessions; and own, with what the user's own settings say. null in
+    /// a quota means unlimited; in a rate it means the server's, and 0 means unlimited. The use is that of the running
+    /// server, or else what was last recorded; null means unknown. If usage_exact is false, the use is at most the
+    /// given number (see `quota show`). docs/json.md describes all of it.
     #[command(after_help = "Example:\n  homeportd user show calvin --json | jq .home")]
     Show {
         /// The name of the user
@@ -48,9 +53,12 @@ pub enum UserCommand {
         #[arg(long)]
         json: bool,
     },
-    /// List all users, with their state, use and quota
+    /// List users, with their state, use and quota
     #[command(after_help = "Example:\n  homeportd user list --json | jq -r '.[] | select(.enabled) | .name'")]
     List {
+        /// Only the members of this group
+        #[arg(long, value_name = "NAME")]
+        group: Option<GroupName>,
         /// Print a JSON array of objects like that of `user show`
         #[arg(long)]
         json: bool,

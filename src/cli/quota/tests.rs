@@ -106,7 +106,7 @@ async fn what_is_written_down_is_shown() {
     };
     let home = f.home("calvin").display().to_string();
     let mut expected = serde_json::json!({
-        "name": "calvin", "home": home, "used_bytes": null, "used_files": null, "quota_bytes": 1024,
+        "name": "calvin", "kind": "user", "home": home, "used_bytes": null, "used_files": null, "quota_bytes": 1024,
         "quota_files": null, "usage_exact": false, "standing": "unknown",
     });
     check(
@@ -198,7 +198,7 @@ async fn a_home_that_is_gone_keeps_what_is_known_and_no_other_from_being_measure
     let (told, error) = f.run("scan").await;
     assert_eq!(told, "tom: not measured yet -> 0 B, 0 files\n");
     assert!(
-        error.starts_with("1 of 2 homes could not be measured:\n  the home "),
+        error.starts_with("1 of 2 homes and folders could not be measured:\n  the home "),
         "{error}"
     );
     assert_eq!(f.json("show calvin --json").await["used_bytes"], 7);

@@ -3,7 +3,7 @@
 use crate::accounts::account::UsageAccuracy;
 use crate::cli::output;
 use crate::ops::quota::MeasuredHome;
-use crate::ops::usage::HomeUsage;
+use crate::ops::usage::{AccountHolder, HomeUsage};
 use base::size::Size;
 
 /// Formats the use of one home, with a line for each property.
@@ -23,8 +23,8 @@ pub fn usage(usage: &HomeUsage) -> String {
     };
     let number = |number: u64| number.to_string();
     output::lines(&[
-        ("name", usage.name.to_string()),
-        ("home", usage.home.display().to_string()),
+        ("name", usage.holder.to_string()),
+        (usage.holder.place(), usage.home.display().to_string()),
         (
             "used",
             of(usage.used_bytes.map(size), usage.quota.bytes.map(size)),
@@ -39,24 +39,34 @@ pub fn usage(usage: &HomeUsage) -> String {
 
 /// Formats how far the numbers can be relied on, and how to get better ones.
 fn accuracy(usage: &HomeUsage) -> String {
-    let name = &usage.name;
+    let (name, place) = (usage.holder.argument(), usage.holder.place());
     match usage.accuracy {
         Some(UsageAccuracy::Exact) => match usage.exceeded() {
             Some(quota) => format!("exact, and over {quota}: existing files stay, nothing can grow"),
             None => "exact".to_owned(),
         },
         Some(UsageAccuracy::AtCeiling) => {
-            format!("no more than this; exact once the home has been measured (homeportd quota scan {name})")
+            format!(
+                "no more than this; exact once the {place} has been measured (homeportd quota scan {name})"
+            )
         }
         Some(UsageAccuracy::Unmeasurable) => format!(
-            "the home cannot be measured, so only what is known to fit can grow in it (homeportd quota scan {name} \
+            "the {place} cannot be measured, so only what is known to fit can grow in it (homeportd quota scan {name} \
              says why)"
         ),
         None => format!("not measured yet; the first sign-in does it, or homeportd quota scan {name}"),
     }
 }
 
-/// Formats a table of all users' homes, with a line for each.
+/// Formats a name, with the word "folder" behind that of a folder.
+fn named(holder: &AccountHolder) -> String {
+    match holder {
+        AccountHolder::User(name) => name.to_string(),
+        AccountHolder::Folder(name) => format!("{name} (folder)"),
+    }
+}
+
+/// Formats a table of all homes and folders, with a line for each.
 pub fn table(usages: &[HomeUsage]) -> String {
     let header = ["NAME", "USED", "QUOTA", "FILES", "MAX FILES", "KNOWN", "HOME"];
     let mut rows = vec![header.map(str::to_owned)];
@@ -70,7 +80,7 @@ pub fn table(usages: &[HomeUsage]) -> String {
             None => "not measured",
         };
         rows.push([
-            usage.name.to_string(),
+            named(&usage.holder),
             or(usage.used_bytes.map(|b| Size(b).to_string()), "-"),
             or(usage.quota.bytes.map(|b| Size(b).to_string()), "unlimited"),
             or(usage.used_files.map(|n| n.to_string()), "-"),
@@ -85,7 +95,7 @@ pub fn table(usages: &[HomeUsage]) -> String {
 /// Formats a home that was measured: `calvin: at most 64.0 MiB, 10000 files -> 1.0 MiB, 12 files (1048576 bytes)`.
 pub fn measured(home: &MeasuredHome) -> String {
     let (before, after) = (&home.measurement.before, &home.measurement.after);
-    let names: Vec<&str> = home.users.iter().map(|name| name.as_str()).collect();
+    let names: Vec<String> = home.holders.iter().map(named).collect();
     let names = names.join(", ");
     let numbers = |usage: &HomeUsage| (usage.used_bytes, usage.used_files);
     let exact = match after.used_bytes {

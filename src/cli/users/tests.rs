@@ -9,6 +9,8 @@ use crate::domain::user::User;
 use crate::store::Store as _;
 use crate::store::sql::SqlStore;
 
+mod folders;
+mod groups;
 mod homes;
 
 const KEY: &str =
@@ -47,11 +49,32 @@ impl UsersFixture {
     async fn run(&self, line: &str) -> Result<String> {
         let line = line.replace('@', &self.path(""));
         let cli = Cli::try_parse_from(["homeportd"].into_iter().chain(line.split(' '))).unwrap();
-        let Command::User(command) = cli.command else {
-            panic!("{line}")
+        let installation = self.config.installation();
+        let server = Client::new(self.config.control_socket());
+        let context = OpsContext {
+            installation: &installation,
+            store: &self.store,
+            server: &server,
+            warn: output::warn,
         };
-        let inputs = Inputs::read(&command)?;
-        self.execute(command, inputs, &self.config).await
+        match cli.command {
+            Command::User(command) => {
+                let inputs = Inputs::read(&command)?;
+                self.execute(command, inputs, &self.config).await
+            }
+            Command::Group(command) => crate::cli::groups::execute(command, &context).await,
+            Command::Folder(command) => crate::cli::folders::execute(command, &context).await,
+            Command::Quota(command) => {
+                let mut told = String::new();
+                let mut print = |text: &str| {
+                    told.push_str(text);
+                    Ok(())
+                };
+                crate::cli::quota::execute(command, &context, &mut print).await?;
+                Ok(told)
+            }
+            _ => panic!("{line}"),
+        }
     }
 
     async fn execute(&self, command: UserCommand, inputs: Inputs, config: &Config) -> Result<String> {
@@ -74,7 +97,11 @@ impl UsersFixture {
     }
 
     async fn show(&self, name: &str) -> Value {
-        serde_json::from_str(&self.ok(&format!("user show {name} --json")).await).unwrap()
+        self.json(&format!("user show {name} --json")).await
+    }
+
+    async fn json(&self, line: &str) -> Value {
+        serde_json::from_str(&self.ok(line).await).unwrap()
     }
 }
 
@@ -85,8 +112,13 @@ async fn what_is_set_is_shown() {
         .await;
     let home = f.path("server/data/homes/calvin");
     let shown = f.show("calvin").await;
+    let unset = serde_json::json!({
+        "quota_bytes": 1 << 30, "quota_files": 1000, "max_sessions": null, "permissions": null, "allowed_from": null,
+        "require": null, "rate_up": null, "rate_down": null, "folders": {}, "file_mode": null, "dir_mode": null,
+        "file_group": null,
+    });
     let expected = serde_json::json!({
-        "name": "calvin", "enabled": true, "home": home,
+        "name": "calvin", "group": null, "comment": "", "enabled": true, "home": home,
         "keys": [{
             "fingerprint": shown["keys"][0]["fingerprint"], "comment": "calvin@box", "line": KEY,
         }],
@@ -94,7 +126,8 @@ async fn what_is_set_is_shown() {
         "quota_bytes": 1 << 30, "quota_files": 1000,
         "used_bytes": null, "used_files": null, "usage_exact": false, "max_sessions": null,
         "permissions": ["list", "read", "create", "overwrite", "delete", "rename", "mkdir", "attributes", "link"],
-        "allowed_from": [], "require": [], "expires_at": null, "rate_up": null, "rate_down": null,
+        "allowed_from": [], "require": [], "expires_at": null, "rate_up": null, "rate_down": null, "folders": {},
+        "file_mode": null, "dir_mode": null, "file_group": null, "last_sign_in": null, "sessions": 0, "own": unset,
     });
     assert_eq!(shown, expected);
     assert!(
@@ -133,7 +166,10 @@ async fn what_is_set_is_shown() {
     f.ok("user set calvin --rate-up default --rate-down default --principal none")
         .await;
     assert_eq!(f.show("calvin").await["principals"], serde_json::json!([]));
-    assert_eq!(f.show("calvin").await, {
+    let mut now = f.show("calvin").await;
+    assert_eq!(now["own"]["quota_bytes"], "unlimited");
+    now["own"] = expected["own"].clone();
+    assert_eq!(now, {
         let mut e = expected;
         e["quota_bytes"] = Value::Null;
         e

@@ -2,8 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::cli::output;
-use crate::ops::running::Effect;
+use crate::cli::{output, sharing};
 use crate::ops::users::change::{ConfirmedChange, UserChange};
 use crate::ops::users::view::UserView;
 use base::size::Size;
@@ -14,20 +13,16 @@ pub fn user(view: &UserView) -> String {
     let bytes = view.quota.bytes.map(|b| Size(b).to_string());
     let files = view.quota.files.map(|n| format!("{n} files"));
     let quota: Vec<String> = bytes.into_iter().chain(files).collect();
-    let permissions: Vec<String> = match view.permissions.as_uniform() {
-        Some(permissions) => permissions.iter().map(|p| p.name().to_owned()).collect(),
-        None => view
-            .permissions
-            .iter()
-            .map(|(path, set)| format!("{path}={set}"))
-            .collect(),
-    };
     let networks: Vec<String> = view.allowed_from.iter().map(ToString::to_string).collect();
     let factors: Vec<&str> = view.require.iter().map(|f| f.name()).collect();
     let sessions = view.max_sessions.map(|n| n.to_string());
     let expires = view.expires_at.map(|t| t.to_string());
     let rows = [
         ("name", view.name.to_string()),
+        (
+            "group",
+            view.group.as_ref().map_or("none".into(), ToString::to_string),
+        ),
         ("enabled", if view.enabled { "yes" } else { "no" }.to_owned()),
         ("home", view.home.display().to_string()),
         (
@@ -42,7 +37,7 @@ pub fn user(view: &UserView) -> String {
         ("used", view.usage.used()),
         ("quota", or(quota.join(", "), "unlimited")),
         ("sessions", sessions.unwrap_or("the server's limit".into())),
-        ("permissions", or(permissions.join(", "), "none")),
+        ("permissions", sharing::rules(&view.permissions)),
         ("from", or(networks.join(", "), "anywhere")),
         (
             "sign-in needs",
@@ -53,8 +48,19 @@ pub fn user(view: &UserView) -> String {
         ("downloads", format!("{} (rate)", view.rates.down)),
     ];
     let mut text = output::lines(&rows);
+    // Writing into a string does not fail.
+    text.push_str(&sharing::folders(&view.folders));
+    text.push_str(&sharing::creation(&view.creation));
+    if let Some(time) = view.last_sign_in {
+        let _ = writeln!(text, "{:<14} {time}", "last sign-in");
+    }
+    if let Some(count) = view.sessions {
+        let _ = writeln!(text, "{:<14} {count}", "signed in");
+    }
+    if !view.comment.is_empty() {
+        let _ = writeln!(text, "{:<14} {}", "comment", view.comment);
+    }
     for key in &view.keys {
-        // Writing into a string does not fail.
         let _ = writeln!(text, "{:<14} {} {}", "key", key.fingerprint, key.comment);
     }
     for principal in &view.principals {
@@ -109,28 +115,16 @@ fn ways_to_sign_in(user: &UserView) -> String {
 
 /// Formats a change that is in force: what was done, and how many sessions were ended by it.
 pub fn change(change: &ConfirmedChange) -> String {
-    let Effect {
-        sessions_ended,
-        still_busy,
-    } = change.effect.unwrap_or_default();
     let mut text = match change.is_change {
         true => what(change),
         false => format!("unchanged: {}", change.user),
     };
-    if change.effect.is_some() && (change.is_change || sessions_ended > 0) {
-        let plural = if sessions_ended == 1 { "" } else { "s" };
-        text.push_str(&format!("; {sessions_ended} session{plural} ended"));
-    }
+    text.push_str(&sharing::ended(change.effect, change.is_change));
     text.push('\n');
     if let Some(note) = note(change) {
         text.push_str(&format!("{note}\n"));
     }
-    if still_busy > 0 {
-        text.push_str(&format!(
-            "for {still_busy} of these sessions and homes a call that had begun still waits for a disk that does \
-             not answer, and may still be carried out; no further one begins\n"
-        ));
-    }
+    text.push_str(&sharing::busy(change.effect));
     text
 }
 
@@ -192,6 +186,7 @@ fn note(change: &ConfirmedChange) -> Option<String> {
 mod tests {
     use super::*;
     use crate::cli::json::ChangeJson;
+    use crate::ops::running::Effect;
 
     #[test]
     fn what_has_come_of_a_change_is_said_in_words_and_in_json() {

@@ -15,7 +15,7 @@ use crate::ops::running::{
     DisconnectTarget, Effect, HomeFilling, PlaceSpace, ReloadView, RunningServer, ServerResult, SessionView,
     StatusView, WorkView,
 };
-use crate::ops::usage::{HomeUsage, Remeasurement};
+use crate::ops::usage::{AccountHolder, HomeUsage, Remeasurement};
 use base::error::Error;
 
 /// A server with two sessions.
@@ -112,8 +112,8 @@ impl RunningServer for TwoSessions {
             still_busy: 0,
         })
     }
-    async fn usage(&self, user: Option<UserName>) -> ServerResult<Vec<HomeUsage>> {
-        match user.as_ref().map(UserName::as_str) {
+    async fn usage(&self, only: Option<AccountHolder>) -> ServerResult<Vec<HomeUsage>> {
+        match only.map(|holder| holder.to_string()).as_deref() {
             Some("nobody") => Err(Error::new("there is no user \"nobody\"")
                 .hint("homeportd user list")
                 .into()),
@@ -121,10 +121,11 @@ impl RunningServer for TwoSessions {
             None => Ok(vec![usage("calvin", 7), usage("tom", 8)]),
         }
     }
-    async fn measure(&self, user: UserName) -> ServerResult<Remeasurement> {
+    async fn measure(&self, holder: AccountHolder) -> ServerResult<Remeasurement> {
+        let name = holder.to_string();
         // Until the others have been answered.
         self.turn.notified().await;
-        let (before, after) = (usage(user.as_str(), 7), usage(user.as_str(), 9));
+        let (before, after) = (usage(&name, 7), usage(&name, 9));
         Ok(Remeasurement { before, after })
     }
     async fn problems(&self) -> ServerResult<Vec<String>> {

@@ -217,24 +217,27 @@ fn check_overlaps(users: &[User], places: &[PathBuf], report: &mut Report) {
     }
 }
 
-/// Checks the use of a home. Unknown use is not a problem: the first sign-in measures the home.
+/// Checks the use of a home or a folder. Unknown use is not a problem: the first sign-in measures it.
 pub fn check_usage(usage: &HomeUsage, report: &mut Report) {
-    let name = &usage.name;
+    let (name, kind, place) = (&usage.holder, usage.holder.kind(), usage.holder.place());
+    let argument = usage.holder.argument();
     if let Some(exceeded) = usage.exceeded() {
         report.warn(format!(
-            "user {name} cannot store more: {} are over {exceeded} (hint: homeportd user set {name} --quota SIZE --max-files N)",
+            "{kind} {name} cannot store more: {} are over {exceeded} (hint: homeportd {kind} set {name} --quota SIZE \
+             --max-files N)",
             usage.used()
         ));
     }
     if let Some(unreadable) = usage.unreadable_clause() {
         report.warn(format!(
-            "the quota of user {name} is not of all that lies in the home: {unreadable} (hint: what the server may not \
-             enter is counted as one entry, as lost+found should be; of anything else, find out first how it came there)"
+            "the quota of {kind} {name} is not of all that lies in the {place}: {unreadable} (hint: what the server may \
+             not enter is counted as one entry, as lost+found should be; of anything else, find out first how it came there)"
         ));
     }
     if usage.accuracy == Some(UsageAccuracy::Unmeasurable) {
         report.error(format!(
-            "user {name} may be kept from storing anything: the home \"{}\" cannot be measured (hint: homeportd quota scan {name} says why)",
+            "{kind} {name} may be kept from storing anything: the {place} \"{}\" cannot be measured (hint: homeportd \
+             quota scan {argument} says why)",
             usage.home.display()
         ));
     }

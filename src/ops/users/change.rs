@@ -2,12 +2,12 @@
 
 use std::path::PathBuf;
 
-use crate::domain::event::{AdminAct, AdminRecord};
+use crate::domain::event::AdminAct;
 use crate::domain::user::UserName;
-use crate::ops::admin;
-use crate::ops::context::{OnWarning, OpsContext};
-use crate::ops::running::{Effect, RunningServer, Unanswered, if_running};
-use base::error::{Error, Result};
+use crate::ops::announcement::Announcement;
+use crate::ops::context::OpsContext;
+use crate::ops::running::{Effect, RunningServer};
+use base::error::Result;
 
 /// What was done to a user.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,17 +64,7 @@ pub enum UserChange {
 pub struct StoredChange {
     user: UserName,
     what: UserChange,
-    is_change: bool,
-    record: Option<ChangeRecord>,
-}
-
-/// What the audit log is to have about a change.
-#[derive(Debug)]
-struct ChangeRecord {
-    act: AdminAct,
-    /// The audit log, if it has a file of its own.
-    log: Option<PathBuf>,
-    warn: OnWarning,
+    announcement: Announcement,
 }
 
 /// A change that is in force.
@@ -93,63 +83,37 @@ pub struct ConfirmedChange {
 impl StoredChange {
     /// Creates a change of this user's record. `is_change` is `false` if the record already had these values.
     pub fn new(user: &UserName, what: UserChange, is_change: bool) -> Self {
+        let mut users = vec![user.clone()];
+        if let UserChange::Renamed { old_name, .. } = &what {
+            users.push(old_name.clone());
+        }
         Self {
             user: user.clone(),
             what,
-            is_change,
-            record: None,
+            announcement: Announcement::new(users, is_change),
         }
     }
 
     /// Has the audit log record the change, if the record was changed.
     #[must_use]
     pub fn recorded_as(self, act: AdminAct, context: &OpsContext<'_>) -> Self {
-        let record = ChangeRecord {
-            act,
-            log: context.installation.audit.clone(),
-            warn: context.warn,
-        };
         Self {
-            record: self.is_change.then_some(record),
+            announcement: self.announcement.recorded_as(act, context),
             ..self
         }
     }
 
-    /// Waits until the running server, if there is one, has put the change in force. This is necessary even if nothing
-    /// was changed, since the server may not have applied an earlier change.
+    /// Waits until the running server, if there is one, has put the change in force; see [`Announcement::confirm`].
     ///
     /// # Errors
     /// Returns an error if the server does not confirm it.
     pub async fn confirm(self, server: &dyn RunningServer) -> Result<ConfirmedChange> {
-        let mut users = vec![self.user.clone()];
-        if let UserChange::Renamed { old_name, .. } = &self.what {
-            users.push(old_name.clone());
-        }
-        let record = self.record.as_ref().map(|record| AdminRecord {
-            by: server.operator(),
-            act: record.act.clone(),
-        });
-        let answer = server.apply_changes(users, record.clone()).await;
-        if let (Err(Unanswered::NotRunning(_)), Some(record), Some(wanted)) = (&answer, record, &self.record)
-            && let Err(error) = admin::append(wanted.log.as_deref(), record)
-        {
-            (wanted.warn)(&error);
-        }
-        let effect = if_running(answer).map_err(|error| self.unconfirmed(error))?;
         Ok(ConfirmedChange {
             user: self.user,
             what: self.what,
-            is_change: self.is_change,
-            effect,
+            is_change: self.announcement.is_change(),
+            effect: self.announcement.confirm(server).await?,
         })
-    }
-
-    fn unconfirmed(&self, error: Error) -> Error {
-        let what = match self.is_change {
-            true => "the change is stored, and the server has not confirmed it",
-            false => "the store needed no change, and the server has not confirmed it",
-        };
-        Error::new(what).because(error)
     }
 }
 

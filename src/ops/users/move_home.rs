@@ -26,6 +26,7 @@ use super::change::{ConfirmedChange, StoredChange, UserChange};
 use crate::domain::user::{User, UserName};
 use crate::ops::context::OpsContext;
 use crate::ops::running::{DisconnectTarget, if_running};
+use crate::ops::usage::AccountHolder;
 use crate::ops::{admin, adopt, homes, quota};
 use crate::storage::home_lock::HomeLock;
 use crate::storage::marker;
@@ -263,8 +264,9 @@ impl HomeMove<'_> {
     /// Measures the home if the stored use is not exact.
     async fn measure(&self) {
         let stored = self.context.store.usage(&self.paths.to).await;
+        let holder = AccountHolder::User(self.name.clone());
         if !matches!(&stored, Ok(Some(usage)) if usage.exact)
-            && let Err(error) = quota::measure(Some(self.name), self.context, &mut |_| Ok(())).await
+            && let Err(error) = quota::measure(Some(&holder), self.context, &mut |_| Ok(())).await
         {
             (self.context.warn)(&error);
         }

@@ -1,18 +1,22 @@
 //! The views of users.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 
 use ipnet::IpNet;
 use jiff::Timestamp;
 
 use crate::auth::password;
+use crate::domain::folder::{CreationChoice, FolderName};
+use crate::domain::group::GroupName;
 use crate::domain::rate::RateRules;
+use crate::domain::settings::MemberSettings;
 use crate::domain::user::{Factor, PermissionRules, Quota, User, UserName};
 use crate::ops::context::OpsContext;
 use crate::ops::keys::KeyView;
-use crate::ops::quota;
+use crate::ops::running::if_running;
 use crate::ops::usage::HomeUsage;
+use crate::ops::{quota, sessions};
 use crate::store::Store;
 use base::error::{Error, Result};
 
@@ -51,6 +55,47 @@ pub struct UserView {
     pub expires_at: Option<Timestamp>,
     /// The rates of the user's transfers.
     pub rates: RateRules,
+    /// The group from which the user inherits settings.
+    pub group: Option<GroupName>,
+    /// A remark for operators.
+    pub comment: String,
+    /// The folders that the user has, with the permissions in each.
+    pub folders: BTreeMap<FolderName, PermissionRules>,
+    /// The modes and the group of what is created in the home, where they differ from the server's.
+    pub creation: CreationChoice,
+    /// What the user's own settings say.
+    pub own: MemberSettings,
+    /// The time of the last sign-in, if it is known.
+    pub last_sign_in: Option<Timestamp>,
+    /// The number of sessions; `None` if the running server has not said it.
+    pub sessions: Option<usize>,
+}
+
+/// What is known of users besides their records and the use of their homes.
+#[derive(Debug, Default)]
+struct UserActivity {
+    last_sign_ins: HashMap<UserName, Timestamp>,
+    /// The number of sessions of each user who has one; `None` if the server has not said it.
+    sessions: Option<HashMap<UserName, usize>>,
+}
+
+impl UserActivity {
+    /// Looks up one user, or all.
+    async fn of(only: Option<&UserName>, is_answering: bool, context: &OpsContext<'_>) -> Result<Self> {
+        let mut activity = Self {
+            last_sign_ins: context.store.last_sign_ins(only).await?,
+            sessions: None,
+        };
+        // A server that does not answer is waited for once.
+        if is_answering && let Ok(sessions) = if_running(sessions::list(context.server).await) {
+            let mut counts = HashMap::new();
+            for session in sessions.unwrap_or_default() {
+                *counts.entry(session.user).or_default() += 1;
+            }
+            activity.sessions = Some(counts);
+        }
+        Ok(activity)
+    }
 }
 
 /// The view of a second factor.
@@ -71,8 +116,17 @@ impl TotpView {
 }
 
 impl UserView {
-    fn new(user: User, totp: Option<TotpView>, usage: HomeUsage) -> Self {
+    fn new(user: User, totp: Option<TotpView>, usage: HomeUsage, activity: &UserActivity) -> Self {
+        let folders = user.folders().into_iter();
+        let counts = activity.sessions.as_ref();
         Self {
+            folders: folders.map(|(folder, rules)| (folder.name, rules)).collect(),
+            creation: user.creation(),
+            last_sign_in: activity.last_sign_ins.get(&user.name).copied(),
+            sessions: counts.map(|counts| counts.get(&user.name).copied().unwrap_or_default()),
+            group: user.group.clone(),
+            comment: user.comment.clone(),
+            own: user.settings.clone(),
             enabled: user.enabled,
             keys: user.keys.iter().map(|line| KeyView::new(line)).collect(),
             principals: user.principals.clone(),
@@ -108,10 +162,15 @@ impl UserList {
             Ok(usages) => (usages, None),
             Err(error) => (HomeUsage::recorded(&users, context.store).await?, Some(error)),
         };
+        let only = match &users[..] {
+            [one] => Some(one.name.clone()),
+            _ => None,
+        };
+        let activity = UserActivity::of(only.as_ref(), unanswered.is_none(), context).await?;
         let mut views = Vec::with_capacity(users.len());
         for (user, usage) in users.into_iter().zip(usages) {
             let totp = TotpView::of(&user, context.store).await?;
-            views.push(UserView::new(user, totp, usage));
+            views.push(UserView::new(user, totp, usage, &activity));
         }
         Ok(Self {
             users: views,

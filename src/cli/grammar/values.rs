@@ -1,0 +1,287 @@
+//! The values of options that set something: sizes, modes, dates, lists, and the words that stand in place of them.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::str::FromStr;
+
+use ipnet::IpNet;
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+
+use crate::domain::group::GroupName;
+use crate::domain::user::{Factor, Limit};
+use crate::ops::users::settings::{SettingChange, check_comment};
+use crate::storage::settings::{DirectoryMode, FileMode};
+use base::error::{Error, Result};
+use base::size::Size;
+
+/// A value, or the word `inherit`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OrInherit<T> {
+    /// The setting is unset, and inherited.
+    Inherit,
+    /// The setting gets this value.
+    To(T),
+}
+
+impl<T: FromStr> FromStr for OrInherit<T> {
+    type Err = T::Err;
+
+    fn from_str(text: &str) -> std::result::Result<Self, T::Err> {
+        match text {
+            "inherit" => Ok(OrInherit::Inherit),
+            _ => text.parse().map(OrInherit::To),
+        }
+    }
+}
+
+/// Returns the change of a setting that an option asks for.
+pub(super) fn change<T, U>(option: Option<OrInherit<T>>, convert: impl FnOnce(T) -> U) -> SettingChange<U> {
+    match option {
+        None => SettingChange::Keep,
+        Some(OrInherit::Inherit) => SettingChange::Unset,
+        Some(OrInherit::To(value)) => SettingChange::To(convert(value)),
+    }
+}
+
+/// Converts a size to bytes.
+pub(super) fn bytes(Limit(limit): Limit<Size>) -> Limit<u64> {
+    Limit(limit.map(|Size(bytes)| bytes))
+}
+
+/// Parses the mode of files.
+pub(super) fn file_mode(text: &str) -> std::result::Result<OrInherit<u32>, String> {
+    match text {
+        "inherit" => Ok(OrInherit::Inherit),
+        _ => FileMode::try_from(text.to_owned()).map(|FileMode(mode)| OrInherit::To(mode)),
+    }
+}
+
+/// Parses the mode of directories.
+pub(super) fn dir_mode(text: &str) -> std::result::Result<OrInherit<u32>, String> {
+    match text {
+        "inherit" => Ok(OrInherit::Inherit),
+        _ => DirectoryMode::try_from(text.to_owned()).map(|DirectoryMode(mode)| OrInherit::To(mode)),
+    }
+}
+
+/// Parses a remark for operators.
+pub(super) fn comment(text: &str) -> Result<String> {
+    check_comment(text).map(|()| text.to_owned())
+}
+
+/// The value of `--group`; `None` means none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupChoice(pub(super) Option<GroupName>);
+
+impl FromStr for GroupChoice {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text {
+            "none" => Ok(GroupChoice(None)),
+            name => name.parse().map(|name| GroupChoice(Some(name))),
+        }
+    }
+}
+
+/// Parses the name that a group is to have. Some words have a meaning in place of names.
+pub(super) fn new_group(text: &str) -> Result<GroupName> {
+    match text {
+        "none" | "inherit" => Err(Error::new(format!("\"{text}\" cannot be the name of a group"))
+            .because("the word has another meaning in commands")),
+        name => name.parse(),
+    }
+}
+
+fn number<T: FromStr>(text: &str, word: &str) -> Result<T> {
+    text.parse().map_err(|_| {
+        Error::new(format!("\"{}\" is not a number", text.escape_debug()))
+            .hint(format!("0, 1, 2, … or {word}"))
+    })
+}
+
+/// The value of `--require`; an empty set means that one factor is enough.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Factors(pub(super) BTreeSet<Factor>);
+
+impl FromStr for Factors {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        if text == "any" {
+            return Ok(Factors(BTreeSet::new()));
+        }
+        let factors: BTreeSet<Factor> = list(text)?.into_iter().collect();
+        if factors == BTreeSet::from([Factor::Totp]) {
+            return Err(Error::new(
+                "a one-time code alone is not enough to sign in: nobody is asked for one first",
+            )
+            .hint("publickey,totp or password,totp"));
+        }
+        Ok(Factors(factors))
+    }
+}
+
+/// The value of `--allow-from`; an empty list means any address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Networks(pub(super) Vec<IpNet>);
+
+impl FromStr for Networks {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        if text == "any" {
+            return Ok(Networks(Vec::new()));
+        }
+        let network = |text: &str| match text.parse::<IpAddr>() {
+            Ok(address) => Ok(IpNet::from(address)),
+            Err(_) => text.parse::<IpNet>().map(|network| network.trunc()).map_err(|_| {
+                Error::new(format!(
+                    "\"{}\" is neither an address nor a network",
+                    text.escape_debug()
+                ))
+                .hint("for example 10.0.0.0/8,2001:db8::/32,192.0.2.7, or any")
+            }),
+        };
+        text.split(',')
+            .map(|item| network(item.trim()))
+            .collect::<Result<_>>()
+            .map(Networks)
+    }
+}
+
+fn list<T: FromStr<Err = Error>>(text: &str) -> Result<Vec<T>> {
+    text.split(',').map(|item| item.trim().parse()).collect()
+}
+
+/// The value of `--max-sessions`; `None` means the limit of the group or the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SessionCap(pub(super) Option<u32>);
+
+impl FromStr for SessionCap {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text {
+            "default" | "inherit" => Ok(SessionCap(None)),
+            "0" => Err(Error::new("with 0 sessions the user could not sign in")
+                .hint("homeportd user disable NAME says that; a number from 1, or default")),
+            _ => number(text, "default").map(|cap| SessionCap(Some(cap))),
+        }
+    }
+}
+
+/// The longest principal, in bytes. Certificates may have longer ones, but nobody gives them.
+const LONGEST_PRINCIPAL: usize = 256;
+
+/// The value of `--principal`; `None` means that there is none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Principal(pub(super) Option<String>);
+
+impl FromStr for Principal {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        if text == "none" {
+            return Ok(Principal(None));
+        }
+        let is_bad = |c: char| c.is_control() || c.is_whitespace() || c == ',';
+        if text.is_empty() || text.len() > LONGEST_PRINCIPAL || text.contains(is_bad) {
+            return Err(
+                Error::new(format!("\"{}\" is not a principal", text.escape_debug())).hint(format!(
+                    "up to {LONGEST_PRINCIPAL} characters without blanks and commas, as in ssh-keygen -n; or none"
+                )),
+            );
+        }
+        Ok(Principal(Some(text.to_owned())))
+    }
+}
+
+/// The value of `--expires`; `None` means never.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Expiry(pub(super) Option<Timestamp>);
+
+impl FromStr for Expiry {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        if text == "never" {
+            return Ok(Expiry(None));
+        }
+        let bad = || {
+            Error::new(format!("\"{}\" is not a date", text.escape_debug()))
+                .hint("2030-01-01, 2030-01-01T12:00:00Z, or never")
+        };
+        if let Ok(instant) = text.parse::<Timestamp>() {
+            return Ok(Expiry(Some(instant)));
+        }
+        let date = Date::strptime("%Y-%m-%d", text).map_err(|_| bad())?;
+        let midnight = date.to_zoned(TimeZone::UTC).map_err(|_| bad())?;
+        Ok(Expiry(Some(midnight.timestamp())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_are_read() {
+        let check = |text: &str, expected: Option<&str>| {
+            let Expiry(instant) = text.parse().unwrap();
+            assert_eq!(instant.map(|t| t.to_string()).as_deref(), expected, "{text}");
+        };
+        check("never", None);
+        check("2030-01-01", Some("2030-01-01T00:00:00Z"));
+        check("2030-01-01T12:00:00Z", Some("2030-01-01T12:00:00Z"));
+        check("2030-01-01T12:00:00+02:00", Some("2030-01-01T10:00:00Z"));
+        for bad in [
+            "",
+            "tomorrow",
+            "2030-13-01",
+            "2030-02-30",
+            "01.01.2030",
+            "2030-01-01 12:00",
+        ] {
+            assert!(bad.parse::<Expiry>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_cap_of_no_sessions_is_refused() {
+        assert_eq!("default".parse::<SessionCap>().unwrap(), SessionCap(None));
+        assert_eq!("1".parse::<SessionCap>().unwrap(), SessionCap(Some(1)));
+        let error = "0".parse::<SessionCap>().unwrap_err().to_string();
+        assert!(
+            error.contains("could not sign in (hint: homeportd user disable"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn principals_are_names_without_blanks() {
+        assert_eq!("none".parse::<Principal>().unwrap(), Principal(None));
+        let ops = Principal(Some("ops@example.com".to_owned()));
+        assert_eq!("ops@example.com".parse::<Principal>().unwrap(), ops);
+        for bad in ["", "a b", "a,b", "a\n", &"x".repeat(257)] {
+            assert!(bad.parse::<Principal>().is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn networks_are_read() {
+        let check = |text: &str, expected: &[&str]| {
+            let Networks(networks) = text.parse().unwrap();
+            let shown: Vec<String> = networks.iter().map(ToString::to_string).collect();
+            assert_eq!(shown, expected, "{text}");
+        };
+        check("any", &[]);
+        check("10.1.2.3/8, 192.0.2.7", &["10.0.0.0/8", "192.0.2.7/32"]);
+        check("2001:db8::1", &["2001:db8::1/128"]);
+        for bad in ["", "10.0.0.0/33", "localhost", "10.0.0.0/8,"] {
+            assert!(bad.parse::<Networks>().is_err(), "{bad}");
+        }
+    }
+}

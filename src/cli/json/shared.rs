@@ -1,0 +1,204 @@
+//! Groups and folders as `--json` prints them, and what users have in common with them.
+
+use std::collections::BTreeMap;
+
+use serde::{Serialize, Serializer};
+
+use crate::domain::folder::{CreationChoice, FolderName};
+use crate::domain::permission::{PermissionRules, Permissions};
+use crate::domain::settings::MemberSettings;
+use crate::domain::user::{Limit, UserName};
+use crate::ops::folders::FolderView;
+use crate::ops::groups::GroupView;
+use crate::ops::sharing::ConfirmedSharing;
+
+/// Permissions: a list of names, or an object of such lists by directory.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub enum JsonRules {
+    /// The same permissions in the whole tree.
+    Uniform(Vec<&'static str>),
+    /// The permissions of each directory that has a rule.
+    ByDirectory(BTreeMap<String, Vec<&'static str>>),
+}
+
+impl JsonRules {
+    /// Converts rules.
+    pub fn new(rules: &PermissionRules) -> Self {
+        let names = |set: &Permissions| set.iter().map(|one| one.name()).collect();
+        match rules.as_uniform() {
+            Some(permissions) => Self::Uniform(names(permissions)),
+            None => Self::ByDirectory(
+                rules
+                    .iter()
+                    .map(|(path, set)| (path.to_string(), names(set)))
+                    .collect(),
+            ),
+        }
+    }
+}
+
+/// The modes and the group of what is created in a tree; `null` is inherited, at last from the server.
+#[derive(Debug, Serialize)]
+pub struct CreationJson<'a> {
+    /// Four octal digits.
+    file_mode: Option<String>,
+    dir_mode: Option<String>,
+    file_group: Option<&'a str>,
+}
+
+impl<'a> CreationJson<'a> {
+    /// Converts a choice.
+    pub fn new(choice: &'a CreationChoice) -> Self {
+        let mode = |mode: Option<u32>| mode.map(|mode| format!("{mode:04o}"));
+        Self {
+            file_mode: mode(choice.file_mode),
+            dir_mode: mode(choice.dir_mode),
+            file_group: choice.file_group.as_deref(),
+        }
+    }
+}
+
+/// A limit that may be unset: `null`, `"unlimited"`, or a number.
+#[derive(Debug)]
+struct LimitJson(Option<Limit<u64>>);
+
+impl Serialize for LimitJson {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            None => serializer.serialize_none(),
+            Some(Limit(None)) => serializer.serialize_str("unlimited"),
+            Some(Limit(Some(number))) => serializer.serialize_u64(number),
+        }
+    }
+}
+
+/// The settings of a user or a group. `null` is unset.
+#[derive(Debug, Serialize)]
+pub struct MemberJson<'a> {
+    quota_bytes: LimitJson,
+    quota_files: LimitJson,
+    max_sessions: Option<u32>,
+    permissions: Option<JsonRules>,
+    allowed_from: Option<Vec<String>>,
+    require: Option<Vec<&'static str>>,
+    rate_up: Option<u64>,
+    rate_down: Option<u64>,
+    folders: BTreeMap<&'a str, JsonRules>,
+    #[serde(flatten)]
+    creation: CreationJson<'a>,
+}
+
+impl<'a> MemberJson<'a> {
+    /// Converts settings.
+    pub fn new(settings: &'a MemberSettings) -> Self {
+        let networks = settings.allowed_from.as_ref();
+        let factors = settings.require.as_ref();
+        Self {
+            quota_bytes: LimitJson(settings.quota_bytes),
+            quota_files: LimitJson(settings.quota_files),
+            max_sessions: settings.max_sessions,
+            permissions: settings.permissions.as_ref().map(JsonRules::new),
+            allowed_from: networks.map(|networks| networks.iter().map(ToString::to_string).collect()),
+            require: factors.map(|factors| factors.iter().map(|factor| factor.name()).collect()),
+            rate_up: settings.rates.up.as_number(),
+            rate_down: settings.rates.down.as_number(),
+            folders: folders(&settings.folders),
+            creation: CreationJson::new(&settings.creation),
+        }
+    }
+}
+
+/// Converts folders with the permissions in each.
+pub fn folders(folders: &BTreeMap<FolderName, PermissionRules>) -> BTreeMap<&str, JsonRules> {
+    let folders = folders.iter();
+    folders
+        .map(|(name, rules)| (name.as_str(), JsonRules::new(rules)))
+        .collect()
+}
+
+/// A group, as `group show --json` prints it.
+#[derive(Debug, Serialize)]
+pub struct GroupJson<'a> {
+    v: u32,
+    name: &'a str,
+    comment: &'a str,
+    members: Vec<&'a str>,
+    #[serde(flatten)]
+    settings: MemberJson<'a>,
+}
+
+impl<'a> From<&'a GroupView> for GroupJson<'a> {
+    fn from(view: &'a GroupView) -> Self {
+        Self {
+            v: 1,
+            name: view.group.name.as_str(),
+            comment: &view.group.comment,
+            members: view.members.iter().map(UserName::as_str).collect(),
+            settings: MemberJson::new(&view.group.settings),
+        }
+    }
+}
+
+/// A folder, as `folder show --json` prints it. `null` in a quota is unlimited.
+#[derive(Debug, Serialize)]
+pub struct FolderJson<'a> {
+    v: u32,
+    name: &'a str,
+    path: String,
+    comment: &'a str,
+    users: Vec<&'a str>,
+    quota_bytes: Option<u64>,
+    quota_files: Option<u64>,
+    used_bytes: Option<u64>,
+    used_files: Option<u64>,
+    usage_exact: bool,
+    #[serde(flatten)]
+    creation: CreationJson<'a>,
+}
+
+impl<'a> From<&'a FolderView> for FolderJson<'a> {
+    fn from(view: &'a FolderView) -> Self {
+        Self {
+            v: 1,
+            name: view.folder.name.as_str(),
+            path: view.folder.path.display().to_string(),
+            comment: &view.folder.comment,
+            users: view.users.iter().map(UserName::as_str).collect(),
+            quota_bytes: view.folder.quota.bytes,
+            quota_files: view.folder.quota.files,
+            used_bytes: view.usage.used_bytes,
+            used_files: view.usage.used_files,
+            usage_exact: view.usage.is_exact(),
+            creation: CreationJson::new(&view.folder.creation),
+        }
+    }
+}
+
+/// A change of a group or a folder, as every command that changes them prints it.
+#[derive(Debug, Serialize)]
+pub struct SharedChangeJson<'a> {
+    v: u32,
+    /// `group` or `folder`, with the name.
+    #[serde(flatten)]
+    thing: BTreeMap<&'static str, &'a str>,
+    changed: bool,
+    /// Whether a server is running and has put the change in force.
+    confirmed: bool,
+    sessions_ended: usize,
+    still_busy: usize,
+}
+
+impl<'a> From<&'a ConfirmedSharing> for SharedChangeJson<'a> {
+    fn from(change: &'a ConfirmedSharing) -> Self {
+        let effect = change.effect.unwrap_or_default();
+        Self {
+            v: 1,
+            thing: [(change.thing.kind(), change.thing.name())].into(),
+            changed: change.is_change,
+            confirmed: change.effect.is_some(),
+            sessions_ended: effect.sessions_ended,
+            still_busy: effect.still_busy,
+        }
+    }
+}
