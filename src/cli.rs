@@ -21,6 +21,7 @@ mod serve;
 mod sessions;
 mod top;
 mod users;
+mod users_file;
 mod work;
 
 use std::path::Path;
@@ -30,7 +31,7 @@ use crate::config::{self, Config};
 use crate::control::client::Client;
 use base::error::Result;
 use base::manual;
-use grammar::{Cli, Command, StorageCommand};
+use grammar::{Cli, Command, StorageCommand, UserCommand};
 
 /// Runs the command of this command line. The exit code is 0 if it succeeds, otherwise that of the error.
 pub fn run(cli: Cli) -> ExitCode {
@@ -43,7 +44,13 @@ pub fn run(cli: Cli) -> ExitCode {
 fn dispatch(cli: Cli) -> Result<ExitCode> {
     let load = || load(cli.config.as_deref());
     match cli.command {
-        Command::Serve => crate::serve::process::serve(load()?)?,
+        Command::Serve(args) => {
+            let config = load()?;
+            if let Some(file) = &args.users {
+                users_file::before_serving(file, &config)?;
+            }
+            crate::serve::process::serve(config)?;
+        }
         Command::Demo(args) => serve::demo(&args.dir, args.listen)?,
         Command::Init(args) => output::print(&init::run(&args, load)?)?,
         Command::Reload { json } => {
@@ -52,6 +59,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode> {
             output::print(&work::wait(reload::run(&config, &server, json))??)?;
         }
         Command::Check(args) => return check::run(&args, &load()?),
+        Command::User(UserCommand::File(command)) => return users_file::run(command, &load()?),
         Command::User(command) => users::run(command, load)?,
         Command::Quota(command) => quota::run(command, &load()?)?,
         Command::Audit(args) => audit::run(args, &load()?)?,

@@ -32,5 +32,6 @@ pub mod sessions;
 pub mod store;
 pub mod usage;
 pub mod users;
+pub mod users_file;
 
 mod erase;

@@ -22,3 +22,4 @@ mod sessions;
 mod systemd;
 mod top;
 mod units;
+mod users_file;

@@ -69,6 +69,11 @@ fn proxy_header() {
     );
 }
 
+#[test]
+fn users_import() {
+    smoke("users_import", homeportd::ops::users_file::import::fuzz::import);
+}
+
 /// Each target of cargo-fuzz is one of those above, with the same body and with seeds.
 #[test]
 fn every_target_runs_here() {

@@ -65,6 +65,14 @@ impl<'a> HomeRules<'a> {
     /// # Errors
     /// Returns the errors of [`check_place`].
     pub fn check(&self, home: &Path) -> Result<()> {
+        self.check_as("a home", home)
+    }
+
+    /// Refuses a home, or a folder, in a place where it may not lie. `what` says which of them it is.
+    ///
+    /// # Errors
+    /// Returns the errors of [`check_place`].
+    pub fn check_as(&self, what: &str, home: &Path) -> Result<()> {
         let storage = &self.installation.storage;
         let lies_in = |place: &Path| home != place && home.starts_with(place);
         let resolved = || {
@@ -75,7 +83,7 @@ impl<'a> HomeRules<'a> {
         // another one.
         let beneath = storage.places().any(lies_in) || resolved().iter().any(|place| lies_in(place));
         let refused =
-            |cause: String| Error::new(format!("\"{}\" cannot be a home", home.display())).because(cause);
+            |cause: String| Error::new(format!("\"{}\" cannot be {what}", home.display())).because(cause);
         if !beneath {
             return Err(refused(format!(
                 "it is not beneath \"{}\" or one of [storage] roots",
@@ -90,8 +98,8 @@ impl<'a> HomeRules<'a> {
             .server_paths()
             .iter()
             .find(|(path, _)| path.starts_with(home));
-        if let Some((_, what)) = inside {
-            return Err(refused(format!("{what} would lie inside it")));
+        if let Some((_, part)) = inside {
+            return Err(refused(format!("{part} would lie inside it")));
         }
         // Otherwise the user could change its marker.
         match storage.roots.iter().find(|root| root.starts_with(home)) {
