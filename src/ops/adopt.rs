@@ -197,15 +197,6 @@ pub async fn take_if_new(installation: &Installation, home: &Path, store: &dyn S
     adopt_one(place, false, store).await.map(|_| ())
 }
 
-/// Creates the directory of a folder, unless it exists, and marks it as this store's, so that it can grow.
-///
-/// # Errors
-/// Returns an error if it belongs to another server, or if it cannot be created.
-pub async fn claim_folder(path: &Path, store: &dyn Store) -> Result<()> {
-    make_place(path)?;
-    adopt_one(path, false, store).await.map(|_| ())
-}
-
 /// Creates the directory of a place (0700), unless it exists.
 fn make_place(place: &Path) -> Result<()> {
     let made = std::fs::DirBuilder::new()

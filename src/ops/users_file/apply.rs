@@ -119,24 +119,21 @@ async fn make_directories(writes: &[RecordWrite], context: &OpsContext<'_>) -> V
     // Each place is claimed once.
     let mut by_place: BTreeMap<Option<&Path>, Vec<&PathBuf>> = BTreeMap::new();
     for write in writes {
-        match write {
-            RecordWrite::AddUser(user) | RecordWrite::ChangeUser(user) if !user.home.is_dir() => {
-                let place = homes::place_of(context.installation, &user.home);
-                by_place.entry(place).or_default().push(&user.home);
-            }
-            RecordWrite::AddFolder(folder) | RecordWrite::ChangeFolder(folder) => {
-                if let Err(error) = adopt::claim_folder(&folder.path, context.store).await {
-                    failed.push(Error::new(format!("the folder {} cannot grow", folder.name)).because(error));
-                }
-            }
-            _ => {}
+        let directory = match write {
+            RecordWrite::AddUser(user) | RecordWrite::ChangeUser(user) => &user.home,
+            RecordWrite::AddFolder(folder) | RecordWrite::ChangeFolder(folder) => &folder.path,
+            _ => continue,
+        };
+        if !directory.is_dir() {
+            let place = homes::place_of(context.installation, directory);
+            by_place.entry(place).or_default().push(directory);
         }
     }
     for missing in by_place.into_values() {
         let Some(first) = missing.first() else { continue };
         if let Err(error) = adopt::take_if_new(context.installation, first, context.store).await {
             let count = missing.len();
-            failed.push(Error::new(format!("{count} homes were not made")).because(error));
+            failed.push(Error::new(format!("{count} homes and folders were not made")).because(error));
             continue;
         }
         let made = missing.iter().map(|home| homes::make(context.installation, home));

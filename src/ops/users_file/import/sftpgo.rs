@@ -1,10 +1,15 @@
 //! The JSON that SFTPGo dumps: users, groups and folders.
 
+mod dump;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
-use serde::Deserialize;
 
+use self::dump::{
+    Dump, SftpgoFilesystem, SftpgoFilters, SftpgoFolder, SftpgoGroup, SftpgoMembership, SftpgoMount,
+    SftpgoSettings, SftpgoUser,
+};
 use super::{Imported, Importer};
 use crate::domain::folder::{Folder, FolderName};
 use crate::domain::group::{Group, GroupName};
@@ -24,99 +29,6 @@ const LOCAL_FILES: i64 = 0;
 
 /// The number of SFTPGo for the group that a user's settings come from.
 const PRIMARY: i64 = 1;
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Dump {
-    users: Vec<SftpgoUser>,
-    groups: Vec<SftpgoGroup>,
-    folders: Vec<SftpgoFolder>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct SftpgoUser {
-    username: String,
-    status: Option<i64>,
-    description: Option<String>,
-    expiration_date: i64,
-    password: Option<String>,
-    public_keys: Option<Vec<String>>,
-    virtual_folders: Option<Vec<SftpgoMount>>,
-    groups: Option<Vec<SftpgoMembership>>,
-    #[serde(flatten)]
-    settings: SftpgoSettings,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct SftpgoGroup {
-    name: String,
-    description: Option<String>,
-    user_settings: SftpgoSettings,
-    virtual_folders: Option<Vec<SftpgoMount>>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct SftpgoFolder {
-    name: String,
-    mapped_path: Option<String>,
-    description: Option<String>,
-    filesystem: Option<SftpgoFilesystem>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct SftpgoSettings {
-    home_dir: Option<String>,
-    max_sessions: i64,
-    quota_size: i64,
-    quota_files: i64,
-    permissions: Option<BTreeMap<String, Vec<String>>>,
-    upload_bandwidth: i64,
-    download_bandwidth: i64,
-    filters: Option<SftpgoFilters>,
-    filesystem: Option<SftpgoFilesystem>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct SftpgoFilters {
-    allowed_ip: Option<Vec<String>>,
-    denied_ip: Option<Vec<String>>,
-    denied_login_methods: Option<Vec<String>>,
-    file_patterns: Option<Vec<serde_json::Value>>,
-    max_upload_file_size: i64,
-    totp_config: Option<SftpgoTotp>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct SftpgoTotp {
-    enabled: bool,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct SftpgoFilesystem {
-    provider: i64,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct SftpgoMount {
-    name: String,
-    virtual_path: String,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct SftpgoMembership {
-    name: String,
-    #[serde(rename = "type")]
-    kind: i64,
-}
 
 /// Reads a dump.
 ///
