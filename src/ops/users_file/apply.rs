@@ -11,7 +11,7 @@ use crate::ops::installation::Installation;
 use crate::ops::running::{Effect, if_running};
 use crate::ops::{admin, adopt, data_dir, homes};
 use crate::store::sql::SqlStore;
-use crate::store::{BatchStore as _, RecordWrite, Records};
+use crate::store::{BatchStore as _, Records};
 use base::error::{Error, Result};
 use base::paths::resolve;
 
@@ -66,7 +66,7 @@ pub async fn apply(declaration: &Declaration, prune: bool, context: &OpsContext<
     for warning in &declaration.warnings {
         (context.warn)(warning);
     }
-    let failed = make_directories(&plan.writes, context).await;
+    let failed = make_directories(&plan.directories, context).await;
     let acts = plan.changes.iter().map(|change| change.act.clone()).collect();
     if !plan.changes.is_empty() {
         admin::record_all(acts, context).await;
@@ -113,21 +113,15 @@ async fn store_plan(declaration: &Declaration, prune: bool, context: &OpsContext
         .hint("try again"))
 }
 
-/// Makes the homes and folders of new and changed records; returns what could not be made.
-async fn make_directories(writes: &[RecordWrite], context: &OpsContext<'_>) -> Vec<Error> {
+/// Makes the homes and folders that are missing, also those that an earlier call could not make; returns what could not be
+/// made.
+async fn make_directories(directories: &[PathBuf], context: &OpsContext<'_>) -> Vec<Error> {
     let mut failed = Vec::new();
     // Each place is claimed once.
     let mut by_place: BTreeMap<Option<&Path>, Vec<&PathBuf>> = BTreeMap::new();
-    for write in writes {
-        let directory = match write {
-            RecordWrite::AddUser(user) | RecordWrite::ChangeUser(user) => &user.home,
-            RecordWrite::AddFolder(folder) | RecordWrite::ChangeFolder(folder) => &folder.path,
-            _ => continue,
-        };
-        if !directory.is_dir() {
-            let place = homes::place_of(context.installation, directory);
-            by_place.entry(place).or_default().push(directory);
-        }
+    for directory in directories.iter().filter(|directory| !directory.is_dir()) {
+        let place = homes::place_of(context.installation, directory);
+        by_place.entry(place).or_default().push(directory);
     }
     for missing in by_place.into_values() {
         let Some(first) = missing.first() else { continue };

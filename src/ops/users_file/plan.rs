@@ -1,7 +1,7 @@
 //! Compares a declaration with the store: what is to be added, changed and removed.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
@@ -27,6 +27,8 @@ pub struct Plan {
     pub changes: Vec<PlannedChange>,
     /// The same for the store. It may have notes even if nothing changes.
     pub writes: Vec<RecordWrite>,
+    /// The homes and folders of the file, which must exist.
+    pub directories: Vec<PathBuf>,
 }
 
 /// What a plan is made for.
@@ -186,6 +188,7 @@ impl<'a> Planner<'a> {
             .map(|folder| (&folder.name, folder))
             .collect();
         for declared in &self.declaration.folders {
+            self.plan.directories.push(declared.record.path.clone());
             self.folders
                 .insert(declared.record.name.clone(), declared.record.clone());
         }
@@ -219,6 +222,7 @@ impl<'a> Planner<'a> {
                 rules.check(&user.home)?;
             }
             digests.extend(self.password(declared, before, &mut user)?);
+            self.plan.directories.push(user.home.clone());
             self.users.insert(user.name.clone(), user);
         }
         let names: BTreeSet<&UserName> = stored.keys().copied().chain(self.users.keys()).collect();
