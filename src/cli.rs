@@ -24,6 +24,7 @@ mod sessions;
 mod sharing;
 mod top;
 mod users;
+mod users_file;
 mod work;
 
 use std::path::Path;
@@ -33,7 +34,7 @@ use crate::config::{self, Config};
 use crate::control::client::Client;
 use base::error::Result;
 use base::manual;
-use grammar::{Cli, Command, StorageCommand};
+use grammar::{Cli, Command, StorageCommand, UserCommand};
 
 /// Runs the command of this command line. The exit code is 0 if it succeeds, otherwise that of the error.
 pub fn run(cli: Cli) -> ExitCode {
@@ -46,7 +47,13 @@ pub fn run(cli: Cli) -> ExitCode {
 fn dispatch(cli: Cli) -> Result<ExitCode> {
     let load = || load(cli.config.as_deref());
     match cli.command {
-        Command::Serve => crate::serve::process::serve(load()?)?,
+        Command::Serve(args) => {
+            let config = load()?;
+            if let Some(file) = &args.users {
+                users_file::before_serving(file, &config)?;
+            }
+            crate::serve::process::serve(config)?;
+        }
         Command::Demo(args) => serve::demo(&args.dir, args.listen)?,
         Command::Init(args) => output::print(&init::run(&args, load)?)?,
         Command::Reload { json } => {
@@ -55,6 +62,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode> {
             output::print(&work::wait(reload::run(&config, &server, json))??)?;
         }
         Command::Check(args) => return check::run(&args, &load()?),
+        Command::User(UserCommand::File(command)) => return users_file::run(command, &load()?),
         Command::User(command) => users::run(command, load)?,
         Command::Group(command) => groups::run(command, &load()?)?,
         Command::Folder(command) => folders::run(command, &load()?)?,

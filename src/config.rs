@@ -15,6 +15,7 @@ pub mod sample;
 mod server;
 mod settings;
 mod source;
+pub mod users_file;
 
 pub use load::{FILE_NAME, find, load, load_as};
 pub use server::ServerSettings;

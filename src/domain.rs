@@ -10,4 +10,5 @@ pub mod permission;
 pub mod quota;
 pub mod rate;
 pub mod settings;
+pub mod texts;
 pub mod user;

@@ -36,5 +36,6 @@ pub mod sharing;
 pub mod store;
 pub mod usage;
 pub mod users;
+pub mod users_file;
 
 mod erase;

@@ -1,5 +1,6 @@
 //! The data that is kept between runs: users, the disk usage of their homes, and the fingerprints of host keys.
 
+mod batch;
 mod changes;
 mod copy;
 mod factors;
@@ -34,8 +35,10 @@ use crate::domain::folder::{Folder, FolderName};
 use crate::domain::group::{Group, GroupName};
 use crate::domain::user::{PasswordHash, Quota, User, UserName};
 use base::error::{Error, Result};
+pub use batch::{BatchStore, RecordWrite, Records};
 pub(crate) use folders::no_such_folder;
 pub(crate) use groups::no_such_group;
+pub(crate) use homes::{HomeOwner, check_all as check_places};
 pub use open::Upgrade;
 
 /// A change of a user's record. It runs inside the transaction, so slow work, hashing above all, must be done before.
@@ -202,7 +205,7 @@ pub trait PasswordStore {
 /// The store. Calls are short: no transaction outlives its call. The cost of a call about one user or one home does not
 /// grow with the number of users.
 #[async_trait::async_trait]
-pub trait Store: GroupStore + FactorStore + PasswordStore + Send + Sync {
+pub trait Store: GroupStore + FactorStore + PasswordStore + BatchStore + Send + Sync {
     /// Returns the user with this name, or `None` if there is no such user.
     async fn user(&self, name: &UserName) -> Result<Option<User>>;
     /// Returns the user with only those keys that may be this one; `data` is the base64 of a public key. The cost is

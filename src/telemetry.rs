@@ -137,8 +137,8 @@ pub fn open_audit(settings: &LogSettings) -> Result<(AuditLog, Reload)> {
 ///
 /// # Errors
 /// Returns an error if the file cannot be opened or written.
-pub fn append_admin(path: &Path, record: AdminRecord) -> Result<()> {
-    audit::append_admin(path, record)
+pub fn append_admin(path: &Path, records: Vec<AdminRecord>) -> Result<()> {
+    audit::append_admin(path, records)
 }
 
 /// Checks whether this file can be opened as the audit log, without changing anything. Returns `false` if the file

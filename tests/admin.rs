@@ -23,3 +23,4 @@ mod sessions;
 mod systemd;
 mod top;
 mod units;
+mod users_file;

@@ -69,6 +69,11 @@ fn proxy_header() {
     );
 }
 
+#[test]
+fn users_import() {
+    smoke("users_import", homeportd::ops::users_file::import::fuzz::import);
+}
+
 /// Each target of cargo-fuzz is one of those above, with the same body and with seeds.
 #[test]
 fn every_target_runs_here() {
@@ -81,7 +86,7 @@ fn every_target_runs_here() {
         names
     };
     let targets = names("fuzz/fuzz_targets");
-    assert_eq!(targets.len(), 10);
+    assert_eq!(targets.len(), 12);
     assert_eq!(targets, names("fuzz/seeds"));
     let words: Vec<&str> = include_str!("fuzz.rs").split_whitespace().collect();
     let here = words.concat();

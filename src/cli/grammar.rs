@@ -23,6 +23,7 @@ mod host_keys;
 mod quota;
 mod settings;
 mod user;
+mod users_file;
 mod values;
 
 pub use audit::AuditArgs;
@@ -33,6 +34,7 @@ pub use hooks::{HookSelectionArgs, HooksCommand};
 pub use host_keys::{HostKeyArgs, HostkeyCommand};
 pub use quota::{HolderArgs, QuotaCommand};
 pub use user::{AddArgs, KeyCommand, OutputArgs, SetArgs, TotpCommand, UserCommand};
+pub use users_file::{ApplyArgs, ImportArgs, ImportFormat, PlanArgs, UsersFileCommand};
 
 use crate::domain::user::UserName;
 use base::error::{Error, Result};
@@ -46,6 +48,7 @@ pub const MANUAL: ManualSections = ManualSections {
         ("2", "The command line is wrong."),
         ("3", "There is no such user, group, folder or session."),
         ("4", "It exists already."),
+        ("10", "With --plan: there is something to change."),
     ],
     environment: &[
         ("HOMEPORT_CONFIG", "The configuration file, unless -c names one."),
@@ -82,7 +85,7 @@ pub const MANUAL: ManualSections = ManualSections {
   homeportd -c /srv/homeport/homeportd.toml serve
 
 Exit codes: 0 done, 1 it failed, 2 the command line is wrong, 3 there is no such user, group, folder
-or session, 4 it exists already."
+or session, 4 it exists already, 10 (--plan only) there is something to change."
 )]
 pub struct Cli {
     /// The configuration file [default: $HOMEPORT_CONFIG, ./homeportd.toml, /etc/homeport/homeportd.toml]
@@ -117,8 +120,10 @@ pub enum Command {
     /// SIGTERM and SIGINT stop the server; transfers may continue for [server] drain_secs, or until a second signal.
     /// SIGHUP makes it read the configuration again, as `reload` does; if that is invalid, nothing changes, and the log
     /// says why.
-    #[command(after_help = "Example:\n  homeportd -c /srv/homeport/homeportd.toml serve")]
-    Serve,
+    #[command(after_help = "Examples:
+  homeportd -c /srv/homeport/homeportd.toml serve
+  homeportd -c /etc/homeport/homeportd.toml serve --users /etc/homeport/users.toml")]
+    Serve(ServeArgs),
     /// Make the running server read its configuration again, and say what has changed
     ///
     /// The server applies changes in [ssh], [limits], [log] and the host keys to new connections, and changed [[hooks]]
@@ -270,6 +275,15 @@ pub struct CheckArgs {
     /// units do
     #[arg(long)]
     pub sockets_held: bool,
+}
+
+/// The command-line arguments of `homeportd serve`.
+#[derive(Debug, Args)]
+pub struct ServeArgs {
+    /// Apply this file first, as `user apply` does without --prune; if it has a mistake, the server does not start. A
+    /// store that does not exist yet is made
+    #[arg(long, value_name = "FILE")]
+    pub users: Option<PathBuf>,
 }
 
 /// The command-line arguments of `homeportd init`.

@@ -73,7 +73,7 @@ fn change_without_server(
             by: server.operator(),
             act: changes::act(action, selection),
         };
-        admin::append(config.log.audit.as_deref(), record)?;
+        admin::append(config.log.audit.as_deref(), vec![record])?;
     }
     Ok(changed)
 }

@@ -152,6 +152,7 @@ async fn execute(command: UserCommand, inputs: Inputs, context: &OpsContext<'_>)
             delete_home,
             output,
         } => report(&users::remove(&name, delete_home, context).await?, &output),
+        UserCommand::File(_) => Err(Error::new("a file of users is not about one user")),
     }
 }
 

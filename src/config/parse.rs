@@ -12,6 +12,18 @@ pub(super) const MOST_PROBLEMS: usize = 50;
 
 /// Parses the text; returns the settings, or all problems in the order of the file.
 pub(super) fn parse(text: &str) -> std::result::Result<Config, Vec<Problem>> {
+    let (table, syntax) = read(text);
+    let (config, mistakes) = settings(table);
+    let mut problems = together(text, syntax, mistakes);
+    problems.truncate(MOST_PROBLEMS);
+    match config {
+        Some(config) if problems.is_empty() => Ok(config),
+        _ => Err(problems),
+    }
+}
+
+/// Parses TOML; returns what could be read, and what is wrong with the syntax.
+pub(super) fn read(text: &str) -> (toml::Spanned<DeTable<'_>>, Vec<Problem>) {
     let (table, syntax) = DeTable::parse_recoverable(text);
     let syntax = syntax
         .iter()
@@ -19,8 +31,13 @@ pub(super) fn parse(text: &str) -> std::result::Result<Config, Vec<Problem>> {
     let mut problems: Vec<Problem> = syntax.collect();
     // A second problem in the same line follows from the first.
     problems.dedup_by_key(|problem| problem.line(text));
+    (table, problems)
+}
+
+/// Returns the problems of the syntax together with the mistakes that do not follow from them, in the order of the file.
+pub(super) fn together(text: &str, syntax: Vec<Problem>, mistakes: Vec<Problem>) -> Vec<Problem> {
+    let mut problems = syntax;
     let broken: Vec<Option<usize>> = problems.iter().map(|problem| problem.line(text)).collect();
-    let (config, mistakes) = settings(table);
     // After a broken header the section is unknown; values that the parser has inserted have no position.
     let is_header = |line: &Option<usize>| {
         let line = line.and_then(|line| text.lines().nth(line - 1));
@@ -37,11 +54,7 @@ pub(super) fn parse(text: &str) -> std::result::Result<Config, Vec<Problem>> {
             .filter(|it| headers_are_whole && elsewhere(it)),
     );
     problems.sort_by_key(|problem| problem.span.as_ref().map(|span| span.start));
-    problems.truncate(MOST_PROBLEMS);
-    match config {
-        Some(config) if problems.is_empty() => Ok(config),
-        _ => Err(problems),
-    }
+    problems
 }
 
 /// Returns the settings and the problems. The deserializer stops at the first mistake, so that entry is removed from

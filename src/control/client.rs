@@ -6,6 +6,7 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use super::admin::AdminJson;
 use super::protocol::{ControlAnswer, ControlRequest, Kick};
 use super::sockets;
 use crate::domain::event::{AdminRecord, Operator};
@@ -24,6 +25,9 @@ const LIMIT: Duration = Duration::from_secs(5);
 
 /// The longest answer in bytes: the use of 100,000 homes of 300 bytes, twice.
 const LONGEST_ANSWER: usize = 64 << 20;
+
+/// The most bytes of one request with several records. The server takes 64 KiB.
+const LONGEST_BATCH: usize = 48 * 1024;
 
 /// The bytes that are read at once.
 const PIECE: usize = 64 * 1024;
@@ -49,6 +53,13 @@ impl Client {
     pub(super) fn ask(&self, request: &ControlRequest) -> std::result::Result<ControlAnswer, Unanswered> {
         let answer = ask_if_running(&self.socket, request)?;
         answer.ok_or_else(|| Unanswered::NotRunning(not_running(&self.socket)))
+    }
+
+    fn record_batch(&self, batch: Vec<AdminJson>) -> ServerResult<()> {
+        match self.ask(&ControlRequest::RecordAll(batch))? {
+            ControlAnswer::Recorded => Ok(()),
+            _ => Err(unexpected().into()),
+        }
     }
 }
 
@@ -100,6 +111,23 @@ impl RunningServer for Client {
             ControlAnswer::Recorded => Ok(()),
             _ => Err(unexpected().into()),
         }
+    }
+
+    async fn record_all(&self, records: &[AdminRecord]) -> ServerResult<()> {
+        let mut batch: Vec<AdminJson> = Vec::new();
+        let mut size = 0;
+        for record in records {
+            let one = AdminJson::from(record.clone());
+            let length = serde_json::to_string(&one).map_or(0, |text| text.len() + 1);
+            if !batch.is_empty() && size + length > LONGEST_BATCH {
+                self.record_batch(std::mem::take(&mut batch))?;
+                size = 0;
+            }
+            size += length;
+            batch.push(one);
+        }
+        // An empty one asks whether a server is running.
+        self.record_batch(batch)
     }
 
     fn operator(&self) -> Operator {

@@ -63,6 +63,8 @@ pub(super) enum ControlRequest {
     },
     /// Asks to record in the audit log what an operator has changed.
     Record(Box<AdminJson>),
+    /// Asks to record several of them.
+    RecordAll(Vec<AdminJson>),
 }
 
 impl ControlRequest {
@@ -76,6 +78,7 @@ impl ControlRequest {
             | ControlRequest::Kick(_)
             | ControlRequest::Usage { .. }
             | ControlRequest::Record(_)
+            | ControlRequest::RecordAll(_)
             | ControlRequest::Problems
             | ControlRequest::Hooks
             | ControlRequest::ChangeHooks { .. }

@@ -181,6 +181,11 @@ async fn answer(request: ControlRequest, running: &dyn RunningServer) -> Control
             let recorded = running.record((*record).into()).await;
             recorded.map(|()| ControlAnswer::Recorded)
         }
+        ControlRequest::RecordAll(records) => {
+            let records: Vec<_> = records.into_iter().map(Into::into).collect();
+            let recorded = running.record_all(&records).await;
+            recorded.map(|()| ControlAnswer::Recorded)
+        }
         ControlRequest::Changed { users, record } => {
             // A name that no user can have has no sessions.
             let users = users.iter().filter_map(|name| UserName::stored(name).ok());

@@ -37,7 +37,7 @@ pub async fn record(act: AdminAct, context: &OpsContext<'_>) {
         act,
     };
     let recorded = match context.server.record(record.clone()).await {
-        Err(Unanswered::NotRunning(_)) => append(context.installation.audit.as_deref(), record),
+        Err(Unanswered::NotRunning(_)) => append(context.installation.audit.as_deref(), vec![record]),
         recorded => recorded.map_err(|error| not_recorded(error.into())),
     };
     if let Err(error) = recorded {
@@ -45,13 +45,29 @@ pub async fn record(act: AdminAct, context: &OpsContext<'_>) {
     }
 }
 
-/// Appends a change to the audit log while no server runs. Without a log, there is nothing to append to.
+/// Records many changes, which the running server gets in as few requests as they fit into.
+pub async fn record_all(acts: Vec<AdminAct>, context: &OpsContext<'_>) {
+    let by = context.server.operator();
+    let records: Vec<AdminRecord> = acts
+        .into_iter()
+        .map(|act| AdminRecord { by: by.clone(), act })
+        .collect();
+    let recorded = match context.server.record_all(&records).await {
+        Err(Unanswered::NotRunning(_)) => append(context.installation.audit.as_deref(), records),
+        recorded => recorded.map_err(|error| not_recorded(error.into())),
+    };
+    if let Err(error) = recorded {
+        (context.warn)(&error);
+    }
+}
+
+/// Appends changes to the audit log while no server runs. Without a log, there is nothing to append to.
 ///
 /// # Errors
 /// Returns an error if the log exists and cannot be written.
-pub fn append(log: Option<&Path>, record: AdminRecord) -> Result<()> {
+pub fn append(log: Option<&Path>, records: Vec<AdminRecord>) -> Result<()> {
     match log {
-        Some(file) => telemetry::append_admin(file, record).map_err(not_recorded),
+        Some(file) => telemetry::append_admin(file, records).map_err(not_recorded),
         None => Ok(()),
     }
 }

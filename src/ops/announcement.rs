@@ -89,7 +89,7 @@ impl Announcement {
         });
         let answer = server.apply_changes(self.users.clone(), record.clone()).await;
         if let (Err(Unanswered::NotRunning(_)), Some(record), Some(wanted)) = (&answer, record, &self.record)
-            && let Err(error) = admin::append(wanted.log.as_deref(), record)
+            && let Err(error) = admin::append(wanted.log.as_deref(), vec![record])
         {
             (wanted.warn)(&error);
         }

@@ -133,8 +133,8 @@ impl<'a> HomeRules<'a> {
             .server_paths()
             .iter()
             .find(|(path, _)| path.starts_with(home));
-        if let Some((_, what)) = inside {
-            return Err(refused(format!("{what} would lie inside it")));
+        if let Some((_, part)) = inside {
+            return Err(refused(format!("{part} would lie inside it")));
         }
         // Otherwise the user could change its marker.
         match storage.roots.iter().find(|root| root.starts_with(home)) {

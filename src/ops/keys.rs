@@ -5,7 +5,7 @@ use crate::domain::user::User;
 use base::error::{Error, Result};
 
 /// The most keys that a user can have, since each sign-in compares all of them.
-const MAX_KEYS: usize = 1000;
+pub const MAX_KEYS: usize = 1000;
 
 /// A public key of a user.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -33,6 +33,8 @@ pub trait RunningServer: Send + Sync {
     async fn usage(&self, only: Option<AccountHolder>) -> ServerResult<Vec<HomeUsage>>;
     /// Records in the audit log what an operator has changed.
     async fn record(&self, record: AdminRecord) -> ServerResult<()>;
+    /// Records in the audit log many changes of an operator, in their order.
+    async fn record_all(&self, records: &[AdminRecord]) -> ServerResult<()>;
     /// Returns the operator on whose behalf requests are made.
     fn operator(&self) -> Operator;
     /// Measures a user's home or a folder again. For a large one this takes minutes.

@@ -233,6 +233,13 @@ impl RunningServer for LiveServer {
         Ok(())
     }
 
+    async fn record_all(&self, records: &[AdminRecord]) -> ServerResult<()> {
+        for record in records {
+            self.service.events.emit(&Event::Admin(Box::new(record.clone())));
+        }
+        Ok(())
+    }
+
     fn operator(&self) -> Operator {
         operator_of_process()
     }

@@ -8,7 +8,7 @@ use sqlx::sqlite::SqliteConnection;
 use super::references::RecordContext;
 use super::relative::HomeLocations;
 use super::rows::read_quota;
-use crate::domain::folder::FolderName;
+use crate::domain::folder::{Folder, FolderName};
 use crate::domain::user::{Quota, User, UserName};
 use base::error::{Error, Result};
 
@@ -94,6 +94,69 @@ pub(super) async fn check_folder(
             Err(overlapping(refused, &other.holder, &ours, &theirs))
         }
     })
+}
+
+/// The home of a user, and the quota that is in force there.
+#[derive(Debug, Clone, Copy)]
+pub struct HomeOwner<'a> {
+    /// The name of the user.
+    pub user: &'a UserName,
+    /// The absolute path of the home.
+    pub home: &'a Path,
+    /// The quota of the home.
+    pub quota: Quota,
+}
+
+/// Checks that no home or folder lies inside another one, and that the users of one home have the same quota, as if all
+/// were in the store.
+///
+/// # Errors
+/// Returns an error that names the first two that exclude each other.
+pub fn check_all(owners: &[HomeOwner<'_>], folders: &[Folder]) -> Result<()> {
+    let users = owners.iter().map(|owner| {
+        (
+            owner.home,
+            Holder::User(owner.user.to_string()),
+            Some(owner.quota),
+        )
+    });
+    let folders = folders.iter().map(|folder| {
+        (
+            folder.path.as_path(),
+            Holder::Folder(folder.name.to_string()),
+            None,
+        )
+    });
+    let mut all: Vec<(&Path, Holder, Option<Quota>)> = users.chain(folders).collect();
+    // Paths are ordered by their components: what lies inside a directory follows it at once.
+    all.sort_by(|one, other| one.0.cmp(other.0));
+    for pair in all.windows(2) {
+        let [(outer, first, first_quota), (inner, second, second_quota)] = pair else {
+            continue;
+        };
+        if !inner.starts_with(outer) {
+            continue;
+        }
+        let (what, quotas) = match (second, first_quota, second_quota) {
+            (Holder::Folder(_), ..) => ("folder", None),
+            (Holder::User(_), Some(first), Some(second)) if inner == outer => ("home", Some((first, second))),
+            (Holder::User(_), ..) => ("home", None),
+        };
+        let refused = Error::new(format!("cannot use the {what} {inner:?}"));
+        let (Holder::User(name) | Holder::Folder(name)) = first;
+        match quotas {
+            None => return Err(overlapping(refused, first, inner, outer)),
+            Some((one, other)) if one != other => {
+                return Err(refused
+                    .because(format!(
+                        "the user \"{name}\" has the same home with another quota"
+                    ))
+                    .hint("users of one home share its quota: give both the same"));
+            }
+            Some(_) => {}
+        }
+    }
+    Ok(())
 }
 
 fn overlapping(refused: Error, holder: &Holder, ours: &Path, theirs: &Path) -> Error {

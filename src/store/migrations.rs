@@ -30,6 +30,11 @@ pub(super) fn migrations() -> Vec<Migration> {
             "groups and folders",
             include_str!("migrations/0007_groups_and_folders.sql"),
         ),
+        (
+            8,
+            "declared passwords",
+            include_str!("migrations/0008_declared_passwords.sql"),
+        ),
     ];
     list.into_iter()
         .map(|(version, title, sql)| {

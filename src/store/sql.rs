@@ -4,6 +4,7 @@
 //! the write lock before it reads (`BEGIN IMMEDIATE`), so that no other change comes in between. Once a call has
 //! returned, its change is on the disk.
 
+mod batch;
 mod database;
 mod factors;
 mod groups;

@@ -150,22 +150,26 @@ impl AuditFile {
     }
 }
 
-/// Appends the event that an operator has changed something, if the file exists, on behalf of a server that does not
+/// Appends the events that an operator has changed something, if the file exists, on behalf of a server that does not
 /// run.
-pub(super) fn append_admin(path: &Path, record: AdminRecord) -> Result<()> {
+pub(super) fn append_admin(path: &Path, records: Vec<AdminRecord>) -> Result<()> {
     let mut file = match open_regular(path, OpenOptions::new().read(true).append(true), Links::Follow) {
         Ok(file) => file,
         // The server creates it when it starts.
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(e) => return Err(cannot_open(path, e)),
     };
-    let line = AuditLine {
-        run: &random_name()?,
-        time: Timestamp::now(),
-        count: 1,
-    };
-    let before = if ends_in_a_line(&file) { "\n" } else { "" };
-    let text = format!("{before}{}\n", line.event(&Event::Admin(Box::new(record))));
+    let run = random_name()?;
+    let mut text = String::from(if ends_in_a_line(&file) { "\n" } else { "" });
+    for (record, count) in records.into_iter().zip(1..) {
+        let line = AuditLine {
+            run: &run,
+            time: Timestamp::now(),
+            count,
+        };
+        text.push_str(&line.event(&Event::Admin(Box::new(record))));
+        text.push('\n');
+    }
     // A part of the line stays: cutting the file could cut what a server has written meanwhile. The next writer begins
     // a new line behind it.
     append(&mut file, text.as_bytes()).map_err(|(_, error)| {

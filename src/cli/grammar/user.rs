@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 use super::settings::Settings;
+use super::users_file::UsersFileCommand;
 use crate::cli::passwords::PasswordSource;
 use crate::domain::group::GroupName;
 use crate::domain::user::UserName;
@@ -129,6 +130,8 @@ pub enum UserCommand {
         #[command(flatten)]
         output: OutputArgs,
     },
+    #[command(flatten)]
+    File(UsersFileCommand),
 }
 
 /// The command-line arguments of `homeportd user add`.

@@ -1,15 +1,13 @@
 //! The values of options that set something: sizes, modes, dates, lists, and the words that stand in place of them.
 
 use std::collections::BTreeSet;
-use std::net::IpAddr;
 use std::str::FromStr;
 
 use ipnet::IpNet;
 use jiff::Timestamp;
-use jiff::civil::Date;
-use jiff::tz::TimeZone;
 
 use crate::domain::group::GroupName;
+use crate::domain::texts;
 use crate::domain::user::{Factor, Limit};
 use crate::ops::users::settings::{SettingChange, check_comment};
 use crate::storage::settings::{DirectoryMode, FileMode};
@@ -135,18 +133,8 @@ impl FromStr for Networks {
         if text == "any" {
             return Ok(Networks(Vec::new()));
         }
-        let network = |text: &str| match text.parse::<IpAddr>() {
-            Ok(address) => Ok(IpNet::from(address)),
-            Err(_) => text.parse::<IpNet>().map(|network| network.trunc()).map_err(|_| {
-                Error::new(format!(
-                    "\"{}\" is neither an address nor a network",
-                    text.escape_debug()
-                ))
-                .hint("for example 10.0.0.0/8,2001:db8::/32,192.0.2.7, or any")
-            }),
-        };
         text.split(',')
-            .map(|item| network(item.trim()))
+            .map(|item| texts::network(item.trim()))
             .collect::<Result<_>>()
             .map(Networks)
     }
@@ -207,19 +195,7 @@ impl FromStr for Expiry {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        if text == "never" {
-            return Ok(Expiry(None));
-        }
-        let bad = || {
-            Error::new(format!("\"{}\" is not a date", text.escape_debug()))
-                .hint("2030-01-01, 2030-01-01T12:00:00Z, or never")
-        };
-        if let Ok(instant) = text.parse::<Timestamp>() {
-            return Ok(Expiry(Some(instant)));
-        }
-        let date = Date::strptime("%Y-%m-%d", text).map_err(|_| bad())?;
-        let midnight = date.to_zoned(TimeZone::UTC).map_err(|_| bad())?;
-        Ok(Expiry(Some(midnight.timestamp())))
+        texts::expiry(text).map(Expiry)
     }
 }
 

@@ -92,6 +92,9 @@ impl RunningServer for TwoSessions {
     async fn record(&self, _record: AdminRecord) -> ServerResult<()> {
         Ok(())
     }
+    async fn record_all(&self, _records: &[AdminRecord]) -> ServerResult<()> {
+        Ok(())
+    }
     fn operator(&self) -> Operator {
         operator_of_process()
     }

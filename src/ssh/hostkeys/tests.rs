@@ -7,7 +7,9 @@ use super::*;
 use crate::domain::folder::{Folder, FolderName};
 use crate::domain::group::{Group, GroupName};
 use crate::domain::user::{PasswordHash, User, UserName};
-use crate::store::{Changed, FactorStore, FolderChange, GroupChange, GroupStore};
+use crate::store::{
+    BatchStore, Changed, FactorStore, FolderChange, GroupChange, GroupStore, RecordWrite, Records,
+};
 
 /// Remembers host keys and nothing else.
 #[derive(Default)]
@@ -76,6 +78,16 @@ impl FactorStore for Recorded {
 #[async_trait::async_trait]
 impl crate::store::PasswordStore for Recorded {
     async fn unusual_hashes(&self, _: &str, _: i64) -> Result<Vec<crate::domain::user::PasswordHash>> {
+        no_users()
+    }
+}
+
+#[async_trait::async_trait]
+impl BatchStore for Recorded {
+    async fn records(&self) -> Result<Records> {
+        no_users()
+    }
+    async fn write_records(&self, _: i64, _: &[RecordWrite]) -> Result<bool> {
         no_users()
     }
 }

@@ -1,0 +1,352 @@
+//! Tests files of users on a store: what is planned, applied, exported and imported.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::cli::grammar::{Cli, Command as Line, UserCommand};
+use crate::control::client::Client;
+use crate::domain::user::{PasswordHash, User, UserName};
+use crate::ops::context::OpsContext;
+use crate::store::sql::SqlStore;
+use crate::store::{BatchStore as _, FactorStore as _, Store as _};
+use clap::Parser as _;
+
+const KEY: &str =
+    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIMd6xXnVT1S/yCl4qB7po332lDM7TUEWm0vjYEfkxSE9 calvin@box";
+const HASH: &str =
+    "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$RkJhbmFuYWJhbmFuYWJhbmFuYWJhbmFuYWJhbmFuYWE";
+const BETTER: &str =
+    "$argon2id$v=19$m=19456,t=3,p=1$c29tZXNhbHRzb21lc2FsdA$RkJhbmFuYWJhbmFuYWJhbmFuYWJhbmFuYWJhbmFuYWE";
+
+struct FileFixture {
+    dir: tempfile::TempDir,
+    config: Config,
+    store: SqlStore,
+}
+
+impl FileFixture {
+    async fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let file = crate::cli::init::directory(&dir.path().join("server"), None).unwrap();
+        let text = std::fs::read_to_string(&file).unwrap();
+        std::fs::write(&file, text.replace("roots = []", "roots = [\"../roots\"]")).unwrap();
+        std::fs::create_dir(dir.path().join("roots")).unwrap();
+        let config = crate::config::load(&file).unwrap();
+        let store = crate::ops::store::make(&config.installation(), output::warn)
+            .await
+            .unwrap();
+        Self { dir, config, store }
+    }
+
+    /// Returns the text with `@` in place of the fixture's directory.
+    fn text(&self, text: &str) -> String {
+        let here = self.dir.path().canonicalize().unwrap();
+        text.replace('@', here.to_str().unwrap())
+    }
+
+    fn declaration(&self, text: &str) -> Declaration {
+        let text = self.text(text);
+        let here = self.dir.path();
+        file::declaration(text, Path::new("users.toml"), here, &self.config.installation())
+    }
+
+    async fn apply(&self, text: &str, prune: bool) -> Result<Vec<String>> {
+        self.apply_declaration(&self.declaration(text), prune).await
+    }
+
+    async fn apply_declaration(&self, declaration: &Declaration, prune: bool) -> Result<Vec<String>> {
+        let installation = self.config.installation();
+        let server = Client::new(self.config.control_socket());
+        let context = OpsContext {
+            installation: &installation,
+            store: &self.store,
+            server: &server,
+            warn: output::warn,
+        };
+        let applied = apply::apply(declaration, prune, &context).await?;
+        assert!(applied.failed.is_empty(), "{:?}", applied.failed);
+        Ok(applied.changes.iter().map(line).collect())
+    }
+
+    async fn export(&self) -> String {
+        let homes = base::paths::resolve(&self.config.storage.homes);
+        crate::ops::users_file::export::text(&self.store.records().await.unwrap(), &homes)
+    }
+
+    async fn user(&self, name: &str) -> User {
+        let name: UserName = name.parse().unwrap();
+        self.store.user(&name).await.unwrap().unwrap()
+    }
+}
+
+const FILE: &str = r#"
+[groups.customers]
+quota_bytes = "10GiB"
+folders = { public = "list,read" }
+[folders.public]
+path = "@/roots/public"
+[users.acme]
+group = "customers"
+permissions = { "/" = "list,read", "/in" = "create,list" }
+[users.calvin]
+home = "@/roots/calvin"
+max_sessions = 3
+"#;
+
+#[tokio::test]
+async fn the_second_time_nothing_changes() {
+    let fixture = FileFixture::new().await;
+    let first = fixture.apply(FILE, false).await.unwrap();
+    assert_eq!(
+        first,
+        [
+            "+ group customers",
+            "+ folder public",
+            "+ user acme",
+            "+ user calvin"
+        ]
+    );
+    for made in ["server/data/homes/acme", "roots/calvin", "roots/public"] {
+        assert!(fixture.dir.path().join(made).is_dir(), "{made}");
+    }
+    let before = fixture.store.version().await.unwrap();
+    assert!(fixture.apply(FILE, true).await.unwrap().is_empty());
+    assert_eq!(fixture.store.version().await.unwrap(), before);
+    let changed = FILE
+        .replace("10GiB", "20GiB")
+        .replace("max_sessions = 3", "comment = \"c\"");
+    assert_eq!(
+        fixture.apply(&changed, false).await.unwrap(),
+        [
+            "~ group customers: quota_bytes \"10GiB\" -> \"20GiB\"",
+            "~ user calvin: comment unset -> \"c\"; max_sessions 3 -> unset"
+        ]
+    );
+    assert_eq!(fixture.user("acme").await.quota().bytes, Some(20 << 30));
+}
+
+#[tokio::test]
+async fn only_prune_removes_what_the_file_does_not_have() {
+    let fixture = FileFixture::new().await;
+    fixture.apply(FILE, false).await.unwrap();
+    let rest = "[users.calvin]\nmax_sessions = 3\n";
+    assert!(fixture.apply(rest, false).await.unwrap().is_empty());
+    assert_eq!(
+        fixture.apply(rest, true).await.unwrap(),
+        ["- group customers", "- folder public", "- user acme"]
+    );
+    assert!(fixture.dir.path().join("server/data/homes/acme").is_dir());
+    let records = fixture.store.records().await.unwrap();
+    assert_eq!(
+        (records.users.len(), records.groups.len(), records.folders.len()),
+        (1, 0, 0)
+    );
+}
+
+#[tokio::test]
+async fn one_record_that_fails_takes_back_all() {
+    let fixture = FileFixture::new().await;
+    fixture
+        .apply("[users.tom]\nhome = \"@/roots/x\"\n", false)
+        .await
+        .unwrap();
+    let before = fixture.export().await;
+    for (text, told) in [
+        ("[users.a]\n[users.b]\nhome = \"@/roots/x/y\"\n", "lies inside"),
+        (
+            "[users.a]\n[users.b]\nhome = \"@/roots/x\"\nquota_files = 3\n",
+            "another quota",
+        ),
+        (
+            "[users.a]\n[users.b]\ngroup = \"missing\"\n",
+            "users.toml:3:9: there is no group \"missing\"",
+        ),
+        (
+            "[users.a]\n[users.b]\nfolders = { f = \"all\" }\n",
+            "there is no folder \"f\"",
+        ),
+    ] {
+        let error = fixture.apply(text, false).await.unwrap_err().to_string();
+        assert!(error.contains(told), "{error}");
+        assert_eq!(fixture.export().await, before, "{text}");
+        assert!(!fixture.dir.path().join("server/data/homes/a").exists());
+    }
+    // The store itself takes all or nothing, too.
+    let records = fixture.store.records().await.unwrap();
+    let mut inside = User::blank("b".parse().unwrap());
+    inside.home = fixture.text("@/roots/x/y").into();
+    let mut fine = User::blank("a".parse().unwrap());
+    fine.home = fixture.text("@/roots/a").into();
+    let writes = [fine, inside].map(|user| crate::store::RecordWrite::AddUser(Box::new(user)));
+    assert!(
+        fixture
+            .store
+            .write_records(records.revision, &writes)
+            .await
+            .is_err()
+    );
+    assert!(
+        !fixture
+            .store
+            .write_records(records.revision - 1, &writes)
+            .await
+            .unwrap()
+    );
+    assert_eq!(fixture.export().await, before);
+}
+
+#[tokio::test]
+async fn a_hash_of_the_file_is_applied_once() {
+    let fixture = FileFixture::new().await;
+    let text = format!("[users.calvin]\npassword_hash = \"{HASH}\"\n");
+    fixture.apply(&text, false).await.unwrap();
+    let user = fixture.user("calvin").await;
+    assert!(user.password_set_at.is_some());
+    // A sign-in hashes the password anew.
+    let better = PasswordHash::new(BETTER.to_owned());
+    assert!(fixture.store.replace_hash(&user, &better).await.unwrap());
+    assert!(fixture.apply(&text, false).await.unwrap().is_empty());
+    assert_eq!(fixture.user("calvin").await.password_hash, Some(better));
+    // Without a hash the password stays; another hash is applied, and never shown.
+    assert!(fixture.apply("[users.calvin]\n", false).await.unwrap().is_empty());
+    let other = text.replace("c29t", "d29t");
+    assert_eq!(
+        fixture.apply(&other, false).await.unwrap(),
+        ["~ user calvin: password_hash changed"]
+    );
+    let none = "[users.calvin]\npassword_hash = \"none\"\n";
+    assert_eq!(
+        fixture.apply(none, false).await.unwrap(),
+        ["~ user calvin: password_hash set -> unset"]
+    );
+    assert!(fixture.user("calvin").await.password_hash.is_none());
+}
+
+#[tokio::test]
+async fn what_the_store_had_already_is_applied_once_too() {
+    let fixture = FileFixture::new().await;
+    fixture.apply("[users.calvin]\n", false).await.unwrap();
+    let hash = PasswordHash::new(HASH.to_owned());
+    let set = hash.clone();
+    let change = move |user: &mut User| {
+        user.password_hash = Some(set.clone());
+        Ok(())
+    };
+    let name: UserName = "calvin".parse().unwrap();
+    fixture.store.change_user(&name, Box::new(change)).await.unwrap();
+    let text = format!("[users.calvin]\npassword_hash = \"{HASH}\"\n");
+    assert!(fixture.apply(&text, false).await.unwrap().is_empty());
+    let user = fixture.user("calvin").await;
+    let better = PasswordHash::new(BETTER.to_owned());
+    assert!(fixture.store.replace_hash(&user, &better).await.unwrap());
+    assert!(fixture.apply(&text, false).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn what_the_file_leaves_out_about_an_account_stays() {
+    let fixture = FileFixture::new().await;
+    fixture
+        .apply("[users.calvin]\nhome = \"@/roots/c\"\nenabled = false\n", false)
+        .await
+        .unwrap();
+    assert!(fixture.apply("[users.calvin]\n", false).await.unwrap().is_empty());
+    assert_eq!(
+        fixture
+            .apply("[users.calvin]\nenabled = true\n", false)
+            .await
+            .unwrap(),
+        ["~ user calvin: enabled false -> unset"]
+    );
+}
+
+/// Settings that a user or a group may have, one line each.
+fn settings() -> impl Strategy<Value = String> {
+    let lines: Vec<&'static str> = vec![
+        "comment = \"a \\\"b\\\" \\\\ \\u0001 é\"",
+        "quota_bytes = \"unlimited\"",
+        "quota_files = 7",
+        "max_sessions = 2",
+        "rate_up = \"10MiB\"",
+        "rate_down = \"unlimited\"",
+        "permissions = { \"/\" = \"list,read\", \"/in x\" = \"none\" }",
+        "allowed_from = [\"10.0.0.0/8\", \"2001:db8::/32\"]",
+        "require = [\"publickey\", \"password\"]",
+        "folders = { \"public.x\" = \"all\" }",
+        "file_mode = \"0640\"",
+        "dir_mode = \"2750\"",
+        "file_group = \"7\"",
+    ];
+    let count = lines.len();
+    proptest::sample::subsequence(lines, 0..=count).prop_map(|lines| lines.join("\n"))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(12))]
+
+    #[test]
+    fn what_is_exported_makes_the_same_store(group in settings(), user in settings(), in_group in any::<bool>()) {
+        let group_line = if in_group { "group = \"g\"\n" } else { "" };
+        let text = format!(
+            "[groups.g]\n{group}\n[folders.\"public.x\"]\npath = \"@/roots/public\"\nquota_bytes = 1000\n\
+             [users.\"a@b.c\"]\n{group_line}{user}\nkeys = [\"{KEY}\"]\nprincipals = [\"p\"]\n\
+             password_hash = \"{HASH}\"\nhome = \"@/roots/home\"\nenabled = false\nexpires_at = \"2030-01-01\"\n"
+        );
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let fixture = FileFixture::new().await;
+            fixture.apply(&text, false).await.unwrap();
+            let exported = fixture.export().await;
+            assert!(fixture.apply(&exported, true).await.unwrap().is_empty(), "{exported}");
+            let records = fixture.store.records().await.unwrap();
+            assert_eq!(fixture.apply("", true).await.unwrap().len(), 3);
+            fixture.apply(&exported, false).await.unwrap();
+            assert_eq!(fixture.export().await, exported);
+            assert_eq!(fixture.store.records().await.unwrap().groups, records.groups);
+        });
+    }
+}
+
+#[tokio::test]
+async fn a_preview_changes_nothing() {
+    let fixture = FileFixture::new().await;
+    let declaration = fixture.declaration(FILE);
+    let plan = apply::preview(&declaration, false, &fixture.config.installation())
+        .await
+        .unwrap();
+    assert_eq!(plan.changes.len(), 4);
+    assert!(fixture.store.users().await.unwrap().is_empty());
+    assert!(!fixture.dir.path().join("roots/calvin").exists());
+    assert_eq!(summary(&plan.changes, true), "4 would be added");
+}
+
+#[tokio::test]
+async fn imported_users_are_applied_like_declared_ones() {
+    let fixture = FileFixture::new().await;
+    let installation = fixture.config.installation();
+    let imported = atmoz::import("foo:123:1001:100\nbar:abc\n", &installation);
+    let declaration = &imported.declaration;
+    assert_eq!(
+        fixture.apply_declaration(declaration, false).await.unwrap(),
+        ["+ user bar", "+ user foo"]
+    );
+    // The password is the same, although it would have another hash.
+    assert!(
+        fixture
+            .apply_declaration(declaration, false)
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    assert_eq!(imported.left_out.len(), 2, "{:?}", imported.left_out);
+}
+
+#[test]
+fn the_options_of_an_import_are_understood() {
+    let line = "homeportd user import --from passwd /etc/passwd --shadow s --keys /k/%u --plan --json";
+    let cli = Cli::try_parse_from(line.split(' ')).unwrap();
+    let Line::User(UserCommand::File(UsersFileCommand::Import(args))) = cli.command else {
+        panic!("{line}")
+    };
+    assert!(args.plan.plan && args.plan.json && args.from == ImportFormat::Passwd);
+    assert!(Cli::try_parse_from("homeportd user import --from else f".split(' ')).is_err());
+}

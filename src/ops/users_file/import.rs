@@ -1,0 +1,166 @@
+//! Reads the users of other servers as a declaration, and names what has no counterpart here.
+
+pub mod atmoz;
+#[doc(hidden)]
+pub mod fuzz;
+pub mod passwd;
+pub mod sftpgo;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use super::declaration::{Declaration, Declared, DeclaredPassword, DeclaredUser, Mistake, Reference};
+use crate::auth::keys::AuthorizedKey;
+use crate::auth::password;
+use crate::domain::folder::Folder;
+use crate::domain::group::Group;
+use crate::domain::user::UserName;
+use crate::ops::homes::{HomeRules, Resident};
+use crate::ops::installation::Installation;
+use base::error::Error;
+use base::paths::Resolver;
+
+/// The users of another server.
+#[derive(Debug)]
+pub struct Imported {
+    /// What is carried over.
+    pub declaration: Declaration,
+    /// What is not, with the name of the user, group or folder before it.
+    pub left_out: Vec<String>,
+}
+
+/// Collects what is carried over and what is not.
+pub(super) struct Importer<'a> {
+    users: BTreeMap<UserName, Declared<DeclaredUser>>,
+    groups: Vec<Declared<Group>>,
+    folders: Vec<Declared<Folder>>,
+    left_out: Vec<String>,
+    rules: HomeRules<'a>,
+    resolver: Resolver,
+}
+
+impl<'a> Importer<'a> {
+    fn new(installation: &'a Installation) -> Self {
+        Self {
+            users: BTreeMap::new(),
+            groups: Vec::new(),
+            folders: Vec::new(),
+            left_out: Vec::new(),
+            rules: HomeRules::new(installation),
+            resolver: Resolver::default(),
+        }
+    }
+
+    fn leave_out(&mut self, name: &str, what: impl std::fmt::Display) {
+        let name: String = name.chars().take(128).collect();
+        self.left_out.push(format!("{name}: {what}"));
+    }
+
+    /// Begins a user, unless the name cannot be one.
+    fn begin(&mut self, name: &str) -> Option<DeclaredUser> {
+        match name.parse::<UserName>() {
+            Ok(parsed) if self.users.contains_key(&parsed) => {
+                self.leave_out(name, "it is there twice, and the first one is taken");
+                None
+            }
+            Ok(parsed) => Some(DeclaredUser::blank(parsed)),
+            Err(error) => {
+                self.leave_out(name, error);
+                None
+            }
+        }
+    }
+
+    /// Takes a hash if this server can verify it.
+    fn hash(&mut self, user: &mut DeclaredUser, hash: &str) {
+        match password::import(hash) {
+            Ok(hash) => user.password = DeclaredPassword::Hash(hash),
+            Err(error) => {
+                let name = user.name.to_string();
+                self.leave_out(&name, format!("the password: {error}"));
+            }
+        }
+    }
+
+    /// Takes the keys that can be used.
+    fn keys<'l>(&mut self, user: &mut DeclaredUser, lines: impl Iterator<Item = &'l str>) {
+        for line in lines {
+            match AuthorizedKey::parse(line) {
+                Ok(key) if !user.keys.iter().any(|other| other == key.line()) => {
+                    user.keys.push(key.line().to_owned());
+                }
+                Ok(_) => {}
+                Err(error) => {
+                    let name = user.name.to_string();
+                    self.leave_out(&name, error);
+                }
+            }
+        }
+    }
+
+    /// Keeps a home where it is, if it may lie there; otherwise the user gets a new one.
+    fn home(&mut self, user: &mut DeclaredUser, home: &str) {
+        if !home.starts_with('/') {
+            return;
+        }
+        let path = self.resolver.resolve(Path::new(home));
+        match self.rules.check(&path) {
+            Ok(()) => user.home = Some(path),
+            Err(error) => {
+                let name = user.name.to_string();
+                self.leave_out(&name, format!("the files: {error}"));
+            }
+        }
+    }
+
+    /// Returns the path of a folder, if it may lie there.
+    fn folder_path(&mut self, name: &str, path: &str) -> Option<PathBuf> {
+        let path = self.resolver.resolve(Path::new(path));
+        match self.rules.check_as(Resident::Folder, &path) {
+            Ok(()) => Some(path),
+            Err(error) => {
+                self.leave_out(name, error);
+                None
+            }
+        }
+    }
+
+    fn take(&mut self, user: DeclaredUser) {
+        let can_sign_in = !user.keys.is_empty() || !matches!(user.password, DeclaredPassword::Keep);
+        if !can_sign_in {
+            let name = user.name.to_string();
+            self.leave_out(&name, "the user has neither a password nor a key here yet");
+        }
+        let groups = user.group.iter().cloned().map(Reference::Group);
+        let folders = user.settings.folders.keys().cloned().map(Reference::Folder);
+        let references = groups.chain(folders).map(|reference| (reference, None)).collect();
+        self.users.insert(
+            user.name.clone(),
+            Declared {
+                record: user,
+                references,
+            },
+        );
+    }
+
+    fn finish(self) -> Imported {
+        let refuse = |mistakes: Vec<Mistake>| {
+            let lines: Vec<String> = mistakes.into_iter().map(|mistake| mistake.what).collect();
+            Error::new(lines.join("\n"))
+        };
+        Imported {
+            declaration: Declaration {
+                groups: self.groups,
+                folders: self.folders,
+                users: self.users.into_values().collect(),
+                mistakes: Vec::new(),
+                warnings: Vec::new(),
+                refuse: Box::new(refuse),
+            },
+            left_out: self.left_out,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,153 @@
+//! The accounts of a Unix system: `passwd`, `shadow`, and a file of authorized_keys for each user.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+
+use super::{Imported, Importer};
+use crate::domain::user::UserName;
+use crate::ops::installation::Installation;
+use crate::ops::key_files;
+use crate::ops::users_file::declaration::DeclaredUser;
+use base::regular;
+
+/// The smallest number of an account for a person, as login.defs has it.
+const FIRST_UID: u32 = 1000;
+
+/// The number of the account `nobody`.
+const NOBODY: u32 = 65534;
+
+/// The largest file of keys, in bytes.
+const MAX_KEY_FILE: u64 = 1 << 20;
+
+const SECONDS_PER_DAY: i64 = 24 * 60 * 60;
+
+/// The files of a system.
+#[derive(Debug, Clone, Copy)]
+pub struct SystemFiles<'a> {
+    /// The content of `passwd`.
+    pub passwd: &'a str,
+    /// The content of `shadow`.
+    pub shadow: Option<&'a str>,
+    /// The path of each user's authorized_keys, with `%u` for the name and `%h` for the home.
+    pub keys: Option<&'a str>,
+}
+
+/// What `shadow` says about a user.
+#[derive(Debug, Clone, Copy)]
+struct ShadowEntry<'a> {
+    password: &'a str,
+    expires_at: Option<Timestamp>,
+}
+
+/// Reads the accounts of people. Those of the system are left out.
+pub fn import(files: SystemFiles<'_>, installation: &Installation) -> Imported {
+    let shadow: HashMap<&str, ShadowEntry<'_>> = files
+        .shadow
+        .unwrap_or_default()
+        .lines()
+        .filter_map(shadow_entry)
+        .collect();
+    let mut importer = Importer::new(installation);
+    for (number, line) in (1..).zip(files.passwd.lines()) {
+        if line.trim().is_empty() || line.starts_with('#') {
+            continue;
+        }
+        let fields: Vec<&str> = line.split(':').collect();
+        let [name, password, uid, _, comment, home, ..] = fields[..] else {
+            importer.leave_out(&format!("line {number}"), "it is not a line of passwd");
+            continue;
+        };
+        match uid.parse::<u32>() {
+            Ok(uid) if uid >= FIRST_UID && uid != NOBODY => {}
+            Ok(uid) => {
+                importer.leave_out(name, format!("an account of the system (uid {uid})"));
+                continue;
+            }
+            Err(_) => {
+                importer.leave_out(name, "its uid is not a number");
+                continue;
+            }
+        }
+        let Some(mut user) = importer.begin(name) else {
+            continue;
+        };
+        comment
+            .split(',')
+            .next()
+            .unwrap_or_default()
+            .clone_into(&mut user.comment);
+        let entry = shadow.get(name);
+        user.expires_at = entry.and_then(|entry| entry.expires_at);
+        take_password(&mut importer, &mut user, password, entry);
+        importer.home(&mut user, home);
+        if let Some(template) = files.keys {
+            take_keys(
+                &mut importer,
+                &mut user,
+                &template.replace("%u", name).replace("%h", home),
+            );
+        }
+        importer.take(user);
+    }
+    importer.finish()
+}
+
+fn shadow_entry(line: &str) -> Option<(&str, ShadowEntry<'_>)> {
+    let fields: Vec<&str> = line.split(':').collect();
+    let (name, password) = (*fields.first()?, *fields.get(1)?);
+    let days: Option<i64> = fields.get(7).and_then(|days| days.parse().ok());
+    let seconds = days.and_then(|days| days.checked_mul(SECONDS_PER_DAY));
+    let expires_at = seconds.and_then(|seconds| Timestamp::from_second(seconds).ok());
+    Some((name, ShadowEntry { password, expires_at }))
+}
+
+fn take_password(
+    importer: &mut Importer<'_>,
+    user: &mut DeclaredUser,
+    in_passwd: &str,
+    entry: Option<&ShadowEntry<'_>>,
+) {
+    let password = match (in_passwd, entry) {
+        ("x", Some(entry)) => entry.password,
+        ("x", None) => return leave_out(importer, &user.name, "the password, which --shadow would have"),
+        (in_passwd, _) => in_passwd,
+    };
+    match password {
+        "" => leave_out(importer, &user.name, "that no password is needed"),
+        "*" | "!" | "!!" | "!*" => leave_out(importer, &user.name, "the password is locked"),
+        locked if locked.starts_with(['!', '*']) => {
+            leave_out(importer, &user.name, "the password, because it is locked");
+        }
+        hash => importer.hash(user, hash),
+    }
+}
+
+fn leave_out(importer: &mut Importer<'_>, name: &UserName, what: &str) {
+    importer.leave_out(name.as_str(), what);
+}
+
+fn take_keys(importer: &mut Importer<'_>, user: &mut DeclaredUser, path: &str) {
+    let path = PathBuf::from(path);
+    let bytes = match regular::read_regular(&path, MAX_KEY_FILE) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return,
+        Err(error) => return leave_out(importer, &user.name, &format!("the keys in {path:?}: {error}")),
+    };
+    match key_files::parse(&format!("{path:?}"), &bytes) {
+        Ok(file) => {
+            for refused in &file.refused {
+                let what = format!(
+                    "the key in line {} of {path:?}: {}",
+                    refused.number, refused.reason
+                );
+                leave_out(importer, &user.name, &what);
+            }
+            importer.keys(user, file.lines.iter().map(String::as_str));
+        }
+        // An empty file has no keys.
+        Err(_) if bytes.iter().all(u8::is_ascii_whitespace) => {}
+        Err(error) => leave_out(importer, &user.name, &error.to_string()),
+    }
+}

@@ -1,0 +1,375 @@
+//! Compares a declaration with the store: what is to be added, changed and removed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+
+use super::changes::{Action, PlannedChange, RecordKind, act_of, differences};
+use super::declaration::{Declaration, DeclaredPassword, DeclaredUser, Mistake, Reference, digest_of};
+use super::fields::{self, Field};
+use crate::domain::event::AdminAct;
+use crate::domain::folder::{Folder, FolderName};
+use crate::domain::group::{Group, GroupName};
+use crate::domain::user::{Inherited, PasswordHash, User, UserName, UserSource};
+use crate::ops::admin;
+use crate::ops::homes::HomeRules;
+use crate::ops::installation::Installation;
+use crate::ops::passwords::NewPassword;
+use crate::store::{HomeOwner, RecordWrite, Records, check_places};
+use base::error::Result;
+use base::paths::Resolver;
+
+/// What is to be done.
+#[derive(Debug, Default)]
+pub struct Plan {
+    /// The changes: groups, folders and users, each in the order of their names.
+    pub changes: Vec<PlannedChange>,
+    /// The same for the store. It may have notes even if nothing changes.
+    pub writes: Vec<RecordWrite>,
+    /// The homes and folders of the file, which must exist.
+    pub directories: Vec<PathBuf>,
+}
+
+/// What a plan is made for.
+#[derive(Debug, Clone, Copy)]
+pub struct PlanOptions<'a> {
+    /// Whether what the file does not have is removed.
+    pub prune: bool,
+    /// The paths and defaults of the installation.
+    pub installation: &'a Installation,
+    /// The directory in which homes are made, without links.
+    pub homes: &'a Path,
+    /// Whether passwords are hashed; otherwise the plan is only shown.
+    pub hash: bool,
+}
+
+/// Returns what is to be done so that the store has what is declared.
+///
+/// # Errors
+/// Returns an error with all mistakes of the file, or with what the records exclude.
+pub fn plan(declaration: &Declaration, records: &Records, options: PlanOptions<'_>) -> Result<Plan> {
+    let mut planner = Planner::new(declaration, records, options);
+    let mut mistakes = declaration.mistakes.clone();
+    mistakes.extend(planner.unknown_references());
+    if !mistakes.is_empty() {
+        mistakes.sort_by_key(|mistake| mistake.span.as_ref().map(|span| span.start));
+        return Err((declaration.refuse)(mistakes));
+    }
+    planner.groups();
+    planner.folders();
+    planner.users()?;
+    if !planner.plan.changes.is_empty() {
+        planner.check()?;
+    }
+    Ok(planner.plan)
+}
+
+struct Planner<'a> {
+    declaration: &'a Declaration,
+    records: &'a Records,
+    options: PlanOptions<'a>,
+    /// The groups, folders and users as they will be.
+    groups: BTreeMap<GroupName, Group>,
+    folders: BTreeMap<FolderName, Folder>,
+    users: BTreeMap<UserName, User>,
+    plan: Plan,
+}
+
+impl<'a> Planner<'a> {
+    fn new(declaration: &'a Declaration, records: &'a Records, options: PlanOptions<'a>) -> Self {
+        let stays = |user: &&User| !options.prune || user.source == UserSource::External;
+        let users: BTreeMap<UserName, User> = records
+            .users
+            .iter()
+            .filter(stays)
+            .map(|user| (user.name.clone(), user.clone()))
+            .collect();
+        // Users who come from elsewhere keep what they have.
+        let kept_groups: BTreeSet<&GroupName> =
+            users.values().filter_map(|user| user.group.as_ref()).collect();
+        let groups: BTreeMap<GroupName, Group> = records
+            .groups
+            .iter()
+            .filter(|group| !options.prune || kept_groups.contains(&group.name))
+            .map(|group| (group.name.clone(), group.clone()))
+            .collect();
+        let of_groups = groups.values().flat_map(|group| group.settings.folders.keys());
+        let of_users = users.values().flat_map(|user| user.settings.folders.keys());
+        let kept_folders: BTreeSet<&FolderName> = of_groups.chain(of_users).collect();
+        let folders = records
+            .folders
+            .iter()
+            .filter(|folder| !options.prune || kept_folders.contains(&folder.name))
+            .map(|folder| (folder.name.clone(), folder.clone()))
+            .collect();
+        Self {
+            declaration,
+            records,
+            options,
+            groups,
+            folders,
+            users,
+            plan: Plan::default(),
+        }
+    }
+
+    /// Returns the names that neither the file nor what stays in the store has.
+    fn unknown_references(&self) -> Vec<Mistake> {
+        let declaration = self.declaration;
+        let groups: BTreeSet<&GroupName> = declaration
+            .groups
+            .iter()
+            .map(|group| &group.record.name)
+            .collect();
+        let folders: BTreeSet<&FolderName> = declaration
+            .folders
+            .iter()
+            .map(|folder| &folder.record.name)
+            .collect();
+        let of_groups = declaration.groups.iter().flat_map(|group| &group.references);
+        let of_users = declaration.users.iter().flat_map(|user| &user.references);
+        let mut mistakes = Vec::new();
+        for (reference, span) in of_groups.chain(of_users) {
+            let (kind, name, known) = match reference {
+                Reference::Group(name) => (
+                    "group",
+                    name.as_str(),
+                    groups.contains(name) || self.groups.contains_key(name),
+                ),
+                Reference::Folder(name) => (
+                    "folder",
+                    name.as_str(),
+                    folders.contains(name) || self.folders.contains_key(name),
+                ),
+            };
+            if !known {
+                mistakes.push(Mistake {
+                    span: span.clone(),
+                    what: format!("there is no {kind} \"{name}\""),
+                    hint: Some(format!("declare it: [{kind}s.{}]", fields::key(name))),
+                });
+            }
+        }
+        mistakes
+    }
+
+    fn groups(&mut self) {
+        let stored: BTreeMap<&GroupName, &Group> = self
+            .records
+            .groups
+            .iter()
+            .map(|group| (&group.name, group))
+            .collect();
+        for declared in &self.declaration.groups {
+            self.groups
+                .insert(declared.record.name.clone(), declared.record.clone());
+        }
+        let names: BTreeSet<&GroupName> = stored.keys().copied().chain(self.groups.keys()).collect();
+        for name in names {
+            let (before, after) = (stored.get(name).copied(), self.groups.get(name));
+            let write = match (before, after) {
+                (None, Some(after)) => RecordWrite::AddGroup(after.clone()),
+                (Some(before), Some(after)) if before != after => RecordWrite::ChangeGroup(after.clone()),
+                (Some(_), None) => RecordWrite::RemoveGroup(name.clone()),
+                _ => continue,
+            };
+            let fields = (before.map(fields::of_group), after.map(fields::of_group));
+            self.plan
+                .add(RecordKind::Group, name.as_str(), fields, write, None);
+        }
+    }
+
+    fn folders(&mut self) {
+        let stored: BTreeMap<&FolderName, &Folder> = self
+            .records
+            .folders
+            .iter()
+            .map(|folder| (&folder.name, folder))
+            .collect();
+        for declared in &self.declaration.folders {
+            self.plan.directories.push(declared.record.path.clone());
+            self.folders
+                .insert(declared.record.name.clone(), declared.record.clone());
+        }
+        let names: BTreeSet<&FolderName> = stored.keys().copied().chain(self.folders.keys()).collect();
+        for name in names {
+            let (before, after) = (stored.get(name).copied(), self.folders.get(name));
+            let write = match (before, after) {
+                (None, Some(after)) => RecordWrite::AddFolder(after.clone()),
+                (Some(before), Some(after)) if before != after => RecordWrite::ChangeFolder(after.clone()),
+                (Some(_), None) => RecordWrite::RemoveFolder(name.clone()),
+                _ => continue,
+            };
+            let fields = (before.map(fields::of_folder), after.map(fields::of_folder));
+            self.plan
+                .add(RecordKind::Folder, name.as_str(), fields, write, None);
+        }
+    }
+
+    fn users(&mut self) -> Result<()> {
+        let records = self.records;
+        let stored: BTreeMap<&UserName, &User> =
+            records.users.iter().map(|user| (&user.name, user)).collect();
+        let mut digests = Vec::new();
+        let (rules, mut resolver) = (HomeRules::new(self.options.installation), Resolver::default());
+        for declared in &self.declaration.users {
+            let declared = &declared.record;
+            let before = stored.get(&declared.name).copied();
+            let mut user = declared.record(before, self.options.homes);
+            if before.is_none() && declared.home.is_none() {
+                user.home = resolver.resolve(&user.home);
+                rules.check(&user.home)?;
+            }
+            digests.extend(self.password(declared, before, &mut user)?);
+            self.plan.directories.push(user.home.clone());
+            self.users.insert(user.name.clone(), user);
+        }
+        let names: BTreeSet<&UserName> = stored.keys().copied().chain(self.users.keys()).collect();
+        for name in names {
+            let (before, after) = (stored.get(name).copied(), self.users.get(name));
+            let write = match (before, after) {
+                (None, Some(after)) => RecordWrite::AddUser(Box::new(after.clone())),
+                (Some(before), Some(after)) if before != after => {
+                    RecordWrite::ChangeUser(Box::new(after.clone()))
+                }
+                (Some(_), None) => RecordWrite::RemoveUser(name.clone()),
+                _ => continue,
+            };
+            let of = |user: &User| fields::of_user(user, self.options.homes);
+            let fields = (before.map(of), after.map(of));
+            let what = match (before, after) {
+                (None, _) => "user add",
+                (_, None) => "user remove",
+                _ => "user set",
+            };
+            let inherited = |user: &User| self.with_inherited(user);
+            let act = admin::user_changed(what, before, after.map(inherited).as_ref());
+            self.plan
+                .add(RecordKind::User, name.as_str(), fields, write, Some(act));
+        }
+        self.plan.writes.extend(digests);
+        Ok(())
+    }
+
+    /// Sets the password of a user. A hash is applied when it is new in the file: what has replaced it since, a better
+    /// hash of the same password or a later password, stays. Returns the note about it for the store.
+    fn password(
+        &self,
+        declared: &DeclaredUser,
+        before: Option<&User>,
+        user: &mut User,
+    ) -> Result<Option<RecordWrite>> {
+        let stored = before.and_then(|before| before.password_hash.as_ref());
+        let mut set = |hash| {
+            user.password_hash = hash;
+            user.password_set_at = user.password_hash.as_ref().map(|_| Timestamp::now());
+        };
+        match &declared.password {
+            DeclaredPassword::Keep => Ok(None),
+            DeclaredPassword::Nothing => {
+                if stored.is_some() {
+                    set(None);
+                }
+                Ok(None)
+            }
+            DeclaredPassword::Hash(hash) => {
+                let digest = digest_of(hash);
+                let noted = before.and_then(|before| self.records.declared_passwords.get(&before.name));
+                let is_noted = noted == Some(&digest);
+                if stored != Some(hash) && !is_noted {
+                    set(Some(hash.clone()));
+                }
+                let user = declared.name.clone();
+                Ok((!is_noted).then_some(RecordWrite::DeclarePassword { user, digest }))
+            }
+            DeclaredPassword::Plain(password) => {
+                let password = NewPassword::Plain(password.clone());
+                let is_same = stored.is_some_and(|stored| password.matches(stored));
+                if !is_same && self.options.hash {
+                    set(Some(password.into_hash()?));
+                } else if !is_same {
+                    // It is only shown that the password changes.
+                    set(Some(PasswordHash::new(String::new())));
+                }
+                Ok(None)
+            }
+        }
+    }
+
+    /// Returns the user with what the record will refer to.
+    fn with_inherited(&self, user: &User) -> User {
+        let group = user
+            .group
+            .as_ref()
+            .and_then(|name| self.groups.get(name))
+            .cloned();
+        let of_group = group.iter().flat_map(|group| group.settings.folders.keys());
+        let names: BTreeSet<&FolderName> = user.settings.folders.keys().chain(of_group).collect();
+        let folders = names
+            .into_iter()
+            .filter_map(|name| self.folders.get(name).cloned());
+        let inherited = Inherited {
+            folders: folders.collect(),
+            group: group.clone(),
+            default_quota: self.options.installation.default_quota,
+        };
+        User {
+            inherited,
+            ..user.clone()
+        }
+    }
+
+    /// Checks that homes and folders are separate, and that the users of one home have the same quota.
+    fn check(&self) -> Result<()> {
+        let users: Vec<User> = self
+            .users
+            .values()
+            .map(|user| self.with_inherited(user))
+            .collect();
+        let owner = |user| {
+            let user: &User = user;
+            HomeOwner {
+                user: &user.name,
+                home: &user.home,
+                quota: user.quota(),
+            }
+        };
+        let owners: Vec<HomeOwner<'_>> = users.iter().map(owner).collect();
+        let folders: Vec<Folder> = self.folders.values().cloned().collect();
+        check_places(&owners, &folders)
+    }
+}
+
+impl Plan {
+    /// Adds a change. `act` is made of the settings unless it is given.
+    fn add(
+        &mut self,
+        kind: RecordKind,
+        name: &str,
+        (before, after): (Option<Vec<Field>>, Option<Vec<Field>>),
+        write: RecordWrite,
+        act: Option<AdminAct>,
+    ) {
+        let action = match (&before, &after) {
+            (None, _) => Action::Add,
+            (_, None) => Action::Remove,
+            _ => Action::Change,
+        };
+        let differences = differences(&before.unwrap_or_default(), &after.unwrap_or_default());
+        let verb = match action {
+            Action::Add => "add",
+            Action::Change => "set",
+            Action::Remove => "remove",
+        };
+        let act = act.unwrap_or_else(|| act_of(format!("{} {verb}", kind.name()), name, &differences));
+        self.changes.push(PlannedChange {
+            action,
+            kind,
+            name: name.to_owned(),
+            settings: differences,
+            act,
+        });
+        self.writes.push(write);
+    }
+}
