@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use super::password::cheap;
 use super::*;
 use crate::domain::settings::MemberSettings;
-use crate::domain::user::{Factor, Limit, Permissions, Quota};
+use crate::domain::user::{Factor, Limit, Permissions};
 use crate::store::sql::SqlStore;
 
 const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJNM52vydpi1r8D6nvjQcQnulTGFj/Q4flZ4ZzKVpN74";
@@ -149,7 +149,7 @@ async fn a_user_signs_in_by_password_or_key() {
     let login = f.password("calvin", HERE, "secret").await.unwrap();
     assert_eq!(login.user(), &name("calvin"));
     assert_eq!(login.home(), Path::new("/srv/calvin"));
-    assert_eq!(login.permissions(), &Permissions::read_only());
+    assert_eq!(login.permissions(), &Permissions::read_only().into());
     assert_eq!(login.quota().bytes, Some(1 << 30));
     assert_eq!(login.max_sessions(), Some(3));
     assert_eq!(login.factors(), &[Factor::Password].into());
@@ -171,7 +171,7 @@ async fn every_refused_password_costs_one_hash() {
     })
     .await;
     f.add("mapped", |u| {
-        u.allowed_from = vec!["192.0.2.0/24".parse().unwrap()]
+        u.settings.allowed_from = Some(vec!["192.0.2.0/24".parse().unwrap()])
     })
     .await;
     f.add("factor", |u| {

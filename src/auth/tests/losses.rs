@@ -118,7 +118,7 @@ async fn a_session_ends_with_whatever_it_has_and_its_user_has_not() {
         ),
         row(
             "more factors",
-            Box::new(move |u| u.require = both.iter().copied().collect()),
+            Box::new(move |u| u.settings.require = Some(both.iter().copied().collect())),
             both_end(Revocation::Factors),
         ),
         row(

@@ -113,11 +113,15 @@ async fn a_full_queue_refuses_without_hashing_and_without_blame() {
         waiting_per_source: 0,
     };
     let f = SignInFixture::with(quick(), queue).await;
-    let held = f.auth.pacing.verifier.acquire(QueuedAttempt {
-        source: here(),
-        name: None,
-        known: false,
-    });
+    let held = f
+        .auth
+        .pacing
+        .verifier
+        .acquire(crate::auth::verifier::QueuedAttempt {
+            source: here(),
+            name: None,
+            known: false,
+        });
     let held = held.await.unwrap();
     let refused = reason(f.password("calvin", HERE, "secret").await);
     assert_eq!(refused, "too many passwords are waiting to be verified");
@@ -150,6 +154,7 @@ async fn a_store_that_fails_is_a_refusal_with_its_cause_in_the_log() {
     let now = Instant::now().into_std();
     let delay = f
         .auth
+        .pacing
         .throttle()
         .wrong_password(here(), Some(&name("calvin")), now);
     assert_eq!(delay, Duration::from_millis(1));

@@ -217,6 +217,7 @@ async fn a_stolen_password_does_not_guess_codes() {
     let delay = || {
         let now = Instant::now().into_std();
         c.f.auth
+            .pacing
             .throttle()
             .refusal_delay(here(), Some(&name("calvin")), now)
     };

@@ -1,4 +1,5 @@
 use super::*;
+use base::size::Size;
 
 #[test]
 fn names_are_portable() {
