@@ -148,7 +148,11 @@ fn a_home_over_its_quota_is_named() {
     let report = findings(vec![full], |config, _| {
         let home = config.storage.homes.join("calvin");
         std::fs::write(home.join("file"), [0; 1025]).unwrap();
-        crate::cli::quota::run(QuotaCommand::Scan { name: None }, config).unwrap();
+        let of = crate::cli::grammar::HolderArgs {
+            name: None,
+            folder: None,
+        };
+        crate::cli::quota::run(QuotaCommand::Scan { of }, config).unwrap();
     });
     warns(
         &report,
