@@ -48,7 +48,6 @@ pub use self::sign_ins::SignInHistory;
 pub use self::throttle::ThrottleSettings;
 pub use self::verifier::FairSemaphore;
 
-use self::address::allowed;
 use self::key_check::KeyCheck;
 use self::own_password::OwnPasswords;
 use self::pacing::{Pacing, UncheckedSecret};
@@ -57,7 +56,7 @@ use self::second_factor::CodeChecker;
 use self::secrets_key::SecretsKeyFile;
 use self::upgrades::HashUpgrades;
 use self::verifier::{FairPermit, VerifierBounds};
-use crate::domain::user::{Factor, User, UserName};
+use crate::domain::user::{User, UserName};
 use crate::store::Store;
 use base::secret::Secret;
 
@@ -310,7 +309,7 @@ impl Authenticator {
         key: &PresentedKey,
     ) -> Result<User, DenialReason> {
         let user = self.keys.find(attempt, name, key).await?;
-        self.check_user(&user, attempt, Timestamp::now())?;
+        attempt.admits(&self.settings, &user, Timestamp::now())?;
         Ok(user)
     }
 
@@ -333,7 +332,7 @@ impl Authenticator {
             Verdict::BadHash => return Err(DenialReason::BadHash),
             Verdict::NotVerified => return Err(DenialReason::NotVerified),
         }
-        self.check_user(&user, attempt, Timestamp::now())?;
+        attempt.admits(&self.settings, &user, Timestamp::now())?;
         Ok(user)
     }
 
@@ -353,34 +352,12 @@ impl Authenticator {
     ) -> Result<User, DenialReason> {
         let user = self.find(name).await?.ok_or(DenialReason::UnknownUser)?;
         let now = Timestamp::now();
-        self.check_user(&user, attempt, now)?;
+        attempt.admits(&self.settings, &user, now)?;
         if !attempt.passed.are_of(&user) {
             return Err(DenialReason::FactorNotAccepted);
         }
         self.codes.check(&user, code, now).await?;
         Ok(user)
-    }
-
-    /// Checks that the user may sign in at all, independently of the proofs.
-    fn check_user(&self, user: &User, attempt: &Attempt<'_>, now: Timestamp) -> Result<(), DenialReason> {
-        let factor = attempt.credential.factor();
-        if self.settings.methods_for(factor).next().is_none() {
-            return Err(DenialReason::MethodOff);
-        }
-        if !user.enabled {
-            return Err(DenialReason::Disabled);
-        }
-        if user.expires_at.is_some_and(|end| now >= end) {
-            return Err(DenialReason::Expired);
-        }
-        if !allowed(user.allowed_from(), attempt.peer) {
-            return Err(DenialReason::AddressNotAllowed);
-        }
-        let has_code = factor == Factor::Totp && user.totp.is_some();
-        if !user.require().is_empty() && !user.require().contains(&factor) && !has_code {
-            return Err(DenialReason::FactorNotAccepted);
-        }
-        Ok(())
     }
 
     /// Decides, after a factor was passed, whether the sign-in is complete.

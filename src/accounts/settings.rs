@@ -14,10 +14,10 @@ use base::size::Size;
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct QuotaSettings {
-    /// The quota in bytes for users that are added without `--quota`; `None` means unlimited.
+    /// The quota in bytes of users for whom neither their record nor their group has one; `None` means unlimited.
     #[serde(deserialize_with = "size_or_unlimited")]
     pub default_bytes: Option<u64>,
-    /// The quota in files for users that are added without `--max-files`; `None` means unlimited.
+    /// The quota in files of users for whom neither their record nor their group has one; `None` means unlimited.
     #[serde(deserialize_with = "count")]
     pub default_files: Option<u64>,
     /// The age of a measurement, in seconds, after which a sign-in measures the home again.

@@ -9,7 +9,9 @@ use jiff::Timestamp;
 
 use super::address::allowed;
 use super::certificates::Circumstances;
+use super::denial::DenialReason;
 use super::proofs::{Credential, Proofs, Revocation};
+use super::settings::AuthSettings;
 use super::trust::KeyTrust;
 use crate::domain::event::CertificateIdentity;
 use crate::domain::folder::{CreationChoice, Folder};
@@ -177,6 +179,33 @@ pub struct Attempt<'a> {
 }
 
 impl Attempt<'_> {
+    /// Checks that the user may sign in at all, independently of the proofs.
+    pub(super) fn admits(
+        &self,
+        settings: &AuthSettings,
+        user: &User,
+        now: Timestamp,
+    ) -> Result<(), DenialReason> {
+        let factor = self.credential.factor();
+        if settings.methods_for(factor).next().is_none() {
+            return Err(DenialReason::MethodOff);
+        }
+        if !user.enabled {
+            return Err(DenialReason::Disabled);
+        }
+        if user.expires_at.is_some_and(|end| now >= end) {
+            return Err(DenialReason::Expired);
+        }
+        if !allowed(user.allowed_from(), self.peer) {
+            return Err(DenialReason::AddressNotAllowed);
+        }
+        let has_code = factor == Factor::Totp && user.totp.is_some();
+        if !user.require().is_empty() && !user.require().contains(&factor) && !has_code {
+            return Err(DenialReason::FactorNotAccepted);
+        }
+        Ok(())
+    }
+
     /// Returns the circumstances under which the user's proofs are judged.
     pub(super) fn circumstances<'a>(
         &self,

@@ -21,7 +21,7 @@ use crate::session::{
 use super::admission::SignInProgress;
 use super::algorithms::method_set;
 use super::announcement::{AnnouncedKeys, ConnectionHostKeys};
-use super::phase::{ChannelUse, OfferedRecord, Phase, SignInState, SignedIn, Wanted};
+use super::phase::{Accepted, ChannelUse, OfferedRecord, Phase, SignInState, SignedIn, Wanted};
 use super::questions::PendingQuestion;
 use super::refusal_reason::{RefusalReason, RefusedKey, RefusedKeys, key_name};
 use super::service::Service;
@@ -385,15 +385,6 @@ impl Connection {
         }
         (*algorithm == Algorithm::Rsa { hash: None }).then_some(SHA1)
     }
-}
-
-/// A sign-in that was accepted, and is not registered as a session yet.
-struct Accepted {
-    login: Login,
-    /// The revision of users' records that the decision was based on, or an earlier one.
-    revision: u64,
-    /// The method by which the last factor was passed.
-    method: Method,
 }
 
 impl Drop for Connection {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::auth::{AuthSettings, Method, OfferedKey, Proofs};
+use crate::auth::{AuthSettings, Login, Method, OfferedKey, Proofs};
 use crate::domain::user::Factor;
 use crate::exec;
 use crate::mount::Mounted;
@@ -86,4 +86,13 @@ pub(super) enum ChannelUse {
     Command(exec::RunningCommand),
     /// A command was refused; what arrives now is ignored.
     Done,
+}
+
+/// A sign-in that was accepted, and is not registered as a session yet.
+pub(super) struct Accepted {
+    pub(super) login: Login,
+    /// The revision of users' records that the decision was based on, or an earlier one.
+    pub(super) revision: u64,
+    /// The method by which the last factor was passed.
+    pub(super) method: Method,
 }

@@ -26,7 +26,7 @@ use super::open::{Prepared, Upgrade};
 use super::references::RecordContext;
 use super::relative::HomeLocations;
 use super::{
-    ChangedUser, RecordChange, RevisionChanges, SignIn, Store, UsageRecord, changes, copy, file, homes,
+    ChangedUser, RecordChange, RevisionChanges, SignIn, Store, UsageRecord, changes, copy, file,
     identity, open, usage, users,
 };
 use crate::domain::user::{Quota, User, UserName};
@@ -318,24 +318,14 @@ impl Store for SqlStore {
         let Some(home) = home.to_str() else {
             return Ok(None);
         };
-        let mut read = self.db.pool.acquire().await.map_err(|e| self.db.failed(e))?;
-        let context = &self.db.context;
-        let found = homes::quota_of(&mut read, &context.homes.stored(home), context).await;
-        let cannot = || Error::new(format!("cannot read the quota of the home \"{home}\""));
-        found
-            .map_err(|e| self.db.failed(e))?
-            .transpose()
-            .map_err(|error| cannot().because(error))
+        self.db.quota_of_home(home).await
     }
 
     async fn overlapping_user(&self, home: &Path, user: &UserName) -> Result<Option<String>> {
         let Some(home) = home.to_str() else {
             return Ok(None);
         };
-        let mut read = self.db.pool.acquire().await.map_err(|e| self.db.failed(e))?;
-        homes::overlapping_user(&mut read, &self.db.context.homes.stored(home), user)
-            .await
-            .map_err(|e| self.db.failed(e))
+        self.db.overlapping_user(home, user).await
     }
 
     async fn record_usage(&self, records: &[UsageRecord]) -> Result<()> {

@@ -144,10 +144,10 @@ async fn what_is_set_is_shown() {
         .await;
     f.ok("user set calvin --rate-up 10MiB --rate-down unlimited")
         .await;
-    f.ok("user set calvin --principal ops --principal dev@example.com")
+    f.ok("user set calvin --principal ops --principal dev.example.com")
         .await;
     let shown = f.show("calvin").await;
-    assert_eq!(shown["principals"], serde_json::json!(["ops", "dev@example.com"]));
+    assert_eq!(shown["principals"], serde_json::json!(["ops", "dev.example.com"]));
     assert_eq!(shown["quota_bytes"], Value::Null);
     assert_eq!(shown["quota_files"], 1000);
     assert_eq!(shown["permissions"], serde_json::json!(["list", "read"]));
@@ -257,7 +257,8 @@ async fn exit_codes_tell_what_is_missing_from_what_is_there() {
 #[tokio::test]
 async fn what_is_so_already_is_unchanged() {
     let f = UsersFixture::new().await;
-    f.ok("user add calvin --key @key.pub --quota 1GiB").await;
+    f.ok("user add calvin --key @key.pub --quota 1GiB --permissions all --require any")
+        .await;
     let print = f.show("calvin").await["keys"][0]["fingerprint"]
         .as_str()
         .unwrap()

@@ -41,7 +41,7 @@ impl FileFixture {
     /// Returns the text with `@` in place of the fixture's directory.
     fn text(&self, text: &str) -> String {
         let here = self.dir.path().canonicalize().unwrap();
-        text.replace('@', here.to_str().unwrap())
+        text.replace("\"@", &format!("\"{}", here.display()))
     }
 
     fn declaration(&self, text: &str) -> Declaration {

@@ -172,7 +172,7 @@ async fn a_record_that_cannot_be_read_does_not_hold_up_the_changes_of_others() {
     server.store.add_user(&other).await.unwrap();
     let store = SqliteConnectOptions::new().filename(&server.config.store.path);
     let mut by_hand = store.connect().await.unwrap();
-    let sql = "UPDATE users SET permissions = 'nonsense', quota_bytes = -1 WHERE name = 'aaron'";
+    let sql = "UPDATE users SET permissions = 'nonsense', quota_bytes = -2 WHERE name = 'aaron'";
     sqlx::query(sql).execute(&mut by_hand).await.unwrap();
     change(&server, |user| user.enabled = false).await;
     let error = server.changes.apply([guest()]).await.unwrap_err().to_string();

@@ -9,7 +9,8 @@ use sqlx::sqlite::{SqliteConnection, SqlitePool};
 use sqlx::{Connection as _, Sqlite, Transaction};
 
 use super::reader::KeptReader;
-use crate::domain::user::{User, UserName};
+use crate::domain::settings::MemberSettings;
+use crate::domain::user::{Quota, User, UserName};
 use crate::store::references::RecordContext;
 use crate::store::rows::UserRow;
 use crate::store::{
@@ -17,6 +18,11 @@ use crate::store::{
     no_such_user, reserve, sign_ins, usage, users,
 };
 use base::error::{Error, Result};
+
+/// Whether a record has other limits of its own than before.
+fn has_other_limits(before: &MemberSettings, after: &MemberSettings) -> bool {
+    (before.quota_bytes, before.quota_files) != (after.quota_bytes, after.quota_files)
+}
 
 /// Makes a second attempt if the first one has found the disk full. The reserve has been freed by then.
 pub(super) async fn retry_if_disk_was_full<T>(
@@ -144,7 +150,7 @@ impl Database {
         // A user who stays in a home sets the quota of all who share it; a user who moves into a home must have its
         // quota.
         let stays = self.context.homes.located(&row.home) == before.home;
-        if stays && user.quota() != before.quota() {
+        if stays && has_other_limits(&before.settings, &user.settings) {
             users::share_quota(&mut write, &row)
                 .await
                 .map_err(|e| self.failed(e))?;
@@ -224,6 +230,26 @@ impl Database {
             .map_err(|e| self.failed(e))?;
         write.commit().await.map_err(|e| self.failed(e))?;
         Ok(home)
+    }
+
+    /// Returns the quota of the users who have this home.
+    pub(super) async fn quota_of_home(&self, home: &str) -> Result<Option<Quota>> {
+        let mut read = self.pool.acquire().await.map_err(|e| self.failed(e))?;
+        let stored = self.context.homes.stored(home);
+        let found = homes::quota_of(&mut read, &stored, &self.context).await;
+        let cannot = || Error::new(format!("cannot read the quota of the home \"{home}\""));
+        found
+            .map_err(|e| self.failed(e))?
+            .transpose()
+            .map_err(|error| cannot().because(error))
+    }
+
+    /// Returns the name of a user other than this one whose home is this one, or lies inside or around it.
+    pub(super) async fn overlapping_user(&self, home: &str, user: &UserName) -> Result<Option<String>> {
+        let mut read = self.pool.acquire().await.map_err(|e| self.failed(e))?;
+        homes::overlapping_user(&mut read, &self.context.homes.stored(home), user)
+            .await
+            .map_err(|e| self.failed(e))
     }
 
     /// Makes one attempt at [`Store::record_usage`].

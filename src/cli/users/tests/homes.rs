@@ -19,11 +19,12 @@ async fn users_of_one_home_have_one_quota() {
 }
 
 #[tokio::test]
-async fn the_default_quota_is_for_those_who_are_added_without_one() {
+async fn the_default_quota_is_for_those_who_have_none() {
     let mut f = UsersFixture::new().await;
     f.ok("user add before --key @key.pub").await;
     f.config.quota.default_bytes = Some(1 << 30);
     f.config.quota.default_files = Some(1000);
+    f.store = f.store.with_default_quota(f.config.installation().default_quota);
     let check = async |name: &str, how: &str, expected: Value| {
         f.ok(&format!("user add {name} --key @key.pub{how}")).await;
         let shown = f.show(name).await;
@@ -51,7 +52,7 @@ async fn the_default_quota_is_for_those_who_are_added_without_one() {
     check(
         "older",
         " --home @server/data/homes/before",
-        serde_json::json!([null, null]),
+        serde_json::json!([1 << 30, 1000]),
     )
     .await;
 }
