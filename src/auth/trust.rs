@@ -10,7 +10,7 @@ use std::path::Path;
 use base::error::{Error, Result};
 use base::regular;
 
-use self::position::Position;
+use self::position::TextPosition;
 use self::revoked::RevokedKeys;
 use super::keys::AuthorizedKey;
 use super::settings::AuthSettings;
@@ -70,13 +70,13 @@ fn read(file: &Path, setting: &str, most: u64) -> Result<Vec<u8>> {
 
 /// Parses a file with the public keys of authorities, one in each line, as in authorized_keys. Empty lines and lines
 /// that begin with `#` are skipped.
-fn parse_authorities(bytes: &[u8]) -> std::result::Result<Vec<AuthorizedKey>, Fault> {
+fn parse_authorities(bytes: &[u8]) -> std::result::Result<Vec<AuthorizedKey>, ListFault> {
     let mut authorities = Vec::new();
-    for line in Position::lines(bytes) {
+    for line in TextPosition::lines(bytes) {
         let (position, text) = line?;
-        let key = AuthorizedKey::parse(text).map_err(|error| Fault::at(position, error.to_string()))?;
+        let key = AuthorizedKey::parse(text).map_err(|error| ListFault::at(position, error.to_string()))?;
         if key.principals().is_some() {
-            return Err(Fault::at(
+            return Err(ListFault::at(
                 position,
                 "principals= would let a certificate for them sign in as every user: it belongs in the keys of a user",
             ));
@@ -88,14 +88,14 @@ fn parse_authorities(bytes: &[u8]) -> std::result::Result<Vec<AuthorizedKey>, Fa
 
 /// What is wrong with a file, and where.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Fault {
-    position: Option<Position>,
+pub struct ListFault {
+    position: Option<TextPosition>,
     what: String,
 }
 
-impl Fault {
+impl ListFault {
     /// Creates a fault at a position in a text.
-    fn at(position: Position, what: impl Into<String>) -> Self {
+    fn at(position: TextPosition, what: impl Into<String>) -> Self {
         Self {
             position: Some(position),
             what: what.into(),
@@ -114,7 +114,9 @@ impl Fault {
     fn of_file(self, file: &Path) -> Error {
         let file = file.display();
         match self.position {
-            Some(Position { line, column }) => Error::new(format!("{file}:{line}:{column}: {}", self.what)),
+            Some(TextPosition { line, column }) => {
+                Error::new(format!("{file}:{line}:{column}: {}", self.what))
+            }
             None => Error::new(format!("{file}: {}", self.what)),
         }
     }

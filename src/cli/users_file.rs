@@ -101,7 +101,7 @@ fn carry_out(
     // Mistakes must not make a store.
     if how.plan || !declaration.mistakes.is_empty() {
         let plan = wait(apply::preview(declaration, prune, &config.installation()))??;
-        let report = Report {
+        let report = ApplyReport {
             changes: &plan.changes,
             planned: true,
             effect: None,
@@ -117,7 +117,7 @@ fn carry_out(
     let applied = with_store(config, IfMissing::Make, async |context| {
         apply::apply(declaration, prune, context).await
     })?;
-    let report = Report {
+    let report = ApplyReport {
         changes: &applied.changes,
         planned: false,
         effect: applied.effect,
@@ -169,7 +169,7 @@ pub fn before_serving(file: &Path, config: &Config) -> Result<()> {
 }
 
 /// What a command has done, or would do.
-struct Report<'a> {
+struct ApplyReport<'a> {
     changes: &'a [PlannedChange],
     planned: bool,
     effect: Option<Effect>,
@@ -177,7 +177,7 @@ struct Report<'a> {
     left_out: &'a [String],
 }
 
-impl Report<'_> {
+impl ApplyReport<'_> {
     fn print(&self, json: bool) -> Result<()> {
         if json {
             return output::print(&output::json(&self.as_json())?);
@@ -212,7 +212,7 @@ impl Report<'_> {
             v: 1,
             changed: !self.changes.is_empty(),
             planned: self.planned,
-            changes: self.changes.iter().map(ChangeJson::from).collect(),
+            changes: self.changes.iter().map(PlannedChangeJson::from).collect(),
             confirmed: self.effect.is_some(),
             sessions_ended: self.effect.map_or(0, |effect| effect.sessions_ended),
             still_busy: self.effect.map_or(0, |effect| effect.still_busy),
@@ -278,7 +278,7 @@ struct ReportJson<'a> {
     v: u32,
     changed: bool,
     planned: bool,
-    changes: Vec<ChangeJson<'a>>,
+    changes: Vec<PlannedChangeJson<'a>>,
     confirmed: bool,
     sessions_ended: usize,
     still_busy: usize,
@@ -287,7 +287,7 @@ struct ReportJson<'a> {
 }
 
 #[derive(Serialize)]
-struct ChangeJson<'a> {
+struct PlannedChangeJson<'a> {
     action: &'static str,
     kind: &'static str,
     name: &'a str,
@@ -301,7 +301,7 @@ struct SettingJson<'a> {
     after: Option<&'a str>,
 }
 
-impl<'a> From<&'a PlannedChange> for ChangeJson<'a> {
+impl<'a> From<&'a PlannedChange> for PlannedChangeJson<'a> {
     fn from(change: &'a PlannedChange) -> Self {
         let setting = |one: &'a SettingDifference| SettingJson {
             name: one.name,

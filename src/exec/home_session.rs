@@ -21,7 +21,7 @@ use base::digest::Algorithm;
 use base::glob::Pattern;
 
 use super::command_file::{CommandFile, TransferEnd};
-use super::listing::{Listing, Matches};
+use super::listing::{Matches, NameListing};
 use super::reason::reason;
 
 /// A command's access to its user's home.
@@ -216,7 +216,7 @@ impl HomeSession {
     ///
     /// # Errors
     /// Returns the error of the storage.
-    pub async fn open_dir(&self, path: &VirtualPath) -> Result<Listing> {
+    pub async fn open_dir(&self, path: &VirtualPath) -> Result<NameListing> {
         let wanted = path.clone();
         let stream = self
             .call(CallPath::Content(path), move |storage, _wait| {
@@ -224,14 +224,14 @@ impl HomeSession {
             })
             .await?;
         let io = self.io.of_directory(path);
-        Ok(Listing::new(stream, io))
+        Ok(NameListing::new(stream, io))
     }
 
     /// Returns the next entries of a directory without `.` and `..`; none at its end.
     ///
     /// # Errors
     /// Returns the error of the storage.
-    pub async fn entries(&self, mut listing: Listing) -> Result<(Listing, Vec<DirEntry>)> {
+    pub async fn entries(&self, mut listing: NameListing) -> Result<(NameListing, Vec<DirEntry>)> {
         yield_if_due().await;
         let mut io = self.io_of(&listing);
         if let Some(_permit) = CallIo::enter_one(io.as_ref(), self.io.home()) {
@@ -246,7 +246,7 @@ impl HomeSession {
     }
 
     /// Opens a directory in order to examine its names; `None` if it cannot be listed.
-    pub async fn list(&self, directory: &[u8]) -> Option<Listing> {
+    pub async fn list(&self, directory: &[u8]) -> Option<NameListing> {
         let path = self.path(directory).ok()?;
         match self.open_dir(&path).await {
             Ok(listing) => Some(listing),
@@ -259,7 +259,7 @@ impl HomeSession {
 
     /// Examines the next names of a directory. With `in_turn`, the command has already taken long: it runs on a thread
     /// of its own, and waits for a CPU slot.
-    pub async fn matches(&self, listing: Listing, wanted: &Arc<Pattern>, in_turn: bool) -> Matches {
+    pub async fn matches(&self, listing: NameListing, wanted: &Arc<Pattern>, in_turn: bool) -> Matches {
         yield_if_due().await;
         let mut io = self.io_of(&listing);
         if !in_turn && let Some(_permit) = CallIo::enter_one(io.as_ref(), self.io.home()) {
@@ -278,7 +278,7 @@ impl HomeSession {
         })
     }
 
-    fn io_of(&self, listing: &Listing) -> Option<CallIo> {
+    fn io_of(&self, listing: &NameListing) -> Option<CallIo> {
         self.io.of_handle(listing.io()?)
     }
 

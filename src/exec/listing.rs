@@ -8,7 +8,7 @@ use base::glob::Pattern;
 const ENTRIES_AT_ONCE: usize = 50;
 
 /// A directory that is being listed.
-pub struct Listing {
+pub struct NameListing {
     stream: Box<dyn DirStream>,
     /// The access of the directory to its file system; `None` if that is the home's.
     io: Option<HomeIo>,
@@ -17,14 +17,14 @@ pub struct Listing {
 /// The names in a directory that match a pattern, as far as the directory was read.
 pub struct Matches {
     /// The unread part of the directory; `None` if all of it was read.
-    pub rest: Option<Listing>,
+    pub rest: Option<NameListing>,
     /// The names in the directory that match the pattern.
     pub names: Vec<Vec<u8>>,
     /// The number of names that were examined.
     pub examined: usize,
 }
 
-impl Listing {
+impl NameListing {
     /// Creates the listing of a directory that was just opened; `io` is its access to its file system, if that is not the
     /// home's.
     pub(super) fn new(stream: Box<dyn DirStream>, io: Option<HomeIo>) -> Self {

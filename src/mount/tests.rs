@@ -15,14 +15,14 @@ use crate::storage::local::backend::LocalDisks;
 use crate::store::sql::SqlStore;
 
 /// What sessions need besides a directory.
-struct Sessions {
+struct TestSessions {
     runtime: tokio::runtime::Runtime,
     accounts: Arc<Accounts>,
     context: MountContext,
     _dir: tempfile::TempDir,
 }
 
-impl Sessions {
+impl TestSessions {
     fn new() -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)

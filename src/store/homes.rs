@@ -22,14 +22,14 @@ const FOLDERS: &str = "SELECT name, path AS home, quota_bytes AS bytes, quota_fi
 
 /// Who has a directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Holder {
+enum DirectoryHolder {
     User(String),
     Folder(String),
 }
 
 /// A home or a folder that overlaps with a path.
 struct Overlap {
-    holder: Holder,
+    holder: DirectoryHolder,
     stored: String,
     bytes: Option<i64>,
     files: Option<i64>,
@@ -44,7 +44,7 @@ pub(super) async fn check(
     old_name: Option<&UserName>,
     context: &RecordContext,
 ) -> sqlx::Result<Result<()>> {
-    let us = Holder::User(old_name.unwrap_or(&user.name).to_string());
+    let us = DirectoryHolder::User(old_name.unwrap_or(&user.name).to_string());
     let refused = |path: &Path| Error::new(format!("cannot use the home {path:?}"));
     for other in overlaps(connection, stored).await? {
         if other.holder == us {
@@ -54,7 +54,7 @@ pub(super) async fn check(
             context.homes.located(stored),
             context.homes.located(&other.stored),
         );
-        let is_same_home = other.stored == stored && matches!(other.holder, Holder::User(_));
+        let is_same_home = other.stored == stored && matches!(other.holder, DirectoryHolder::User(_));
         if !is_same_home {
             return Ok(Err(overlapping(refused(&ours), &other.holder, &ours, &theirs)));
         }
@@ -63,7 +63,7 @@ pub(super) async fn check(
             Err(error) => return Ok(Err(refused(&ours).because(error))),
         };
         if theirs != user.quota() {
-            let (Holder::User(name) | Holder::Folder(name)) = other.holder;
+            let (DirectoryHolder::User(name) | DirectoryHolder::Folder(name)) = other.holder;
             return Ok(Err(refused(&ours)
                 .because(format!(
                     "the user \"{name}\" has the same home with another quota"
@@ -81,7 +81,7 @@ pub(super) async fn check_folder(
     old_name: Option<&FolderName>,
     homes: &HomeLocations,
 ) -> sqlx::Result<Result<()>> {
-    let us = old_name.map(|name| Holder::Folder(name.to_string()));
+    let us = old_name.map(|name| DirectoryHolder::Folder(name.to_string()));
     let others = overlaps(connection, stored).await?;
     let other = others
         .into_iter()
@@ -116,18 +116,18 @@ pub fn check_all(owners: &[HomeOwner<'_>], folders: &[Folder]) -> Result<()> {
     let users = owners.iter().map(|owner| {
         (
             owner.home,
-            Holder::User(owner.user.to_string()),
+            DirectoryHolder::User(owner.user.to_string()),
             Some(owner.quota),
         )
     });
     let folders = folders.iter().map(|folder| {
         (
             folder.path.as_path(),
-            Holder::Folder(folder.name.to_string()),
+            DirectoryHolder::Folder(folder.name.to_string()),
             None,
         )
     });
-    let mut all: Vec<(&Path, Holder, Option<Quota>)> = users.chain(folders).collect();
+    let mut all: Vec<(&Path, DirectoryHolder, Option<Quota>)> = users.chain(folders).collect();
     // Paths are ordered by their components: what lies inside a directory follows it at once.
     all.sort_by(|one, other| one.0.cmp(other.0));
     for pair in all.windows(2) {
@@ -138,12 +138,14 @@ pub fn check_all(owners: &[HomeOwner<'_>], folders: &[Folder]) -> Result<()> {
             continue;
         }
         let (what, quotas) = match (second, first_quota, second_quota) {
-            (Holder::Folder(_), ..) => ("folder", None),
-            (Holder::User(_), Some(first), Some(second)) if inner == outer => ("home", Some((first, second))),
-            (Holder::User(_), ..) => ("home", None),
+            (DirectoryHolder::Folder(_), ..) => ("folder", None),
+            (DirectoryHolder::User(_), Some(first), Some(second)) if inner == outer => {
+                ("home", Some((first, second)))
+            }
+            (DirectoryHolder::User(_), ..) => ("home", None),
         };
         let refused = Error::new(format!("cannot use the {what} {inner:?}"));
-        let (Holder::User(name) | Holder::Folder(name)) = first;
+        let (DirectoryHolder::User(name) | DirectoryHolder::Folder(name)) = first;
         match quotas {
             None => return Err(overlapping(refused, first, inner, outer)),
             Some((one, other)) if one != other => {
@@ -159,10 +161,10 @@ pub fn check_all(owners: &[HomeOwner<'_>], folders: &[Folder]) -> Result<()> {
     Ok(())
 }
 
-fn overlapping(refused: Error, holder: &Holder, ours: &Path, theirs: &Path) -> Error {
+fn overlapping(refused: Error, holder: &DirectoryHolder, ours: &Path, theirs: &Path) -> Error {
     let who = match holder {
-        Holder::User(name) => format!("the user \"{name}\" has"),
-        Holder::Folder(name) => format!("the folder \"{name}\" is"),
+        DirectoryHolder::User(name) => format!("the user \"{name}\" has"),
+        DirectoryHolder::Folder(name) => format!("the folder \"{name}\" is"),
     };
     let (inside, around) = match theirs.as_os_str().len() < ours.as_os_str().len() {
         true => (ours, theirs),
@@ -173,8 +175,8 @@ fn overlapping(refused: Error, holder: &Holder, ours: &Path, theirs: &Path) -> E
         false => format!(", and {inside:?} lies inside {around:?}"),
     };
     let hint = match holder {
-        Holder::User(_) => "homes must be separate, or the same",
-        Holder::Folder(_) => "folders and homes must be separate",
+        DirectoryHolder::User(_) => "homes must be separate, or the same",
+        DirectoryHolder::Folder(_) => "folders and homes must be separate",
     };
     refused.because(format!("{who} {theirs:?}{lies}")).hint(hint)
 }
@@ -200,8 +202,8 @@ async fn overlaps(connection: &mut SqliteConnection, path: &str) -> sqlx::Result
                     .await?;
             found.extend(rows.into_iter().map(|(name, stored, bytes, files)| Overlap {
                 holder: match select {
-                    HOMES => Holder::User(name),
-                    _ => Holder::Folder(name),
+                    HOMES => DirectoryHolder::User(name),
+                    _ => DirectoryHolder::Folder(name),
                 },
                 stored,
                 bytes,
@@ -220,7 +222,7 @@ pub(super) async fn overlapping_user(
 ) -> sqlx::Result<Option<String>> {
     let found = overlaps(connection, home).await?;
     Ok(found.into_iter().find_map(|other| match other.holder {
-        Holder::User(name) if name != user.as_str() => Some(name),
+        DirectoryHolder::User(name) if name != user.as_str() => Some(name),
         _ => None,
     }))
 }

@@ -26,8 +26,8 @@ use super::open::{Prepared, Upgrade};
 use super::references::RecordContext;
 use super::relative::HomeLocations;
 use super::{
-    ChangedUser, RecordChange, RevisionChanges, SignIn, Store, UsageRecord, changes, copy, file,
-    identity, open, usage, users,
+    ChangedUser, RecordChange, RevisionChanges, SignIn, Store, UsageRecord, changes, copy, file, identity,
+    open, usage, users,
 };
 use crate::domain::user::{Quota, User, UserName};
 use base::error::{Error, Result};

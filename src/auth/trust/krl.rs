@@ -3,7 +3,7 @@
 //! Every section is understood or an error: a section that was skipped could revoke something. Signatures of lists are
 //! not verified, as in OpenSSH since 9.4: the file is trusted because the configuration names it.
 
-use super::Fault;
+use super::ListFault;
 use super::revoked::{KeyHash, RevokedKeys, sha256};
 
 /// The bytes with which every such list begins.
@@ -35,17 +35,17 @@ mod certificates {
 }
 
 /// Parses a list, which begins with [`MAGIC`].
-pub(super) fn parse(bytes: &[u8]) -> Result<RevokedKeys, Fault> {
-    let mut reader = Reader { rest: bytes };
+pub(super) fn parse(bytes: &[u8]) -> Result<RevokedKeys, ListFault> {
+    let mut reader = KrlReader { rest: bytes };
     read_list(&mut reader).map_err(|what| {
         let at = bytes.len() - reader.rest.len();
-        Fault::of_binary(format!(
+        ListFault::of_binary(format!(
             "the revocation list cannot be read before byte {at}: {what}"
         ))
     })
 }
 
-fn read_list(reader: &mut Reader<'_>) -> Result<RevokedKeys, String> {
+fn read_list(reader: &mut KrlReader<'_>) -> Result<RevokedKeys, String> {
     let mut list = RevokedKeys::default();
     reader.take(MAGIC.len())?;
     let version = reader.u32()?;
@@ -63,7 +63,7 @@ fn read_list(reader: &mut Reader<'_>) -> Result<RevokedKeys, String> {
     reader.string()?;
     while !reader.rest.is_empty() {
         let kind = reader.u8()?;
-        let mut section = Reader {
+        let mut section = KrlReader {
             rest: reader.string()?,
         };
         match kind {
@@ -91,13 +91,13 @@ fn read_list(reader: &mut Reader<'_>) -> Result<RevokedKeys, String> {
     Ok(list)
 }
 
-fn read_certificates(reader: &mut Reader<'_>, list: &mut RevokedKeys) -> Result<(), String> {
+fn read_certificates(reader: &mut KrlReader<'_>, list: &mut RevokedKeys) -> Result<(), String> {
     // Without a key, the section is about the certificates of every authority.
     let authority = Some(reader.string()?).filter(|blob| !blob.is_empty()).map(sha256);
     reader.string()?;
     reader.each(|reader| {
         let kind = reader.u8()?;
-        let mut section = Reader {
+        let mut section = KrlReader {
             rest: reader.string()?,
         };
         let section = &mut section;
@@ -129,7 +129,7 @@ fn read_certificates(reader: &mut Reader<'_>, list: &mut RevokedKeys) -> Result<
 
 /// Reads serial numbers as the bits of a number, whose bit 0 stands for the first serial number.
 fn read_bitmap(
-    section: &mut Reader<'_>,
+    section: &mut KrlReader<'_>,
     authority: Option<KeyHash>,
     list: &mut RevokedKeys,
 ) -> Result<(), String> {
@@ -153,7 +153,7 @@ fn read_bitmap(
 }
 
 /// Reads an extension. None is known, so one that must be understood is an error.
-fn read_extension(section: &mut Reader<'_>) -> Result<(), String> {
+fn read_extension(section: &mut KrlReader<'_>) -> Result<(), String> {
     let name = section.string()?;
     let is_critical = section.u8()? != 0;
     section.string()?;
@@ -168,11 +168,11 @@ fn read_extension(section: &mut Reader<'_>) -> Result<(), String> {
 }
 
 /// Reads the data types of RFC 4251 from bytes.
-struct Reader<'a> {
+struct KrlReader<'a> {
     rest: &'a [u8],
 }
 
-impl<'a> Reader<'a> {
+impl<'a> KrlReader<'a> {
     fn take(&mut self, length: usize) -> Result<&'a [u8], String> {
         let (taken, rest) = self
             .rest

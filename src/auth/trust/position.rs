@@ -1,27 +1,27 @@
 //! Positions in a text, counted as editors do.
 
-use super::Fault;
+use super::ListFault;
 
 /// The place of something in a text: the number of its line and of its first character, both counted from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Position {
+pub(super) struct TextPosition {
     pub(super) line: usize,
     pub(super) column: usize,
 }
 
-impl Position {
+impl TextPosition {
     /// Returns the lines that are neither empty nor comments, without the blanks around them, and where they begin. A
     /// line that is not UTF-8 is a fault.
-    pub(super) fn lines(bytes: &[u8]) -> impl Iterator<Item = Result<(Position, &str), Fault>> {
+    pub(super) fn lines(bytes: &[u8]) -> impl Iterator<Item = Result<(TextPosition, &str), ListFault>> {
         let lines = (1..).zip(bytes.split(|byte| *byte == b'\n'));
         lines.filter_map(|(line, bytes)| {
-            let at = |column| Position { line, column };
+            let at = |column| TextPosition { line, column };
             let text = match std::str::from_utf8(bytes) {
                 Ok(text) => text,
                 Err(error) => {
                     let valid = bytes.get(..error.valid_up_to()).unwrap_or_default();
                     let column = String::from_utf8_lossy(valid).chars().count() + 1;
-                    return Some(Err(Fault::at(at(column), "the text is not UTF-8")));
+                    return Some(Err(ListFault::at(at(column), "the text is not UTF-8")));
                 }
             };
             // An editor on Windows may have put a mark at the beginning.

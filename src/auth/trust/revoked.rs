@@ -13,9 +13,9 @@ use russh::keys::{Certificate, HashAlg, PublicKey};
 use sha1::Sha1;
 use sha2::{Digest as _, Sha256};
 
-use super::Fault;
+use super::ListFault;
 use super::krl;
-use super::position::Position;
+use super::position::TextPosition;
 use crate::auth::presented::PresentedKey;
 
 /// The most ranges of serial numbers: about 64 MiB.
@@ -84,7 +84,7 @@ impl RevokedKeys {
     ///
     /// # Errors
     /// Returns the first thing that is not understood.
-    pub fn parse(bytes: &[u8]) -> Result<Self, Fault> {
+    pub fn parse(bytes: &[u8]) -> Result<Self, ListFault> {
         let mut list = match bytes.starts_with(krl::MAGIC) {
             true => krl::parse(bytes)?,
             false => parse_text(bytes)?,
@@ -214,17 +214,17 @@ fn hash_of(key: &KeyData) -> Option<KeyHash> {
 }
 
 /// Parses the text. Each line is a public key or certificate, or a word with a colon and its value.
-fn parse_text(bytes: &[u8]) -> Result<RevokedKeys, Fault> {
+fn parse_text(bytes: &[u8]) -> Result<RevokedKeys, ListFault> {
     let mut list = RevokedKeys::default();
     let mut authority = None;
-    for line in Position::lines(bytes) {
+    for line in TextPosition::lines(bytes) {
         let (position, text) = line?;
         let (word, value) = match text.split_once(':') {
             Some((word, value)) if !word.contains([' ', '\t', '"', '=']) => (word, value.trim()),
             // It is a public key, without a word in front of it.
             _ => ("", text),
         };
-        let fault = |what: String| Fault::at(position.of_part(text, value), what);
+        let fault = |what: String| ListFault::at(position.of_part(text, value), what);
         match word.to_ascii_lowercase().as_str() {
             "ca" => {
                 let key = public_key(value).ok_or_else(|| fault(not_a_key(value)))?;
@@ -250,7 +250,7 @@ fn parse_text(bytes: &[u8]) -> Result<RevokedKeys, Fault> {
                     "\"{}:\" is not known: a line is a key, or begins with serial:, id:, key:, sha256:, hash: or ca:",
                     base::visible::sample(other.as_bytes(), SHOWN)
                 );
-                return Err(Fault::at(position, what));
+                return Err(ListFault::at(position, what));
             }
         }
     }

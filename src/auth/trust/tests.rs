@@ -2,7 +2,7 @@ use super::*;
 
 const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJNM52vydpi1r8D6nvjQcQnulTGFj/Q4flZ4ZzKVpN74";
 
-fn said(fault: Fault) -> String {
+fn said(fault: ListFault) -> String {
     fault.of_file(Path::new("f")).to_string()
 }
 

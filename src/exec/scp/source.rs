@@ -6,7 +6,7 @@ use super::options::ScpOptions;
 use super::peer::{ScpAbort, ScpPeer};
 use crate::exec::command_file::{CommandFile, TransferEnd};
 use crate::exec::home_session::HomeSession;
-use crate::exec::listing::Listing;
+use crate::exec::listing::NameListing;
 use crate::exec::reason::reason;
 use crate::session::budget::Descriptor;
 use crate::session::memory::{MemoryCharge, TOO_MUCH_HELD};
@@ -25,7 +25,7 @@ const LEVEL_COST: usize = MAX_NAME + 48 * 1024;
 struct SentDirectory {
     name: Vec<u8>,
     inode: InodeId,
-    stream: Option<Listing>,
+    stream: Option<NameListing>,
     /// Entries that were read and are not sent yet.
     entries: Vec<DirEntry>,
     _descriptor: Descriptor,
@@ -211,7 +211,7 @@ impl ScpSource<'_, '_> {
         }))
     }
 
-    async fn open_dir(&self, name: &[u8]) -> Result<Listing, String> {
+    async fn open_dir(&self, name: &[u8]) -> Result<NameListing, String> {
         let path = self.home.path(name).map_err(reason)?;
         let opened = self.home.open_dir(&path).await;
         opened.map_err(|error| self.home.refused(&path, error))

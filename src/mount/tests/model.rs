@@ -33,7 +33,7 @@ const NAMES: [&str; 14] = [
 ];
 
 #[derive(Debug, Clone)]
-enum Step {
+enum ModelStep {
     Write(usize),
     Read(usize),
     List(usize),
@@ -44,17 +44,17 @@ enum Step {
     Link(usize, usize),
 }
 
-fn step() -> impl Strategy<Value = Step> {
+fn step() -> impl Strategy<Value = ModelStep> {
     let name = || 0..NAMES.len();
     prop_oneof![
-        6 => name().prop_map(Step::Write),
-        3 => name().prop_map(Step::Read),
-        2 => name().prop_map(Step::List),
-        2 => name().prop_map(Step::Remove),
-        2 => name().prop_map(Step::Mkdir),
-        1 => name().prop_map(Step::Rmdir),
-        8 => (name(), name(), any::<bool>()).prop_map(|(from, to, over)| Step::Rename(from, to, over)),
-        3 => (name(), name()).prop_map(|(from, to)| Step::Link(from, to)),
+        6 => name().prop_map(ModelStep::Write),
+        3 => name().prop_map(ModelStep::Read),
+        2 => name().prop_map(ModelStep::List),
+        2 => name().prop_map(ModelStep::Remove),
+        2 => name().prop_map(ModelStep::Mkdir),
+        1 => name().prop_map(ModelStep::Rmdir),
+        8 => (name(), name(), any::<bool>()).prop_map(|(from, to, over)| ModelStep::Rename(from, to, over)),
+        3 => (name(), name()).prop_map(|(from, to)| ModelStep::Link(from, to)),
     ]
 }
 
@@ -164,20 +164,20 @@ impl Model<'_> {
     }
 
     /// Checks one change of one name.
-    fn allows(&self, step: &Step, at: &str, before: &Snapshot, after: &Snapshot) -> bool {
+    fn allows(&self, step: &ModelStep, at: &str, before: &Snapshot, after: &Snapshot) -> bool {
         let is_new = !before.contains_key(at);
         let needed = match step {
-            Step::Write(_) if is_new => Permission::Create,
-            Step::Write(_) => Permission::Overwrite,
-            Step::Remove(_) | Step::Rmdir(_) => Permission::Delete,
-            Step::Mkdir(_) => Permission::Mkdir,
-            Step::Link(..) => Permission::Link,
-            Step::Read(_) | Step::List(_) => return false,
-            Step::Rename(from, to, _) => return self.allows_rename(&plain(from), &plain(to), before),
+            ModelStep::Write(_) if is_new => Permission::Create,
+            ModelStep::Write(_) => Permission::Overwrite,
+            ModelStep::Remove(_) | ModelStep::Rmdir(_) => Permission::Delete,
+            ModelStep::Mkdir(_) => Permission::Mkdir,
+            ModelStep::Link(..) => Permission::Link,
+            ModelStep::Read(_) | ModelStep::List(_) => return false,
+            ModelStep::Rename(from, to, _) => return self.allows_rename(&plain(from), &plain(to), before),
         };
         let stays = match step {
-            Step::Remove(_) | Step::Rmdir(_) => !after.contains_key(at) && !self.is_fixed(at),
-            Step::Link(from, _) => {
+            ModelStep::Remove(_) | ModelStep::Rmdir(_) => !after.contains_key(at) && !self.is_fixed(at),
+            ModelStep::Link(from, _) => {
                 let (from, to) = (path(&plain(from)), path(at));
                 !self.zones || self.rules.rule(&from).0 == self.rules.rule(&to).0
             }
@@ -192,23 +192,23 @@ fn plain(name: &usize) -> String {
     String::from_utf8(path(NAMES[*name]).without_dots().absolute()).unwrap()
 }
 
-fn take(storage: &dyn Storage, step: &Step) -> Result<Vec<u8>> {
+fn take(storage: &dyn Storage, step: &ModelStep) -> Result<Vec<u8>> {
     let at = |name: &usize| path(NAMES[*name]);
     let wait = Wait::Allowed;
     match step {
-        Step::Write(name) => {
+        ModelStep::Write(name) => {
             let file = storage.open(&at(name), how("wct"), wait)?;
             file.write_at(b"written", 0, wait)?;
         }
-        Step::Read(name) => return conformance::get(storage, NAMES[*name]),
-        Step::List(name) => {
+        ModelStep::Read(name) => return conformance::get(storage, NAMES[*name]),
+        ModelStep::List(name) => {
             let names = conformance::list(storage, NAMES[*name])?;
             return Ok(names.into_keys().collect::<Vec<_>>().join("/").into_bytes());
         }
-        Step::Remove(name) => storage.remove(&at(name), wait)?,
-        Step::Mkdir(name) => storage.mkdir(&at(name), 0o755, wait)?,
-        Step::Rmdir(name) => storage.rmdir(&at(name), wait)?,
-        Step::Rename(from, to, over) => {
+        ModelStep::Remove(name) => storage.remove(&at(name), wait)?,
+        ModelStep::Mkdir(name) => storage.mkdir(&at(name), 0o755, wait)?,
+        ModelStep::Rmdir(name) => storage.rmdir(&at(name), wait)?,
+        ModelStep::Rename(from, to, over) => {
             let if_exists = if *over {
                 IfExists::Replace
             } else {
@@ -221,7 +221,7 @@ fn take(storage: &dyn Storage, step: &Step) -> Result<Vec<u8>> {
             };
             storage.rename(&at(from), &at(to), how)?;
         }
-        Step::Link(from, to) => storage.hard_link(&at(from), &at(to), wait)?,
+        ModelStep::Link(from, to) => storage.hard_link(&at(from), &at(to), wait)?,
     }
     Ok(Vec::new())
 }
@@ -236,9 +236,9 @@ fn has_link(root: &Path, at: &str) -> bool {
 }
 
 /// Checks what a user has seen by a step that succeeded.
-fn check_seen(model: &Model<'_>, step: &Step, root: &Path, disk: &Snapshot, seen: &[u8]) {
+fn check_seen(model: &Model<'_>, step: &ModelStep, root: &Path, disk: &Snapshot, seen: &[u8]) {
     match step {
-        Step::Read(name) if model.zones => {
+        ModelStep::Read(name) if model.zones => {
             let at = plain(name);
             assert!(
                 model.may(&at, Permission::Read) && !has_link(root, &at),
@@ -246,7 +246,7 @@ fn check_seen(model: &Model<'_>, step: &Step, root: &Path, disk: &Snapshot, seen
             );
             assert_eq!(disk[&at].content, seen);
         }
-        Step::List(name) if model.zones => {
+        ModelStep::List(name) if model.zones => {
             let at = plain(name);
             assert!(
                 model.may(&at, Permission::List) && !has_link(root, &at),
@@ -269,7 +269,7 @@ fn check_seen(model: &Model<'_>, step: &Step, root: &Path, disk: &Snapshot, seen
     }
 }
 
-fn run(sessions: &Sessions, users: &[PermissionRules], steps: &[(usize, Step)]) -> usize {
+fn run(sessions: &TestSessions, users: &[PermissionRules], steps: &[(usize, ModelStep)]) -> usize {
     let dir = tempfile::tempdir().unwrap();
     let root = fs::canonicalize(dir.path()).unwrap();
     for directory in &DIRECTORIES[1..] {
@@ -288,16 +288,16 @@ fn run(sessions: &Sessions, users: &[PermissionRules], steps: &[(usize, Step)]) 
         let rules = &users[*user];
         let zones = rules.as_uniform().is_none();
         let model = Model { rules, zones };
-        let paths_with_links = |step: &Step| match step {
-            Step::Rename(from, to, _) | Step::Link(from, to) => {
+        let paths_with_links = |step: &ModelStep| match step {
+            ModelStep::Rename(from, to, _) | ModelStep::Link(from, to) => {
                 [*from, *to].map(|name| plain(&name)).to_vec()
             }
-            Step::Write(name)
-            | Step::Read(name)
-            | Step::List(name)
-            | Step::Remove(name)
-            | Step::Mkdir(name)
-            | Step::Rmdir(name) => {
+            ModelStep::Write(name)
+            | ModelStep::Read(name)
+            | ModelStep::List(name)
+            | ModelStep::Remove(name)
+            | ModelStep::Mkdir(name)
+            | ModelStep::Rmdir(name) => {
                 vec![plain(name)]
             }
         };
@@ -321,7 +321,7 @@ fn run(sessions: &Sessions, users: &[PermissionRules], steps: &[(usize, Step)]) 
                 check_seen(&model, step, &root, &before, seen);
             }
             Err(Error::Ended | Error::WouldBlock | Error::Invalid) if zones => {
-                assert!(matches!(step, Step::Rename(..)), "{context}");
+                assert!(matches!(step, ModelStep::Rename(..)), "{context}");
             }
             Err(_) => {}
         }
@@ -341,7 +341,7 @@ fn run(sessions: &Sessions, users: &[PermissionRules], steps: &[(usize, Step)]) 
 
 #[test]
 fn what_users_see_and_change_is_what_their_rules_say() {
-    let sessions = Sessions::new();
+    let sessions = TestSessions::new();
     let config = Config {
         cases: 300,
         failure_persistence: None,
@@ -362,7 +362,7 @@ fn what_users_see_and_change_is_what_their_rules_say() {
 /// What `..` is taken away from is judged by what is left.
 #[test]
 fn two_dots_do_not_change_the_zone() {
-    let sessions = Sessions::new();
+    let sessions = TestSessions::new();
     let dir = tempfile::tempdir().unwrap();
     for directory in ["open", "closed"] {
         fs::create_dir(dir.path().join(directory)).unwrap();
