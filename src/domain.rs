@@ -1,8 +1,10 @@
 //! The words that all other modules use: users, groups, folders and their permissions, paths, and events.
 
 pub mod event;
+pub mod factor;
 pub mod folder;
 pub mod group;
+pub mod name;
 pub mod network;
 pub mod path;
 pub mod penalty;

@@ -47,6 +47,8 @@ fn with_store<T>(server: &TestServer, work: impl AsyncFnOnce(&SqlStore) -> T) ->
         let store = SqlStore::open(&server.path().join("data/homeport.db"))
             .await
             .unwrap();
+        let homes = server.path().join("data/homes");
+        let store = store.with_homes(fs::canonicalize(&homes).unwrap(), &homes);
         work(&store).await
     })
 }

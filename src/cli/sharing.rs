@@ -119,7 +119,7 @@ pub fn names<T: ToString>(names: &[T]) -> String {
     let shown: Vec<String> = names.iter().take(SHOWN).map(ToString::to_string).collect();
     match names.len() {
         0 => "none".to_owned(),
-        0..=SHOWN => shown.join(", "),
+        1..=SHOWN => shown.join(", "),
         count => format!("{} and {} more", shown.join(", "), count - SHOWN),
     }
 }

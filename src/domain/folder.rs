@@ -4,8 +4,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use super::name::{is_plain, not_a_name};
 use super::quota::Quota;
-use super::user::MAX_NAME;
 use base::error::Error;
 
 /// A folder's name: a plain name of letters, digits, `.`, `_`, `-`, `@` and `+`, at most 128 bytes, case-sensitive. The
@@ -35,24 +35,6 @@ impl fmt::Display for FolderName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
-}
-
-/// Whether the text can be the name of a folder or a group: it is a word of command lines, and a folder's is the name of
-/// a directory.
-pub(super) fn is_plain(text: &str) -> bool {
-    let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-' | b'@' | b'+');
-    !text.is_empty()
-        && text.len() <= MAX_NAME
-        && !text.starts_with(['-', '.', '@', '+'])
-        && text.bytes().all(allowed)
-}
-
-/// Returns the error for a text that is not the name of a folder or a group.
-pub(super) fn not_a_name(what: &str, text: &str) -> Error {
-    let shown: String = text.chars().take(MAX_NAME).collect();
-    Error::new(format!("\"{}\" is not the name of a {what}", shown.escape_debug())).hint(
-        "1 to 128 of the letters a-z A-Z, digits, '.', '_', '-', '@' and '+', beginning with a letter, a digit or '_'",
-    )
 }
 
 /// The modes and the group of what is created in a tree, where they differ from the server's.

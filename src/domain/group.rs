@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::folder::{is_plain, not_a_name};
+use super::name::{is_plain, not_a_name};
 use super::settings::MemberSettings;
 use base::error::Error;
 

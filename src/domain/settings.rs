@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ipnet::IpNet;
 
+use super::factor::Factor;
 use super::folder::{CreationChoice, FolderName};
 use super::permission::PermissionRules;
 use super::quota::Limit;
 use super::rate::RateRules;
-use super::user::Factor;
 
 /// The settings of a user or a group. What is unset is inherited: by a user from the group, by a group from the server.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

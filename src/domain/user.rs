@@ -8,17 +8,16 @@ use std::str::FromStr;
 use ipnet::IpNet;
 use jiff::Timestamp;
 
+pub use super::factor::Factor;
 use super::folder::{CreationChoice, Folder, FolderName};
 use super::group::{Group, GroupName};
+pub use super::name::MAX_NAME;
 pub use super::permission::{Permission, PermissionRules, Permissions};
 pub(crate) use super::quota::storable;
 pub use super::quota::{Limit, Quota};
 use super::rate::{RateRule, RateRules};
 use super::settings::MemberSettings;
 use base::error::Error;
-
-/// The longest user name, in bytes. Longer names are refused before anything is looked up.
-pub const MAX_NAME: usize = 128;
 
 /// A user's name: letters, digits, `.`, `_`, `-`, `@` and `+`, at most 128 bytes, case-sensitive.
 ///
@@ -84,44 +83,6 @@ impl FromStr for UserName {
 impl fmt::Display for UserName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
-    }
-}
-
-/// A kind of proof that counts as one factor of a sign-in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Factor {
-    /// The user has a key, which is proven by a signature.
-    PublicKey,
-    /// The user knows the password, sent by the method `password` or `keyboard-interactive`.
-    Password,
-    /// The user has the device that computes one-time codes, sent by the method `keyboard-interactive`.
-    Totp,
-}
-
-impl Factor {
-    /// Returns the stable name: as in RFC 4252, or `totp`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Factor::PublicKey => "publickey",
-            Factor::Password => "password",
-            Factor::Totp => "totp",
-        }
-    }
-}
-
-impl FromStr for Factor {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self, Error> {
-        match text {
-            "publickey" => Ok(Factor::PublicKey),
-            "password" => Ok(Factor::Password),
-            "totp" => Ok(Factor::Totp),
-            _ => Err(
-                Error::new(format!("\"{}\" is not a way to sign in", text.escape_debug()))
-                    .hint("publickey, password or totp"),
-            ),
-        }
     }
 }
 

@@ -6,8 +6,9 @@ use std::path::Path;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
 use super::relative::HomeLocations;
+use super::rows::columns::{bad, column, limit_number};
 use super::rows::settings::{CreationRow, read_creation, rules_text};
-use super::rows::{bad, column, directory_text, limit_number, read_quota};
+use super::rows::{directory_text, read_quota};
 use crate::domain::folder::{Folder, FolderName};
 use crate::domain::group::GroupName;
 use crate::domain::permission::PermissionRules;

@@ -5,8 +5,8 @@ use std::sync::LazyLock;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
 use super::folders::{FolderOwner, write_folders};
+use super::rows::columns::{bad, column};
 use super::rows::settings::{SettingsRow, read_settings};
-use super::rows::{bad, column};
 use crate::domain::group::{Group, GroupName};
 use base::error::{Error, Result};
 

@@ -1,11 +1,11 @@
 //! Finds a user together with one of their keys, using an index.
 
 use sqlx::Row;
-use sqlx::sqlite::{SqliteConnection, SqliteRow};
+use sqlx::sqlite::SqliteConnection;
 
 use super::references::RecordContext;
 use super::rows::read_user;
-use super::users::{user_columns, with_inherited};
+use super::users::{key_lines, user_columns, with_inherited};
 use crate::domain::user::{User, UserName};
 use base::error::Result;
 
@@ -41,11 +41,4 @@ pub(super) async fn find(
         Err(error) => Err(error),
     };
     Ok((found == name.as_str()).then_some(user))
-}
-
-/// Returns the column `key_line` of those rows that have one.
-pub(super) fn key_lines(rows: &[SqliteRow]) -> sqlx::Result<Vec<String>> {
-    rows.iter()
-        .filter_map(|row| row.try_get("key_line").transpose())
-        .collect()
 }

@@ -1,14 +1,14 @@
 //! Users as rows: the only place that knows how a record's fields are written in SQL. [`settings`] does the same for what
 //! users and groups have in common.
 
+pub(super) mod columns;
 pub(super) mod settings;
 
 use std::path::{Component, Path, PathBuf};
-use std::str::FromStr;
 
-use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
+use self::columns::{bad, column, parsed, read_limit};
 use self::settings::{SettingsRow, read_settings};
 use super::relative::HomeLocations;
 use crate::domain::quota::Limit;
@@ -94,29 +94,6 @@ pub(super) fn read_user(row: &SqliteRow, keys: Vec<String>, homes: &HomeLocation
     })
 }
 
-/// The number that stands for an unlimited quota, where NULL means that none is set.
-pub(super) const UNLIMITED: i64 = -1;
-
-/// Returns the number for a limit.
-pub(super) fn limit_number(Limit(limit): Limit<u64>) -> Result<i64> {
-    match limit {
-        None => Ok(UNLIMITED),
-        Some(limit) => {
-            i64::try_from(limit).map_err(|_| Error::new("a quota is at most 8 EiB").hint("unlimited"))
-        }
-    }
-}
-
-/// Returns the limit for a number.
-pub(super) fn read_limit(number: i64, name: &'static str) -> Result<Limit<u64>> {
-    match number {
-        UNLIMITED => Ok(Limit(None)),
-        number => u64::try_from(number)
-            .map(|limit| Limit(Some(limit)))
-            .map_err(|_| bad(name)),
-    }
-}
-
 /// Reads a quota from its two numbers; what is not set is as in `usual`.
 pub(super) fn read_quota(bytes: Option<i64>, files: Option<i64>, usual: Quota) -> Result<Quota> {
     let limit = |number: Option<i64>, name, usual| match number {
@@ -147,25 +124,4 @@ pub(super) fn directory_text(what: &str, home: &Path) -> Result<String> {
         return Err(refused("it contains a NUL byte"));
     }
     Ok(text.to_owned())
-}
-
-/// Reads a text that may be NULL, and parses it.
-pub(super) fn parsed<T: FromStr>(row: &SqliteRow, name: &'static str) -> Result<Option<T>>
-where
-    T::Err: std::error::Error + Send + Sync + 'static,
-{
-    let text: Option<String> = column(row, name)?;
-    text.map(|text| text.parse().map_err(|error: T::Err| bad(name).because(error)))
-        .transpose()
-}
-
-pub(super) fn column<'r, T>(row: &'r SqliteRow, name: &'static str) -> Result<T>
-where
-    T: sqlx::Decode<'r, sqlx::Sqlite> + sqlx::Type<sqlx::Sqlite>,
-{
-    row.try_get(name).map_err(|error| bad(name).because(error))
-}
-
-pub(super) fn bad(name: &'static str) -> Error {
-    Error::new(format!("the column {name} has an invalid value"))
 }

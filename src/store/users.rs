@@ -4,10 +4,9 @@ use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use sqlx::Row;
-use sqlx::sqlite::SqliteConnection;
+use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
 use super::folders::{FolderOwner, write_folders};
-use super::keys::key_lines;
 use super::references::{RecordContext, References};
 use super::rows::settings::{SettingsRow, SqlQuery};
 use super::rows::{UserRow, read_user};
@@ -239,4 +238,11 @@ pub(super) async fn remove(
             .fetch_optional(&mut *connection)
             .await?;
     Ok(home.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
+}
+
+/// Returns the column `key_line` of those rows that have one.
+pub(super) fn key_lines(rows: &[SqliteRow]) -> sqlx::Result<Vec<String>> {
+    rows.iter()
+        .filter_map(|row| row.try_get("key_line").transpose())
+        .collect()
 }

@@ -59,7 +59,7 @@ fn sign_in(server: &TestServer, user: &str) -> Output {
     let certificate = server.path().join(format!("key-{user}-cert.pub"));
     let mut command = server.client("sftp", user, By::Key);
     command
-        .args(["-q", "-b", "-", "-o"])
+        .args(["-b", "-", "-o"])
         .arg(format!("CertificateFile={}", certificate.display()))
         .arg(format!("{user}@127.0.0.1"));
     run(command, "ls\n")

@@ -156,7 +156,7 @@ fn unsupported_options_refuse_the_line() {
     for options in [
         "command=\"date\"",
         "environment=\"A=B\"",
-        "cert-authority",
+        "cert-authority,command=\"date\"",
         "from=\"10.0.0.0/8\",command=\"x\"",
     ] {
         let file = server.path().join("k.keys");

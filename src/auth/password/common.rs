@@ -110,6 +110,6 @@ fn is_repetition(text: &str) -> bool {
 /// Whether the text is a part of a sequence, forwards or backwards.
 fn is_sequence(text: &str) -> bool {
     let backwards = zeroize::Zeroizing::new(text.chars().rev().collect::<String>());
-    let found = |sequence: &&str| sequence.contains(text) || sequence.contains(backwards.as_str());
-    !text.is_empty() && SEQUENCES.iter().any(|sequence| found(&sequence))
+    let found = |sequence: &str| sequence.contains(text) || sequence.contains(backwards.as_str());
+    !text.is_empty() && SEQUENCES.iter().any(|sequence| found(sequence))
 }

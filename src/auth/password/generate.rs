@@ -30,12 +30,13 @@ pub fn generate() -> Result<Secret> {
 
 /// Returns a character of the alphabet, each with the same probability.
 fn character() -> Result<u8> {
-    let mut byte = Zeroizing::new([0_u8]);
+    let mut drawn = Zeroizing::new([0_u8]);
     loop {
-        getrandom::fill(&mut *byte)
+        getrandom::fill(&mut *drawn)
             .map_err(|error| Error::new("cannot generate a password").because(error))?;
         // Six bits; those beyond the alphabet are drawn again.
-        if let Some(found) = ALPHABET.get(usize::from(byte[0] & 0x3f)) {
+        let [byte] = *drawn;
+        if let Some(found) = ALPHABET.get(usize::from(byte & 0x3f)) {
             return Ok(*found);
         }
     }

@@ -33,7 +33,7 @@ const NAMES: [&str; 14] = [
 ];
 
 #[derive(Debug, Clone)]
-enum ModelStep {
+enum PathStep {
     Write(usize),
     Read(usize),
     List(usize),
@@ -44,17 +44,17 @@ enum ModelStep {
     Link(usize, usize),
 }
 
-fn step() -> impl Strategy<Value = ModelStep> {
+fn step() -> impl Strategy<Value = PathStep> {
     let name = || 0..NAMES.len();
     prop_oneof![
-        6 => name().prop_map(ModelStep::Write),
-        3 => name().prop_map(ModelStep::Read),
-        2 => name().prop_map(ModelStep::List),
-        2 => name().prop_map(ModelStep::Remove),
-        2 => name().prop_map(ModelStep::Mkdir),
-        1 => name().prop_map(ModelStep::Rmdir),
-        8 => (name(), name(), any::<bool>()).prop_map(|(from, to, over)| ModelStep::Rename(from, to, over)),
-        3 => (name(), name()).prop_map(|(from, to)| ModelStep::Link(from, to)),
+        6 => name().prop_map(PathStep::Write),
+        3 => name().prop_map(PathStep::Read),
+        2 => name().prop_map(PathStep::List),
+        2 => name().prop_map(PathStep::Remove),
+        2 => name().prop_map(PathStep::Mkdir),
+        1 => name().prop_map(PathStep::Rmdir),
+        8 => (name(), name(), any::<bool>()).prop_map(|(from, to, over)| PathStep::Rename(from, to, over)),
+        3 => (name(), name()).prop_map(|(from, to)| PathStep::Link(from, to)),
     ]
 }
 
@@ -164,20 +164,20 @@ impl Model<'_> {
     }
 
     /// Checks one change of one name.
-    fn allows(&self, step: &ModelStep, at: &str, before: &Snapshot, after: &Snapshot) -> bool {
+    fn allows(&self, step: &PathStep, at: &str, before: &Snapshot, after: &Snapshot) -> bool {
         let is_new = !before.contains_key(at);
         let needed = match step {
-            ModelStep::Write(_) if is_new => Permission::Create,
-            ModelStep::Write(_) => Permission::Overwrite,
-            ModelStep::Remove(_) | ModelStep::Rmdir(_) => Permission::Delete,
-            ModelStep::Mkdir(_) => Permission::Mkdir,
-            ModelStep::Link(..) => Permission::Link,
-            ModelStep::Read(_) | ModelStep::List(_) => return false,
-            ModelStep::Rename(from, to, _) => return self.allows_rename(&plain(from), &plain(to), before),
+            PathStep::Write(_) if is_new => Permission::Create,
+            PathStep::Write(_) => Permission::Overwrite,
+            PathStep::Remove(_) | PathStep::Rmdir(_) => Permission::Delete,
+            PathStep::Mkdir(_) => Permission::Mkdir,
+            PathStep::Link(..) => Permission::Link,
+            PathStep::Read(_) | PathStep::List(_) => return false,
+            PathStep::Rename(from, to, _) => return self.allows_rename(&plain(from), &plain(to), before),
         };
         let stays = match step {
-            ModelStep::Remove(_) | ModelStep::Rmdir(_) => !after.contains_key(at) && !self.is_fixed(at),
-            ModelStep::Link(from, _) => {
+            PathStep::Remove(_) | PathStep::Rmdir(_) => !after.contains_key(at) && !self.is_fixed(at),
+            PathStep::Link(from, _) => {
                 let (from, to) = (path(&plain(from)), path(at));
                 !self.zones || self.rules.rule(&from).0 == self.rules.rule(&to).0
             }
@@ -192,23 +192,23 @@ fn plain(name: &usize) -> String {
     String::from_utf8(path(NAMES[*name]).without_dots().absolute()).unwrap()
 }
 
-fn take(storage: &dyn Storage, step: &ModelStep) -> Result<Vec<u8>> {
+fn take(storage: &dyn Storage, step: &PathStep) -> Result<Vec<u8>> {
     let at = |name: &usize| path(NAMES[*name]);
     let wait = Wait::Allowed;
     match step {
-        ModelStep::Write(name) => {
+        PathStep::Write(name) => {
             let file = storage.open(&at(name), how("wct"), wait)?;
             file.write_at(b"written", 0, wait)?;
         }
-        ModelStep::Read(name) => return conformance::get(storage, NAMES[*name]),
-        ModelStep::List(name) => {
+        PathStep::Read(name) => return conformance::get(storage, NAMES[*name]),
+        PathStep::List(name) => {
             let names = conformance::list(storage, NAMES[*name])?;
             return Ok(names.into_keys().collect::<Vec<_>>().join("/").into_bytes());
         }
-        ModelStep::Remove(name) => storage.remove(&at(name), wait)?,
-        ModelStep::Mkdir(name) => storage.mkdir(&at(name), 0o755, wait)?,
-        ModelStep::Rmdir(name) => storage.rmdir(&at(name), wait)?,
-        ModelStep::Rename(from, to, over) => {
+        PathStep::Remove(name) => storage.remove(&at(name), wait)?,
+        PathStep::Mkdir(name) => storage.mkdir(&at(name), 0o755, wait)?,
+        PathStep::Rmdir(name) => storage.rmdir(&at(name), wait)?,
+        PathStep::Rename(from, to, over) => {
             let if_exists = if *over {
                 IfExists::Replace
             } else {
@@ -221,7 +221,7 @@ fn take(storage: &dyn Storage, step: &ModelStep) -> Result<Vec<u8>> {
             };
             storage.rename(&at(from), &at(to), how)?;
         }
-        ModelStep::Link(from, to) => storage.hard_link(&at(from), &at(to), wait)?,
+        PathStep::Link(from, to) => storage.hard_link(&at(from), &at(to), wait)?,
     }
     Ok(Vec::new())
 }
@@ -236,9 +236,9 @@ fn has_link(root: &Path, at: &str) -> bool {
 }
 
 /// Checks what a user has seen by a step that succeeded.
-fn check_seen(model: &Model<'_>, step: &ModelStep, root: &Path, disk: &Snapshot, seen: &[u8]) {
+fn check_seen(model: &Model<'_>, step: &PathStep, root: &Path, disk: &Snapshot, seen: &[u8]) {
     match step {
-        ModelStep::Read(name) if model.zones => {
+        PathStep::Read(name) if model.zones => {
             let at = plain(name);
             assert!(
                 model.may(&at, Permission::Read) && !has_link(root, &at),
@@ -246,7 +246,7 @@ fn check_seen(model: &Model<'_>, step: &ModelStep, root: &Path, disk: &Snapshot,
             );
             assert_eq!(disk[&at].content, seen);
         }
-        ModelStep::List(name) if model.zones => {
+        PathStep::List(name) if model.zones => {
             let at = plain(name);
             assert!(
                 model.may(&at, Permission::List) && !has_link(root, &at),
@@ -269,7 +269,7 @@ fn check_seen(model: &Model<'_>, step: &ModelStep, root: &Path, disk: &Snapshot,
     }
 }
 
-fn run(sessions: &TestSessions, users: &[PermissionRules], steps: &[(usize, ModelStep)]) -> usize {
+fn run(sessions: &TestSessions, users: &[PermissionRules], steps: &[(usize, PathStep)]) -> usize {
     let dir = tempfile::tempdir().unwrap();
     let root = fs::canonicalize(dir.path()).unwrap();
     for directory in &DIRECTORIES[1..] {
@@ -288,16 +288,16 @@ fn run(sessions: &TestSessions, users: &[PermissionRules], steps: &[(usize, Mode
         let rules = &users[*user];
         let zones = rules.as_uniform().is_none();
         let model = Model { rules, zones };
-        let paths_with_links = |step: &ModelStep| match step {
-            ModelStep::Rename(from, to, _) | ModelStep::Link(from, to) => {
+        let paths_with_links = |step: &PathStep| match step {
+            PathStep::Rename(from, to, _) | PathStep::Link(from, to) => {
                 [*from, *to].map(|name| plain(&name)).to_vec()
             }
-            ModelStep::Write(name)
-            | ModelStep::Read(name)
-            | ModelStep::List(name)
-            | ModelStep::Remove(name)
-            | ModelStep::Mkdir(name)
-            | ModelStep::Rmdir(name) => {
+            PathStep::Write(name)
+            | PathStep::Read(name)
+            | PathStep::List(name)
+            | PathStep::Remove(name)
+            | PathStep::Mkdir(name)
+            | PathStep::Rmdir(name) => {
                 vec![plain(name)]
             }
         };
@@ -321,7 +321,7 @@ fn run(sessions: &TestSessions, users: &[PermissionRules], steps: &[(usize, Mode
                 check_seen(&model, step, &root, &before, seen);
             }
             Err(Error::Ended | Error::WouldBlock | Error::Invalid) if zones => {
-                assert!(matches!(step, ModelStep::Rename(..)), "{context}");
+                assert!(matches!(step, PathStep::Rename(..)), "{context}");
             }
             Err(_) => {}
         }

@@ -54,7 +54,8 @@ impl NamedCertificates {
         }
     }
 
-    /// Returns the files outside of the directories that links in these lead to. Nothing else of where they lie is meant.
+    /// Returns the files outside of the directories that links in these lead to, except for those that are granted on all
+    /// systems. Nothing else of where they lie is meant.
     pub(super) fn linked(&self) -> Vec<PathBuf> {
         let entries = self.directories.iter().filter_map(|path| path.read_dir().ok());
         let links = entries
@@ -64,7 +65,7 @@ impl NamedCertificates {
         links
             .take(MOST_LINKS)
             .filter_map(|link| link.path().canonicalize().ok())
-            .filter(|path| path.is_file())
+            .filter(|path| path.is_file() && !OF_SYSTEM.iter().any(|granted| path.starts_with(granted)))
             .collect()
     }
 }

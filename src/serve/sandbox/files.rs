@@ -36,6 +36,9 @@ struct FileGrant {
     rights: FileRights,
 }
 
+/// The most paths that a description names.
+const MOST_DESCRIBED: usize = 12;
+
 /// The kernel's directory of this process.
 const PROCESS: &str = "/proc/self";
 
@@ -140,9 +143,12 @@ impl FileRules {
         let of = |rights: FileRights| {
             let granted = self.configured.iter().filter(|grant| grant.rights == rights);
             let names: Vec<String> = granted.map(|grant| format!("{:?}", grant.path)).collect();
-            match names.is_empty() {
-                true => "nothing".to_owned(),
-                false => names.join(", "),
+            match names.split_at_checked(MOST_DESCRIBED) {
+                _ if names.is_empty() => "nothing".to_owned(),
+                Some((shown, more)) if !more.is_empty() => {
+                    format!("{} and {} more", shown.join(", "), more.len())
+                }
+                _ => names.join(", "),
             }
         };
         format!(
@@ -206,13 +212,8 @@ fn configured(config: &Config, certificates: &NamedCertificates) -> Vec<FileGran
     for path in certificates.file.iter().flat_map(|file| with_target(file)) {
         grant(&directory_of(&path), FileRights::Read);
     }
-    for path in certificates
-        .directories
-        .iter()
-        .cloned()
-        .chain(certificates.linked())
-    {
-        grant(&path, FileRights::Read);
+    for path in certificates.directories.iter().chain(&certificates.linked()) {
+        grant(path, FileRights::Read);
     }
     let keys = &config.server.host_keys;
     let files: Vec<PathBuf> = hostkeys::Kind::ALL

@@ -7,7 +7,7 @@ use ipnet::IpNet;
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
 use sqlx::{Sqlite, query::Query};
 
-use super::{bad, column, limit_number, read_limit};
+use super::columns::{bad, column, limit_number, read_limit};
 use crate::domain::folder::{CreationChoice, FolderName};
 use crate::domain::permission::{PermissionRules, Permissions, RulePath};
 use crate::domain::rate::{RateRule, RateRules};
