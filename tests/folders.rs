@@ -312,7 +312,8 @@ fn a_folder_that_is_missing_fails_only_for_those_who_enter_it() {
 #[test]
 fn a_session_ends_when_it_loses_a_folder_or_a_permission_in_it() {
     let server = with_folders(None);
-    let lose: [(&str, fn(&TestServer)); 3] = [
+    type Loss = (&'static str, fn(&TestServer));
+    let lose: [Loss; 3] = [
         ("may not read in one of the folders", |server| {
             give(server, "alice", "in", &[("/", "all"), ("/x", "list")])
         }),

@@ -6,7 +6,6 @@ use std::time::Duration;
 use serde_json::Value;
 use testkit::server::{TestServer, password};
 use testkit::sign_in_talk::{Answered, CODE, Device, PASSWORD, SignInTalk};
-use testkit::ssh::Message;
 use testkit::stock::{By, run};
 
 /// Starts a server that does not delay refusals, because the tests have many.

@@ -98,7 +98,7 @@ fn set_date(path: &Path, date: i64) {
 }
 
 /// The words with both options.
-fn both<'a>(words: [&'a str; 3]) -> Vec<&'a str> {
+fn both(words: [&str; 3]) -> Vec<&str> {
     [&words[..], &["--links", "--update"]].concat()
 }
 
