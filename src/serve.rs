@@ -1,6 +1,7 @@
 //! The composition root: it binds, opens, runs, reloads and drains the server. A test starts the real server with
 //! [`server::Server::bind`].
 
+mod blocking;
 mod changes;
 pub mod check;
 mod disk;

@@ -14,9 +14,11 @@ use jiff::Timestamp;
 use russh::keys::{Algorithm, Certificate, HashAlg, PublicKey};
 
 use super::address::allowed;
-use super::keys::{AuthorizedKey, KeyDenial, key_accepted_until, unsupported};
-use super::presented::{PresentedKey, TouchRules};
+use super::key_options::{KeyRestriction, TouchRules};
+use super::keys::{AuthorizedKey, unsupported};
+use super::presented::{PresentedKey, key_data};
 use super::trust::KeyTrust;
+use super::trust::revoked::RevokedBy;
 use crate::domain::user::User;
 
 /// Who wants to use a key, from where and when, and what the server trusts.
@@ -42,6 +44,42 @@ pub(super) fn accepted_until(
     match presented.certificate() {
         None => key_accepted_until(presented, at),
         Some(certificate) => certificate_accepted_until(presented, certificate, at),
+    }
+}
+
+/// Returns the time until which a key without a certificate is accepted, or `None` if it does not expire.
+///
+/// # Errors
+/// Returns the reason why the key is not accepted.
+fn key_accepted_until(
+    presented: &PresentedKey,
+    at: &Circumstances<'_>,
+) -> Result<Option<Timestamp>, KeyDenial> {
+    let data = key_data(presented.key()).ok_or(KeyDenial::Unknown)?;
+    let mut unpermitted = None;
+    let mut latest = None;
+    // A key may occur in several lines with different conditions; one line that fits is enough.
+    for line in at.user.keys.iter().filter(|line| line.contains(&data)) {
+        // Lines were checked when they were added. A line that can no longer be parsed allows no sign-in.
+        let Ok(authorized) = AuthorizedKey::parse(line) else {
+            continue;
+        };
+        if authorized.is_authority() || !authorized.matches(presented.key()) {
+            continue;
+        }
+        let permitted = authorized
+            .permits(at.peer, at.now)
+            .and_then(|()| presented.satisfies(authorized.touch_rules()));
+        match (permitted, authorized.expires_at()) {
+            (Ok(()), None) => return Ok(None),
+            (Ok(()), end) => latest = latest.max(end),
+            (Err(why), _) => unpermitted = unpermitted.max(Some(why)),
+        }
+    }
+    match (latest, unpermitted) {
+        (Some(end), _) => Ok(Some(end)),
+        (None, None) => Err(KeyDenial::Unknown),
+        (None, Some(why)) => Err(KeyDenial::NotPermitted(why)),
     }
 }
 
@@ -209,6 +247,19 @@ fn networks(list: &str) -> Option<Vec<IpNet>> {
         Err(_) => entry.parse::<IpNet>().ok().filter(|net| net.trunc() == *net),
     };
     list.split(',').map(network).collect()
+}
+
+/// The reason why a key does not let a peer sign in as a user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum KeyDenial {
+    /// The key does not belong to the user.
+    Unknown,
+    /// The key belongs to the user, but its options do not allow this peer to use it now.
+    NotPermitted(KeyRestriction),
+    /// The key or its certificate is revoked.
+    Revoked(RevokedBy),
+    /// The certificate is not accepted.
+    Certificate(CertificateDenial),
 }
 
 /// The reason why a certificate does not let a peer sign in as a user.

@@ -5,8 +5,8 @@ use std::fmt;
 
 use tokio::time::Instant;
 
-use super::certificates::CertificateDenial;
-use super::keys::{KeyDenial, KeyRestriction};
+use super::certificates::{CertificateDenial, KeyDenial};
+use super::keys::KeyRestriction;
 use super::proofs::Proofs;
 use super::trust::revoked::RevokedBy;
 use crate::domain::user::Factor;

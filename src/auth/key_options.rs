@@ -7,7 +7,6 @@ use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 
 use super::address::FromList;
-use super::presented::TouchRules;
 
 /// The conditions that the options of a line set.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -134,6 +133,15 @@ pub enum KeyRestriction {
     NotTouched,
     /// The security key has not verified the person, or the key is not a security key, and cannot.
     NotVerified,
+}
+
+/// What a security key must state in a signature.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct TouchRules {
+    /// Whether a person must have touched the key.
+    pub(super) touch: bool,
+    /// Whether the person must have been verified. No other key can state that.
+    pub(super) verification: bool,
 }
 
 /// Parses a list of principals, separated by commas.

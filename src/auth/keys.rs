@@ -13,11 +13,9 @@ use jiff::Timestamp;
 use russh::keys::ssh_key::public::{KeyData, RsaPublicKey};
 use russh::keys::{HashAlg, PublicKey};
 
-use super::certificates::{CertificateDenial, Circumstances};
 pub use super::key_options::KeyRestriction;
-use super::key_options::{KeyOptions, end_of_options};
-use super::presented::{PresentedKey, TouchRules, is_security_key};
-use super::trust::revoked::RevokedBy;
+use super::key_options::{KeyOptions, TouchRules, end_of_options};
+use super::presented::is_security_key;
 use base::error::{Error, Result};
 
 /// The longest line, in bytes. An RSA key of 8192 bits takes 1.4 KiB; the rest is for options and the comment.
@@ -109,61 +107,6 @@ impl AuthorizedKey {
 impl fmt::Display for AuthorizedKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.line)
-    }
-}
-
-/// The reason why a key does not let a peer sign in as a user.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum KeyDenial {
-    /// The key does not belong to the user.
-    Unknown,
-    /// The key belongs to the user, but its options do not allow this peer to use it now.
-    NotPermitted(KeyRestriction),
-    /// The key or its certificate is revoked.
-    Revoked(RevokedBy),
-    /// The certificate is not accepted.
-    Certificate(CertificateDenial),
-}
-
-/// Returns the key in base64, as in the lines of authorized_keys files.
-pub(super) fn key_data(key: &PublicKey) -> Option<String> {
-    let line = key.to_openssh().ok()?;
-    line.split(' ').nth(1).map(str::to_owned)
-}
-
-/// Returns the time until which a key without a certificate is accepted, or `None` if it does not expire.
-///
-/// # Errors
-/// Returns the reason why the key is not accepted.
-pub(super) fn key_accepted_until(
-    presented: &PresentedKey,
-    at: &Circumstances<'_>,
-) -> std::result::Result<Option<Timestamp>, KeyDenial> {
-    let data = key_data(presented.key()).ok_or(KeyDenial::Unknown)?;
-    let mut unpermitted = None;
-    let mut latest = None;
-    // A key may occur in several lines with different conditions; one line that fits is enough.
-    for line in at.user.keys.iter().filter(|line| line.contains(&data)) {
-        // Lines were checked when they were added. A line that can no longer be parsed allows no sign-in.
-        let Ok(authorized) = AuthorizedKey::parse(line) else {
-            continue;
-        };
-        if authorized.is_authority() || !authorized.matches(presented.key()) {
-            continue;
-        }
-        let permitted = authorized
-            .permits(at.peer, at.now)
-            .and_then(|()| presented.satisfies(authorized.touch_rules()));
-        match (permitted, authorized.expires_at()) {
-            (Ok(()), None) => return Ok(None),
-            (Ok(()), end) => latest = latest.max(end),
-            (Err(why), _) => unpermitted = unpermitted.max(Some(why)),
-        }
-    }
-    match (latest, unpermitted) {
-        (Some(end), _) => Ok(Some(end)),
-        (None, None) => Err(KeyDenial::Unknown),
-        (None, Some(why)) => Err(KeyDenial::NotPermitted(why)),
     }
 }
 

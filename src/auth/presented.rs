@@ -4,8 +4,7 @@ use russh::keys::ssh_key::public::KeyData;
 use russh::keys::{Certificate, HashAlg, PublicKey};
 use russh::server::SecurityKeyState;
 
-use super::key_options::KeyRestriction;
-use super::keys::key_data;
+use super::key_options::{KeyRestriction, TouchRules};
 use crate::domain::event::CertificateIdentity;
 
 /// The flag of a security key's signature which says that a person has touched the key.
@@ -31,15 +30,6 @@ enum Signature {
     Awaited,
     /// The SSH layer has verified a signature. A security key has stated these flags in it; others state none.
     Right { flags: u8 },
-}
-
-/// What a security key must state in a signature.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct TouchRules {
-    /// Whether a person must have touched the key.
-    pub(super) touch: bool,
-    /// Whether the person must have been verified. No other key can state that.
-    pub(super) verification: bool,
 }
 
 impl PresentedKey {
@@ -130,6 +120,12 @@ impl PresentedKey {
         }
         Ok(())
     }
+}
+
+/// Returns the key in base64, as in the lines of authorized_keys files.
+pub(super) fn key_data(key: &PublicKey) -> Option<String> {
+    let line = key.to_openssh().ok()?;
+    line.split(' ').nth(1).map(str::to_owned)
 }
 
 /// Whether this is the key of a FIDO authenticator (`sk-…`).

@@ -10,6 +10,7 @@ use std::path::Path;
 use base::error::{Error, Result};
 use base::regular;
 
+pub use self::position::ListFault;
 use self::position::TextPosition;
 use self::revoked::RevokedKeys;
 use super::keys::AuthorizedKey;
@@ -41,7 +42,7 @@ impl KeyTrust {
         }
         if let Some(file) = &settings.revoked_keys {
             let bytes = read(file, "revoked_keys", LARGEST_REVOKED)?;
-            trust.revoked = RevokedKeys::parse(&bytes).map_err(|fault| fault.of_file(file))?;
+            trust.revoked = parse_revoked(&bytes).map_err(|fault| fault.of_file(file))?;
         }
         Ok(trust)
     }
@@ -68,6 +69,19 @@ fn read(file: &Path, setting: &str, most: u64) -> Result<Vec<u8>> {
     })
 }
 
+/// Parses a list of revoked keys, whichever of the two forms it has.
+///
+/// # Errors
+/// Returns the first thing that is not understood.
+fn parse_revoked(bytes: &[u8]) -> std::result::Result<RevokedKeys, ListFault> {
+    let mut list = match bytes.starts_with(krl::MAGIC) {
+        true => krl::parse(bytes)?,
+        false => revoked::parse_text(bytes)?,
+    };
+    list.finish();
+    Ok(list)
+}
+
 /// Parses a file with the public keys of authorities, one in each line, as in authorized_keys. Empty lines and lines
 /// that begin with `#` are skipped.
 fn parse_authorities(bytes: &[u8]) -> std::result::Result<Vec<AuthorizedKey>, ListFault> {
@@ -86,46 +100,10 @@ fn parse_authorities(bytes: &[u8]) -> std::result::Result<Vec<AuthorizedKey>, Li
     Ok(authorities)
 }
 
-/// What is wrong with a file, and where.
-#[derive(Debug, PartialEq, Eq)]
-pub struct ListFault {
-    position: Option<TextPosition>,
-    what: String,
-}
-
-impl ListFault {
-    /// Creates a fault at a position in a text.
-    fn at(position: TextPosition, what: impl Into<String>) -> Self {
-        Self {
-            position: Some(position),
-            what: what.into(),
-        }
-    }
-
-    /// Creates a fault of a file that is not a text.
-    fn of_binary(what: impl Into<String>) -> Self {
-        Self {
-            position: None,
-            what: what.into(),
-        }
-    }
-
-    /// Returns the error for the operator: `FILE:LINE:COLUMN: what`.
-    fn of_file(self, file: &Path) -> Error {
-        let file = file.display();
-        match self.position {
-            Some(TextPosition { line, column }) => {
-                Error::new(format!("{file}:{line}:{column}: {}", self.what))
-            }
-            None => Error::new(format!("{file}: {}", self.what)),
-        }
-    }
-}
-
 /// The body of the fuzz target for the lists of authorities and of revoked keys.
 #[doc(hidden)]
 pub mod fuzz {
-    use super::{RevokedKeys, parse_authorities};
+    use super::{parse_authorities, parse_revoked};
 
     /// Parses `data` as both lists. Nothing panics, what is accepted is bounded, and each authority is accepted again
     /// from its line.
@@ -134,7 +112,7 @@ pub mod fuzz {
             let again = parse_authorities(authority.line().as_bytes());
             assert_eq!(again.as_deref(), Ok(&[authority][..]));
         }
-        if let Ok(revoked) = RevokedKeys::parse(data) {
+        if let Ok(revoked) = parse_revoked(data) {
             assert!(revoked.entries() <= data.len().saturating_mul(8));
         }
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::blocking::run_blocking;
 use crate::auth::keys::AuthorizedKey;
 use crate::auth::trust::KeyTrust;
 use crate::auth::{AuthSettings, Review};
@@ -18,7 +19,7 @@ use base::error::Result;
 /// Returns an error if a file cannot be read, or contains something that is not understood.
 pub(super) async fn load(settings: &AuthSettings) -> Result<KeyTrust> {
     let settings = settings.clone();
-    super::reload::run_blocking(move || KeyTrust::load(&settings)).await
+    run_blocking(move || KeyTrust::load(&settings)).await
 }
 
 /// Checks the files that `[auth]` names, as a start does.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::Mutex;
 
+use super::blocking::run_blocking;
 use super::key_trust;
 use super::manager::notifier::{Notice, Notifier};
 use crate::auth::AuthSettings;
@@ -156,15 +157,6 @@ impl Reloading {
         key_trust::put_in_force(&self.service, trust).await;
         Ok(fresh)
     }
-}
-
-/// Runs code that reads files on a thread that may block.
-pub(super) async fn run_blocking<T: Send + 'static>(
-    read: impl FnOnce() -> Result<T> + Send + 'static,
-) -> Result<T> {
-    tokio::task::spawn_blocking(read)
-        .await
-        .map_err(|error| Error::new("cannot read the configuration").because(error))?
 }
 
 /// Returns the settings for new connections from a configuration. `auth` is the section `[auth]` with which the server

@@ -27,69 +27,43 @@ pub mod call_io;
 pub mod folders;
 mod plain_path;
 mod root_listing;
+mod routes;
 
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use self::folders::{FolderMount, Folders};
+use self::folders::Folders;
+use self::plain_path::{not_a_path, without_up};
 use self::root_listing::RootListing;
+use self::routes::{JoinedStorages, Route};
 use super::{
     Capabilities, DirStream, Error, FileSystemId, Links, Metadata, OpenFile, OpenHow, PinnedInode, Renaming,
     Result, SetAttrs, Space, Storage, Wait,
 };
-use crate::domain::path::{PathError, VirtualPath};
+use crate::domain::path::VirtualPath;
 use crate::io::HomeIo;
 
 /// A home and folders as one tree.
 pub struct Router {
-    home: Arc<dyn Storage>,
-    folders: Arc<Folders>,
-}
-
-/// The storage that a plain path belongs to, and the path in it.
-struct Route<'a> {
-    /// The folder; `None` for the home.
-    folder: Option<&'a Arc<FolderMount>>,
-    path: Cow<'a, VirtualPath>,
-}
-
-impl Route<'_> {
-    fn is_folder_itself(&self) -> bool {
-        self.folder.is_some() && self.path.is_root()
-    }
+    joined: JoinedStorages,
 }
 
 impl Router {
     /// Joins a home and folders. Without folders, the router only takes `..` away.
     pub fn new(home: Arc<dyn Storage>, folders: Arc<Folders>) -> Self {
-        Self { home, folders }
+        Self {
+            joined: JoinedStorages { home, folders },
+        }
     }
 
     /// Returns the route of a path as the client sent it.
     fn route<'a>(&'a self, path: &'a VirtualPath) -> Result<Route<'a>> {
         match path.has_up() {
-            false => Ok(self.route_of_plain(Cow::Borrowed(path))),
-            true => Ok(self.route_of_plain(Cow::Owned(self.without_up(path)?))),
-        }
-    }
-
-    fn route_of_plain<'a>(&'a self, path: Cow<'a, VirtualPath>) -> Route<'a> {
-        let split = path
-            .split_first()
-            .and_then(|(name, below)| Some((self.folders.named(name)?, below)));
-        match split {
-            Some((folder, below)) => Route {
-                folder: Some(folder),
-                path: Cow::Owned(below),
-            },
-            None => Route { folder: None, path },
-        }
-    }
-
-    fn storage(&self, folder: Option<&Arc<FolderMount>>) -> Result<Arc<dyn Storage>> {
-        match folder {
-            None => Ok(Arc::clone(&self.home)),
-            Some(folder) => folder.storage(),
+            false => Ok(self.joined.route_of_plain(Cow::Borrowed(path))),
+            true => {
+                let plain = without_up(&self.joined, path)?;
+                Ok(self.joined.route_of_plain(Cow::Owned(plain)))
+            }
         }
     }
 
@@ -100,7 +74,7 @@ impl Router {
         call: impl FnOnce(&dyn Storage, &VirtualPath) -> Result<T>,
     ) -> Result<T> {
         let route = self.route(path)?;
-        call(&*self.storage(route.folder)?, &route.path)
+        call(&*self.joined.storage(route.folder)?, &route.path)
     }
 
     /// Makes a call that changes a name, which must not be a folder's.
@@ -112,7 +86,7 @@ impl Router {
         let route = self.route(path)?;
         match route.is_folder_itself() {
             true => Err(Error::IsFolder),
-            false => call(&*self.storage(route.folder)?, &route.path),
+            false => call(&*self.joined.storage(route.folder)?, &route.path),
         }
     }
 
@@ -133,17 +107,9 @@ impl Router {
             (None, Some(_)) | (Some(_), None) => false,
         };
         match is_same {
-            true => call(&*self.storage(from.folder)?, &from.path, &to.path),
+            true => call(&*self.joined.storage(from.folder)?, &from.path, &to.path),
             false => Err(Error::CrossesFolders),
         }
-    }
-}
-
-/// Returns the kernel's error for text that is not a path.
-fn not_a_path(error: PathError) -> Error {
-    match error {
-        PathError::TooLong => Error::NameTooLong,
-        PathError::Nul => Error::Invalid,
     }
 }
 
@@ -154,9 +120,9 @@ impl Storage for Router {
 
     fn open_dir(&self, path: &VirtualPath) -> Result<Box<dyn DirStream>> {
         let route = self.route(path)?;
-        let stream = self.storage(route.folder)?.open_dir(&route.path)?;
+        let stream = self.joined.storage(route.folder)?.open_dir(&route.path)?;
         Ok(match route.folder.is_none() && route.path.is_root() {
-            true => Box::new(RootListing::new(stream, Arc::clone(&self.folders))),
+            true => Box::new(RootListing::new(stream, Arc::clone(&self.joined.folders))),
             false => stream,
         })
     }
@@ -165,7 +131,7 @@ impl Storage for Router {
         let route = self.route(path)?;
         match route.folder {
             Some(folder) if route.path.is_root() => Ok(folder.metadata()),
-            folder => self.storage(folder)?.stat(&route.path, links),
+            folder => self.joined.storage(folder)?.stat(&route.path, links),
         }
     }
 
@@ -198,7 +164,7 @@ impl Storage for Router {
         let route = self.route(path)?;
         match route.is_folder_itself() {
             true => Err(Error::Invalid),
-            false => self.storage(route.folder)?.read_link(&route.path),
+            false => self.joined.storage(route.folder)?.read_link(&route.path),
         }
     }
 
@@ -218,18 +184,18 @@ impl Storage for Router {
         let route = self.route(path)?;
         match route.is_folder_itself() {
             true => Ok(()),
-            false => self.storage(route.folder)?.prove_directory(&route.path),
+            false => self.joined.storage(route.folder)?.prove_directory(&route.path),
         }
     }
 
     fn real_path(&self, path: &VirtualPath) -> Result<VirtualPath> {
         let route = self.route(path)?;
         let Some(folder) = route.folder else {
-            let real = self.home.real_path(&route.path)?;
+            let real = self.joined.home.real_path(&route.path)?;
             // A link may lead to a home entry that a folder hides: then the link's own name is the only one.
             let is_hidden = real
                 .split_first()
-                .is_some_and(|(name, _)| self.folders.named(name).is_some());
+                .is_some_and(|(name, _)| self.joined.folders.named(name).is_some());
             return Ok(match is_hidden {
                 true => route.path.without_tail(),
                 false => real,
@@ -251,23 +217,23 @@ impl Storage for Router {
         match route.is_folder_itself() {
             // The name is not on any disk.
             true => Ok(()),
-            false => self.storage(route.folder)?.sync_name(&route.path),
+            false => self.joined.storage(route.folder)?.sync_name(&route.path),
         }
     }
 
     /// Returns the file system of the home.
     fn identity(&self) -> Result<FileSystemId> {
-        self.home.identity()
+        self.joined.home.identity()
     }
 
     /// Returns what the home supports.
     fn capabilities(&self) -> Capabilities {
-        self.home.capabilities()
+        self.joined.home.capabilities()
     }
 
     /// Returns the home's access: a call on a folder takes that of [`call_io::SessionIo::of_call`].
     fn scheduler(&self) -> &HomeIo {
-        self.home.scheduler()
+        self.joined.home.scheduler()
     }
 }
 

@@ -8,8 +8,6 @@ use russh::server::SecurityKeyState;
 
 use super::*;
 use crate::auth::AuthSettings;
-use crate::auth::keys::KeyRestriction;
-use crate::auth::trust::revoked::RevokedBy;
 
 const HERE: &str = "192.0.2.1";
 

@@ -3,7 +3,7 @@
 //! Every section is understood or an error: a section that was skipped could revoke something. Signatures of lists are
 //! not verified, as in OpenSSH since 9.4: the file is trusted because the configuration names it.
 
-use super::ListFault;
+use super::position::ListFault;
 use super::revoked::{KeyHash, RevokedKeys, sha256};
 
 /// The bytes with which every such list begins.

@@ -1,6 +1,8 @@
-//! Positions in a text, counted as editors do.
+//! Positions in a text, counted as editors do, and what is wrong there.
 
-use super::ListFault;
+use std::path::Path;
+
+use base::error::Error;
 
 /// The place of something in a text: the number of its line and of its first character, both counted from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +47,42 @@ impl TextPosition {
         Self {
             column: self.column + before.chars().count(),
             ..self
+        }
+    }
+}
+
+/// What is wrong with a file, and where.
+#[derive(Debug, PartialEq, Eq)]
+pub struct ListFault {
+    position: Option<TextPosition>,
+    what: String,
+}
+
+impl ListFault {
+    /// Creates a fault at a position in a text.
+    pub(super) fn at(position: TextPosition, what: impl Into<String>) -> Self {
+        Self {
+            position: Some(position),
+            what: what.into(),
+        }
+    }
+
+    /// Creates a fault of a file that is not a text.
+    pub(super) fn of_binary(what: impl Into<String>) -> Self {
+        Self {
+            position: None,
+            what: what.into(),
+        }
+    }
+
+    /// Returns the error for the operator: `FILE:LINE:COLUMN: what`.
+    pub(super) fn of_file(self, file: &Path) -> Error {
+        let file = file.display();
+        match self.position {
+            Some(TextPosition { line, column }) => {
+                Error::new(format!("{file}:{line}:{column}: {}", self.what))
+            }
+            None => Error::new(format!("{file}: {}", self.what)),
         }
     }
 }

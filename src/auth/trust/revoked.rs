@@ -13,9 +13,7 @@ use russh::keys::{Certificate, HashAlg, PublicKey};
 use sha1::Sha1;
 use sha2::{Digest as _, Sha256};
 
-use super::ListFault;
-use super::krl;
-use super::position::TextPosition;
+use super::position::{ListFault, TextPosition};
 use crate::auth::presented::PresentedKey;
 
 /// The most ranges of serial numbers: about 64 MiB.
@@ -80,19 +78,6 @@ impl fmt::Display for RevokedBy {
 }
 
 impl RevokedKeys {
-    /// Parses a list, whichever of the two forms it has.
-    ///
-    /// # Errors
-    /// Returns the first thing that is not understood.
-    pub fn parse(bytes: &[u8]) -> Result<Self, ListFault> {
-        let mut list = match bytes.starts_with(krl::MAGIC) {
-            true => krl::parse(bytes)?,
-            false => parse_text(bytes)?,
-        };
-        list.finish();
-        Ok(list)
-    }
-
     /// Returns the entry that revokes this key or its certificate.
     pub(in crate::auth) fn find(&self, presented: &PresentedKey) -> Option<RevokedBy> {
         // Almost every list is empty.
@@ -172,7 +157,7 @@ impl RevokedKeys {
     }
 
     /// Sorts what was added, so that it can be searched.
-    fn finish(&mut self) {
+    pub(super) fn finish(&mut self) {
         for revoked in self.certificates.values_mut() {
             revoked.serials.sort_unstable();
             revoked.serials.dedup_by(|next, before| {
@@ -214,7 +199,7 @@ fn hash_of(key: &KeyData) -> Option<KeyHash> {
 }
 
 /// Parses the text. Each line is a public key or certificate, or a word with a colon and its value.
-fn parse_text(bytes: &[u8]) -> Result<RevokedKeys, ListFault> {
+pub(super) fn parse_text(bytes: &[u8]) -> Result<RevokedKeys, ListFault> {
     let mut list = RevokedKeys::default();
     let mut authority = None;
     for line in TextPosition::lines(bytes) {

@@ -33,7 +33,7 @@ fn faults_of_lists_of_authorities_have_a_place() {
 #[test]
 fn faults_of_texts_of_revoked_keys_have_a_place() {
     let check = |text: &str, place: &str, says: &str| {
-        let error = said(RevokedKeys::parse(text.as_bytes()).unwrap_err());
+        let error = said(parse_revoked(text.as_bytes()).unwrap_err());
         assert!(
             error.starts_with(place) && error.contains(says),
             "{text:?}: {error}"
@@ -100,8 +100,8 @@ impl Bytes {
 #[test]
 fn binary_lists_are_read_like_texts() {
     let check = |list: Bytes, text: &str| {
-        let expected = RevokedKeys::parse(text.as_bytes()).unwrap();
-        assert_eq!(RevokedKeys::parse(&list.0).unwrap(), expected, "{text}");
+        let expected = parse_revoked(text.as_bytes()).unwrap();
+        assert_eq!(parse_revoked(&list.0).unwrap(), expected, "{text}");
     };
     let bytes = Bytes::default;
     check(Bytes::list(), "");
@@ -146,13 +146,13 @@ fn a_hash_by_sha1_revokes_too() {
     let key = russh::keys::PublicKey::from_openssh(KEY).unwrap();
     let hash = sha1::Sha1::digest(key.to_bytes().unwrap());
     let list = Bytes::list().section(3, Bytes::default().string(&hash));
-    assert!(RevokedKeys::parse(&list.0).unwrap().has_key(key.key_data()));
+    assert!(parse_revoked(&list.0).unwrap().has_key(key.key_data()));
 }
 
 #[test]
 fn a_binary_list_is_understood_as_a_whole_or_refused() {
     let check = |list: Bytes, says: &str| {
-        let error = said(RevokedKeys::parse(&list.0).unwrap_err());
+        let error = said(parse_revoked(&list.0).unwrap_err());
         assert!(error.contains(says), "{error}");
     };
     let bytes = Bytes::default;
@@ -184,7 +184,7 @@ fn a_binary_list_is_understood_as_a_whole_or_refused() {
     let whole = Bytes::list().certificates(content).0;
     let shortest = Bytes::list().0.len();
     for length in krl::MAGIC.len()..whole.len() {
-        let parsed = RevokedKeys::parse(whole.get(..length).unwrap());
+        let parsed = parse_revoked(whole.get(..length).unwrap());
         assert_eq!(parsed.is_ok(), length == shortest, "{length}");
     }
 }

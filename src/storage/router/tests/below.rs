@@ -1,6 +1,7 @@
 //! A folder as a storage of its own, so that the tests of every storage can run in it.
 
 use super::*;
+use crate::storage::router::folders::FolderMount;
 
 /// The folder `in` of a tree, seen from inside.
 pub(super) struct Below {
