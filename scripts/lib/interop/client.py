@@ -147,6 +147,8 @@ class Client:
     passwords = False
     # Whether a script can answer the questions of keyboard-interactive.
     questions = False
+    # Whether it signs in with a key, not with a password.
+    has_key = True
     # The algorithms of `hash`, and why the reference server does not support them, if it does not.
     hash_algorithms = ("md5", "sha1", "sha256", "sha512")
     hashes_only_ours = ""

@@ -139,7 +139,7 @@ fn batch_mode_never_prompts() {
     let line = homeport(&format!("-F '{}' ls '{there}'", ssh.join("config").display()));
     let (code, seen) = run(&line.replacen("-F none", "", 1), home.path());
     assert!(
-        code == Some(3) && seen.contains("there is no terminal to ask"),
+        code == Some(3) && in_one_line(&seen).contains("there is no terminal to ask"),
         "{seen}"
     );
 }

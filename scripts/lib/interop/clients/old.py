@@ -21,6 +21,7 @@ class OldClient(Files):
 
     policy = "compatible"
     only_ours = "the reference server takes no passwords"
+    has_key = False
     odd_names = ODD_NAMES
     odd_names_listed = ODD_NAMES
     # The Debian package of the library.

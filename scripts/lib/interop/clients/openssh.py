@@ -8,7 +8,6 @@ import shlex
 from ...tools import digest
 from ..checks import contains, equal, names, same
 from ..client import EVERYTHING, BatchClient, Client, Failed, Room, long_listing, run
-from ..device import run_answering
 from ..home import ODD_NAMES, QUOTES, REKEY_FILE, SPACES, UTF8, WITH_QUOTA
 from ..stories.server import new_keys
 
@@ -86,12 +85,16 @@ class Sftp(BatchClient):
         return said
 
     def run_answering(self, lines, answers):
+        """Has a program of its own answer the questions: sftp asks on no terminal while it reads its commands from a file."""
         methods = "publickey,keyboard-interactive" if self.settings.get("with_key") else "keyboard-interactive"
-        # They precede -b, which would forbid questions.
         asking = options(self.home, "BatchMode=no", "NumberOfPasswordPrompts=1", f"PreferredAuthentications={methods}")
         command = ["sftp", "-q", *asking, "-b", "-", "-P", str(self.home.port), self.home.at]
-        stdin = "".join(f"{line}\n" for line in lines)
-        return run_answering(command, answers, stdin=stdin, cwd=self.home.local)
+        program = self.home.local.parent / "askpass"
+        cases = "".join(f"*{shlex.quote(question)}*) echo {shlex.quote(answer)};;\n" for question, answer in answers.items())
+        program.write_text(f'#!/bin/sh\ncase "$1" in\n{cases}*) exit 1;;\nesac\n')
+        program.chmod(0o700)
+        env = {"SSH_ASKPASS": str(program), "SSH_ASKPASS_REQUIRE": "force"}
+        return run(command, stdin="".join(f"{line}\n" for line in lines), cwd=self.home.local, env=env)
 
     def put(self, local, name):
         self.line(f"put {quoted(local)} {quoted(name)}")

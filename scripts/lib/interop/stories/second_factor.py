@@ -51,7 +51,7 @@ def all_three(client, home):
     upload(client, home, "one", with_key=True, answers=answers)
 
 
-@shared("key beside a second factor", "put", only_ours=ONLY_OURS)
+@shared("key beside a second factor", "put", "has_key", only_ours=ONLY_OURS)
 def key_alone(client, home):
     """A key is enough unless the operator requires more, so scripts go on."""
     Device(home)
