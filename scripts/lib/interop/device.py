@@ -56,7 +56,6 @@ def run_answering(command, answers, *, stdin="", secs=60, env=None, cwd=None):
         cwd=cwd,
         preexec_fn=take_terminal,
     )
-    os.close(slave)
     said = []
     typing = threading.Thread(target=type_answers, args=(terminal, dict(answers), said), daemon=True)
     typing.start()
@@ -67,6 +66,8 @@ def run_answering(command, answers, *, stdin="", secs=60, env=None, cwd=None):
         process.communicate()
         raise Failed(f"{' '.join(command)}\nhung for {secs} s; on its terminal: {''.join(said)!r}") from None
     finally:
+        # As long as it is open here, reading the terminal does not end while the program has not opened it yet.
+        os.close(slave)
         typing.join(5)
         os.close(terminal)
     out, err = os.fsdecode(out), os.fsdecode(err)
