@@ -1,4 +1,4 @@
-//! Formats events as lines of the audit log, and owns the stable names of events ([`names`]) and fields ([`details`]).
+//! Formats events as lines of the audit log, and owns the stable names of events (`names.rs`) and fields (`details.rs`).
 //! [`super::audit`] decides where the lines are written.
 
 use jiff::{Timestamp, Unit};

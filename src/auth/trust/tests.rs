@@ -204,7 +204,7 @@ fn files_that_cannot_be_read_are_named() {
         (
             "revoked_keys",
             AuthSettings {
-                revoked_keys: Some(path.clone()),
+                revoked_keys: Some(path),
                 ..AuthSettings::default()
             },
         ),

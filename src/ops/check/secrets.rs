@@ -70,7 +70,10 @@ mod tests {
         );
         std::fs::remove_file(file.path()).unwrap();
         check(&[plain], &[]);
-        check(&[one.clone()], &["user one cannot sign in with a code"]);
+        check(
+            std::slice::from_ref(&one),
+            &["user one cannot sign in with a code"],
+        );
         check(&[one, two], &["2 users cannot sign in with codes"]);
     }
 }
