@@ -1,16 +1,17 @@
 //! A load generator for SFTP servers: many connections and channels, so that the stock client is not the limit.
 //!
 //! ```sh
-//! cargo run --release -p homeport-tools --bin load -- --port 2222 --user bench --key KEY --work read --file big
-//! --connections 16 load … --work write,stat --depth 64,1 --rate 0,200      # STATs at a set rate beside a writer at
-//! full speed load … --work read,stat --connections 8,1 --secs 600 --every 10     # percentiles over time load … --work
-//! signin --rate 200 --secs 60        # sign-ins by key, at this rate whatever the answers take LOAD_PASSWORD=… load …
-//! --work signin --connections 64      # without --key: by password load … --work idle --connections 2000 --secs 30
+//! cargo run --release -p homeport-tools --bin load -- --port 2222 --user bench --key KEY --work read --file big --connections 16
+//! load … --work write,stat --depth 64,1 --rate 0,200      # STATs at a set rate beside a writer at full speed
+//! load … --work read,stat --connections 8,1 --secs 600 --every 10     # percentiles over time
+//! load … --work signin --rate 200 --secs 60        # sign-ins by key, at this rate whatever the answers take
+//! LOAD_PASSWORD=… load … --work signin --connections 64      # without --key: by password
+//! load … --work idle --connections 2000 --secs 30
 //! ```
 //!
-//! Each kind of work runs on connections and threads of its own. Latencies are of whole operations: one request (read,
-//! write, stat), one file (small: OPEN, WRITE, CLOSE), one directory (list), one connection with its sign-in (signin).
-//! With `--rate` operations begin on time even if earlier ones are late, so that a server that stalls cannot hide it.
+//! Each kind of work runs on connections and threads of its own. Latencies are of whole operations: one request (read, write,
+//! stat), one file (small: OPEN, WRITE, CLOSE), one directory (list), one connection with its sign-in (signin). With
+//! `--rate` operations begin on time even if earlier ones are late, so that a server that stalls cannot hide it.
 
 mod connection;
 mod plan;
