@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use rustix::process::{
-    Pid, Signal, WaitOptions, WaitStatus, getpid, getsid, kill_process, set_child_subreaper, wait,
+    Pid, Signal, WaitOptions, WaitStatus, getpid, kill_process, set_child_subreaper, wait,
 };
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM};
 use signal_hook::low_level::pipe;
@@ -263,11 +263,11 @@ fn how_it_ended(status: WaitStatus) -> String {
 /// that a command has started on purpose, and goes on.
 fn sweep() {
     let limit = Instant::now() + SWEEP_TIMEOUT;
-    let session = getsid(None).ok();
+    let session = session_of(None);
     loop {
         let ours: Vec<Pid> = children()
             .into_iter()
-            .filter(|process| getsid(Some(*process)).ok() == session)
+            .filter(|process| session_of(Some(*process)) == session)
             .collect();
         if ours.is_empty() || Instant::now() >= limit {
             return;
@@ -281,11 +281,17 @@ fn sweep() {
     }
 }
 
+/// Returns the session of a process, or of this one. It is 0 where the session was begun outside of the container.
+fn session_of(process: Option<Pid>) -> Option<i32> {
+    let process = process.map(|process| nix::unistd::Pid::from_raw(process.as_raw_nonzero().get()));
+    nix::unistd::getsid(process).ok().map(nix::unistd::Pid::as_raw)
+}
+
 /// Returns the children of this process; none if the kernel does not list them.
 fn children() -> Vec<Pid> {
     let process = getpid().as_raw_nonzero();
     let listed = std::fs::read_to_string(format!("/proc/{process}/task/{process}/children"));
     let listed = listed.unwrap_or_default();
     let numbers = listed.split_whitespace().filter_map(|word| word.parse().ok());
-    numbers.filter_map(Pid::from_raw).collect()
+    numbers.filter(|number| *number > 0).filter_map(Pid::from_raw).collect()
 }

@@ -34,7 +34,11 @@ impl Backups {
         let mut free = place.clone();
         for number in 1..MAX_NAMES {
             if !target.exists(&free).await.map_err(failed)? {
-                return target.rename(path, &free).await.map_err(failed);
+                let moved = target.rename_to_new(path, &free).await;
+                // Another run may have taken the name since.
+                if moved.is_ok() || !target.exists(&free).await.map_err(failed)? {
+                    return moved.map_err(failed);
+                }
             }
             free = [&place, format!(".{number}").as_bytes()].concat();
         }

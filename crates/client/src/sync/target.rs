@@ -11,7 +11,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, utimensat};
+use rustix::fs::{AtFlags, CWD, RenameFlags, Timespec, Timestamps, renameat_with, utimensat};
+use rustix::io::Errno;
 use sftp_wire::{Attributes, Extension, Times};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -45,7 +46,10 @@ enum RemoteWork<'a> {
     Remove(&'a [u8]),
     RemoveDirectory(&'a [u8]),
     Set(&'a [u8], &'a Attributes),
+    /// Renames, and replaces what has the new name.
     Rename(&'a [u8], &'a [u8]),
+    /// Renames unless something has the new name.
+    RenameToNew(&'a [u8], &'a [u8]),
     /// Makes a link with the second path, which points to the first.
     Symlink(&'a [u8], &'a [u8]),
     Look(&'a [u8]),
@@ -57,34 +61,47 @@ impl RemoteWork<'_> {
     async fn run(&self, link: &Link, again: bool) -> Result<Option<Attributes>, RemoteError> {
         let done = match self {
             Self::Make(path) => match link.mkdir(path).await {
-                Err(failed @ RemoteError::Refused { .. }) => match link.lstat(path).await {
-                    Ok(attrs) if attrs.is_directory() == Some(true) => Ok(()),
-                    _ => Err(failed),
-                },
+                Err(failed @ RemoteError::Refused { .. }) => {
+                    let is_directory = |attrs: Attributes| attrs.is_directory() == Some(true);
+                    done_if(link.lstat(path).await.map(is_directory), failed)
+                }
                 made => made,
             },
             Self::Remove(path) => missing_is_done(link.remove(path).await),
             Self::RemoveDirectory(path) => missing_is_done(link.rmdir(path).await),
             Self::Set(path, attrs) => link.set(path, attrs).await,
-            Self::Rename(from, to) => match link.rename(from, to).await {
-                Err(failed @ RemoteError::Refused { .. }) if again => {
-                    match was_renamed(link, from, to).await? {
-                        true => Ok(()),
-                        false => Err(failed),
+            Self::Rename(from, to) | Self::RenameToNew(from, to) => {
+                let renamed = match self {
+                    Self::RenameToNew(..) => link.rename_to_new(from, to).await,
+                    _ => link.rename(from, to).await,
+                };
+                match renamed {
+                    Err(failed @ RemoteError::Refused { .. }) if again => {
+                        done_if(was_renamed(link, from, to).await, failed)
                     }
+                    renamed => renamed,
                 }
-                renamed => renamed,
-            },
+            }
             Self::Symlink(target, path) => match link::symlink(link, target, path).await {
-                Err(failed @ RemoteError::Refused { .. }) if again => match link.readlink(path).await {
-                    Ok(there) if there == *target => Ok(()),
-                    _ => Err(failed),
-                },
+                Err(failed @ RemoteError::Refused { .. }) if again => {
+                    let is_target = |there: Vec<u8>| there == *target;
+                    done_if(link.readlink(path).await.map(is_target), failed)
+                }
                 made => made,
             },
             Self::Look(path) => return look(link, path).await,
         };
         done.map(|()| None)
+    }
+}
+
+/// The result of work that was refused as `failed`, and may be done all the same: `is_done` is what a look has shown. If
+/// the connection broke at the look, the work is to be repeated, like any whose connection broke.
+fn done_if(is_done: Result<bool, RemoteError>, failed: RemoteError) -> Result<(), RemoteError> {
+    match is_done {
+        Ok(true) => Ok(()),
+        Err(lost @ RemoteError::ConnectionLost(_)) => Err(lost),
+        Ok(false) | Err(_) => Err(failed),
     }
 }
 
@@ -265,6 +282,25 @@ impl TargetTree {
             Self::Remote(engine, top) => {
                 let (from, to) = (join(top, from), join(top, to));
                 change(engine, RemoteWork::Rename(&from, &to)).await
+            }
+        }
+    }
+
+    /// Renames a name to another path, as [`TargetTree::rename`] does, unless something has that path.
+    pub(super) async fn rename_to_new(&self, from: &[u8], to: &[u8]) -> Result<(), String> {
+        match self {
+            Self::Local(top) => {
+                let (from, to) = (below(top, from), below(top, to));
+                let flags = RenameFlags::NOREPLACE;
+                words(match renameat_with(CWD, &from, CWD, &to, flags) {
+                    // The file system does not know the flag.
+                    Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => std::fs::rename(&from, &to),
+                    renamed => renamed.map_err(io::Error::from),
+                })
+            }
+            Self::Remote(engine, top) => {
+                let (from, to) = (join(top, from), join(top, to));
+                change(engine, RemoteWork::RenameToNew(&from, &to)).await
             }
         }
     }
