@@ -273,6 +273,11 @@ impl Remote {
         &self.dialer.destination.sign_in.user
     }
 
+    /// The server, and how it is reached.
+    pub fn destination(&self) -> &Destination {
+        &self.dialer.destination
+    }
+
     /// The host as it was given on the command line.
     pub fn name(&self) -> &str {
         &self.dialer.destination.given

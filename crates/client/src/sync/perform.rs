@@ -42,7 +42,7 @@ pub async fn sync(session: &SyncSession, trees: &Trees, options: &SyncOptions) -
     let _lock = match options.dry_run {
         true => None,
         false => lock(&match trees.direction {
-            Direction::Up => LockedTarget::Remote(session.remote.name(), &trees.remote),
+            Direction::Up => LockedTarget::Remote(session.remote.destination(), &trees.remote),
             Direction::Down => LockedTarget::Local(&trees.local),
         })?,
     };
