@@ -4,6 +4,7 @@
 
 mod reader;
 mod secrets;
+mod settings;
 
 use std::path::{Path, PathBuf};
 
@@ -151,7 +152,7 @@ impl FileReader<'_> {
         let mut reader = SectionReader::new(section, &mut self.problems);
         let name = reader.name();
         let comment = reader.text("comment").unwrap_or_default();
-        let settings = reader.member_settings();
+        let settings = settings::member_settings(&mut reader);
         let references = reader.finish();
         if let Some(name) = name {
             self.declaration.groups.push(Declared {
@@ -180,7 +181,7 @@ impl FileReader<'_> {
             bytes: reader.bytes("quota_bytes").and_then(|Limit(bytes)| bytes),
             files: reader.count("quota_files").and_then(|Limit(files)| files),
         };
-        let creation = reader.creation();
+        let creation = settings::creation(&mut reader);
         let references = reader.finish();
         if let (Some(name), Some(path)) = (name, path) {
             self.declaration.folders.push(Declared {
@@ -210,7 +211,7 @@ impl FileReader<'_> {
         });
         let enabled = reader.flag("enabled");
         let expires_at = reader.expiry("expires_at");
-        let settings = reader.member_settings();
+        let settings = settings::member_settings(&mut reader);
         let references = reader.finish();
         self.declaration.warnings.extend(refused);
         if let Some(name) = name {

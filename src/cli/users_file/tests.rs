@@ -1,5 +1,7 @@
 //! Tests files of users on a store: what is planned, applied, exported and imported.
 
+use std::os::unix::fs::PermissionsExt as _;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -123,6 +125,36 @@ async fn the_second_time_nothing_changes() {
         ]
     );
     assert_eq!(fixture.user("acme").await.quota().bytes, Some(20 << 30));
+}
+
+#[tokio::test]
+async fn directories_are_made_with_the_modes_of_their_records() {
+    let fixture = FileFixture::new().await;
+    let text = r#"
+[groups.g]
+dir_mode = "0711"
+[folders.team]
+path = "@/roots/team"
+dir_mode = "2750"
+[folders.usual]
+path = "@/roots/usual"
+[users.of_group]
+group = "g"
+[users.own]
+group = "g"
+home = "@/roots/own"
+dir_mode = "0755"
+"#;
+    fixture.apply(text, false).await.unwrap();
+    for (made, expected) in [
+        ("roots/team", 0o2750),
+        ("roots/usual", 0o700),
+        ("server/data/homes/of_group", 0o711),
+        ("roots/own", 0o755),
+    ] {
+        let mode = fixture.dir.path().join(made).metadata().unwrap().permissions();
+        assert_eq!(mode.mode() & 0o7777, expected, "{made}");
+    }
 }
 
 #[tokio::test]

@@ -1,11 +1,11 @@
 //! Makes the store have what a file declares, and then homes and folders.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::changes::PlannedChange;
 use super::declaration::Declaration;
-use super::plan::{Plan, PlanOptions, plan};
+use super::plan::{Plan, PlanOptions, PlannedDirectory, plan};
 use crate::ops::context::OpsContext;
 use crate::ops::installation::Installation;
 use crate::ops::running::{Effect, if_running};
@@ -115,22 +115,29 @@ async fn store_plan(declaration: &Declaration, prune: bool, context: &OpsContext
 
 /// Makes the homes and folders that are missing, also those that an earlier call could not make; returns what could not be
 /// made.
-async fn make_directories(directories: &[PathBuf], context: &OpsContext<'_>) -> Vec<Error> {
+async fn make_directories(directories: &[PlannedDirectory], context: &OpsContext<'_>) -> Vec<Error> {
     let mut failed = Vec::new();
     // Each place is claimed once.
-    let mut by_place: BTreeMap<Option<&Path>, Vec<&PathBuf>> = BTreeMap::new();
-    for directory in directories.iter().filter(|directory| !directory.is_dir()) {
-        let place = homes::place_of(context.installation, directory);
+    let mut by_place: BTreeMap<Option<&Path>, Vec<&PlannedDirectory>> = BTreeMap::new();
+    for directory in directories.iter().filter(|directory| !directory.path.is_dir()) {
+        let place = homes::place_of(context.installation, &directory.path);
         by_place.entry(place).or_default().push(directory);
     }
     for missing in by_place.into_values() {
         let Some(first) = missing.first() else { continue };
-        if let Err(error) = adopt::take_if_new(context.installation, first, context.store).await {
+        if let Err(error) = adopt::take_if_new(context.installation, &first.path, context.store).await {
             let count = missing.len();
             failed.push(Error::new(format!("{count} homes and folders were not made")).because(error));
             continue;
         }
-        let made = missing.iter().map(|home| homes::make(context.installation, home));
+        let made = missing.iter().map(|directory| {
+            let PlannedDirectory {
+                resident,
+                path,
+                creation,
+            } = directory;
+            homes::make_with(context.installation, *resident, path, creation)
+        });
         failed.extend(made.filter_map(Result::err));
     }
     failed

@@ -9,11 +9,11 @@ use super::changes::{Action, PlannedChange, RecordKind, act_of, differences};
 use super::declaration::{Declaration, DeclaredPassword, DeclaredUser, Mistake, Reference, digest_of};
 use super::fields::{self, Field};
 use crate::domain::event::AdminAct;
-use crate::domain::folder::{Folder, FolderName};
+use crate::domain::folder::{CreationChoice, Folder, FolderName};
 use crate::domain::group::{Group, GroupName};
 use crate::domain::user::{Inherited, PasswordHash, User, UserName, UserSource};
 use crate::ops::admin;
-use crate::ops::homes::HomeRules;
+use crate::ops::homes::{HomeRules, Resident};
 use crate::ops::installation::Installation;
 use crate::ops::passwords::NewPassword;
 use crate::store::{HomeOwner, RecordWrite, Records, check_places};
@@ -28,7 +28,18 @@ pub struct Plan {
     /// The same for the store. It may have notes even if nothing changes.
     pub writes: Vec<RecordWrite>,
     /// The homes and folders of the file, which must exist.
-    pub directories: Vec<PathBuf>,
+    pub directories: Vec<PlannedDirectory>,
+}
+
+/// A home or a folder of the file.
+#[derive(Debug, Clone)]
+pub struct PlannedDirectory {
+    /// What lies there.
+    pub resident: Resident,
+    /// The path of the directory.
+    pub path: PathBuf,
+    /// The modes and the group with which it is made.
+    pub creation: CreationChoice,
 }
 
 /// What a plan is made for.
@@ -188,7 +199,11 @@ impl<'a> Planner<'a> {
             .map(|folder| (&folder.name, folder))
             .collect();
         for declared in &self.declaration.folders {
-            self.plan.directories.push(declared.record.path.clone());
+            self.plan.directories.push(PlannedDirectory {
+                resident: Resident::Folder,
+                path: declared.record.path.clone(),
+                creation: declared.record.creation.clone(),
+            });
             self.folders
                 .insert(declared.record.name.clone(), declared.record.clone());
         }
@@ -222,7 +237,11 @@ impl<'a> Planner<'a> {
                 rules.check(&user.home)?;
             }
             digests.extend(self.password(declared, before, &mut user)?);
-            self.plan.directories.push(user.home.clone());
+            self.plan.directories.push(PlannedDirectory {
+                resident: Resident::Home,
+                path: user.home.clone(),
+                creation: self.with_inherited(&user).creation(),
+            });
             self.users.insert(user.name.clone(), user);
         }
         let names: BTreeSet<&UserName> = stored.keys().copied().chain(self.users.keys()).collect();
