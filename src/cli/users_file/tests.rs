@@ -5,81 +5,16 @@ use std::os::unix::fs::PermissionsExt as _;
 use proptest::prelude::*;
 
 use super::*;
+use crate::cli::fixture::{CliFixture, KEY};
 use crate::cli::grammar::{Cli, Command as Line, UserCommand};
-use crate::control::client::Client;
 use crate::domain::user::{PasswordHash, User, UserName};
-use crate::ops::context::OpsContext;
-use crate::store::sql::SqlStore;
 use crate::store::{BatchStore as _, FactorStore as _, Store as _};
 use clap::Parser as _;
 
-const KEY: &str =
-    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIMd6xXnVT1S/yCl4qB7po332lDM7TUEWm0vjYEfkxSE9 calvin@box";
 const HASH: &str =
     "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$RkJhbmFuYWJhbmFuYWJhbmFuYWJhbmFuYWJhbmFuYWE";
 const BETTER: &str =
     "$argon2id$v=19$m=19456,t=3,p=1$c29tZXNhbHRzb21lc2FsdA$RkJhbmFuYWJhbmFuYWJhbmFuYWJhbmFuYWJhbmFuYWE";
-
-struct FileFixture {
-    dir: tempfile::TempDir,
-    config: Config,
-    store: SqlStore,
-}
-
-impl FileFixture {
-    async fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let file = crate::cli::init::directory(&dir.path().join("server"), None).unwrap();
-        let text = std::fs::read_to_string(&file).unwrap();
-        std::fs::write(&file, text.replace("roots = []", "roots = [\"../roots\"]")).unwrap();
-        std::fs::create_dir(dir.path().join("roots")).unwrap();
-        let config = crate::config::load(&file).unwrap();
-        let store = crate::ops::store::make(&config.installation(), output::warn)
-            .await
-            .unwrap();
-        Self { dir, config, store }
-    }
-
-    /// Returns the text with `@` in place of the fixture's directory.
-    fn text(&self, text: &str) -> String {
-        let here = self.dir.path().canonicalize().unwrap();
-        text.replace("\"@", &format!("\"{}", here.display()))
-    }
-
-    fn declaration(&self, text: &str) -> Declaration {
-        let text = self.text(text);
-        let here = self.dir.path();
-        file::declaration(text, Path::new("users.toml"), here, &self.config.installation())
-    }
-
-    async fn apply(&self, text: &str, prune: bool) -> Result<Vec<String>> {
-        self.apply_declaration(&self.declaration(text), prune).await
-    }
-
-    async fn apply_declaration(&self, declaration: &Declaration, prune: bool) -> Result<Vec<String>> {
-        let installation = self.config.installation();
-        let server = Client::new(self.config.control_socket());
-        let context = OpsContext {
-            installation: &installation,
-            store: &self.store,
-            server: &server,
-            warn: output::warn,
-        };
-        let applied = apply::apply(declaration, prune, &context).await?;
-        assert!(applied.failed.is_empty(), "{:?}", applied.failed);
-        Ok(applied.changes.iter().map(line).collect())
-    }
-
-    async fn export(&self) -> String {
-        let homes = base::paths::resolve(&self.config.storage.homes);
-        crate::ops::users_file::export::text(&self.store.records().await.unwrap(), &homes)
-    }
-
-    async fn user(&self, name: &str) -> User {
-        let name: UserName = name.parse().unwrap();
-        self.store.user(&name).await.unwrap().unwrap()
-    }
-}
 
 const FILE: &str = r#"
 [groups.customers]
@@ -97,7 +32,7 @@ max_sessions = 3
 
 #[tokio::test]
 async fn the_second_time_nothing_changes() {
-    let fixture = FileFixture::new().await;
+    let fixture = CliFixture::new().await;
     let first = fixture.apply(FILE, false).await.unwrap();
     assert_eq!(
         first,
@@ -129,7 +64,7 @@ async fn the_second_time_nothing_changes() {
 
 #[tokio::test]
 async fn directories_are_made_with_the_modes_of_their_records() {
-    let fixture = FileFixture::new().await;
+    let fixture = CliFixture::new().await;
     let text = r#"
 [groups.g]
 dir_mode = "0711"
@@ -159,7 +94,7 @@ dir_mode = "0755"
 
 #[tokio::test]
 async fn only_prune_removes_what_the_file_does_not_have() {
-    let fixture = FileFixture::new().await;
+    let fixture = CliFixture::new().await;
     fixture.apply(FILE, false).await.unwrap();
     let rest = "[users.calvin]\nmax_sessions = 3\n";
     assert!(fixture.apply(rest, false).await.unwrap().is_empty());
@@ -177,7 +112,7 @@ async fn only_prune_removes_what_the_file_does_not_have() {
 
 #[tokio::test]
 async fn one_record_that_fails_takes_back_all() {
-    let fixture = FileFixture::new().await;
+    let fixture = CliFixture::new().await;
     fixture
         .apply("[users.tom]\nhome = \"@/roots/x\"\n", false)
         .await
@@ -206,9 +141,9 @@ async fn one_record_that_fails_takes_back_all() {
     // The store itself takes all or nothing, too.
     let records = fixture.store.records().await.unwrap();
     let mut inside = User::blank("b".parse().unwrap());
-    inside.home = fixture.text("@/roots/x/y").into();
+    inside.home = fixture.path("roots/x/y").into();
     let mut fine = User::blank("a".parse().unwrap());
-    fine.home = fixture.text("@/roots/a").into();
+    fine.home = fixture.path("roots/a").into();
     let writes = [fine, inside].map(|user| crate::store::RecordWrite::AddUser(Box::new(user)));
     assert!(
         fixture
@@ -229,7 +164,7 @@ async fn one_record_that_fails_takes_back_all() {
 
 #[tokio::test]
 async fn a_hash_of_the_file_is_applied_once() {
-    let fixture = FileFixture::new().await;
+    let fixture = CliFixture::new().await;
     let text = format!("[users.calvin]\npassword_hash = \"{HASH}\"\n");
     fixture.apply(&text, false).await.unwrap();
     let user = fixture.user("calvin").await;
@@ -256,7 +191,7 @@ async fn a_hash_of_the_file_is_applied_once() {
 
 #[tokio::test]
 async fn what_the_store_had_already_is_applied_once_too() {
-    let fixture = FileFixture::new().await;
+    let fixture = CliFixture::new().await;
     fixture.apply("[users.calvin]\n", false).await.unwrap();
     let hash = PasswordHash::new(HASH.to_owned());
     let set = hash.clone();
@@ -276,7 +211,7 @@ async fn what_the_store_had_already_is_applied_once_too() {
 
 #[tokio::test]
 async fn what_the_file_leaves_out_about_an_account_stays() {
-    let fixture = FileFixture::new().await;
+    let fixture = CliFixture::new().await;
     fixture
         .apply("[users.calvin]\nhome = \"@/roots/c\"\nenabled = false\n", false)
         .await
@@ -325,7 +260,7 @@ proptest! {
         );
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
-            let fixture = FileFixture::new().await;
+            let fixture = CliFixture::new().await;
             fixture.apply(&text, false).await.unwrap();
             let exported = fixture.export().await;
             assert!(fixture.apply(&exported, true).await.unwrap().is_empty(), "{exported}");
@@ -340,7 +275,7 @@ proptest! {
 
 #[tokio::test]
 async fn a_preview_changes_nothing() {
-    let fixture = FileFixture::new().await;
+    let fixture = CliFixture::new().await;
     let declaration = fixture.declaration(FILE);
     let plan = apply::preview(&declaration, false, &fixture.config.installation())
         .await
@@ -353,7 +288,7 @@ async fn a_preview_changes_nothing() {
 
 #[tokio::test]
 async fn imported_users_are_applied_like_declared_ones() {
-    let fixture = FileFixture::new().await;
+    let fixture = CliFixture::new().await;
     let installation = fixture.config.installation();
     let imported = atmoz::import("foo:123:1001:100\nbar:abc\n", &installation);
     let declaration = &imported.declaration;
