@@ -1,8 +1,10 @@
 //! Tests files of users on a store: what is planned, applied, exported and imported.
 
+use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt as _;
 
 use proptest::prelude::*;
+use serde_json::{Value, json};
 
 use super::*;
 use crate::cli::fixture::{CliFixture, KEY};
@@ -89,6 +91,62 @@ dir_mode = "0755"
     ] {
         let mode = fixture.dir.path().join(made).metadata().unwrap().permissions();
         assert_eq!(mode.mode() & 0o7777, expected, "{made}");
+    }
+}
+
+#[tokio::test]
+async fn the_audit_log_has_the_same_of_a_file_and_of_a_command() {
+    let mut fixture = CliFixture::new().await;
+    let log = fixture.dir.path().join("audit.log");
+    std::fs::write(&log, "").unwrap();
+    fixture.config.log.audit = Some(log.clone());
+    let recorded = || -> Vec<Value> {
+        let text = std::fs::read_to_string(&log).unwrap();
+        std::fs::write(&log, "").unwrap();
+        let line = |line: &str| {
+            let line: Value = serde_json::from_str(line).unwrap();
+            json!([line["what"], line["name"], line["before"], line["after"]])
+        };
+        text.lines().map(line).collect()
+    };
+    let file = |settings: [&str; 2]| {
+        let [group, folder] = settings;
+        format!("[groups.g]\n{group}\n[folders.f]\npath = \"@/roots/f\"\n{folder}\n")
+    };
+    let (few, many) = (
+        [
+            "quota_bytes = \"1GiB\"\nfolders = { f = \"list\" }",
+            "quota_files = 7",
+        ],
+        ["max_sessions = 2\ndir_mode = \"0711\"", "comment = \"c\""],
+    );
+    let commands = [
+        vec![
+            "folder add f @roots/f --max-files 7",
+            "group add g --quota 1GiB --folder f=list",
+        ],
+        vec![
+            "folder set f --max-files unlimited --comment c",
+            "group set g --quota inherit --no-folder f --max-sessions 2 --dir-mode 0711",
+        ],
+        vec!["folder remove f", "group remove g"],
+    ];
+    let files = [file(few), file(many), String::new()];
+    let by_name = |lines: Vec<Value>| -> BTreeMap<String, Value> {
+        let named = |line: Value| (line[1].to_string(), line);
+        lines.into_iter().map(named).collect()
+    };
+    let mut of_commands = Vec::new();
+    for commands in &commands {
+        for command in commands {
+            fixture.ok(command).await;
+        }
+        of_commands.push(by_name(recorded()));
+    }
+    for (file, expected) in files.iter().zip(of_commands) {
+        fixture.apply(file, true).await.unwrap();
+        assert_eq!(expected.len(), 2);
+        assert_eq!(by_name(recorded()), expected, "{file}");
     }
 }
 

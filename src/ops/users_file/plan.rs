@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
-use super::changes::{Action, PlannedChange, RecordKind, act_of, differences};
+use super::changes::{Action, PlannedChange, RecordKind, SettingDifference, differences};
 use super::declaration::{Declaration, DeclaredPassword, DeclaredUser, Mistake, Reference, digest_of};
-use super::fields::{self, Field};
+use super::fields;
 use crate::domain::event::AdminAct;
 use crate::domain::folder::{CreationChoice, Folder, FolderName};
 use crate::domain::group::{Group, GroupName};
@@ -185,9 +185,10 @@ impl<'a> Planner<'a> {
                 (Some(_), None) => RecordWrite::RemoveGroup(name.clone()),
                 _ => continue,
             };
-            let fields = (before.map(fields::of_group), after.map(fields::of_group));
-            self.plan
-                .add(RecordKind::Group, name.as_str(), fields, write, None);
+            let (kind, action) = (RecordKind::Group, Action::of(before, after));
+            let settings = differences(before.map(fields::of_group), after.map(fields::of_group));
+            let act = admin::group_changed(&kind.command(action), before, after);
+            self.plan.add(kind, action, settings, write, act);
         }
     }
 
@@ -216,9 +217,10 @@ impl<'a> Planner<'a> {
                 (Some(_), None) => RecordWrite::RemoveFolder(name.clone()),
                 _ => continue,
             };
-            let fields = (before.map(fields::of_folder), after.map(fields::of_folder));
-            self.plan
-                .add(RecordKind::Folder, name.as_str(), fields, write, None);
+            let (kind, action) = (RecordKind::Folder, Action::of(before, after));
+            let settings = differences(before.map(fields::of_folder), after.map(fields::of_folder));
+            let act = admin::folder_changed(&kind.command(action), before, after);
+            self.plan.add(kind, action, settings, write, act);
         }
     }
 
@@ -256,16 +258,11 @@ impl<'a> Planner<'a> {
                 _ => continue,
             };
             let of = |user: &User| fields::of_user(user, self.options.homes);
-            let fields = (before.map(of), after.map(of));
-            let what = match (before, after) {
-                (None, _) => "user add",
-                (_, None) => "user remove",
-                _ => "user set",
-            };
+            let settings = differences(before.map(of), after.map(of));
+            let (kind, action) = (RecordKind::User, Action::of(before, after));
             let inherited = |user: &User| self.with_inherited(user);
-            let act = admin::user_changed(what, before, after.map(inherited).as_ref());
-            self.plan
-                .add(RecordKind::User, name.as_str(), fields, write, Some(act));
+            let act = admin::user_changed(&kind.command(action), before, after.map(inherited).as_ref());
+            self.plan.add(kind, action, settings, write, act);
         }
         self.plan.writes.extend(digests);
         Ok(())
@@ -361,32 +358,20 @@ impl<'a> Planner<'a> {
 }
 
 impl Plan {
-    /// Adds a change. `act` is made of the settings unless it is given.
+    /// Adds a change.
     fn add(
         &mut self,
         kind: RecordKind,
-        name: &str,
-        (before, after): (Option<Vec<Field>>, Option<Vec<Field>>),
+        action: Action,
+        settings: Vec<SettingDifference>,
         write: RecordWrite,
-        act: Option<AdminAct>,
+        act: AdminAct,
     ) {
-        let action = match (&before, &after) {
-            (None, _) => Action::Add,
-            (_, None) => Action::Remove,
-            _ => Action::Change,
-        };
-        let differences = differences(&before.unwrap_or_default(), &after.unwrap_or_default());
-        let verb = match action {
-            Action::Add => "add",
-            Action::Change => "set",
-            Action::Remove => "remove",
-        };
-        let act = act.unwrap_or_else(|| act_of(format!("{} {verb}", kind.name()), name, &differences));
         self.changes.push(PlannedChange {
             action,
             kind,
-            name: name.to_owned(),
-            settings: differences,
+            name: act.name.clone(),
+            settings,
             act,
         });
         self.writes.push(write);
