@@ -151,6 +151,44 @@ async fn the_audit_log_has_the_same_of_a_file_and_of_a_command() {
 }
 
 #[tokio::test]
+async fn a_new_place_belongs_to_the_server_as_soon_as_a_record_has_something_in_it() {
+    let fixture = CliFixture::new().await;
+    std::fs::create_dir(fixture.path("roots/there")).unwrap();
+    fixture
+        .apply("[users.calvin]\nhome = \"@/roots/there\"\n", false)
+        .await
+        .unwrap();
+    assert!(Path::new(&fixture.path("roots/.homeport-store")).exists());
+}
+
+#[tokio::test]
+async fn a_name_that_only_older_versions_gave_is_that_of_a_stored_user() {
+    let fixture = CliFixture::new().await;
+    let text = "[users.\".calvin\"]\ncomment = \"c\"\n";
+    let error = fixture.apply(text, false).await.unwrap_err().to_string();
+    assert!(
+        error.contains("users.toml:1:8: there is no user \".calvin\""),
+        "{error}"
+    );
+    fixture.apply("[users.calvin]\n", false).await.unwrap();
+    let old = |user: &mut User| {
+        user.name = UserName::stored(".calvin")?;
+        Ok(())
+    };
+    let name = "calvin".parse().unwrap();
+    fixture.store.change_user(&name, Box::new(old)).await.unwrap();
+    assert_eq!(
+        fixture.apply(text, true).await.unwrap(),
+        ["~ user .calvin: comment unset -> \"c\""]
+    );
+    let exported = fixture.export().await;
+    assert!(
+        fixture.apply(&exported, true).await.unwrap().is_empty(),
+        "{exported}"
+    );
+}
+
+#[tokio::test]
 async fn only_prune_removes_what_the_file_does_not_have() {
     let fixture = CliFixture::new().await;
     fixture.apply(FILE, false).await.unwrap();
@@ -287,7 +325,7 @@ async fn what_the_file_leaves_out_about_an_account_stays() {
 /// Settings that a user or a group may have, one line each.
 fn settings() -> impl Strategy<Value = String> {
     let lines: Vec<&'static str> = vec![
-        "comment = \"a \\\"b\\\" \\\\ \\u0001 é\"",
+        "comment = \"a \\\"b\\\" \\\\ é\"",
         "quota_bytes = \"unlimited\"",
         "quota_files = 7",
         "max_sessions = 2",

@@ -1,8 +1,6 @@
 //! Reads one section of the file: each setting once, by its name. What is not read by then is unknown.
 
-use std::collections::BTreeSet;
 use std::path::Path;
-use std::str::FromStr;
 
 use jiff::Timestamp;
 use toml::Spanned;
@@ -14,8 +12,9 @@ use crate::config::report::{Problem, nearest};
 use crate::domain::group::GroupName;
 use crate::domain::quota::{Limit, storable};
 use crate::domain::texts;
+use crate::domain::user::UserName;
 use crate::ops::key_files;
-use crate::ops::keys::MAX_KEYS;
+use crate::ops::keys;
 use crate::ops::users_file::declaration::{DeclaredPassword, Reference, Span};
 use base::error::{Error, Result};
 use base::paths::absolute;
@@ -107,9 +106,9 @@ impl<'a, 't> SectionReader<'a, 't> {
         result.map_err(|error| self.wrong(name, span, &error)).ok()
     }
 
-    /// Returns the name of the record.
-    pub fn name<T: FromStr<Err = Error>>(&mut self) -> Option<T> {
-        match self.section.name.parse() {
+    /// Returns the name of the record, which `parse` understands.
+    pub fn name<T>(&mut self, parse: impl FnOnce(&str) -> Result<T>) -> Option<T> {
+        match parse(self.section.name) {
             Ok(name) => Some(name),
             Err(error) => {
                 let problem = Problem::new(Some(self.section.span.clone()), error.to_string(), None);
@@ -117,6 +116,15 @@ impl<'a, 't> SectionReader<'a, 't> {
                 None
             }
         }
+    }
+
+    /// Returns the name of a user. One that cannot be given any more must be that of a user who has it.
+    pub fn user_name(&mut self) -> Option<UserName> {
+        let name = self.name(UserName::stored)?;
+        if !name.is_assignable() {
+            self.refer(Reference::User(name.clone()), Some(self.section.span.clone()));
+        }
+        Some(name)
     }
 
     /// Reports a setting that is missing.
@@ -128,9 +136,9 @@ impl<'a, 't> SectionReader<'a, 't> {
         }
     }
 
-    /// Reads a string.
-    pub fn text(&mut self, name: &'static str) -> Option<String> {
-        self.parsed(name, |text| Ok(text.to_owned()))
+    /// Reads the remark for operators.
+    pub fn comment(&mut self) -> String {
+        self.parsed("comment", texts::comment).unwrap_or_default()
     }
 
     /// Reads a string that `parse` understands.
@@ -172,11 +180,6 @@ impl<'a, 't> SectionReader<'a, 't> {
             }
         }
         Some(list)
-    }
-
-    /// Reads a list of strings.
-    pub fn texts(&mut self, name: &'static str) -> Option<Vec<String>> {
-        self.list(name, |text| Ok(text.to_owned()))
     }
 
     /// Reads a number, or a string that `parse` understands.
@@ -237,9 +240,14 @@ impl<'a, 't> SectionReader<'a, 't> {
     /// Reads the name of the group.
     pub fn group(&mut self) -> Option<GroupName> {
         let name: GroupName = self.parsed("group", str::parse)?;
-        let span = self.section.settings.get("group").map(Spanned::span);
+        let span = self.span_of("group");
         self.refer(Reference::Group(name.clone()), span);
         Some(name)
+    }
+
+    /// Returns where the value of a setting stands.
+    pub fn span_of(&self, name: &str) -> Option<Span> {
+        self.section.settings.get(name).map(Spanned::span)
     }
 
     /// Notes a name that must exist.
@@ -263,7 +271,8 @@ impl<'a, 't> SectionReader<'a, 't> {
 
     /// Reads `keys` and `keys_file`; returns the lines, each key once, and what is left out of the file.
     pub fn keys(&mut self, directory: &Path) -> (Vec<String>, Vec<Error>) {
-        let mut keys = self.list("keys", AuthorizedKey::parse).unwrap_or_default();
+        let line = |text: &str| AuthorizedKey::parse(text).map(|key| key.line().to_owned());
+        let keys = self.list("keys", line).unwrap_or_default();
         let mut warnings = Vec::new();
         let from_file = self.parsed("keys_file", |text| {
             let path = absolute(directory, Path::new(text));
@@ -274,19 +283,10 @@ impl<'a, 't> SectionReader<'a, 't> {
                 let left_out = format!("{path:?}: line {} is left out", line.number);
                 warnings.push(Error::new(left_out).because(line.reason));
             }
-            file.lines
-                .iter()
-                .map(|line| AuthorizedKey::parse(line))
-                .collect::<Result<Vec<_>>>()
+            Ok(file.lines)
         });
-        keys.extend(from_file.into_iter().flatten());
-        let mut seen = BTreeSet::new();
-        keys.retain(|key| seen.insert(key.fingerprint()));
-        if keys.len() > MAX_KEYS {
-            let span = self.section.span.clone();
-            let error = Error::new(format!("there are more than {MAX_KEYS} keys"));
-            self.wrong("keys", span, &error);
-        }
-        (keys.iter().map(|key| key.line().to_owned()).collect(), warnings)
+        let merged = keys::merge(&[], &[keys, from_file.unwrap_or_default()].concat());
+        let merged = self.taken("keys", self.section.span.clone(), merged);
+        (merged.unwrap_or_default(), warnings)
     }
 }

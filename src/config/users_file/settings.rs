@@ -12,12 +12,41 @@ use crate::domain::rate::{RateRule, RateRules, check_rate};
 use crate::domain::settings::MemberSettings;
 use crate::domain::texts;
 use crate::domain::user::Factor;
+use crate::ops::installation::Installation;
+use crate::ops::users::settings::check_file_group;
 use crate::ops::users_file::declaration::Reference;
 use crate::storage::settings::{DirectoryMode, FileMode};
-use base::error::Error;
+use base::error::{Error, Result};
+
+/// The groups of the system that the file names for new files. The system is asked once for each.
+pub(super) struct FileGroups<'a> {
+    installation: &'a Installation,
+    known: BTreeSet<String>,
+}
+
+impl<'a> FileGroups<'a> {
+    pub(super) fn new(installation: &'a Installation) -> Self {
+        Self {
+            installation,
+            known: BTreeSet::new(),
+        }
+    }
+
+    /// Returns the name or number of a group that exists.
+    fn check(&mut self, group: &str) -> Result<String> {
+        if !self.known.contains(group) {
+            check_file_group(self.installation, group)?;
+            self.known.insert(group.to_owned());
+        }
+        Ok(group.to_owned())
+    }
+}
 
 /// Reads the settings that users and groups have in common.
-pub(super) fn member_settings(reader: &mut SectionReader<'_, '_>) -> MemberSettings {
+pub(super) fn member_settings(
+    reader: &mut SectionReader<'_, '_>,
+    file_groups: &mut FileGroups<'_>,
+) -> MemberSettings {
     MemberSettings {
         quota_bytes: reader.bytes("quota_bytes"),
         quota_files: reader.count("quota_files"),
@@ -28,16 +57,17 @@ pub(super) fn member_settings(reader: &mut SectionReader<'_, '_>) -> MemberSetti
         },
         permissions: permissions(reader),
         allowed_from: reader.list("allowed_from", texts::network),
-        require: reader
-            .list("require", str::parse::<Factor>)
-            .map(BTreeSet::from_iter),
+        require: require(reader),
         folders: folders(reader),
-        creation: creation(reader),
+        creation: creation(reader, file_groups),
     }
 }
 
 /// Reads the modes and the group of what is created.
-pub(super) fn creation(reader: &mut SectionReader<'_, '_>) -> CreationChoice {
+pub(super) fn creation(
+    reader: &mut SectionReader<'_, '_>,
+    file_groups: &mut FileGroups<'_>,
+) -> CreationChoice {
     let file = reader.parsed("file_mode", |text| {
         FileMode::try_from(text.to_owned()).map_err(Error::new)
     });
@@ -47,21 +77,23 @@ pub(super) fn creation(reader: &mut SectionReader<'_, '_>) -> CreationChoice {
     CreationChoice {
         file_mode: file.map(|FileMode(mode)| mode),
         dir_mode: directory.map(|DirectoryMode(mode)| mode),
-        file_group: reader.text("file_group"),
+        file_group: reader.parsed("file_group", |text| file_groups.check(text)),
     }
 }
 
 fn sessions(reader: &mut SectionReader<'_, '_>, name: &'static str) -> Option<u32> {
-    let of_number = |number: u64| match u32::try_from(number) {
-        Ok(0) => Err(Error::new("with 0 sessions the user could not sign in").hint("enabled = false")),
-        Ok(number) => Ok(number),
-        Err(_) => Err(Error::new(format!("{number} is more than there can be"))),
-    };
     let of_text = |text: &str| match text.parse() {
-        Ok(number) => of_number(number),
+        Ok(number) => texts::session_cap(number),
         Err(_) => Err(Error::new(format!("\"{}\" is not a number", text.escape_debug())).hint("1, 2, …")),
     };
-    reader.number(name, of_number, of_text)
+    reader.number(name, texts::session_cap, of_text)
+}
+
+fn require(reader: &mut SectionReader<'_, '_>) -> Option<BTreeSet<Factor>> {
+    let factors: BTreeSet<Factor> = reader.list("require", str::parse)?.into_iter().collect();
+    let span = reader.span_of("require")?;
+    let checked = Factor::check_required(&factors).map(|()| factors);
+    reader.taken("require", span, checked)
 }
 
 fn rate(reader: &mut SectionReader<'_, '_>, name: &'static str) -> RateRule {

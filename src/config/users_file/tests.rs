@@ -184,6 +184,54 @@ fn there_are_no_more_rules_and_folders_than_a_command_can_give() {
 }
 
 #[test]
+fn what_commands_refuse_is_refused() {
+    let check = |text: &str, expected: &str| {
+        let told = refused(text);
+        assert!(told.contains(expected), "{text}\n{told}");
+    };
+    for section in ["users.a", "groups.a", "folders.a"] {
+        check(
+            &format!("[{section}]\ncomment = \"a\\nb\""),
+            &format!("users.toml:2:11: \"comment\" in [{section}]: the comment contains a control character"),
+        );
+        check(
+            &format!("[{section}]\nfile_group = \"no-such-group\""),
+            &format!("users.toml:2:14: \"file_group\" in [{section}]: there is no group \"no-such-group\""),
+        );
+    }
+    check(
+        &format!("[users.a]\ncomment = \"{}\"", "c".repeat(1025)),
+        "users.toml:2:11: \"comment\" in [users.a]: the comment is too long",
+    );
+    for word in ["none", "inherit"] {
+        check(
+            &format!("[groups.{word}]"),
+            &format!("users.toml:1:9: \"{word}\" cannot be the name of a group"),
+        );
+    }
+    check(
+        "[groups.g]\nrequire = [\"totp\"]",
+        "users.toml:2:11: \"require\" in [groups.g]: a one-time code alone is not enough",
+    );
+    check(
+        "[users.a]\nprincipals = [\"ops\", \"a b\"]",
+        "users.toml:2:22: \"principals\" in [users.a]: \"a b\" is not a principal",
+    );
+    check(
+        "[users.a]\nmax_sessions = \"00\"",
+        "users.toml:2:16: \"max_sessions\" in [users.a]: with 0 sessions",
+    );
+}
+
+#[test]
+fn the_last_line_of_a_key_counts_as_it_does_in_commands() {
+    let key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIMd6xXnVT1S/yCl4qB7po332lDM7TUEWm0vjYEfkxSE9";
+    let read = read(&format!("[users.a]\nkeys = [\"{key} old\", \"{key} new\"]"));
+    assert_eq!(read.mistakes, []);
+    assert_eq!(read.users[0].record.keys, [format!("{key} new")]);
+}
+
+#[test]
 fn no_secret_is_shown() {
     let secret = "Zm9vYmFyYmF6";
     for text in [

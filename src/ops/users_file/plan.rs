@@ -40,6 +40,8 @@ pub struct PlannedDirectory {
     pub path: PathBuf,
     /// The modes and the group with which it is made.
     pub creation: CreationChoice,
+    /// Whether the record did not have it before.
+    pub is_new: bool,
 }
 
 /// What a plan is made for.
@@ -125,7 +127,7 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// Returns the names that neither the file nor what stays in the store has.
+    /// Returns the names that neither the file nor what stays in the store has, and those that only a stored user may have.
     fn unknown_references(&self) -> Vec<Mistake> {
         let declaration = self.declaration;
         let groups: BTreeSet<&GroupName> = declaration
@@ -140,29 +142,16 @@ impl<'a> Planner<'a> {
             .collect();
         let of_groups = declaration.groups.iter().flat_map(|group| &group.references);
         let of_users = declaration.users.iter().flat_map(|user| &user.references);
-        let mut mistakes = Vec::new();
-        for (reference, span) in of_groups.chain(of_users) {
-            let (kind, name, known) = match reference {
-                Reference::Group(name) => (
-                    "group",
-                    name.as_str(),
-                    groups.contains(name) || self.groups.contains_key(name),
-                ),
-                Reference::Folder(name) => (
-                    "folder",
-                    name.as_str(),
-                    folders.contains(name) || self.folders.contains_key(name),
-                ),
-            };
-            if !known {
-                mistakes.push(Mistake {
-                    span: span.clone(),
-                    what: format!("there is no {kind} \"{name}\""),
-                    hint: Some(format!("declare it: [{kind}s.{}]", fields::key(name))),
-                });
-            }
-        }
-        mistakes
+        let is_known = |reference: &Reference| match reference {
+            Reference::Group(name) => groups.contains(name) || self.groups.contains_key(name),
+            Reference::Folder(name) => folders.contains(name) || self.folders.contains_key(name),
+            Reference::User(name) => self.records.users.iter().any(|user| user.name == *name),
+        };
+        of_groups
+            .chain(of_users)
+            .filter(|(reference, _)| !is_known(reference))
+            .map(|(reference, span)| reference.unknown(span.clone()))
+            .collect()
     }
 
     fn groups(&mut self) {
@@ -204,6 +193,9 @@ impl<'a> Planner<'a> {
                 resident: Resident::Folder,
                 path: declared.record.path.clone(),
                 creation: declared.record.creation.clone(),
+                is_new: stored
+                    .get(&declared.record.name)
+                    .is_none_or(|before| before.path != declared.record.path),
             });
             self.folders
                 .insert(declared.record.name.clone(), declared.record.clone());
@@ -243,6 +235,7 @@ impl<'a> Planner<'a> {
                 resident: Resident::Home,
                 path: user.home.clone(),
                 creation: self.with_inherited(&user).creation(),
+                is_new: before.is_none_or(|before| before.home != user.home),
             });
             self.users.insert(user.name.clone(), user);
         }
