@@ -134,7 +134,7 @@ impl CreationRules {
 fn group_id(text: &str) -> Result<u32> {
     let cannot = || {
         Error::new(format!(
-            "there is no group \"{}\" of the system",
+            "there is no group \"{}\"",
             text.escape_debug()
         ))
     };
