@@ -132,12 +132,7 @@ impl CreationRules {
 
 /// Returns the id of a group of the system, by its name or its number.
 fn group_id(text: &str) -> Result<u32> {
-    let cannot = || {
-        Error::new(format!(
-            "there is no group \"{}\"",
-            text.escape_debug()
-        ))
-    };
+    let cannot = || Error::new(format!("there is no group \"{}\"", text.escape_debug()));
     let found = Group::from_name(text).map_err(|error| cannot().because(std::io::Error::from(error)))?;
     let number = || text.parse().ok().filter(|number| *number != u32::MAX);
     found

@@ -48,7 +48,7 @@ fn group(name: &str) -> Group {
     }
 }
 
-async fn join(store: &SqlStore, user: &str, group: Option<&str>) -> Result<ChangedUser> {
+async fn join(store: &SqlStore, user: &str, group: Option<&str>) -> Result<Changed<User>> {
     let group = group.map(group_name);
     let change = move |user: &mut User| {
         user.group.clone_from(&group);
