@@ -161,11 +161,9 @@ impl Database {
         users::update(&mut write, name, &row)
             .await
             .map_err(|e| self.failed(e))?;
-        if user.keys != before.keys || user.settings.folders != before.settings.folders {
-            users::write_lists(&mut write, user)
-                .await
-                .map_err(|e| self.failed(e))?;
-        }
+        users::write_lists(&mut write, user)
+            .await
+            .map_err(|e| self.failed(e))?;
         write.commit().await.map_err(|e| self.failed(e))?;
         Ok(changed)
     }

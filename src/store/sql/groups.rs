@@ -8,7 +8,7 @@ use crate::domain::folder::{Folder, FolderName};
 use crate::domain::group::{Group, GroupName};
 use crate::store::{
     Changed, FolderChange, GroupChange, GroupStore, folder_name_taken, folders, group_name_taken, groups,
-    homes, no_such_folder, no_such_group, references::References, usage,
+    homes, no_such_folder, no_such_group, usage,
 };
 use base::error::{Error, Result};
 
@@ -64,14 +64,10 @@ impl GroupStore for SqlStore {
 
 /// Checks that the folders that a group names exist.
 async fn check_folders(db: &Database, write: &mut sqlx::SqliteConnection, group: &Group) -> Result<()> {
-    let references = References::all(write, &db.context).await;
-    let references = references.map_err(|e| db.failed(e))??;
-    match group
-        .settings
-        .folders
-        .keys()
-        .find(|name| !references.has_folder(name))
-    {
+    let mut names = group.settings.folders.keys();
+    let found = folders::find_all(write, names.clone(), &db.context.homes).await;
+    let found = found.map_err(|e| db.failed(e))??;
+    match names.find(|name| !found.iter().any(|folder| folder.name == **name)) {
         Some(name) => Err(no_such_folder(name)),
         None => Ok(()),
     }
