@@ -8,7 +8,7 @@
 pub mod account;
 pub mod disk;
 #[cfg(test)]
-pub mod fixture;
+pub(crate) mod fixture;
 pub mod id;
 mod inode;
 mod keeper;

@@ -123,8 +123,11 @@ impl CliFixture {
     }
 
     pub async fn apply_declaration(&self, declaration: &Declaration, prune: bool) -> Result<Vec<String>> {
-        let apply = async |context: &OpsContext<'_>| apply::apply(declaration, prune, context).await;
-        let applied = self.with_context(&self.config, apply).await?;
+        let applied = self
+            .with_context(&self.config, async |context| {
+                apply::apply(declaration, prune, context).await
+            })
+            .await?;
         assert!(applied.failed.is_empty(), "{:?}", applied.failed);
         Ok(applied.changes.iter().map(line).collect())
     }

@@ -90,9 +90,9 @@ pub(super) async fn find(
 pub(super) const NAMED: &str = "SELECT * FROM folders WHERE name IN (SELECT value FROM json_each($1))";
 
 /// Reads the folders with these names, in no particular order. Those that do not exist are left out.
-pub(super) async fn find_all(
+pub(super) async fn find_all<'a>(
     connection: &mut SqliteConnection,
-    names: impl Iterator<Item = &FolderName>,
+    names: impl Iterator<Item = &'a FolderName>,
     homes: &HomeLocations,
 ) -> sqlx::Result<Result<Vec<Folder>>> {
     let names: Vec<&str> = names.map(FolderName::as_str).collect();

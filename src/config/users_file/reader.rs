@@ -239,7 +239,7 @@ impl<'a, 't> SectionReader<'a, 't> {
 
     /// Reads the name of the group.
     pub fn group(&mut self) -> Option<GroupName> {
-        let name: GroupName = self.parsed("group", str::parse)?;
+        let name = self.parsed("group", GroupName::new_name)?;
         let span = self.span_of("group");
         self.refer(Reference::Group(name.clone()), span);
         Some(name)

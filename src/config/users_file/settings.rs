@@ -90,7 +90,10 @@ fn sessions(reader: &mut SectionReader<'_, '_>, name: &'static str) -> Option<u3
 }
 
 fn require(reader: &mut SectionReader<'_, '_>) -> Option<BTreeSet<Factor>> {
-    let factors: BTreeSet<Factor> = reader.list("require", str::parse)?.into_iter().collect();
+    let factors: BTreeSet<Factor> = reader
+        .list("require", str::parse::<Factor>)?
+        .into_iter()
+        .collect();
     let span = reader.span_of("require")?;
     let checked = Factor::check_required(&factors).map(|()| factors);
     reader.taken("require", span, checked)
