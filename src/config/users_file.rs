@@ -14,7 +14,7 @@ use self::reader::{Section, SectionReader};
 use self::settings::FileGroups;
 use super::parse;
 use super::report::{self, Problem, nearest};
-use crate::domain::folder::Folder;
+use crate::domain::folder::{Folder, FolderName};
 use crate::domain::group::{Group, GroupName};
 use crate::domain::quota::{Limit, Quota};
 use crate::domain::texts;
@@ -173,7 +173,7 @@ impl FileReader<'_> {
     fn folder(&mut self, section: &Section<'_, '_>) {
         let (directory, rules, resolver) = (self.directory, &self.rules, &mut self.resolver);
         let mut reader = SectionReader::new(section, &mut self.problems);
-        let name = reader.name(str::parse);
+        let name = reader.name(str::parse::<FolderName>);
         let comment = reader.comment();
         let path = reader.parsed("path", |text| {
             place(text, directory, resolver, |path| {
