@@ -7,6 +7,8 @@
 
 pub mod account;
 pub mod disk;
+#[cfg(test)]
+pub(crate) mod fixture;
 pub mod id;
 mod inode;
 mod keeper;

@@ -40,7 +40,7 @@ use tokio_util::sync::CancellationToken;
 pub use self::address::Source;
 pub use self::denial::{Denial, DenialReason};
 pub use self::login::{Attempt, Login, OfferedKey, Review};
-pub use self::own_password::{NewPasswordDenial, NewPasswordRules, NoNewPasswordRules};
+pub use self::own_password::NewPasswordDenial;
 pub use self::presented::PresentedKey;
 pub use self::proofs::{Credential, Proofs, Revocation};
 pub use self::settings::{AuthSettings, Method};
@@ -98,7 +98,7 @@ impl Authenticator {
             upgrades: HashUpgrades::default(),
             keys: KeyCheck::new(Arc::clone(&store)),
             codes: CodeChecker::new(Arc::clone(&store), None),
-            own_passwords: OwnPasswords::new(Arc::clone(&store), Arc::new(NoNewPasswordRules)),
+            own_passwords: OwnPasswords::new(Arc::clone(&store), settings.password.clone()),
             store,
             settings,
         }
@@ -109,15 +109,6 @@ impl Authenticator {
     pub fn with_secrets_key(self, file: SecretsKeyFile) -> Self {
         Self {
             codes: CodeChecker::new(Arc::clone(&self.store), Some(file)),
-            ..self
-        }
-    }
-
-    /// Sets the rules for passwords that users choose themselves. Without them, no password expires.
-    #[must_use]
-    pub fn with_password_rules(self, rules: Arc<dyn NewPasswordRules>) -> Self {
-        Self {
-            own_passwords: OwnPasswords::new(Arc::clone(&self.store), rules),
             ..self
         }
     }

@@ -89,6 +89,8 @@ fn load(explicit: Option<&Path>) -> Result<Config> {
 }
 
 #[cfg(test)]
+mod fixture;
+#[cfg(test)]
 mod manual_tests;
 
 #[cfg(test)]

@@ -43,15 +43,15 @@ pub use open::Upgrade;
 
 /// A change of a user's record. It runs inside the transaction, so slow work, hashing above all, must be done before.
 /// If the disk was full, the transaction is repeated, and the change runs again on the record as it is then.
-pub type RecordChange = Box<dyn FnMut(&mut User) -> Result<()> + Send>;
+pub type RecordChange = Box<dyn Fn(&mut User) -> Result<()> + Send + Sync>;
 
 /// A change of a group, like [`RecordChange`].
-pub type GroupChange = Box<dyn FnMut(&mut Group) -> Result<()> + Send>;
+pub type GroupChange = Box<dyn Fn(&mut Group) -> Result<()> + Send + Sync>;
 
 /// A change of a folder, like [`RecordChange`].
-pub type FolderChange = Box<dyn FnMut(&mut Folder) -> Result<()> + Send>;
+pub type FolderChange = Box<dyn Fn(&mut Folder) -> Result<()> + Send + Sync>;
 
-/// A group or a folder before and after a change.
+/// A record of a user, a group or a folder before and after a change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Changed<T> {
     /// The record before the change.
@@ -99,22 +99,6 @@ pub struct SignIn {
     pub source: IpAddr,
     /// The time of the sign-in.
     pub at: Timestamp,
-}
-
-/// A user's record before and after a change.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ChangedUser {
-    /// The record before the change.
-    pub before: User,
-    /// The record after the change.
-    pub after: User,
-}
-
-impl ChangedUser {
-    /// Whether the record was changed. If not, nothing was written.
-    pub fn is_change(&self) -> bool {
-        self.before != self.after
-    }
 }
 
 /// The changes to users' records since an earlier revision.
@@ -222,7 +206,7 @@ pub trait Store: GroupStore + FactorStore + PasswordStore + BatchStore + Send + 
     /// an error if there is no such user.
     ///
     /// A new name renames the user. A new quota applies to all users who share the home.
-    async fn change_user(&self, name: &UserName, change: RecordChange) -> Result<ChangedUser>;
+    async fn change_user(&self, name: &UserName, change: RecordChange) -> Result<Changed<User>>;
     /// Gives another path to a home, for all users who have it, in one transaction. The stored usage goes along, unless
     /// `measured` replaces it. Returns the users' records before and after. Returns an error if the path lies inside or
     /// around another home.
@@ -231,7 +215,7 @@ pub trait Store: GroupStore + FactorStore + PasswordStore + BatchStore + Send + 
         from: &Path,
         to: &Path,
         measured: Option<&UsageRecord>,
-    ) -> Result<Vec<ChangedUser>>;
+    ) -> Result<Vec<Changed<User>>>;
     /// Removes a user, even one whose record cannot be read, and returns the home. Returns an error if there is no such
     /// user.
     async fn remove_user(&self, name: &UserName) -> Result<PathBuf>;

@@ -77,7 +77,7 @@ fn add_folder_at(server: &TestServer, name: &str, path: &Path, bytes: Option<u64
 }
 
 /// Changes a user's record.
-fn change_user(server: &TestServer, user: &str, change: impl Fn(&mut User) + Send + 'static) {
+fn change_user(server: &TestServer, user: &str, change: impl Fn(&mut User) + Send + Sync + 'static) {
     let change = Box::new(move |user: &mut User| {
         change(user);
         Ok(())

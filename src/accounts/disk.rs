@@ -9,17 +9,17 @@ use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::storage::Error;
 use crate::storage::location::Location;
 use base::error::Clause;
+use base::report_interval::ReportInterval;
 
 /// The shortest time between two warnings, because clients that retry must not fill the log as well.
 const WARN_EVERY: Duration = Duration::from_secs(60);
 
 /// One file system that holds homes.
-#[derive(Default)]
 pub struct Disk {
     /// Whether nothing may grow on it.
     full: AtomicBool,
@@ -27,7 +27,18 @@ pub struct Disk {
     quota_refused: AtomicBool,
     /// Whether the store lies on it.
     has_store: AtomicBool,
-    warned: Mutex<Option<Instant>>,
+    warnings: ReportInterval,
+}
+
+impl Default for Disk {
+    fn default() -> Self {
+        Self {
+            full: AtomicBool::new(false),
+            quota_refused: AtomicBool::new(false),
+            has_store: AtomicBool::new(false),
+            warnings: ReportInterval::new(WARN_EVERY),
+        }
+    }
 }
 
 impl Disk {
@@ -55,9 +66,7 @@ impl Disk {
                 _ => self.set_full(true),
             }
         }
-        let mut warned = self.warned.lock();
-        if warned.is_none_or(|at| at.elapsed() >= WARN_EVERY) {
-            *warned = Some(Instant::now());
+        if self.warnings.is_due() {
             tracing::warn!(home = ?home, cause = %Clause(&error), "no space left on the disk: uploads to it are refused");
         }
     }

@@ -1,7 +1,7 @@
 //! A new password that a user chooses at the sign-in, because the old one has expired.
 //!
 //! It comes last: all factors that the user needs are proven by then, so that a stolen password alone does not make a
-//! new one. The rules are a trait, because they are the operator's.
+//! new one.
 
 use std::sync::Arc;
 
@@ -15,42 +15,6 @@ use crate::store::Store;
 use base::error::Error;
 use base::secret::Secret;
 
-/// The rules for passwords that users choose themselves.
-pub trait NewPasswordRules: Send + Sync {
-    /// Returns whether the user must choose a new password before the sign-in is complete.
-    fn is_expired(&self, user: &User, now: Timestamp) -> bool;
-
-    /// Checks a new password.
-    ///
-    /// # Errors
-    /// Returns an error, for the user, that says why it cannot be the new one.
-    fn check_new(&self, name: &UserName, new: &Secret) -> base::error::Result<()>;
-}
-
-/// The rules of a server without rules: no password expires, and each one that can be stored is accepted.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct NoNewPasswordRules;
-
-impl NewPasswordRules for NoNewPasswordRules {
-    fn is_expired(&self, _: &User, _: Timestamp) -> bool {
-        false
-    }
-
-    fn check_new(&self, _: &UserName, _: &Secret) -> base::error::Result<()> {
-        Ok(())
-    }
-}
-
-impl NewPasswordRules for PasswordRules {
-    fn is_expired(&self, user: &User, now: Timestamp) -> bool {
-        Self::is_expired(self, user, now)
-    }
-
-    fn check_new(&self, name: &UserName, new: &Secret) -> base::error::Result<()> {
-        Self::check_new(self, name, new)
-    }
-}
-
 /// Why a new password was not set.
 #[derive(Debug)]
 pub enum NewPasswordDenial {
@@ -63,12 +27,12 @@ pub enum NewPasswordDenial {
 /// Sets the passwords that users choose themselves.
 pub(super) struct OwnPasswords {
     store: Arc<dyn Store>,
-    pub(super) rules: Arc<dyn NewPasswordRules>,
+    rules: PasswordRules,
 }
 
 impl OwnPasswords {
     /// Creates the setter of passwords for the users of a store.
-    pub fn new(store: Arc<dyn Store>, rules: Arc<dyn NewPasswordRules>) -> Self {
+    pub fn new(store: Arc<dyn Store>, rules: PasswordRules) -> Self {
         Self { store, rules }
     }
 

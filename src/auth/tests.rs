@@ -89,7 +89,7 @@ impl SignInFixture {
         self.store.add_user(&user).await.unwrap();
     }
 
-    async fn change(&self, user: &str, mut change: impl FnMut(&mut User) + Send + 'static) {
+    async fn change(&self, user: &str, change: impl Fn(&mut User) + Send + Sync + 'static) {
         let change = Box::new(move |user: &mut User| {
             change(user);
             Ok(())

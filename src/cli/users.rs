@@ -76,7 +76,7 @@ pub fn must_agree<T>(changes: Result<T>) {
 
 /// What must be read before root becomes the owner of the data directory, who may not be able to read it.
 #[derive(Debug, Default)]
-struct Inputs {
+pub(super) struct Inputs {
     keys: Vec<String>,
     /// The source of the password, which is read once the command can do its work.
     password: Option<PasswordSource>,
@@ -89,7 +89,7 @@ impl Inputs {
     ///
     /// # Errors
     /// Returns an error if a file contains no usable key, or if standard input would have to be read twice.
-    fn read(command: &UserCommand) -> Result<Self> {
+    pub(super) fn read(command: &UserCommand) -> Result<Self> {
         let key_files: &[PathBuf] = match command {
             UserCommand::Add(add) => &add.keys,
             UserCommand::Key(KeyCommand::Add { files, .. }) => files,
@@ -124,7 +124,11 @@ impl Inputs {
 }
 
 /// Executes the command; returns the text to print.
-async fn execute(command: UserCommand, inputs: Inputs, context: &OpsContext<'_>) -> Result<String> {
+pub(super) async fn execute(
+    command: UserCommand,
+    inputs: Inputs,
+    context: &OpsContext<'_>,
+) -> Result<String> {
     match command {
         UserCommand::Add(args) => add(args, inputs, context).await,
         UserCommand::Set(args) => set(args, context).await,

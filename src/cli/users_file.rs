@@ -223,7 +223,7 @@ impl ApplyReport<'_> {
 }
 
 /// Formats a change: its sign, the record, and for a record that stays what changes in it.
-fn line(change: &PlannedChange) -> String {
+pub(super) fn line(change: &PlannedChange) -> String {
     let sign = sign_of(change.action).0;
     let settings: Vec<String> = match change.action {
         Action::Change => change.settings.iter().map(difference).collect(),

@@ -4,17 +4,20 @@
 
 mod reader;
 mod secrets;
+mod settings;
 
 use std::path::{Path, PathBuf};
 
 use toml::de::{DeTable, DeValue};
 
 use self::reader::{Section, SectionReader};
+use self::settings::FileGroups;
 use super::parse;
 use super::report::{self, Problem, nearest};
-use crate::domain::folder::Folder;
-use crate::domain::group::Group;
+use crate::domain::folder::{Folder, FolderName};
+use crate::domain::group::{Group, GroupName};
 use crate::domain::quota::{Limit, Quota};
+use crate::domain::texts;
 use crate::ops::homes::{HomeRules, Resident};
 use crate::ops::installation::Installation;
 use crate::ops::users_file::declaration::{Declaration, Declared, DeclaredUser, Mistake};
@@ -61,6 +64,7 @@ pub fn declaration(text: String, file: &Path, directory: &Path, installation: &I
         directory,
         rules: HomeRules::new(installation),
         resolver: Resolver::default(),
+        file_groups: FileGroups::new(installation),
     };
     read.file(table.get_ref());
     let FileReader {
@@ -103,6 +107,7 @@ struct FileReader<'a> {
     directory: &'a Path,
     rules: HomeRules<'a>,
     resolver: Resolver,
+    file_groups: FileGroups<'a>,
 }
 
 impl FileReader<'_> {
@@ -149,9 +154,9 @@ impl FileReader<'_> {
 
     fn group(&mut self, section: &Section<'_, '_>) {
         let mut reader = SectionReader::new(section, &mut self.problems);
-        let name = reader.name();
-        let comment = reader.text("comment").unwrap_or_default();
-        let settings = reader.member_settings();
+        let name = reader.name(GroupName::new_name);
+        let comment = reader.comment();
+        let settings = settings::member_settings(&mut reader, &mut self.file_groups);
         let references = reader.finish();
         if let Some(name) = name {
             self.declaration.groups.push(Declared {
@@ -168,8 +173,8 @@ impl FileReader<'_> {
     fn folder(&mut self, section: &Section<'_, '_>) {
         let (directory, rules, resolver) = (self.directory, &self.rules, &mut self.resolver);
         let mut reader = SectionReader::new(section, &mut self.problems);
-        let name = reader.name();
-        let comment = reader.text("comment").unwrap_or_default();
+        let name = reader.name(str::parse::<FolderName>);
+        let comment = reader.comment();
         let path = reader.parsed("path", |text| {
             place(text, directory, resolver, |path| {
                 rules.check_as(Resident::Folder, path)
@@ -180,7 +185,7 @@ impl FileReader<'_> {
             bytes: reader.bytes("quota_bytes").and_then(|Limit(bytes)| bytes),
             files: reader.count("quota_files").and_then(|Limit(files)| files),
         };
-        let creation = reader.creation();
+        let creation = settings::creation(&mut reader, &mut self.file_groups);
         let references = reader.finish();
         if let (Some(name), Some(path)) = (name, path) {
             self.declaration.folders.push(Declared {
@@ -199,18 +204,18 @@ impl FileReader<'_> {
     fn user(&mut self, section: &Section<'_, '_>) {
         let (directory, rules, resolver) = (self.directory, &self.rules, &mut self.resolver);
         let mut reader = SectionReader::new(section, &mut self.problems);
-        let name = reader.name();
-        let comment = reader.text("comment").unwrap_or_default();
+        let name = reader.user_name();
+        let comment = reader.comment();
         let group = reader.group();
         let password = reader.password();
         let (keys, refused) = reader.keys(directory);
-        let principals = reader.texts("principals").unwrap_or_default();
+        let principals = reader.list("principals", texts::principal).unwrap_or_default();
         let home = reader.parsed("home", |text| {
             place(text, directory, resolver, |path| rules.check(path))
         });
         let enabled = reader.flag("enabled");
         let expires_at = reader.expiry("expires_at");
-        let settings = reader.member_settings();
+        let settings = settings::member_settings(&mut reader, &mut self.file_groups);
         let references = reader.finish();
         self.declaration.warnings.extend(refused);
         if let Some(name) = name {

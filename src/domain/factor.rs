@@ -1,5 +1,6 @@
 //! The kinds of proof of a sign-in.
 
+use std::collections::BTreeSet;
 use std::str::FromStr;
 
 use base::error::Error;
@@ -22,6 +23,20 @@ impl Factor {
             Factor::PublicKey => "publickey",
             Factor::Password => "password",
             Factor::Totp => "totp",
+        }
+    }
+
+    /// Checks the factors that are all to be required. An empty set means that one factor is enough.
+    ///
+    /// # Errors
+    /// Returns an error if nobody could sign in with them.
+    pub fn check_required(factors: &BTreeSet<Factor>) -> Result<(), Error> {
+        match factors.len() == 1 && factors.contains(&Factor::Totp) {
+            true => Err(Error::new(
+                "a one-time code alone is not enough to sign in: nobody is asked for one first",
+            )
+            .hint("publickey,totp or password,totp")),
+            false => Ok(()),
         }
     }
 }

@@ -16,6 +16,18 @@ impl GroupName {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Parses the name that a group is to have. Some words have a meaning in place of names.
+    ///
+    /// # Errors
+    /// Returns an error if the text is not a name, or if it is such a word.
+    pub fn new_name(text: &str) -> Result<Self, Error> {
+        match text {
+            "none" | "inherit" => Err(Error::new(format!("\"{text}\" cannot be the name of a group"))
+                .because("the word has another meaning in commands")),
+            name => name.parse(),
+        }
+    }
 }
 
 impl FromStr for GroupName {

@@ -180,6 +180,11 @@ impl VirtualPath {
         self.relative.split(|&b| b == b'/')
     }
 
+    /// Returns the names in the path, and `..`: the components without an empty one and `.` at the end.
+    pub fn names(&self) -> impl DoubleEndedIterator<Item = &[u8]> {
+        self.components().filter(|name| !matches!(*name, b"" | b"."))
+    }
+
     /// Splits the path into its first component and what is below it. The rest keeps what the client wrote at the end;
     /// without a rest, it is the root.
     ///
@@ -321,6 +326,21 @@ mod tests {
         }
         assert!(VirtualPath::parse(b"a/../b").unwrap().has_up());
         assert!(!VirtualPath::parse(b"a/..b/.").unwrap().has_up());
+    }
+
+    #[test]
+    fn names_are_what_lies_between_slashes() {
+        let check = |raw: &[u8], names: &[&[u8]]| {
+            let path = VirtualPath::parse(raw).unwrap();
+            assert_eq!(path.names().collect::<Vec<_>>(), names, "{path}");
+        };
+        for root in [&b""[..], b"/", b".", b"/."] {
+            check(root, &[]);
+        }
+        for two in [&b"/a/b"[..], b"a/b/", b"a//b/."] {
+            check(two, &[b"a", b"b"]);
+        }
+        check(b"a/../b", &[b"a", b"..", b"b"]);
     }
 
     #[test]

@@ -178,21 +178,15 @@ impl RulePath {
 
     /// Whether `path`, which has no `.` and `..`, is this directory or lies beneath it.
     fn contains(&self, path: &VirtualPath) -> bool {
-        let mut components = components(path);
+        let mut components = path.names();
         self.names().all(|name| components.next() == Some(name))
     }
 
     /// Whether this directory lies beneath `path`, which has no `.` and `..`, or is `path` itself.
-    fn is_within(&self, path: &VirtualPath) -> bool {
+    pub fn is_within(&self, path: &VirtualPath) -> bool {
         let mut names = self.names();
-        components(path).all(|component| names.next() == Some(component))
+        path.names().all(|name| names.next() == Some(name))
     }
-}
-
-/// Returns the names in a path without `.` and `..`.
-fn components(path: &VirtualPath) -> impl Iterator<Item = &[u8]> {
-    let names = path.relative().split(|&byte| byte == b'/');
-    names.filter(|name| !matches!(*name, b"" | b"."))
 }
 
 impl FromStr for RulePath {

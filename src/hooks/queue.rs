@@ -13,7 +13,7 @@ mod types;
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
@@ -26,6 +26,7 @@ use super::journal::{Journal, JournalRecord};
 use crate::ops::hooks::{HookAction, HookEntryView, HookSelection};
 use crate::session::events::UnsavedEvent;
 use base::error::{Error, Result};
+use base::report_interval::ReportInterval;
 
 /// The name of the queue's file in the data directory.
 pub const FILE_NAME: &str = "hooks.queue";
@@ -43,7 +44,9 @@ pub struct HookQueue {
     /// Wakes the task that runs hooks.
     changed: Notify,
     failures: AtomicU64,
-    failing_since: Mutex<Option<Instant>>,
+    failure_reports: ReportInterval,
+    /// Whether a failure was reported, and nothing was written since.
+    is_reported: AtomicBool,
     problem: Mutex<Option<&'static str>>,
 }
 
@@ -61,7 +64,8 @@ impl HookQueue {
             to_write: Condvar::new(),
             changed: Notify::new(),
             failures: AtomicU64::new(0),
-            failing_since: Mutex::default(),
+            failure_reports: ReportInterval::new(REPORT_EVERY),
+            is_reported: AtomicBool::new(false),
             problem: Mutex::default(),
         })
     }
@@ -246,19 +250,15 @@ impl HookQueue {
     }
 
     fn report(&self, result: std::io::Result<()>) {
-        let mut failing = self.failing_since.lock();
         match result {
-            Ok(()) => {
-                if failing.take().is_some() {
-                    tracing::info!("the queue of hooks can be written again");
-                }
+            Ok(()) if self.is_reported.swap(false, Ordering::Relaxed) => {
+                tracing::info!("the queue of hooks can be written again");
             }
-            Err(error) => {
-                if failing.is_none_or(|last| last.elapsed() >= REPORT_EVERY) {
-                    tracing::error!(%error, "the queue of hooks cannot be written: events are dropped, uploads go on");
-                    *failing = Some(Instant::now());
-                }
+            Err(error) if self.failure_reports.is_due() => {
+                tracing::error!(%error, "the queue of hooks cannot be written: events are dropped, uploads go on");
+                self.is_reported.store(true, Ordering::Relaxed);
             }
+            Ok(()) | Err(_) => {}
         }
     }
 }

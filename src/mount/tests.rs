@@ -5,38 +5,19 @@ mod model;
 use std::path::Path;
 use std::sync::Arc;
 
-use tokio_util::sync::CancellationToken;
-
 use super::*;
-use crate::accounts::id::AccountSpec;
-use crate::accounts::{Accounts, QuotaSettings};
+use crate::accounts::fixture::AccountsFixture;
 use crate::domain::user::Quota;
-use crate::storage::local::backend::LocalDisks;
-use crate::store::sql::SqlStore;
 
 /// What sessions need besides a directory.
 struct TestSessions {
-    runtime: tokio::runtime::Runtime,
-    accounts: Arc<Accounts>,
+    accounts: AccountsFixture,
     context: MountContext,
-    _dir: tempfile::TempDir,
 }
 
 impl TestSessions {
     fn new() -> Self {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .enable_all()
-            .build()
-            .unwrap();
-        let dir = tempfile::tempdir().unwrap();
-        let store = runtime
-            .block_on(SqlStore::open(&dir.path().join("homeport.db")))
-            .unwrap();
-        let accounts = runtime.block_on(async {
-            let (settings, quit) = (QuotaSettings::default(), CancellationToken::new());
-            Accounts::start(Arc::new(store), Arc::new(LocalDisks), settings, quit)
-        });
+        let accounts = AccountsFixture::new();
         let check: HomeCheck = Box::new(|path| {
             Ok(HomeSite {
                 path: path.to_owned(),
@@ -45,24 +26,18 @@ impl TestSessions {
             })
         });
         let context = MountContext {
-            scheduler: IoScheduler::new(0, 0, runtime.handle().clone()).unwrap(),
+            scheduler: IoScheduler::new(0, 0, accounts.runtime.handle().clone()).unwrap(),
             disks: Disks::default(),
             fsync: Fsync::Never,
             creation: CreationRules::default(),
             check,
         };
-        Self {
-            runtime,
-            accounts,
-            context,
-            _dir: dir,
-        }
+        Self { accounts, context }
     }
 
     /// Returns the storage of a session in this home with these rules.
     fn storage(&self, home: &Path, rules: &PermissionRules) -> Arc<dyn Storage> {
-        let spec = AccountSpec::of_home(home, Quota::default());
-        let account = self.runtime.block_on(self.accounts.account(&spec)).unwrap();
+        let account = self.accounts.unmeasured_account(home, Quota::default());
         let place = StoragePlace {
             local: LocalStorage::open(home).unwrap(),
             key: home,

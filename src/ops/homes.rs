@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::installation::Installation;
-use crate::domain::folder::Folder;
+use crate::domain::folder::{CreationChoice, Folder};
 use crate::domain::user::{User, UserName};
 use crate::mount::{HomeCheck, HomeSite};
 use crate::storage::creation::CreationRules;
@@ -227,8 +227,7 @@ pub fn make(installation: &Installation, home: &Path) -> Result<HomeOrigin> {
 /// # Errors
 /// Returns the errors of [`make`].
 pub fn make_for(installation: &Installation, user: &User) -> Result<HomeOrigin> {
-    let rules = CreationRules::of(&installation.storage)?.with(&user.creation())?;
-    make_as(Resident::Home, &user.home, rules)
+    make_with(installation, Resident::Home, &user.home, &user.creation())
 }
 
 /// Creates the directory of a folder, unless it exists: with the folder's mode and group, or else as a home.
@@ -236,8 +235,24 @@ pub fn make_for(installation: &Installation, user: &User) -> Result<HomeOrigin> 
 /// # Errors
 /// Returns an error if it cannot be created, or if something else has its name.
 pub fn make_folder(installation: &Installation, folder: &Folder) -> Result<HomeOrigin> {
-    let rules = CreationRules::of(&installation.storage)?.with(&folder.creation)?;
-    make_as(Resident::Folder, &folder.path, rules)
+    make_with(installation, Resident::Folder, &folder.path, &folder.creation)
+}
+
+/// Creates a home or a folder, unless it exists: with the modes and the group of `choice`, or else as [`make`].
+///
+/// # Errors
+/// Returns an error if it cannot be created, or if something else has its name.
+pub fn make_with(
+    installation: &Installation,
+    resident: Resident,
+    path: &Path,
+    choice: &CreationChoice,
+) -> Result<HomeOrigin> {
+    make_as(
+        resident,
+        path,
+        CreationRules::of(&installation.storage)?.with(choice)?,
+    )
 }
 
 fn make_as(resident: Resident, path: &Path, rules: CreationRules) -> Result<HomeOrigin> {

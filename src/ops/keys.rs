@@ -1,5 +1,7 @@
 //! The public keys in a user's record: listing, adding, removing.
 
+use std::collections::HashMap;
+
 use crate::auth::keys::AuthorizedKey;
 use crate::domain::user::User;
 use base::error::{Error, Result};
@@ -30,31 +32,40 @@ impl KeyView {
     }
 }
 
-/// Adds keys to a user's. If a key exists already, its line is replaced. Returns the keys' fingerprints.
+/// Adds keys to a user's, like [`merge`]. Returns the keys' fingerprints.
 ///
 /// # Errors
 /// Returns an error if there would be too many.
 pub fn add(user: &mut User, lines: &[String]) -> Result<Vec<String>> {
-    let mut fingerprints = Vec::new();
-    for line in lines {
-        let fingerprint = KeyView::new(line).fingerprint;
-        let mut same = user
-            .keys
-            .iter_mut()
-            .filter(|other| KeyView::new(other).fingerprint == fingerprint);
-        match same.next() {
-            Some(other) => other.clone_from(line),
-            None => user.keys.push(line.clone()),
+    let cannot = || Error::new(format!("cannot add keys to {}", user.name));
+    let merged = merge(&user.keys, lines).map_err(|error| cannot().because(error))?;
+    user.keys = merged;
+    Ok(lines.iter().map(|line| KeyView::new(line).fingerprint).collect())
+}
+
+/// Returns keys together with others, as lines of authorized_keys. If a key exists already, its line is replaced.
+///
+/// # Errors
+/// Returns an error if there would be too many.
+pub fn merge(keys: &[String], others: &[String]) -> Result<Vec<String>> {
+    let mut merged: Vec<String> = Vec::new();
+    let mut places: HashMap<String, usize> = HashMap::new();
+    for line in keys.iter().chain(others) {
+        // A line that cannot be parsed any more has no fingerprint.
+        let identity = Some(KeyView::new(line).fingerprint).filter(|print| !print.is_empty());
+        let place = *places
+            .entry(identity.unwrap_or_else(|| line.clone()))
+            .or_insert(merged.len());
+        match merged.get_mut(place) {
+            Some(same) => same.clone_from(line),
+            None => merged.push(line.clone()),
         }
-        fingerprints.push(fingerprint);
     }
-    if user.keys.len() > MAX_KEYS {
-        return Err(Error::new(format!(
-            "{} would have more than {MAX_KEYS} keys",
-            user.name
-        )));
+    match merged.len() {
+        0..=MAX_KEYS => Ok(merged),
+        count => Err(Error::new(format!("{count} keys are too many"))
+            .because(format!("a user can have at most {MAX_KEYS}"))),
     }
-    Ok(fingerprints)
 }
 
 /// The length of a SHA-256 in base64 without padding.
@@ -103,8 +114,20 @@ mod tests {
         }
         remove(&mut user, &format!("SHA256:{}", "x".repeat(43))).unwrap();
         assert_eq!(user.keys.len(), 2);
+        user.keys.extend(["unreadable".into(), "another".into()]);
+        add(&mut user, &[TWO.into()]).unwrap();
+        assert_eq!(user.keys.len(), 4);
+        user.keys.truncate(2);
         remove(&mut user, &prints[0]).unwrap();
         remove(&mut user, prints[1].strip_prefix("SHA256:").unwrap()).unwrap();
         assert!(user.keys.is_empty());
+    }
+
+    #[test]
+    fn a_user_has_no_more_keys_than_a_sign_in_compares() {
+        let lines = |count: usize| -> Vec<String> { (0..count).map(|number| number.to_string()).collect() };
+        assert_eq!(merge(&lines(10), &lines(MAX_KEYS)).unwrap().len(), MAX_KEYS);
+        let error = merge(&[], &lines(MAX_KEYS + 1)).unwrap_err().to_string();
+        assert_eq!(error, "1001 keys are too many: a user can have at most 1000");
     }
 }

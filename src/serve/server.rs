@@ -335,7 +335,6 @@ fn subscribers(audit: AuditLog, sources: &EventSources, hooks: &ServerHooks) -> 
 fn authenticator(config: &Config, installation: &Installation, store: &Arc<SqlStore>) -> Authenticator {
     Authenticator::new(Arc::clone(store) as Arc<dyn Store>, config.auth.clone())
         .with_secrets_key(SecretsKeyFile::in_directory(installation.data_dir()))
-        .with_password_rules(Arc::new(config.auth.password.clone()))
 }
 
 async fn open_store(

@@ -46,7 +46,8 @@ impl CreationRules {
     /// # Errors
     /// Returns an error if there is no such group.
     pub fn of(settings: &StorageSettings) -> Result<Self> {
-        let group = settings.file_group.as_deref().map(group_id).transpose()?;
+        let group = settings.file_group.as_deref().map(group_id).transpose();
+        let group = group.map_err(|error| Error::new("\"file_group\" in [storage]").because(error))?;
         let file_mode = settings.file_mode.map(|mode| mode.0);
         let dir_mode = settings.dir_mode.map(|mode| mode.0);
         Ok(Self {
@@ -131,12 +132,7 @@ impl CreationRules {
 
 /// Returns the id of a group of the system, by its name or its number.
 fn group_id(text: &str) -> Result<u32> {
-    let cannot = || {
-        Error::new(format!(
-            "\"file_group\" in [storage]: there is no group \"{}\"",
-            text.escape_debug()
-        ))
-    };
+    let cannot = || Error::new(format!("there is no group \"{}\"", text.escape_debug()));
     let found = Group::from_name(text).map_err(|error| cannot().because(std::io::Error::from(error)))?;
     let number = || text.parse().ok().filter(|number| *number != u32::MAX);
     found

@@ -81,25 +81,21 @@ impl ZoneGuard {
 
     /// Whether this is a directory above a zone with permissions. The root always is.
     fn leads_to_a_zone(&self, path: &VirtualPath) -> bool {
-        let is_above = |rule: &RulePath| {
-            let mut names = rule.names();
-            plain(path).all(|component| names.next() == Some(component))
-        };
         let mut rules = self.rules.iter();
-        path.is_root() || rules.any(|(rule, permissions)| !permissions.is_none() && is_above(rule))
+        path.is_root() || rules.any(|(rule, permissions)| !permissions.is_none() && rule.is_within(path))
     }
 
     /// Returns the names in a directory that do not exist for the user.
     fn hidden_names(&self, directory: &VirtualPath) -> Vec<Vec<u8>> {
+        let depth = directory.names().count();
         let hidden = self.rules.iter().filter_map(|(rule, permissions)| {
-            let mut names = rule.names();
-            let is_below = plain(directory).all(|component| names.next() == Some(component));
-            let (name, None) = (names.next()?, names.next()) else {
+            let mut below = rule.names().skip(depth);
+            let (name, None) = (below.next()?, below.next()) else {
                 return None;
             };
             let place = VirtualPath::parse(rule.as_str().as_bytes()).ok()?;
             let is_hidden = permissions.is_none() && !self.leads_to_a_zone(&place);
-            (is_below && is_hidden).then(|| name.to_vec())
+            (rule.is_within(directory) && is_hidden).then(|| name.to_vec())
         });
         hidden.collect()
     }
@@ -133,11 +129,6 @@ impl ZoneGuard {
             moved => moved,
         }
     }
-}
-
-/// Returns the names in a path that has no `..`.
-fn plain(path: &VirtualPath) -> impl Iterator<Item = &[u8]> {
-    path.components().filter(|name| !matches!(*name, b"" | b"."))
 }
 
 impl Storage for ZoneGuard {

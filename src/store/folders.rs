@@ -86,6 +86,26 @@ pub(super) async fn find(
     Ok(row.map(|row| read(&row, homes)))
 }
 
+/// Selects the folders whose names a JSON array has.
+pub(super) const NAMED: &str = "SELECT * FROM folders WHERE name IN (SELECT value FROM json_each($1))";
+
+/// Reads the folders with these names, in no particular order. Those that do not exist are left out.
+pub(super) async fn find_all<'a>(
+    connection: &mut SqliteConnection,
+    names: impl Iterator<Item = &'a FolderName>,
+    homes: &HomeLocations,
+) -> sqlx::Result<Result<Vec<Folder>>> {
+    let names: Vec<&str> = names.map(FolderName::as_str).collect();
+    if names.is_empty() {
+        return Ok(Ok(Vec::new()));
+    }
+    let rows = sqlx::query(NAMED)
+        .bind(serde_json::json!(names).to_string())
+        .fetch_all(connection)
+        .await?;
+    Ok(rows.iter().map(|row| read(row, homes)).collect())
+}
+
 /// Reads all folders, in the order of their names.
 pub(super) async fn read_all(
     connection: &mut SqliteConnection,

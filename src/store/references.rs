@@ -49,7 +49,7 @@ impl References {
         }))
     }
 
-    /// Reads the group and the folders of one user; nothing if the user has none.
+    /// Reads the group and the folders of one user, each in one statement; nothing if the user has none.
     pub(super) async fn of(
         connection: &mut SqliteConnection,
         user: &User,
@@ -67,14 +67,14 @@ impl References {
                 None => {}
             }
         }
-        for name in names {
-            match folders::find(connection, &name, &context.homes).await? {
-                Some(Ok(folder)) => drop(references.folders.insert(name, folder)),
-                Some(Err(error)) => return Ok(Err(error)),
-                None => {}
-            }
-        }
-        Ok(Ok(references))
+        let found = folders::find_all(connection, names.iter(), &context.homes).await?;
+        Ok(found.map(|found| {
+            references.folders = found
+                .into_iter()
+                .map(|folder| (folder.name.clone(), folder))
+                .collect();
+            references
+        }))
     }
 
     /// Whether there is a folder with this name.

@@ -26,8 +26,8 @@ use super::open::{Prepared, Upgrade};
 use super::references::RecordContext;
 use super::relative::HomeLocations;
 use super::{
-    ChangedUser, RecordChange, RevisionChanges, SignIn, Store, UsageRecord, changes, copy, file, identity,
-    open, usage, users,
+    Changed, RecordChange, RevisionChanges, SignIn, Store, UsageRecord, changes, copy, file, identity, open,
+    usage, users,
 };
 use crate::domain::user::{Quota, User, UserName};
 use base::error::{Error, Result};
@@ -52,14 +52,13 @@ impl SqlStore {
     /// Opens the store. Creates it (mode 0600) if it is missing, and upgrades an older one. The directory is created
     /// too, but not its parents.
     pub async fn open(path: &Path) -> Result<Self> {
-        let prepared = retry_if_disk_was_full(open::prepare(path).await, open::prepare(path)).await?;
+        let prepared = retry_if_disk_was_full(|| open::prepare(path)).await?;
         Self::with_anchor(path, prepared).await
     }
 
     /// Opens the store and upgrades an older one. Returns an error if the store is missing.
     pub async fn open_existing(path: &Path) -> Result<Self> {
-        let first = open::prepare_existing(path).await;
-        let prepared = retry_if_disk_was_full(first, open::prepare_existing(path)).await?;
+        let prepared = retry_if_disk_was_full(|| open::prepare_existing(path)).await?;
         Self::with_anchor(path, prepared).await
     }
 
@@ -152,7 +151,7 @@ impl SqlStore {
     /// # Errors
     /// Returns an error if the store cannot be written.
     pub async fn rewrite_homes(&self) -> Result<()> {
-        retry_if_disk_was_full(self.rewrite_homes_once().await, self.rewrite_homes_once()).await
+        retry_if_disk_was_full(|| self.rewrite_homes_once()).await
     }
 
     async fn rewrite_homes_once(&self) -> Result<()> {
@@ -185,7 +184,7 @@ impl SqlStore {
     /// # Errors
     /// Returns an error if the store cannot be written.
     pub async fn known_homes_are_marked(&self) -> Result<()> {
-        retry_if_disk_was_full(self.homes_are_marked().await, self.homes_are_marked()).await
+        retry_if_disk_was_full(|| self.homes_are_marked()).await
     }
 
     async fn homes_are_marked(&self) -> Result<()> {
@@ -280,12 +279,11 @@ impl Store for SqlStore {
     }
 
     async fn add_user(&self, user: &User) -> Result<()> {
-        retry_if_disk_was_full(self.db.insert(user).await, self.db.insert(user)).await
+        retry_if_disk_was_full(|| self.db.insert(user)).await
     }
 
-    async fn change_user(&self, name: &UserName, mut change: RecordChange) -> Result<ChangedUser> {
-        let first = self.db.update(name, &mut change).await;
-        retry_if_disk_was_full(first, self.db.update(name, &mut change)).await
+    async fn change_user(&self, name: &UserName, change: RecordChange) -> Result<Changed<User>> {
+        retry_if_disk_was_full(|| self.db.update(name, &change)).await
     }
 
     async fn move_home(
@@ -293,13 +291,12 @@ impl Store for SqlStore {
         from: &Path,
         to: &Path,
         measured: Option<&UsageRecord>,
-    ) -> Result<Vec<ChangedUser>> {
-        let first = self.db.move_home(from, to, measured).await;
-        retry_if_disk_was_full(first, self.db.move_home(from, to, measured)).await
+    ) -> Result<Vec<Changed<User>>> {
+        retry_if_disk_was_full(|| self.db.move_home(from, to, measured)).await
     }
 
     async fn remove_user(&self, name: &UserName) -> Result<PathBuf> {
-        retry_if_disk_was_full(self.db.delete(name).await, self.db.delete(name)).await
+        retry_if_disk_was_full(|| self.db.delete(name)).await
     }
 
     async fn usage(&self, home: &Path) -> Result<Option<UsageRecord>> {
@@ -329,7 +326,7 @@ impl Store for SqlStore {
     }
 
     async fn record_usage(&self, records: &[UsageRecord]) -> Result<()> {
-        retry_if_disk_was_full(self.db.write_usage(records).await, self.db.write_usage(records)).await
+        retry_if_disk_was_full(|| self.db.write_usage(records)).await
     }
 
     async fn sign_ins(&self, since: Timestamp) -> Result<Vec<SignIn>> {
@@ -342,8 +339,7 @@ impl Store for SqlStore {
         per_user: usize,
         forget_before: Timestamp,
     ) -> Result<()> {
-        let first = self.db.write_sign_ins(rows, per_user, forget_before).await;
-        retry_if_disk_was_full(first, self.db.write_sign_ins(rows, per_user, forget_before)).await
+        retry_if_disk_was_full(|| self.db.write_sign_ins(rows, per_user, forget_before)).await
     }
 
     async fn host_keys(&self) -> Result<Vec<(String, String)>> {
@@ -351,13 +347,11 @@ impl Store for SqlStore {
     }
 
     async fn record_host_key(&self, algorithm: &str, fingerprint: &str) -> Result<()> {
-        let first = self.db.write_host_key(algorithm, fingerprint).await;
-        retry_if_disk_was_full(first, self.db.write_host_key(algorithm, fingerprint)).await
+        retry_if_disk_was_full(|| self.db.write_host_key(algorithm, fingerprint)).await
     }
 
     async fn forget_host_key(&self, algorithm: &str) -> Result<()> {
-        let first = self.db.delete_host_key(algorithm).await;
-        retry_if_disk_was_full(first, self.db.delete_host_key(algorithm)).await
+        retry_if_disk_was_full(|| self.db.delete_host_key(algorithm)).await
     }
 
     async fn id(&self) -> Result<String> {
@@ -371,7 +365,7 @@ impl Store for SqlStore {
     }
 
     async fn record_place(&self, place: &Path) -> Result<()> {
-        retry_if_disk_was_full(self.db.write_place(place).await, self.db.write_place(place)).await
+        retry_if_disk_was_full(|| self.db.write_place(place)).await
     }
 
     async fn version(&self) -> Result<i64> {

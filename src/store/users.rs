@@ -30,8 +30,8 @@ pub(super) const USER: &str = concat!(
      WHERE users.name = $1 ORDER BY user_keys.position"
 );
 
-/// Reads the user with this name, in one statement: see [`keys`](super::keys). A second one follows only for a user who
-/// has a group or folders.
+/// Reads the user with this name, in one statement: see [`keys`](super::keys). Another one follows for a user who has a
+/// group, and one for a user who has folders.
 pub(super) async fn find(
     connection: &mut SqliteConnection,
     name: &UserName,
@@ -199,14 +199,21 @@ pub(super) async fn replace_hash(
     Ok(done.rows_affected() > 0)
 }
 
-/// Replaces the keys and the folders of a user.
+/// Replaces the keys and the folders of a user, where they differ.
 pub(super) async fn write_lists(connection: &mut SqliteConnection, user: &User) -> sqlx::Result<()> {
     write_keys(connection, user).await?;
     write_folders(connection, FolderOwner::User(&user.name), &user.settings.folders).await
 }
 
-/// Replaces the keys of a user.
 async fn write_keys(connection: &mut SqliteConnection, user: &User) -> sqlx::Result<()> {
+    let there: Vec<String> =
+        sqlx::query_scalar("SELECT line FROM user_keys WHERE user_name = $1 ORDER BY position")
+            .bind(user.name.as_str())
+            .fetch_all(&mut *connection)
+            .await?;
+    if there == user.keys {
+        return Ok(());
+    }
     sqlx::query("DELETE FROM user_keys WHERE user_name = $1")
         .bind(user.name.as_str())
         .execute(&mut *connection)

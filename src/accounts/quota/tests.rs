@@ -10,13 +10,9 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use tokio_util::sync::CancellationToken;
-
 use super::*;
-use crate::accounts::Accounts;
-use crate::accounts::QuotaSettings;
-use crate::accounts::account::UsageAccuracy;
-use crate::accounts::id::{AccountId, AccountSpec};
+use crate::accounts::fixture::{AccountsFixture, until};
+use crate::accounts::id::AccountId;
 use crate::accounts::measure::{Sum, measure, measure_unused};
 use crate::domain::user;
 use crate::storage::InodeId;
@@ -25,62 +21,6 @@ use crate::storage::guard::Guard;
 use crate::storage::local::LocalStorage;
 use crate::storage::local::backend::LocalDisks;
 use crate::storage::location::Location;
-use crate::store::sql::SqlStore;
-
-/// The accounts of a test, with their keeper.
-struct Books {
-    runtime: tokio::runtime::Runtime,
-    accounts: Arc<Accounts>,
-    _dir: tempfile::TempDir,
-}
-
-impl Books {
-    fn new() -> Self {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(2)
-            .enable_all()
-            .build()
-            .unwrap();
-        let dir = tempfile::tempdir().unwrap();
-        let store = runtime
-            .block_on(SqlStore::open(&dir.path().join("homeport.db")))
-            .unwrap();
-        let accounts = runtime.block_on(async {
-            Accounts::start(
-                Arc::new(store),
-                Arc::new(LocalDisks),
-                QuotaSettings::default(),
-                CancellationToken::new(),
-            )
-        });
-        Self {
-            runtime,
-            accounts,
-            _dir: dir,
-        }
-    }
-
-    /// Returns the account of a home after its measurement.
-    fn account(&self, home: &Path, bytes: Option<u64>, files: Option<u64>) -> Arc<Account> {
-        let quota = user::Quota { bytes, files };
-        let account = self
-            .runtime
-            .block_on(self.accounts.account(&AccountSpec::of_home(home, quota)))
-            .unwrap();
-        // The numbers are set before the measurement has ended.
-        until(|| account.usage().accuracy == UsageAccuracy::Exact && !account.measurements.is_running());
-        account
-    }
-}
-
-/// Waits for a condition. Only a test that fails waits for the full time.
-fn until(mut done: impl FnMut() -> bool) {
-    let end = Instant::now() + Duration::from_secs(300);
-    while !done() {
-        assert!(Instant::now() < end, "waited in vain");
-        std::thread::sleep(Duration::from_millis(1));
-    }
-}
 
 /// A home with a limit and its account.
 struct Home {
@@ -90,15 +30,15 @@ struct Home {
 }
 
 /// Makes a home whose account is not measured before a refusal.
-fn home(books: &Books, bytes: Option<u64>, files: Option<u64>) -> Home {
-    let home = home_beside_others(books, bytes, files);
+fn home(fixture: &AccountsFixture, bytes: Option<u64>, files: Option<u64>) -> Home {
+    let home = home_beside_others(fixture, bytes, files);
     home.account.measurements.refuse_at_once();
     home
 }
 
-fn home_beside_others(books: &Books, bytes: Option<u64>, files: Option<u64>) -> Home {
+fn home_beside_others(fixture: &AccountsFixture, bytes: Option<u64>, files: Option<u64>) -> Home {
     let dir = tempfile::tempdir().unwrap();
-    let account = books.account(dir.path(), bytes, files);
+    let account = fixture.account(dir.path(), bytes, files);
     // On a busy machine that measurement may have taken long, and the next would be late.
     account.measurements.forget_last();
     let local = Arc::new(LocalStorage::open(dir.path()).unwrap());
@@ -131,11 +71,11 @@ fn size(size: u64) -> SetAttrs {
 
 #[test]
 fn with_room_enough_it_is_not_there() {
-    let books = Books::new();
+    let fixture = AccountsFixture::new();
     for limit in [None, Some(1 << 62)] {
         conformance::run(|home| {
             let local = Arc::new(LocalStorage::open(home).unwrap());
-            let quota = QuotaStorage::new(local, books.account(home, limit, limit));
+            let quota = QuotaStorage::new(local, fixture.account(home, limit, limit));
             Arc::new(Guard::new(Arc::new(quota), user::Permissions::all()))
         });
     }
@@ -143,8 +83,8 @@ fn with_room_enough_it_is_not_there() {
 
 #[test]
 fn all_of_the_limit_can_be_used_and_no_more() {
-    let books = Books::new();
-    let home = home(&books, Some(1000), Some(3));
+    let fixture = AccountsFixture::new();
+    let home = home(&fixture, Some(1000), Some(3));
     put(&home.storage, "a", &[1; 600]);
     let over = Error::OverBytes {
         used: 600,
@@ -187,8 +127,8 @@ fn all_of_the_limit_can_be_used_and_no_more() {
 
 #[test]
 fn a_removed_file_counts_until_it_is_closed() {
-    let books = Books::new();
-    let home = home(&books, Some(1000), None);
+    let fixture = AccountsFixture::new();
+    let home = home(&fixture, Some(1000), None);
     let open = |flags| home.storage.open(&path("f"), how(flags), Wait::Allowed).unwrap();
     let writer = open("wc");
     let reader = open("r");
@@ -214,8 +154,8 @@ fn a_removed_file_counts_until_it_is_closed() {
 /// The ceiling in the store is raised by as much as one request needs.
 #[test]
 fn one_step_may_be_larger_than_the_ceiling_is_ahead() {
-    let books = Books::new();
-    let home = home(&books, Some(1 << 40), None);
+    let fixture = AccountsFixture::new();
+    let home = home(&fixture, Some(1 << 40), None);
     let file = home.storage.open(&path("f"), how("wc"), Wait::Allowed).unwrap();
     // If the ceiling was not raised far enough, the write would wait and then be refused.
     file.set_attrs(&size(1 << 33)).unwrap();
@@ -227,7 +167,7 @@ fn one_step_may_be_larger_than_the_ceiling_is_ahead() {
 /// A call that waits for a measurement must not hold a lock that the measurement needs.
 #[test]
 fn what_does_not_fit_under_a_ceiling_waits_for_the_measure_and_no_longer() {
-    let books = Books::new();
+    let fixture = AccountsFixture::new();
     let dir = tempfile::tempdir().unwrap();
     let quota = user::Quota {
         bytes: Some(1000),
@@ -237,10 +177,7 @@ fn what_does_not_fit_under_a_ceiling_waits_for_the_measure_and_no_longer() {
         std::fs::write(dir.path().join(name), [0; 100]).unwrap();
     }
     // The home was never seen before, so all of the limit counts as used until it is measured.
-    let account = books
-        .runtime
-        .block_on(books.accounts.account(&AccountSpec::of_home(dir.path(), quota)))
-        .unwrap();
+    let account = fixture.unmeasured_account(dir.path(), quota);
     let storage = QuotaStorage::new(
         Arc::new(LocalStorage::open(dir.path()).unwrap()),
         Arc::clone(&account),
@@ -255,8 +192,8 @@ fn what_does_not_fit_under_a_ceiling_waits_for_the_measure_and_no_longer() {
 
 #[test]
 fn links_that_are_not_followed_are_counted_once_as_well() {
-    let books = Books::new();
-    let home = home(&books, None, Some(100));
+    let fixture = AccountsFixture::new();
+    let home = home(&fixture, None, Some(100));
     home.storage.symlink(b"gone", &path("l"), Wait::Allowed).unwrap();
     home.storage
         .hard_link(&path("l"), &path("m"), Wait::Allowed)

@@ -1,9 +1,9 @@
 //! Second factors: one-time codes, recovery codes, and new passwords in place of expired ones.
 
 use super::*;
+use crate::auth::password::rules::PasswordRules;
 use crate::auth::recovery::RecoveryCode;
 use crate::auth::totp::{TotpSecret, step_at};
-use crate::domain::user::PasswordHash;
 use crate::store::FactorStore as _;
 
 /// Users with second factors, in the order of [`SignInFixture`].
@@ -16,7 +16,11 @@ struct CodesFixture {
 
 impl CodesFixture {
     async fn new() -> Self {
-        let mut f = SignInFixture::new().await;
+        Self::with(quick()).await
+    }
+
+    async fn with(settings: AuthSettings) -> Self {
+        let mut f = SignInFixture::with(settings, VerifierBounds::default()).await;
         let file = SecretsKeyFile::in_directory(f._dir.path());
         f.auth = f.auth.with_secrets_key(file.clone());
         let fixture = Self {
@@ -293,28 +297,17 @@ async fn sessions_end_when_the_second_factor_changes() {
     check(&by_code, Some(Revocation::Totp)).await;
 }
 
-/// The password that users had at the beginning has expired, and new ones have eight characters.
-struct Expired(PasswordHash);
-
-impl NewPasswordRules for Expired {
-    fn is_expired(&self, user: &User, _: Timestamp) -> bool {
-        user.password_hash.as_ref() == Some(&self.0)
-    }
-
-    fn check_new(&self, _: &UserName, new: &Secret) -> base::error::Result<()> {
-        match new.bytes().len() {
-            8.. => Ok(()),
-            _ => Err(base::error::Error::new("it is shorter than 8 bytes")),
-        }
-    }
-}
-
 #[tokio::test]
 async fn an_expired_password_is_replaced_at_the_end_of_the_sign_in() {
-    let mut c = CodesFixture::new().await;
-    let calvin = c.f.store.user(&name("calvin")).await.unwrap().unwrap();
-    let rules = Expired(calvin.password_hash.unwrap());
-    c.f.auth = c.f.auth.with_password_rules(Arc::new(rules));
+    let password = PasswordRules {
+        min_length: 8,
+        max_age: Some(Duration::from_secs(24 * 3600)),
+    };
+    let c = CodesFixture::with(AuthSettings { password, ..quick() }).await;
+    c.f.change("calvin", |user| {
+        user.password_set_at = Some(Timestamp::UNIX_EPOCH)
+    })
+    .await;
     // A key does not expire with the password, and the second factor comes first.
     assert!(c.by_key(&Proofs::default()).await.is_ok());
     let passed = c.after_password().await;
@@ -329,7 +322,7 @@ async fn an_expired_password_is_replaced_at_the_end_of_the_sign_in() {
     };
     for (new, expected) in [
         (&b""[..], "must not be empty"),
-        (b"short", "shorter than 8"),
+        (b"short", "fewer than 8 characters"),
         (&[b'x'; 1025], "longer than 1024"),
     ] {
         match set(&complete, new).await {

@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 
 use super::group::SharedOutputArgs;
 use super::settings::CreationArgs;
-use super::values::{OrInherit, bytes, change, comment};
+use super::values::{OrInherit, bytes, change};
 use crate::domain::folder::FolderName;
 use crate::domain::user::Limit;
 use crate::ops::folders::FolderChanges;
@@ -117,7 +117,7 @@ pub struct FolderSettings {
     #[arg(long, value_name = "N")]
     pub max_files: Option<Limit<u64>>,
     /// A remark for operators
-    #[arg(long, value_name = "TEXT", value_parser = comment)]
+    #[arg(long, value_name = "TEXT", value_parser = texts::comment)]
     pub comment: Option<String>,
     #[command(flatten)]
     pub creation: CreationArgs,

@@ -3,8 +3,8 @@
 use clap::{Args, Subcommand};
 
 use super::settings::MemberArgs;
-use super::values::{comment, new_group};
 use crate::domain::group::GroupName;
+use crate::domain::texts;
 use crate::ops::groups::GroupChanges;
 use base::error::Result;
 
@@ -57,7 +57,7 @@ pub enum GroupCommand {
 #[derive(Debug, Args)]
 pub struct GroupAddArgs {
     /// A name of 1 to 128 characters of a-z A-Z 0-9 _ . - @ + (the last four not at the beginning)
-    #[arg(value_parser = new_group)]
+    #[arg(value_parser = GroupName::new_name)]
     pub name: GroupName,
     #[command(flatten)]
     pub settings: GroupSettings,
@@ -73,7 +73,7 @@ pub struct GroupSetArgs {
     #[command(flatten)]
     pub settings: GroupSettings,
     /// A new name for the group
-    #[arg(long, value_name = "NEW", value_parser = new_group)]
+    #[arg(long, value_name = "NEW", value_parser = GroupName::new_name)]
     pub rename: Option<GroupName>,
     #[command(flatten)]
     pub output: SharedOutputArgs,
@@ -92,7 +92,7 @@ pub struct GroupSettings {
     #[command(flatten)]
     pub member: MemberArgs,
     /// A remark for operators
-    #[arg(long, value_name = "TEXT", value_parser = comment)]
+    #[arg(long, value_name = "TEXT", value_parser = texts::comment)]
     pub comment: Option<String>,
 }
 

@@ -3,12 +3,13 @@
 use clap::Args;
 
 use super::values::{
-    Expiry, Factors, GroupChoice, Networks, OrInherit, Principal, SessionCap, bytes, change, comment,
-    dir_mode, file_mode,
+    Expiry, Factors, GroupChoice, Networks, OrInherit, Principal, SessionCap, bytes, change, dir_mode,
+    file_mode,
 };
 use crate::domain::folder::FolderName;
 use crate::domain::permission::change::{FolderEntry, FoldersChange, RuleEntry, RulesChange};
 use crate::domain::rate::RateRule;
+use crate::domain::texts;
 use crate::domain::user::{Limit, Permission, Permissions};
 use crate::ops::users::settings::{CreationChanges, MemberChanges, SettingChange, SettingChanges};
 use base::error::Result;
@@ -23,7 +24,7 @@ pub struct Settings {
     #[arg(long, value_name = "NAME")]
     pub group: Option<GroupChoice>,
     /// A remark for operators
-    #[arg(long, value_name = "TEXT", value_parser = comment)]
+    #[arg(long, value_name = "TEXT", value_parser = texts::comment)]
     pub comment: Option<String>,
     /// The time from which the user cannot sign in: 2030-01-01 (0:00 UTC), 2030-01-01T12:00:00Z, or never
     #[arg(long, value_name = "DATE")]

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use crate::domain::group::GroupName;
 use crate::domain::texts;
 use crate::domain::user::{Factor, Limit};
-use crate::ops::users::settings::{SettingChange, check_comment};
+use crate::ops::users::settings::SettingChange;
 use crate::storage::settings::{DirectoryMode, FileMode};
 use base::error::{Error, Result};
 use base::size::Size;
@@ -64,11 +64,6 @@ pub(super) fn dir_mode(text: &str) -> std::result::Result<OrInherit<u32>, String
     }
 }
 
-/// Parses a remark for operators.
-pub(super) fn comment(text: &str) -> Result<String> {
-    check_comment(text).map(|()| text.to_owned())
-}
-
 /// The value of `--group`; `None` means none.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GroupChoice(pub(super) Option<GroupName>);
@@ -81,15 +76,6 @@ impl FromStr for GroupChoice {
             "none" => Ok(GroupChoice(None)),
             name => name.parse().map(|name| GroupChoice(Some(name))),
         }
-    }
-}
-
-/// Parses the name that a group is to have. Some words have a meaning in place of names.
-pub(super) fn new_group(text: &str) -> Result<GroupName> {
-    match text {
-        "none" | "inherit" => Err(Error::new(format!("\"{text}\" cannot be the name of a group"))
-            .because("the word has another meaning in commands")),
-        name => name.parse(),
     }
 }
 
@@ -112,12 +98,7 @@ impl FromStr for Factors {
             return Ok(Factors(BTreeSet::new()));
         }
         let factors: BTreeSet<Factor> = list(text)?.into_iter().collect();
-        if factors == BTreeSet::from([Factor::Totp]) {
-            return Err(Error::new(
-                "a one-time code alone is not enough to sign in: nobody is asked for one first",
-            )
-            .hint("publickey,totp or password,totp"));
-        }
+        Factor::check_required(&factors)?;
         Ok(Factors(factors))
     }
 }
@@ -154,15 +135,10 @@ impl FromStr for SessionCap {
     fn from_str(text: &str) -> Result<Self> {
         match text {
             "default" | "inherit" => Ok(SessionCap(None)),
-            "0" => Err(Error::new("with 0 sessions the user could not sign in")
-                .hint("homeportd user disable NAME says that; a number from 1, or default")),
-            _ => number(text, "default").map(|cap| SessionCap(Some(cap))),
+            _ => texts::session_cap(number(text, "default")?).map(|cap| SessionCap(Some(cap))),
         }
     }
 }
-
-/// The longest principal, in bytes. Certificates may have longer ones, but nobody gives them.
-const LONGEST_PRINCIPAL: usize = 256;
 
 /// The value of `--principal`; `None` means that there is none.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -172,18 +148,10 @@ impl FromStr for Principal {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        if text == "none" {
-            return Ok(Principal(None));
+        match text {
+            "none" => Ok(Principal(None)),
+            name => texts::principal(name).map(|name| Principal(Some(name))),
         }
-        let is_bad = |c: char| c.is_control() || c.is_whitespace() || c == ',';
-        if text.is_empty() || text.len() > LONGEST_PRINCIPAL || text.contains(is_bad) {
-            return Err(
-                Error::new(format!("\"{}\" is not a principal", text.escape_debug())).hint(format!(
-                    "up to {LONGEST_PRINCIPAL} characters without blanks and commas, as in ssh-keygen -n; or none"
-                )),
-            );
-        }
-        Ok(Principal(Some(text.to_owned())))
     }
 }
 
@@ -234,6 +202,7 @@ mod tests {
             error.contains("could not sign in (hint: homeportd user disable"),
             "{error}"
         );
+        assert!("00".parse::<SessionCap>().is_err());
     }
 
     #[test]

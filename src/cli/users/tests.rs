@@ -2,112 +2,17 @@ use clap::Parser as _;
 use serde_json::Value;
 
 use super::*;
-use crate::cli::grammar::Command;
-use crate::config;
-use crate::control::client::Client;
+use crate::cli::fixture::{CliFixture, KEY};
 use crate::domain::user::User;
 use crate::store::Store as _;
-use crate::store::sql::SqlStore;
 
 mod folders;
 mod groups;
 mod homes;
 
-const KEY: &str =
-    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIMd6xXnVT1S/yCl4qB7po332lDM7TUEWm0vjYEfkxSE9 calvin@box";
-
-struct UsersFixture {
-    dir: tempfile::TempDir,
-    config: Config,
-    store: SqlStore,
-}
-
-impl UsersFixture {
-    async fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let file = crate::cli::init::directory(&dir.path().join("server"), None).unwrap();
-        let text = std::fs::read_to_string(&file).unwrap();
-        std::fs::write(&file, text.replace("roots = []", "roots = [\"../roots\"]")).unwrap();
-        std::fs::create_dir(dir.path().join("roots")).unwrap();
-        let config = config::load(&file).unwrap();
-        let store = SqlStore::open(&config.store.path).await.unwrap();
-        std::fs::write(dir.path().join("key.pub"), format!("{KEY}\n")).unwrap();
-        Self { dir, config, store }
-    }
-
-    fn path(&self, name: &str) -> String {
-        self.dir
-            .path()
-            .canonicalize()
-            .unwrap()
-            .join(name)
-            .display()
-            .to_string()
-    }
-
-    /// Runs a command line as the binary would, `@` standing for the fixture's directory.
-    async fn run(&self, line: &str) -> Result<String> {
-        let line = line.replace('@', &self.path(""));
-        let cli = Cli::try_parse_from(["homeportd"].into_iter().chain(line.split(' '))).unwrap();
-        let installation = self.config.installation();
-        let server = Client::new(self.config.control_socket());
-        let context = OpsContext {
-            installation: &installation,
-            store: &self.store,
-            server: &server,
-            warn: output::warn,
-        };
-        match cli.command {
-            Command::User(command) => {
-                let inputs = Inputs::read(&command)?;
-                self.execute(command, inputs, &self.config).await
-            }
-            Command::Group(command) => crate::cli::groups::execute(command, &context).await,
-            Command::Folder(command) => crate::cli::folders::execute(command, &context).await,
-            Command::Quota(command) => {
-                let mut told = String::new();
-                let mut print = |text: &str| {
-                    told.push_str(text);
-                    Ok(())
-                };
-                crate::cli::quota::execute(command, &context, &mut print).await?;
-                Ok(told)
-            }
-            _ => panic!("{line}"),
-        }
-    }
-
-    async fn execute(&self, command: UserCommand, inputs: Inputs, config: &Config) -> Result<String> {
-        let context = OpsContext {
-            installation: &config.installation(),
-            store: &self.store,
-            server: &Client::new(config.control_socket()),
-            warn: output::warn,
-        };
-        execute(command, inputs, &context).await
-    }
-
-    async fn ok(&self, line: &str) -> String {
-        self.run(line).await.unwrap_or_else(|e| panic!("{line}: {e}"))
-    }
-
-    async fn fails(&self, line: &str, expected: &str) {
-        let error = self.run(line).await.expect_err(line).to_string();
-        assert!(error.contains(expected), "{line}: {error}");
-    }
-
-    async fn show(&self, name: &str) -> Value {
-        self.json(&format!("user show {name} --json")).await
-    }
-
-    async fn json(&self, line: &str) -> Value {
-        serde_json::from_str(&self.ok(line).await).unwrap()
-    }
-}
-
 #[tokio::test]
 async fn what_is_set_is_shown() {
-    let f = UsersFixture::new().await;
+    let f = CliFixture::new().await;
     f.ok("user add calvin --key @key.pub --quota 1GiB --max-files 1000")
         .await;
     let home = f.path("server/data/homes/calvin");
@@ -186,7 +91,7 @@ async fn what_is_set_is_shown() {
 
 #[tokio::test]
 async fn refusals_name_the_thing_and_leave_nothing_behind() {
-    let f = UsersFixture::new().await;
+    let f = CliFixture::new().await;
     f.ok("user add calvin --key @key.pub").await;
     f.fails("user add calvin --key @key.pub", "already a user \"calvin\"")
         .await;
@@ -226,7 +131,7 @@ async fn refusals_name_the_thing_and_leave_nothing_behind() {
 
 #[tokio::test]
 async fn exit_codes_tell_what_is_missing_from_what_is_there() {
-    let f = UsersFixture::new().await;
+    let f = CliFixture::new().await;
     f.ok("user add calvin --key @key.pub").await;
     f.ok("user add hobbes --key @key.pub").await;
     let check = async |line: &str, code: u8| {
@@ -256,7 +161,7 @@ async fn exit_codes_tell_what_is_missing_from_what_is_there() {
 
 #[tokio::test]
 async fn what_is_so_already_is_unchanged() {
-    let f = UsersFixture::new().await;
+    let f = CliFixture::new().await;
     f.ok("user add calvin --key @key.pub --quota 1GiB --permissions all --require any")
         .await;
     let print = f.show("calvin").await["keys"][0]["fingerprint"]
@@ -307,7 +212,7 @@ async fn what_is_so_already_is_unchanged() {
 
 #[tokio::test]
 async fn keys_come_and_go() {
-    let f = UsersFixture::new().await;
+    let f = CliFixture::new().await;
     f.ok("user add calvin --key @key.pub").await;
     let line = f.ok("user key list calvin").await;
     let (print, comment) = line.trim_end().split_once(' ').unwrap();
@@ -325,7 +230,7 @@ async fn keys_come_and_go() {
 
 #[tokio::test]
 async fn a_name_that_only_older_versions_gave_is_managed_and_renamed() {
-    let f = UsersFixture::new().await;
+    let f = CliFixture::new().await;
     f.ok("user add calvin --key @key.pub").await;
     let old = |user: &mut User| {
         user.name = UserName::stored(".calvin")?;

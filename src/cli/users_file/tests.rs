@@ -1,83 +1,23 @@
 //! Tests files of users on a store: what is planned, applied, exported and imported.
 
-use proptest::prelude::*;
+use std::collections::BTreeMap;
+use std::os::unix::fs::PermissionsExt as _;
+
+use serde_json::{Value, json};
 
 use super::*;
+use crate::cli::fixture::CliFixture;
 use crate::cli::grammar::{Cli, Command as Line, UserCommand};
-use crate::control::client::Client;
 use crate::domain::user::{PasswordHash, User, UserName};
-use crate::ops::context::OpsContext;
-use crate::store::sql::SqlStore;
 use crate::store::{BatchStore as _, FactorStore as _, Store as _};
 use clap::Parser as _;
 
-const KEY: &str =
-    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIMd6xXnVT1S/yCl4qB7po332lDM7TUEWm0vjYEfkxSE9 calvin@box";
+mod export;
+
 const HASH: &str =
     "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$RkJhbmFuYWJhbmFuYWJhbmFuYWJhbmFuYWJhbmFuYWE";
 const BETTER: &str =
     "$argon2id$v=19$m=19456,t=3,p=1$c29tZXNhbHRzb21lc2FsdA$RkJhbmFuYWJhbmFuYWJhbmFuYWJhbmFuYWJhbmFuYWE";
-
-struct FileFixture {
-    dir: tempfile::TempDir,
-    config: Config,
-    store: SqlStore,
-}
-
-impl FileFixture {
-    async fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let file = crate::cli::init::directory(&dir.path().join("server"), None).unwrap();
-        let text = std::fs::read_to_string(&file).unwrap();
-        std::fs::write(&file, text.replace("roots = []", "roots = [\"../roots\"]")).unwrap();
-        std::fs::create_dir(dir.path().join("roots")).unwrap();
-        let config = crate::config::load(&file).unwrap();
-        let store = crate::ops::store::make(&config.installation(), output::warn)
-            .await
-            .unwrap();
-        Self { dir, config, store }
-    }
-
-    /// Returns the text with `@` in place of the fixture's directory.
-    fn text(&self, text: &str) -> String {
-        let here = self.dir.path().canonicalize().unwrap();
-        text.replace("\"@", &format!("\"{}", here.display()))
-    }
-
-    fn declaration(&self, text: &str) -> Declaration {
-        let text = self.text(text);
-        let here = self.dir.path();
-        file::declaration(text, Path::new("users.toml"), here, &self.config.installation())
-    }
-
-    async fn apply(&self, text: &str, prune: bool) -> Result<Vec<String>> {
-        self.apply_declaration(&self.declaration(text), prune).await
-    }
-
-    async fn apply_declaration(&self, declaration: &Declaration, prune: bool) -> Result<Vec<String>> {
-        let installation = self.config.installation();
-        let server = Client::new(self.config.control_socket());
-        let context = OpsContext {
-            installation: &installation,
-            store: &self.store,
-            server: &server,
-            warn: output::warn,
-        };
-        let applied = apply::apply(declaration, prune, &context).await?;
-        assert!(applied.failed.is_empty(), "{:?}", applied.failed);
-        Ok(applied.changes.iter().map(line).collect())
-    }
-
-    async fn export(&self) -> String {
-        let homes = base::paths::resolve(&self.config.storage.homes);
-        crate::ops::users_file::export::text(&self.store.records().await.unwrap(), &homes)
-    }
-
-    async fn user(&self, name: &str) -> User {
-        let name: UserName = name.parse().unwrap();
-        self.store.user(&name).await.unwrap().unwrap()
-    }
-}
 
 const FILE: &str = r#"
 [groups.customers]
@@ -95,7 +35,7 @@ max_sessions = 3
 
 #[tokio::test]
 async fn the_second_time_nothing_changes() {
-    let fixture = FileFixture::new().await;
+    let fixture = CliFixture::new().await;
     let first = fixture.apply(FILE, false).await.unwrap();
     assert_eq!(
         first,
@@ -126,8 +66,132 @@ async fn the_second_time_nothing_changes() {
 }
 
 #[tokio::test]
+async fn directories_are_made_with_the_modes_of_their_records() {
+    let fixture = CliFixture::new().await;
+    let text = r#"
+[groups.g]
+dir_mode = "0711"
+[folders.team]
+path = "@/roots/team"
+dir_mode = "2750"
+[folders.usual]
+path = "@/roots/usual"
+[users.of_group]
+group = "g"
+[users.own]
+group = "g"
+home = "@/roots/own"
+dir_mode = "0755"
+"#;
+    fixture.apply(text, false).await.unwrap();
+    for (made, expected) in [
+        ("roots/team", 0o2750),
+        ("roots/usual", 0o700),
+        ("server/data/homes/of_group", 0o711),
+        ("roots/own", 0o755),
+    ] {
+        let mode = fixture.dir.path().join(made).metadata().unwrap().permissions();
+        assert_eq!(mode.mode() & 0o7777, expected, "{made}");
+    }
+}
+
+#[tokio::test]
+async fn the_audit_log_has_the_same_of_a_file_and_of_a_command() {
+    let mut fixture = CliFixture::new().await;
+    let log = fixture.dir.path().join("audit.log");
+    std::fs::write(&log, "").unwrap();
+    fixture.config.log.audit = Some(log.clone());
+    let recorded = || -> Vec<Value> {
+        let text = std::fs::read_to_string(&log).unwrap();
+        std::fs::write(&log, "").unwrap();
+        let line = |line: &str| {
+            let line: Value = serde_json::from_str(line).unwrap();
+            json!([line["what"], line["name"], line["before"], line["after"]])
+        };
+        text.lines().map(line).collect()
+    };
+    let file = |settings: [&str; 2]| {
+        let [group, folder] = settings;
+        format!("[groups.g]\n{group}\n[folders.f]\npath = \"@/roots/f\"\n{folder}\n")
+    };
+    let (few, many) = (
+        [
+            "quota_bytes = \"1GiB\"\nfolders = { f = \"list\" }",
+            "quota_files = 7",
+        ],
+        ["max_sessions = 2\ndir_mode = \"0711\"", "comment = \"c\""],
+    );
+    let commands = [
+        vec![
+            "folder add f @roots/f --max-files 7",
+            "group add g --quota 1GiB --folder f=list",
+        ],
+        vec![
+            "folder set f --max-files unlimited --comment c",
+            "group set g --quota inherit --no-folder f --max-sessions 2 --dir-mode 0711",
+        ],
+        vec!["folder remove f", "group remove g"],
+    ];
+    let files = [file(few), file(many), String::new()];
+    let by_name = |lines: Vec<Value>| -> BTreeMap<String, Value> {
+        let named = |line: Value| (line[1].to_string(), line);
+        lines.into_iter().map(named).collect()
+    };
+    let mut of_commands = Vec::new();
+    for commands in &commands {
+        for command in commands {
+            fixture.ok(command).await;
+        }
+        of_commands.push(by_name(recorded()));
+    }
+    for (file, expected) in files.iter().zip(of_commands) {
+        fixture.apply(file, true).await.unwrap();
+        assert_eq!(expected.len(), 2);
+        assert_eq!(by_name(recorded()), expected, "{file}");
+    }
+}
+
+#[tokio::test]
+async fn a_new_place_belongs_to_the_server_as_soon_as_a_record_has_something_in_it() {
+    let fixture = CliFixture::new().await;
+    std::fs::create_dir(fixture.path("roots/there")).unwrap();
+    fixture
+        .apply("[users.calvin]\nhome = \"@/roots/there\"\n", false)
+        .await
+        .unwrap();
+    assert!(Path::new(&fixture.path("roots/.homeport-store")).exists());
+}
+
+#[tokio::test]
+async fn a_name_that_only_older_versions_gave_is_that_of_a_stored_user() {
+    let fixture = CliFixture::new().await;
+    let text = "[users.\".calvin\"]\ncomment = \"c\"\n";
+    let error = fixture.apply(text, false).await.unwrap_err().to_string();
+    assert!(
+        error.contains("users.toml:1:8: there is no user \".calvin\""),
+        "{error}"
+    );
+    fixture.apply("[users.calvin]\n", false).await.unwrap();
+    let old = |user: &mut User| {
+        user.name = UserName::stored(".calvin")?;
+        Ok(())
+    };
+    let name = "calvin".parse().unwrap();
+    fixture.store.change_user(&name, Box::new(old)).await.unwrap();
+    assert_eq!(
+        fixture.apply(text, true).await.unwrap(),
+        ["~ user .calvin: comment unset -> \"c\""]
+    );
+    let exported = fixture.export().await;
+    assert!(
+        fixture.apply(&exported, true).await.unwrap().is_empty(),
+        "{exported}"
+    );
+}
+
+#[tokio::test]
 async fn only_prune_removes_what_the_file_does_not_have() {
-    let fixture = FileFixture::new().await;
+    let fixture = CliFixture::new().await;
     fixture.apply(FILE, false).await.unwrap();
     let rest = "[users.calvin]\nmax_sessions = 3\n";
     assert!(fixture.apply(rest, false).await.unwrap().is_empty());
@@ -145,7 +209,7 @@ async fn only_prune_removes_what_the_file_does_not_have() {
 
 #[tokio::test]
 async fn one_record_that_fails_takes_back_all() {
-    let fixture = FileFixture::new().await;
+    let fixture = CliFixture::new().await;
     fixture
         .apply("[users.tom]\nhome = \"@/roots/x\"\n", false)
         .await
@@ -174,9 +238,9 @@ async fn one_record_that_fails_takes_back_all() {
     // The store itself takes all or nothing, too.
     let records = fixture.store.records().await.unwrap();
     let mut inside = User::blank("b".parse().unwrap());
-    inside.home = fixture.text("@/roots/x/y").into();
+    inside.home = fixture.path("roots/x/y").into();
     let mut fine = User::blank("a".parse().unwrap());
-    fine.home = fixture.text("@/roots/a").into();
+    fine.home = fixture.path("roots/a").into();
     let writes = [fine, inside].map(|user| crate::store::RecordWrite::AddUser(Box::new(user)));
     assert!(
         fixture
@@ -197,7 +261,7 @@ async fn one_record_that_fails_takes_back_all() {
 
 #[tokio::test]
 async fn a_hash_of_the_file_is_applied_once() {
-    let fixture = FileFixture::new().await;
+    let fixture = CliFixture::new().await;
     let text = format!("[users.calvin]\npassword_hash = \"{HASH}\"\n");
     fixture.apply(&text, false).await.unwrap();
     let user = fixture.user("calvin").await;
@@ -224,7 +288,7 @@ async fn a_hash_of_the_file_is_applied_once() {
 
 #[tokio::test]
 async fn what_the_store_had_already_is_applied_once_too() {
-    let fixture = FileFixture::new().await;
+    let fixture = CliFixture::new().await;
     fixture.apply("[users.calvin]\n", false).await.unwrap();
     let hash = PasswordHash::new(HASH.to_owned());
     let set = hash.clone();
@@ -244,7 +308,7 @@ async fn what_the_store_had_already_is_applied_once_too() {
 
 #[tokio::test]
 async fn what_the_file_leaves_out_about_an_account_stays() {
-    let fixture = FileFixture::new().await;
+    let fixture = CliFixture::new().await;
     fixture
         .apply("[users.calvin]\nhome = \"@/roots/c\"\nenabled = false\n", false)
         .await
@@ -259,56 +323,9 @@ async fn what_the_file_leaves_out_about_an_account_stays() {
     );
 }
 
-/// Settings that a user or a group may have, one line each.
-fn settings() -> impl Strategy<Value = String> {
-    let lines: Vec<&'static str> = vec![
-        "comment = \"a \\\"b\\\" \\\\ \\u0001 é\"",
-        "quota_bytes = \"unlimited\"",
-        "quota_files = 7",
-        "max_sessions = 2",
-        "rate_up = \"10MiB\"",
-        "rate_down = \"unlimited\"",
-        "permissions = { \"/\" = \"list,read\", \"/in x\" = \"none\" }",
-        "allowed_from = [\"10.0.0.0/8\", \"2001:db8::/32\"]",
-        "require = [\"publickey\", \"password\"]",
-        "folders = { \"public.x\" = \"all\" }",
-        "file_mode = \"0640\"",
-        "dir_mode = \"2750\"",
-        "file_group = \"7\"",
-    ];
-    let count = lines.len();
-    proptest::sample::subsequence(lines, 0..=count).prop_map(|lines| lines.join("\n"))
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(12))]
-
-    #[test]
-    fn what_is_exported_makes_the_same_store(group in settings(), user in settings(), in_group in any::<bool>()) {
-        let group_line = if in_group { "group = \"g\"\n" } else { "" };
-        let text = format!(
-            "[groups.g]\n{group}\n[folders.\"public.x\"]\npath = \"@/roots/public\"\nquota_bytes = 1000\n\
-             [users.\"a@b.c\"]\n{group_line}{user}\nkeys = [\"{KEY}\"]\nprincipals = [\"p\"]\n\
-             password_hash = \"{HASH}\"\nhome = \"@/roots/home\"\nenabled = false\nexpires_at = \"2030-01-01\"\n"
-        );
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(async {
-            let fixture = FileFixture::new().await;
-            fixture.apply(&text, false).await.unwrap();
-            let exported = fixture.export().await;
-            assert!(fixture.apply(&exported, true).await.unwrap().is_empty(), "{exported}");
-            let records = fixture.store.records().await.unwrap();
-            assert_eq!(fixture.apply("", true).await.unwrap().len(), 3);
-            fixture.apply(&exported, false).await.unwrap();
-            assert_eq!(fixture.export().await, exported);
-            assert_eq!(fixture.store.records().await.unwrap().groups, records.groups);
-        });
-    }
-}
-
 #[tokio::test]
 async fn a_preview_changes_nothing() {
-    let fixture = FileFixture::new().await;
+    let fixture = CliFixture::new().await;
     let declaration = fixture.declaration(FILE);
     let plan = apply::preview(&declaration, false, &fixture.config.installation())
         .await
@@ -321,7 +338,7 @@ async fn a_preview_changes_nothing() {
 
 #[tokio::test]
 async fn imported_users_are_applied_like_declared_ones() {
-    let fixture = FileFixture::new().await;
+    let fixture = CliFixture::new().await;
     let installation = fixture.config.installation();
     let imported = atmoz::import("foo:123:1001:100\nbar:abc\n", &installation);
     let declaration = &imported.declaration;

@@ -1,8 +1,6 @@
 //! Reads one section of the file: each setting once, by its name. What is not read by then is unknown.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::str::FromStr;
 
 use jiff::Timestamp;
 use toml::Spanned;
@@ -11,18 +9,13 @@ use toml::de::{DeTable, DeValue};
 use crate::auth::keys::AuthorizedKey;
 use crate::auth::password;
 use crate::config::report::{Problem, nearest};
-use crate::domain::folder::{CreationChoice, FolderName};
 use crate::domain::group::GroupName;
-use crate::domain::permission::{PermissionRules, Permissions, RulePath};
 use crate::domain::quota::{Limit, storable};
-use crate::domain::rate::{RateRule, RateRules, check_rate};
-use crate::domain::settings::MemberSettings;
 use crate::domain::texts;
-use crate::domain::user::Factor;
+use crate::domain::user::UserName;
 use crate::ops::key_files;
-use crate::ops::keys::MAX_KEYS;
+use crate::ops::keys;
 use crate::ops::users_file::declaration::{DeclaredPassword, Reference, Span};
-use crate::storage::settings::{DirectoryMode, FileMode};
 use base::error::{Error, Result};
 use base::paths::absolute;
 use base::regular;
@@ -43,7 +36,8 @@ pub(super) struct Section<'a, 't> {
     pub settings: &'a DeTable<'t>,
 }
 
-type Value<'a, 't> = &'a Spanned<DeValue<'t>>;
+/// A value, and where it stands.
+pub(super) type Value<'a, 't> = &'a Spanned<DeValue<'t>>;
 
 /// Reads the settings of a section, and collects what is wrong with them.
 pub(super) struct SectionReader<'a, 't> {
@@ -82,7 +76,8 @@ impl<'a, 't> SectionReader<'a, 't> {
         self.references
     }
 
-    fn get(&mut self, name: &'static str) -> Option<Value<'a, 't>> {
+    /// Returns the value of a setting, which is known from then on.
+    pub fn get(&mut self, name: &'static str) -> Option<Value<'a, 't>> {
         self.known.push(name);
         self.section.settings.get(name)
     }
@@ -92,7 +87,8 @@ impl<'a, 't> SectionReader<'a, 't> {
         self.problems.push(Problem::new(Some(span), what, None));
     }
 
-    fn must_be(&mut self, name: &str, value: Value<'_, '_>, kind: &str) {
+    /// Reports a value of the wrong type.
+    pub fn must_be(&mut self, name: &str, value: Value<'_, '_>, kind: &str) {
         let found = match value.get_ref() {
             DeValue::Array(_) => "a list".to_owned(),
             DeValue::Table(_) => "a section".to_owned(),
@@ -105,13 +101,14 @@ impl<'a, 't> SectionReader<'a, 't> {
         );
     }
 
-    fn taken<T>(&mut self, name: &str, span: Span, result: Result<T>) -> Option<T> {
+    /// Reports the error of a value, and returns what was read without one.
+    pub fn taken<T>(&mut self, name: &str, span: Span, result: Result<T>) -> Option<T> {
         result.map_err(|error| self.wrong(name, span, &error)).ok()
     }
 
-    /// Returns the name of the record.
-    pub fn name<T: FromStr<Err = Error>>(&mut self) -> Option<T> {
-        match self.section.name.parse() {
+    /// Returns the name of the record, which `parse` understands.
+    pub fn name<T>(&mut self, parse: impl FnOnce(&str) -> Result<T>) -> Option<T> {
+        match parse(self.section.name) {
             Ok(name) => Some(name),
             Err(error) => {
                 let problem = Problem::new(Some(self.section.span.clone()), error.to_string(), None);
@@ -119,6 +116,15 @@ impl<'a, 't> SectionReader<'a, 't> {
                 None
             }
         }
+    }
+
+    /// Returns the name of a user. One that cannot be given any more must be that of a user who has it.
+    pub fn user_name(&mut self) -> Option<UserName> {
+        let name = self.name(UserName::stored)?;
+        if !name.is_assignable() {
+            self.refer(Reference::User(name.clone()), Some(self.section.span.clone()));
+        }
+        Some(name)
     }
 
     /// Reports a setting that is missing.
@@ -130,9 +136,9 @@ impl<'a, 't> SectionReader<'a, 't> {
         }
     }
 
-    /// Reads a string.
-    pub fn text(&mut self, name: &'static str) -> Option<String> {
-        self.parsed(name, |text| Ok(text.to_owned()))
+    /// Reads the remark for operators.
+    pub fn comment(&mut self) -> String {
+        self.parsed("comment", texts::comment).unwrap_or_default()
     }
 
     /// Reads a string that `parse` understands.
@@ -160,7 +166,7 @@ impl<'a, 't> SectionReader<'a, 't> {
     }
 
     /// Reads a list of strings, each of which `parse` understands.
-    fn list<T>(&mut self, name: &'static str, parse: impl Fn(&str) -> Result<T>) -> Option<Vec<T>> {
+    pub fn list<T>(&mut self, name: &'static str, parse: impl Fn(&str) -> Result<T>) -> Option<Vec<T>> {
         let value = self.get(name)?;
         let DeValue::Array(items) = value.get_ref() else {
             self.must_be(name, value, "a list of strings");
@@ -176,13 +182,8 @@ impl<'a, 't> SectionReader<'a, 't> {
         Some(list)
     }
 
-    /// Reads a list of strings.
-    pub fn texts(&mut self, name: &'static str) -> Option<Vec<String>> {
-        self.list(name, |text| Ok(text.to_owned()))
-    }
-
     /// Reads a number, or a string that `parse` understands.
-    fn number<T>(
+    pub fn number<T>(
         &mut self,
         name: &'static str,
         of_number: impl Fn(u64) -> Result<T>,
@@ -222,24 +223,6 @@ impl<'a, 't> SectionReader<'a, 't> {
         self.number(name, of_number, |text| text.parse::<Limit<u64>>())
     }
 
-    fn sessions(&mut self, name: &'static str) -> Option<u32> {
-        let of_number = |number: u64| match u32::try_from(number) {
-            Ok(0) => Err(Error::new("with 0 sessions the user could not sign in").hint("enabled = false")),
-            Ok(number) => Ok(number),
-            Err(_) => Err(Error::new(format!("{number} is more than there can be"))),
-        };
-        let of_text = |text: &str| match text.parse() {
-            Ok(number) => of_number(number),
-            Err(_) => Err(Error::new(format!("\"{}\" is not a number", text.escape_debug())).hint("1, 2, …")),
-        };
-        self.number(name, of_number, of_text)
-    }
-
-    fn rate(&mut self, name: &'static str) -> RateRule {
-        let of_number = |number| check_rate(number).map(RateRule::Limited);
-        self.number(name, of_number, str::parse).unwrap_or_default()
-    }
-
     /// Reads a date or a time.
     pub fn expiry(&mut self, name: &'static str) -> Option<Timestamp> {
         let value = self.get(name)?;
@@ -256,10 +239,20 @@ impl<'a, 't> SectionReader<'a, 't> {
 
     /// Reads the name of the group.
     pub fn group(&mut self) -> Option<GroupName> {
-        let name: GroupName = self.parsed("group", str::parse)?;
-        let span = self.section.settings.get("group").map(Spanned::span);
-        self.references.push((Reference::Group(name.clone()), span));
+        let name = self.parsed("group", GroupName::new_name)?;
+        let span = self.span_of("group");
+        self.refer(Reference::Group(name.clone()), span);
         Some(name)
+    }
+
+    /// Returns where the value of a setting stands.
+    pub fn span_of(&self, name: &str) -> Option<Span> {
+        self.section.settings.get(name).map(Spanned::span)
+    }
+
+    /// Notes a name that must exist.
+    pub fn refer(&mut self, reference: Reference, span: Option<Span>) {
+        self.references.push((reference, span));
     }
 
     /// Reads the hash of the password. Messages must not contain it.
@@ -278,7 +271,8 @@ impl<'a, 't> SectionReader<'a, 't> {
 
     /// Reads `keys` and `keys_file`; returns the lines, each key once, and what is left out of the file.
     pub fn keys(&mut self, directory: &Path) -> (Vec<String>, Vec<Error>) {
-        let mut keys = self.list("keys", AuthorizedKey::parse).unwrap_or_default();
+        let line = |text: &str| AuthorizedKey::parse(text).map(|key| key.line().to_owned());
+        let keys = self.list("keys", line).unwrap_or_default();
         let mut warnings = Vec::new();
         let from_file = self.parsed("keys_file", |text| {
             let path = absolute(directory, Path::new(text));
@@ -289,111 +283,10 @@ impl<'a, 't> SectionReader<'a, 't> {
                 let left_out = format!("{path:?}: line {} is left out", line.number);
                 warnings.push(Error::new(left_out).because(line.reason));
             }
-            file.lines
-                .iter()
-                .map(|line| AuthorizedKey::parse(line))
-                .collect::<Result<Vec<_>>>()
+            Ok(file.lines)
         });
-        keys.extend(from_file.into_iter().flatten());
-        let mut seen = BTreeSet::new();
-        keys.retain(|key| seen.insert(key.fingerprint()));
-        if keys.len() > MAX_KEYS {
-            let span = self.section.span.clone();
-            let error = Error::new(format!("there are more than {MAX_KEYS} keys"));
-            self.wrong("keys", span, &error);
-        }
-        (keys.iter().map(|key| key.line().to_owned()).collect(), warnings)
-    }
-
-    /// Reads the settings that users and groups have in common.
-    pub fn member_settings(&mut self) -> MemberSettings {
-        MemberSettings {
-            quota_bytes: self.bytes("quota_bytes"),
-            quota_files: self.count("quota_files"),
-            max_sessions: self.sessions("max_sessions"),
-            rates: RateRules {
-                up: self.rate("rate_up"),
-                down: self.rate("rate_down"),
-            },
-            permissions: self.permissions(),
-            allowed_from: self.list("allowed_from", texts::network),
-            require: self
-                .list("require", str::parse::<Factor>)
-                .map(BTreeSet::from_iter),
-            folders: self.folders(),
-            creation: self.creation(),
-        }
-    }
-
-    /// Reads the modes and the group of what is created.
-    pub fn creation(&mut self) -> CreationChoice {
-        let file = self.parsed("file_mode", |text| {
-            FileMode::try_from(text.to_owned()).map_err(Error::new)
-        });
-        let directory = self.parsed("dir_mode", |text| {
-            DirectoryMode::try_from(text.to_owned()).map_err(Error::new)
-        });
-        CreationChoice {
-            file_mode: file.map(|FileMode(mode)| mode),
-            dir_mode: directory.map(|DirectoryMode(mode)| mode),
-            file_group: self.text("file_group"),
-        }
-    }
-
-    fn permissions(&mut self) -> Option<PermissionRules> {
-        let value = self.get("permissions")?;
-        self.rules("permissions", value)
-    }
-
-    fn folders(&mut self) -> BTreeMap<FolderName, PermissionRules> {
-        let mut folders = BTreeMap::new();
-        let Some(value) = self.get("folders") else {
-            return folders;
-        };
-        let DeValue::Table(table) = value.get_ref() else {
-            self.must_be(
-                "folders",
-                value,
-                "a table of permissions by name, such as { public = \"list,read\" }",
-            );
-            return folders;
-        };
-        for (key, value) in table {
-            let name = key.get_ref().parse::<FolderName>();
-            let rules = self.rules("folders", value);
-            if let Some(name) = self.taken("folders", key.span(), name) {
-                self.references
-                    .push((Reference::Folder(name.clone()), Some(key.span())));
-                folders.extend(rules.map(|rules| (name, rules)));
-            }
-        }
-        folders
-    }
-
-    /// Reads permissions: a string, or a table of them by directory.
-    fn rules(&mut self, name: &'static str, value: Value<'_, '_>) -> Option<PermissionRules> {
-        match value.get_ref() {
-            DeValue::String(text) => {
-                let parsed = text.parse::<Permissions>().map(PermissionRules::uniform);
-                self.taken(name, value.span(), parsed)
-            }
-            DeValue::Table(table) => {
-                let mut rules = Vec::new();
-                for (key, value) in table {
-                    let path = self.taken(name, key.span(), key.get_ref().parse::<RulePath>());
-                    let Some(text) = value.get_ref().as_str() else {
-                        self.must_be(name, value, "a string for each directory");
-                        continue;
-                    };
-                    let set = self.taken(name, value.span(), text.parse::<Permissions>());
-                    rules.extend(path.zip(set));
-                }
-                Some(rules.into_iter().collect())
-            }
-            _ => {
-                self.must_be(name, value, "a string, or a table of them by directory");
-                None
-            }
-        }
+        let merged = keys::merge(&[], &[keys, from_file.unwrap_or_default()].concat());
+        let merged = self.taken("keys", self.section.span.clone(), merged);
+        (merged.unwrap_or_default(), warnings)
     }
 }

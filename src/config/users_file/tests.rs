@@ -1,4 +1,6 @@
 use super::*;
+use crate::domain::permission::change::{MOST_FOLDERS, MOST_RULES};
+use crate::domain::settings::MemberSettings;
 use crate::ops::users_file::declaration::DeclaredPassword;
 
 const HASH: &str =
@@ -131,6 +133,10 @@ fn each_mistake_has_its_place() {
         "users.toml:2:23: ",
     );
     check("[users.a]\nfolders = { \"-\" = \"list\" }", "users.toml:2:13: ");
+    check(
+        "[groups.g]\npermissions = { \"/in\" = \"list\", \"/in/\" = \"read\" }",
+        "users.toml:2:15: \"permissions\" in [groups.g]: the permissions of \"/in\" are given twice",
+    );
     check("[users.a]\nfile_mode = \"9\"", "users.toml:2:13: ");
     check("[users.a]\nexpires_at = \"soon\"", "users.toml:2:14: ");
     check(
@@ -141,6 +147,88 @@ fn each_mistake_has_its_place() {
         "[users.a]\ncomment = \"x\n[users.b]\nenabled = 3",
         "users.toml:4:11: ",
     );
+}
+
+/// Returns an inline table of permissions for this many names that begin with `start`.
+fn permissions_of(start: &str, count: usize) -> String {
+    let rules = (0..count).map(|number| format!("\"{start}{number}\" = \"list\""));
+    format!("{{ {} }}", rules.collect::<Vec<_>>().join(", "))
+}
+
+#[test]
+fn there_are_no_more_rules_and_folders_than_a_command_can_give() {
+    let check = |text: &str, expected: &str| {
+        let told = refused(text);
+        assert!(told.contains(expected), "{told}");
+    };
+    let rules = permissions_of("/", MOST_RULES + 1);
+    check(
+        &format!("[users.a]\npermissions = {rules}"),
+        "users.toml:2:15: \"permissions\" in [users.a]: 65 directories have permissions of their own",
+    );
+    check(
+        &format!("[groups.g]\nfolders = {{ f = {rules} }}"),
+        "users.toml:2:17: \"folders\" in [groups.g]: 65 directories have permissions of their own",
+    );
+    check(
+        &format!("[users.a]\nfolders = {}", permissions_of("f", MOST_FOLDERS + 1)),
+        "users.toml:2:11: \"folders\" in [users.a]: 257 folders are too many",
+    );
+    let (rules, folders) = (permissions_of("/", MOST_RULES), permissions_of("f", MOST_FOLDERS));
+    let most = read(&format!("[users.a]\npermissions = {rules}\nfolders = {folders}"));
+    assert_eq!(most.mistakes, []);
+    // A table without a directory says nothing.
+    let none = read("[users.a]\npermissions = {}\nfolders = { f = {} }");
+    assert_eq!(none.mistakes, []);
+    assert_eq!(none.users[0].record.settings, MemberSettings::default());
+}
+
+#[test]
+fn what_commands_refuse_is_refused() {
+    let check = |text: &str, expected: &str| {
+        let told = refused(text);
+        assert!(told.contains(expected), "{text}\n{told}");
+    };
+    for section in ["users.a", "groups.a", "folders.a"] {
+        check(
+            &format!("[{section}]\ncomment = \"a\\nb\""),
+            &format!("users.toml:2:11: \"comment\" in [{section}]: the comment contains a control character"),
+        );
+        check(
+            &format!("[{section}]\nfile_group = \"no-such-group\""),
+            &format!("users.toml:2:14: \"file_group\" in [{section}]: there is no group \"no-such-group\""),
+        );
+    }
+    check(
+        &format!("[users.a]\ncomment = \"{}\"", "c".repeat(1025)),
+        "users.toml:2:11: \"comment\" in [users.a]: the comment is too long",
+    );
+    for word in ["none", "inherit"] {
+        check(
+            &format!("[groups.{word}]"),
+            &format!("users.toml:1:9: \"{word}\" cannot be the name of a group"),
+        );
+    }
+    check(
+        "[groups.g]\nrequire = [\"totp\"]",
+        "users.toml:2:11: \"require\" in [groups.g]: a one-time code alone is not enough",
+    );
+    check(
+        "[users.a]\nprincipals = [\"ops\", \"a b\"]",
+        "users.toml:2:22: \"principals\" in [users.a]: \"a b\" is not a principal",
+    );
+    check(
+        "[users.a]\nmax_sessions = \"00\"",
+        "users.toml:2:16: \"max_sessions\" in [users.a]: with 0 sessions",
+    );
+}
+
+#[test]
+fn the_last_line_of_a_key_counts_as_it_does_in_commands() {
+    let key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIMd6xXnVT1S/yCl4qB7po332lDM7TUEWm0vjYEfkxSE9";
+    let read = read(&format!("[users.a]\nkeys = [\"{key} old\", \"{key} new\"]"));
+    assert_eq!(read.mistakes, []);
+    assert_eq!(read.users[0].record.keys, [format!("{key} new")]);
 }
 
 #[test]

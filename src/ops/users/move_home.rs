@@ -30,7 +30,7 @@ use crate::ops::usage::AccountHolder;
 use crate::ops::{admin, adopt, homes, quota};
 use crate::storage::home_lock::HomeLock;
 use crate::storage::marker;
-use crate::store::{ChangedUser, UsageRecord};
+use crate::store::{Changed, UsageRecord};
 use base::advice;
 use base::error::Result;
 
@@ -206,7 +206,7 @@ impl HomeMove<'_> {
     }
 
     /// Stores the new path for all users of the home.
-    async fn commit(&self, copied: Option<&CopiedTree>) -> Result<Vec<ChangedUser>> {
+    async fn commit(&self, copied: Option<&CopiedTree>) -> Result<Vec<Changed<User>>> {
         let measured = copied.map(|copied| UsageRecord {
             home: self.paths.to.clone(),
             bytes: copied.bytes,
@@ -221,14 +221,14 @@ impl HomeMove<'_> {
     }
 
     /// Waits until the running server knows the new path, and records the change of each user.
-    async fn confirm(&self, changes: &[ChangedUser]) -> Result<ConfirmedChange> {
+    async fn confirm(&self, changes: &[Changed<User>]) -> Result<ConfirmedChange> {
         let what = UserChange::Moved {
             from: self.paths.from.clone(),
             to: self.paths.to.clone(),
         };
         let mut ours = StoredChange::new(self.name, what.clone(), true);
         let mut others = 0;
-        for ChangedUser { before, after } in changes {
+        for Changed { before, after } in changes {
             let act = admin::user_changed("user set", Some(before), Some(after));
             if after.name == *self.name {
                 ours = ours.recorded_as(act, self.context);
@@ -251,7 +251,7 @@ impl HomeMove<'_> {
             home: record.from.clone(),
             ..user.clone()
         };
-        let change = ChangedUser {
+        let change = Changed {
             before,
             after: user.clone(),
         };

@@ -14,10 +14,7 @@ use crate::domain::user::{Factor, Limit, User};
 use crate::ops::installation::Installation;
 use crate::storage::creation::CreationRules;
 use crate::store::{Store, no_such_folder};
-use base::error::{Error, Result};
-
-/// The longest remark for operators, in bytes.
-const LONGEST_COMMENT: usize = 1024;
+use base::error::Result;
 
 /// The change of one setting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -83,15 +80,23 @@ impl CreationChanges {
     /// # Errors
     /// Returns an error if there is none.
     pub fn check(&self, installation: &Installation) -> Result<()> {
-        let SettingChange::To(group) = &self.file_group else {
-            return Ok(());
-        };
-        let choice = CreationChoice {
-            file_group: Some(group.clone()),
-            ..CreationChoice::default()
-        };
-        CreationRules::of(&installation.storage)?.with(&choice).map(drop)
+        match &self.file_group {
+            SettingChange::To(group) => check_file_group(installation, group),
+            SettingChange::Keep | SettingChange::Unset => Ok(()),
+        }
     }
+}
+
+/// Checks that there is a group of the system with this name or number.
+///
+/// # Errors
+/// Returns an error if there is none.
+pub fn check_file_group(installation: &Installation, group: &str) -> Result<()> {
+    let choice = CreationChoice {
+        file_group: Some(group.to_owned()),
+        ..CreationChoice::default()
+    };
+    CreationRules::of(&installation.storage)?.with(&choice).map(drop)
 }
 
 /// The changes of the settings that users inherit from groups.
@@ -181,22 +186,5 @@ impl SettingChanges {
         self.principals.apply(&mut user.principals);
         self.expires_at.apply(&mut user.expires_at);
         Ok(())
-    }
-}
-
-/// Checks that a text can be the remark of a user, a group or a folder.
-///
-/// # Errors
-/// Returns an error if it is too long, or has more than one line.
-pub fn check_comment(text: &str) -> Result<()> {
-    if text.len() > LONGEST_COMMENT {
-        return Err(Error::new("the comment is too long").because(format!(
-            "it has {} bytes, and {LONGEST_COMMENT} are allowed",
-            text.len()
-        )));
-    }
-    match text.chars().any(char::is_control) {
-        true => Err(Error::new("the comment contains a control character").hint("one line of plain text")),
-        false => Ok(()),
     }
 }

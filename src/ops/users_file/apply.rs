@@ -1,15 +1,16 @@
 //! Makes the store have what a file declares, and then homes and folders.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::changes::PlannedChange;
 use super::declaration::Declaration;
-use super::plan::{Plan, PlanOptions, plan};
+use super::plan::{Plan, PlanOptions, PlannedDirectory, plan};
 use crate::ops::context::OpsContext;
 use crate::ops::installation::Installation;
 use crate::ops::running::{Effect, if_running};
-use crate::ops::{admin, adopt, data_dir, homes};
+use crate::ops::users::claim;
+use crate::ops::{admin, data_dir, homes};
 use crate::store::sql::SqlStore;
 use crate::store::{BatchStore as _, Records};
 use base::error::{Error, Result};
@@ -113,24 +114,34 @@ async fn store_plan(declaration: &Declaration, prune: bool, context: &OpsContext
         .hint("try again"))
 }
 
-/// Makes the homes and folders that are missing, also those that an earlier call could not make; returns what could not be
-/// made.
-async fn make_directories(directories: &[PathBuf], context: &OpsContext<'_>) -> Vec<Error> {
+/// Claims the places of new homes and folders, and makes those directories that are missing, also those that an earlier
+/// call could not make; returns what could not be made.
+async fn make_directories(directories: &[PlannedDirectory], context: &OpsContext<'_>) -> Vec<Error> {
     let mut failed = Vec::new();
     // Each place is claimed once.
-    let mut by_place: BTreeMap<Option<&Path>, Vec<&PathBuf>> = BTreeMap::new();
-    for directory in directories.iter().filter(|directory| !directory.is_dir()) {
-        let place = homes::place_of(context.installation, directory);
+    let mut by_place: BTreeMap<Option<&Path>, Vec<&PlannedDirectory>> = BTreeMap::new();
+    let is_missing = |directory: &PlannedDirectory| !directory.path.is_dir();
+    for directory in directories.iter().filter(|one| one.is_new || is_missing(one)) {
+        let place = homes::place_of(context.installation, &directory.path);
         by_place.entry(place).or_default().push(directory);
     }
-    for missing in by_place.into_values() {
-        let Some(first) = missing.first() else { continue };
-        if let Err(error) = adopt::take_if_new(context.installation, first, context.store).await {
+    for mut directories in by_place.into_values() {
+        // What is missing decides whether the place must be this server's.
+        directories.sort_by_key(|directory| !is_missing(directory));
+        let Some(first) = directories.first() else {
+            continue;
+        };
+        let claimed = claim(&first.path, context).await;
+        let missing: Vec<&PlannedDirectory> = directories.into_iter().filter(|one| is_missing(one)).collect();
+        if let Err(error) = claimed {
             let count = missing.len();
             failed.push(Error::new(format!("{count} homes and folders were not made")).because(error));
             continue;
         }
-        let made = missing.iter().map(|home| homes::make(context.installation, home));
+        let made = missing.iter().map(|directory| {
+            let PlannedDirectory { resident, path, .. } = directory;
+            homes::make_with(context.installation, *resident, path, &directory.creation)
+        });
         failed.extend(made.filter_map(Result::err));
     }
     failed

@@ -1,7 +1,7 @@
 //! The changes of a plan, as they are shown and recorded.
 
 use super::fields::Field;
-use crate::domain::event::{AdminAct, Setting, SettingValue};
+use crate::domain::event::AdminAct;
 
 /// What is to be done to a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,6 +12,17 @@ pub enum Action {
     Change,
     /// The record is removed.
     Remove,
+}
+
+impl Action {
+    /// Returns what makes one record of the other.
+    pub(super) fn of<T>(before: Option<&T>, after: Option<&T>) -> Self {
+        match (before, after) {
+            (None, _) => Action::Add,
+            (_, None) => Action::Remove,
+            _ => Action::Change,
+        }
+    }
 }
 
 /// The kind of a record.
@@ -34,6 +45,16 @@ impl RecordKind {
             RecordKind::User => "user",
         }
     }
+
+    /// Returns the command that does the same to one record, which the audit log names.
+    pub(super) fn command(self, action: Action) -> String {
+        let verb = match action {
+            Action::Add => "add",
+            Action::Change => "set",
+            Action::Remove => "remove",
+        };
+        format!("{} {verb}", self.name())
+    }
 }
 
 /// A setting that changes, as it is shown.
@@ -47,7 +68,7 @@ pub struct SettingDifference {
     pub after: Option<String>,
 }
 
-/// One planned change.
+/// One planned change, described as the command for one record describes it in the audit log.
 #[derive(Debug, Clone)]
 pub struct PlannedChange {
     /// What is to be done.
@@ -62,28 +83,9 @@ pub struct PlannedChange {
     pub act: AdminAct,
 }
 
-/// Describes the change of a group or a folder.
-pub(super) fn act_of(what: String, name: &str, differences: &[SettingDifference]) -> AdminAct {
-    let of = |value: fn(&SettingDifference) -> &Option<String>| -> Vec<Setting> {
-        let settings = differences.iter().filter_map(|one| {
-            let value = value(one).clone()?;
-            Some(Setting {
-                name: one.name.to_owned(),
-                value: SettingValue::Text(value),
-            })
-        });
-        settings.collect()
-    };
-    AdminAct {
-        what,
-        name: name.to_owned(),
-        before: of(|one| &one.before),
-        after: of(|one| &one.after),
-    }
-}
-
 /// Returns the settings that differ, in the order of the file.
-pub(super) fn differences(before: &[Field], after: &[Field]) -> Vec<SettingDifference> {
+pub(super) fn differences(before: Option<Vec<Field>>, after: Option<Vec<Field>>) -> Vec<SettingDifference> {
+    let (before, after) = (before.unwrap_or_default(), after.unwrap_or_default());
     let of = |fields: &[Field], name| fields.iter().find(|field| field.name == name).cloned();
     let mut names: Vec<&'static str> = after.iter().map(|field| field.name).collect();
     let gone = before
@@ -93,7 +95,7 @@ pub(super) fn differences(before: &[Field], after: &[Field]) -> Vec<SettingDiffe
     let gone: Vec<&'static str> = gone.collect();
     names.extend(gone);
     let differing = names.into_iter().filter_map(|name| {
-        let (before, after) = (of(before, name), of(after, name));
+        let (before, after) = (of(&before, name), of(&after, name));
         (before != after).then(|| SettingDifference {
             name,
             before: before.map(|field| field.shown()),

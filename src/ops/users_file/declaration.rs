@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
+use super::fields::key;
 use crate::domain::folder::{Folder, FolderName};
 use crate::domain::group::{Group, GroupName};
 use crate::domain::settings::MemberSettings;
@@ -75,6 +76,29 @@ pub enum Reference {
     Group(GroupName),
     /// The name of a folder.
     Folder(FolderName),
+    /// The name of a user who must be in the store: a new user cannot have it.
+    User(UserName),
+}
+
+impl Reference {
+    /// Returns the mistake of a name that does not exist.
+    pub(super) fn unknown(&self, span: Option<Span>) -> Mistake {
+        let declare = |kind: &str, name: &str| format!("declare it: [{kind}s.{}]", key(name));
+        let (kind, name, hint) = match self {
+            Reference::Group(name) => ("group", name.as_str(), declare("group", name.as_str())),
+            Reference::Folder(name) => ("folder", name.as_str(), declare("folder", name.as_str())),
+            Reference::User(name) => (
+                "user",
+                name.as_str(),
+                "names of new users begin with a letter, a digit or '_'".to_owned(),
+            ),
+        };
+        Mistake {
+            span,
+            what: format!("there is no {kind} \"{name}\""),
+            hint: Some(hint),
+        }
+    }
 }
 
 /// What a file says about a user's password.

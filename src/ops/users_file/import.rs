@@ -14,9 +14,11 @@ use crate::auth::keys::AuthorizedKey;
 use crate::auth::password;
 use crate::domain::folder::Folder;
 use crate::domain::group::Group;
+use crate::domain::texts;
 use crate::domain::user::UserName;
 use crate::ops::homes::{HomeRules, Resident};
 use crate::ops::installation::Installation;
+use crate::ops::keys;
 use base::error::Error;
 use base::paths::Resolver;
 
@@ -84,18 +86,26 @@ impl<'a> Importer<'a> {
 
     /// Takes the keys that can be used.
     fn keys<'l>(&mut self, user: &mut DeclaredUser, lines: impl Iterator<Item = &'l str>) {
+        let name = user.name.to_string();
+        let mut usable = Vec::new();
         for line in lines {
             match AuthorizedKey::parse(line) {
-                Ok(key) if !user.keys.iter().any(|other| other == key.line()) => {
-                    user.keys.push(key.line().to_owned());
-                }
-                Ok(_) => {}
-                Err(error) => {
-                    let name = user.name.to_string();
-                    self.leave_out(&name, error);
-                }
+                Ok(key) => usable.push(key.line().to_owned()),
+                Err(error) => self.leave_out(&name, error),
             }
         }
+        match keys::merge(&user.keys, &usable) {
+            Ok(merged) => user.keys = merged,
+            Err(error) => self.leave_out(&name, error),
+        }
+    }
+
+    /// Returns a remark, if it can be one here.
+    fn comment(&mut self, name: &str, text: &str) -> String {
+        texts::comment(text).unwrap_or_else(|error| {
+            self.leave_out(name, error);
+            String::new()
+        })
     }
 
     /// Keeps a home where it is, if it may lie there; otherwise the user gets a new one.

@@ -5,15 +5,15 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
-use super::changes::{Action, PlannedChange, RecordKind, act_of, differences};
+use super::changes::{Action, PlannedChange, RecordKind, SettingDifference, differences};
 use super::declaration::{Declaration, DeclaredPassword, DeclaredUser, Mistake, Reference, digest_of};
-use super::fields::{self, Field};
+use super::fields;
 use crate::domain::event::AdminAct;
-use crate::domain::folder::{Folder, FolderName};
+use crate::domain::folder::{CreationChoice, Folder, FolderName};
 use crate::domain::group::{Group, GroupName};
 use crate::domain::user::{Inherited, PasswordHash, User, UserName, UserSource};
 use crate::ops::admin;
-use crate::ops::homes::HomeRules;
+use crate::ops::homes::{HomeRules, Resident};
 use crate::ops::installation::Installation;
 use crate::ops::passwords::NewPassword;
 use crate::store::{HomeOwner, RecordWrite, Records, check_places};
@@ -28,7 +28,20 @@ pub struct Plan {
     /// The same for the store. It may have notes even if nothing changes.
     pub writes: Vec<RecordWrite>,
     /// The homes and folders of the file, which must exist.
-    pub directories: Vec<PathBuf>,
+    pub directories: Vec<PlannedDirectory>,
+}
+
+/// A home or a folder of the file.
+#[derive(Debug, Clone)]
+pub struct PlannedDirectory {
+    /// What lies there.
+    pub resident: Resident,
+    /// The path of the directory.
+    pub path: PathBuf,
+    /// The modes and the group with which it is made.
+    pub creation: CreationChoice,
+    /// Whether the record did not have it before.
+    pub is_new: bool,
 }
 
 /// What a plan is made for.
@@ -114,7 +127,7 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// Returns the names that neither the file nor what stays in the store has.
+    /// Returns the names that neither the file nor what stays in the store has, and those that only a stored user may have.
     fn unknown_references(&self) -> Vec<Mistake> {
         let declaration = self.declaration;
         let groups: BTreeSet<&GroupName> = declaration
@@ -129,29 +142,16 @@ impl<'a> Planner<'a> {
             .collect();
         let of_groups = declaration.groups.iter().flat_map(|group| &group.references);
         let of_users = declaration.users.iter().flat_map(|user| &user.references);
-        let mut mistakes = Vec::new();
-        for (reference, span) in of_groups.chain(of_users) {
-            let (kind, name, known) = match reference {
-                Reference::Group(name) => (
-                    "group",
-                    name.as_str(),
-                    groups.contains(name) || self.groups.contains_key(name),
-                ),
-                Reference::Folder(name) => (
-                    "folder",
-                    name.as_str(),
-                    folders.contains(name) || self.folders.contains_key(name),
-                ),
-            };
-            if !known {
-                mistakes.push(Mistake {
-                    span: span.clone(),
-                    what: format!("there is no {kind} \"{name}\""),
-                    hint: Some(format!("declare it: [{kind}s.{}]", fields::key(name))),
-                });
-            }
-        }
-        mistakes
+        let is_known = |reference: &Reference| match reference {
+            Reference::Group(name) => groups.contains(name) || self.groups.contains_key(name),
+            Reference::Folder(name) => folders.contains(name) || self.folders.contains_key(name),
+            Reference::User(name) => self.records.users.iter().any(|user| user.name == *name),
+        };
+        of_groups
+            .chain(of_users)
+            .filter(|(reference, _)| !is_known(reference))
+            .map(|(reference, span)| reference.unknown(span.clone()))
+            .collect()
     }
 
     fn groups(&mut self) {
@@ -174,9 +174,10 @@ impl<'a> Planner<'a> {
                 (Some(_), None) => RecordWrite::RemoveGroup(name.clone()),
                 _ => continue,
             };
-            let fields = (before.map(fields::of_group), after.map(fields::of_group));
-            self.plan
-                .add(RecordKind::Group, name.as_str(), fields, write, None);
+            let (kind, action) = (RecordKind::Group, Action::of(before, after));
+            let settings = differences(before.map(fields::of_group), after.map(fields::of_group));
+            let act = admin::group_changed(&kind.command(action), before, after);
+            self.plan.add(kind, action, settings, write, act);
         }
     }
 
@@ -188,7 +189,14 @@ impl<'a> Planner<'a> {
             .map(|folder| (&folder.name, folder))
             .collect();
         for declared in &self.declaration.folders {
-            self.plan.directories.push(declared.record.path.clone());
+            self.plan.directories.push(PlannedDirectory {
+                resident: Resident::Folder,
+                path: declared.record.path.clone(),
+                creation: declared.record.creation.clone(),
+                is_new: stored
+                    .get(&declared.record.name)
+                    .is_none_or(|before| before.path != declared.record.path),
+            });
             self.folders
                 .insert(declared.record.name.clone(), declared.record.clone());
         }
@@ -201,9 +209,10 @@ impl<'a> Planner<'a> {
                 (Some(_), None) => RecordWrite::RemoveFolder(name.clone()),
                 _ => continue,
             };
-            let fields = (before.map(fields::of_folder), after.map(fields::of_folder));
-            self.plan
-                .add(RecordKind::Folder, name.as_str(), fields, write, None);
+            let (kind, action) = (RecordKind::Folder, Action::of(before, after));
+            let settings = differences(before.map(fields::of_folder), after.map(fields::of_folder));
+            let act = admin::folder_changed(&kind.command(action), before, after);
+            self.plan.add(kind, action, settings, write, act);
         }
     }
 
@@ -222,7 +231,12 @@ impl<'a> Planner<'a> {
                 rules.check(&user.home)?;
             }
             digests.extend(self.password(declared, before, &mut user)?);
-            self.plan.directories.push(user.home.clone());
+            self.plan.directories.push(PlannedDirectory {
+                resident: Resident::Home,
+                path: user.home.clone(),
+                creation: self.with_inherited(&user).creation(),
+                is_new: before.is_none_or(|before| before.home != user.home),
+            });
             self.users.insert(user.name.clone(), user);
         }
         let names: BTreeSet<&UserName> = stored.keys().copied().chain(self.users.keys()).collect();
@@ -237,16 +251,11 @@ impl<'a> Planner<'a> {
                 _ => continue,
             };
             let of = |user: &User| fields::of_user(user, self.options.homes);
-            let fields = (before.map(of), after.map(of));
-            let what = match (before, after) {
-                (None, _) => "user add",
-                (_, None) => "user remove",
-                _ => "user set",
-            };
+            let settings = differences(before.map(of), after.map(of));
+            let (kind, action) = (RecordKind::User, Action::of(before, after));
             let inherited = |user: &User| self.with_inherited(user);
-            let act = admin::user_changed(what, before, after.map(inherited).as_ref());
-            self.plan
-                .add(RecordKind::User, name.as_str(), fields, write, Some(act));
+            let act = admin::user_changed(&kind.command(action), before, after.map(inherited).as_ref());
+            self.plan.add(kind, action, settings, write, act);
         }
         self.plan.writes.extend(digests);
         Ok(())
@@ -342,32 +351,20 @@ impl<'a> Planner<'a> {
 }
 
 impl Plan {
-    /// Adds a change. `act` is made of the settings unless it is given.
+    /// Adds a change.
     fn add(
         &mut self,
         kind: RecordKind,
-        name: &str,
-        (before, after): (Option<Vec<Field>>, Option<Vec<Field>>),
+        action: Action,
+        settings: Vec<SettingDifference>,
         write: RecordWrite,
-        act: Option<AdminAct>,
+        act: AdminAct,
     ) {
-        let action = match (&before, &after) {
-            (None, _) => Action::Add,
-            (_, None) => Action::Remove,
-            _ => Action::Change,
-        };
-        let differences = differences(&before.unwrap_or_default(), &after.unwrap_or_default());
-        let verb = match action {
-            Action::Add => "add",
-            Action::Change => "set",
-            Action::Remove => "remove",
-        };
-        let act = act.unwrap_or_else(|| act_of(format!("{} {verb}", kind.name()), name, &differences));
         self.changes.push(PlannedChange {
             action,
             kind,
-            name: name.to_owned(),
-            settings: differences,
+            name: act.name.clone(),
+            settings,
             act,
         });
         self.writes.push(write);

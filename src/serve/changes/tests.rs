@@ -14,7 +14,7 @@ fn guest() -> UserName {
     "guest".parse().unwrap()
 }
 
-async fn change(server: &Server, mut change: impl FnMut(&mut User) + Send + 'static) {
+async fn change(server: &Server, change: impl Fn(&mut User) + Send + Sync + 'static) {
     let change: RecordChange = Box::new(move |user| {
         change(user);
         Ok(())

@@ -109,11 +109,7 @@ impl Store for Recorded {
     async fn add_user(&self, _: &User) -> Result<()> {
         no_users()
     }
-    async fn change_user(
-        &self,
-        _: &UserName,
-        _: crate::store::RecordChange,
-    ) -> Result<crate::store::ChangedUser> {
+    async fn change_user(&self, _: &UserName, _: crate::store::RecordChange) -> Result<Changed<User>> {
         no_users()
     }
     async fn move_home(
@@ -121,7 +117,7 @@ impl Store for Recorded {
         _: &std::path::Path,
         _: &std::path::Path,
         _: Option<&crate::store::UsageRecord>,
-    ) -> Result<Vec<crate::store::ChangedUser>> {
+    ) -> Result<Vec<Changed<User>>> {
         no_users()
     }
     async fn remove_user(&self, _: &UserName) -> Result<std::path::PathBuf> {

@@ -7,14 +7,14 @@ use std::fs::DirBuilder;
 use std::os::fd::{AsFd as _, BorrowedFd};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use parking_lot::Mutex;
 use rustix::fs::{CWD, Gid, Mode, OFlags, fchmod, fchown, fstat, openat};
 use rustix::io::Errno;
 
 use super::attrs;
 use crate::storage::creation::CreationRules;
+use base::report_interval::ReportInterval;
 
 /// The shortest time between two warnings.
 const REPORT_EVERY: Duration = Duration::from_secs(60);
@@ -63,12 +63,10 @@ pub(super) fn give(rules: CreationRules, new: BorrowedFd<'_>) -> Result<(), Errn
 
 /// Logs why a file or directory could not be created as configured, at most once a minute: clients try again.
 pub(super) fn report(rules: CreationRules, errno: Errno) {
-    static REPORTED: Mutex<Option<Instant>> = Mutex::new(None);
-    let mut reported = REPORTED.lock();
-    if reported.is_some_and(|at| at.elapsed() < REPORT_EVERY) {
+    static REPORTS: ReportInterval = ReportInterval::new(REPORT_EVERY);
+    if !REPORTS.is_due() {
         return;
     }
-    *reported = Some(Instant::now());
     let cause = std::io::Error::from(errno);
     tracing::warn!(
         group = rules.group,

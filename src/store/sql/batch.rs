@@ -26,8 +26,7 @@ impl BatchStore for SqlStore {
     }
 
     async fn write_records(&self, revision: i64, writes: &[RecordWrite]) -> Result<bool> {
-        let first = write_records(&self.db, revision, writes).await;
-        retry_if_disk_was_full(first, write_records(&self.db, revision, writes)).await
+        retry_if_disk_was_full(|| write_records(&self.db, revision, writes)).await
     }
 }
 

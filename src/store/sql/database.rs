@@ -14,7 +14,7 @@ use crate::domain::user::{Quota, User, UserName};
 use crate::store::references::RecordContext;
 use crate::store::rows::UserRow;
 use crate::store::{
-    ChangedUser, RecordChange, SignIn, UsageRecord, failure, homes, host_keys, identity, keys, name_taken,
+    Changed, RecordChange, SignIn, UsageRecord, failure, homes, host_keys, identity, keys, name_taken,
     no_such_user, reserve, sign_ins, usage, users,
 };
 use base::error::{Error, Result};
@@ -24,13 +24,13 @@ fn has_other_limits(before: &MemberSettings, after: &MemberSettings) -> bool {
     (before.quota_bytes, before.quota_files) != (after.quota_bytes, after.quota_files)
 }
 
-/// Makes a second attempt if the first one has found the disk full. The reserve has been freed by then.
-pub(super) async fn retry_if_disk_was_full<T>(
-    first: Result<T>,
-    second: impl Future<Output = Result<T>>,
-) -> Result<T> {
-    match first {
-        Err(error) if error.is_repeatable() => second.await,
+/// Makes an attempt, and another one if the first has found the disk full. The reserve has been freed by then.
+pub(super) async fn retry_if_disk_was_full<T, F>(attempt: impl Fn() -> F) -> Result<T>
+where
+    F: Future<Output = Result<T>>,
+{
+    match attempt().await {
+        Err(error) if error.is_repeatable() => attempt().await,
         done => done,
     }
 }
@@ -119,7 +119,7 @@ impl Database {
     }
 
     /// Makes one attempt at [`Store::change_user`].
-    pub(super) async fn update(&self, name: &UserName, change: &mut RecordChange) -> Result<ChangedUser> {
+    pub(super) async fn update(&self, name: &UserName, change: &RecordChange) -> Result<Changed<User>> {
         // An error drops the transaction, which rolls everything back.
         let mut write = self.begin_write().await?;
         let found = users::find(&mut write, name, &self.context)
@@ -133,12 +133,12 @@ impl Database {
         let user = users::with_inherited(&mut write, user, &self.context)
             .await
             .map_err(|e| self.failed(e))??;
-        let changed = ChangedUser { before, after: user };
+        let changed = Changed { before, after: user };
         if !changed.is_change() {
             write.rollback().await.map_err(|e| self.failed(e))?;
             return Ok(changed);
         }
-        let ChangedUser { before, after: user } = &changed;
+        let Changed { before, after: user } = &changed;
         if user.name != *name {
             let other = users::find(&mut write, &user.name, &self.context)
                 .await
@@ -161,11 +161,9 @@ impl Database {
         users::update(&mut write, name, &row)
             .await
             .map_err(|e| self.failed(e))?;
-        if user.keys != before.keys || user.settings.folders != before.settings.folders {
-            users::write_lists(&mut write, user)
-                .await
-                .map_err(|e| self.failed(e))?;
-        }
+        users::write_lists(&mut write, user)
+            .await
+            .map_err(|e| self.failed(e))?;
         write.commit().await.map_err(|e| self.failed(e))?;
         Ok(changed)
     }
@@ -176,7 +174,7 @@ impl Database {
         from: &Path,
         to: &Path,
         measured: Option<&UsageRecord>,
-    ) -> Result<Vec<ChangedUser>> {
+    ) -> Result<Vec<Changed<User>>> {
         let mut write = self.begin_write().await?;
         let names = homes::users_of(&mut write, &self.context.homes, from)
             .await
@@ -199,7 +197,7 @@ impl Database {
             users::update(&mut write, &name, &row)
                 .await
                 .map_err(|e| self.failed(e))?;
-            changes.push(ChangedUser { before, after });
+            changes.push(Changed { before, after });
         }
         usage::rename(&mut write, &self.context.homes, from, to)
             .await

@@ -13,23 +13,19 @@ use base::error::Result;
 #[async_trait::async_trait]
 impl FactorStore for SqlStore {
     async fn replace_hash(&self, user: &User, better: &PasswordHash) -> Result<bool> {
-        let first = replace_hash(&self.db, user, better).await;
-        retry_if_disk_was_full(first, replace_hash(&self.db, user, better)).await
+        retry_if_disk_was_full(|| replace_hash(&self.db, user, better)).await
     }
 
     async fn take_totp_step(&self, name: &UserName, step: i64) -> Result<bool> {
-        let first = take_totp_step(&self.db, name, step).await;
-        retry_if_disk_was_full(first, take_totp_step(&self.db, name, step)).await
+        retry_if_disk_was_full(|| take_totp_step(&self.db, name, step)).await
     }
 
     async fn set_recovery_codes(&self, name: &UserName, hashes: &[String]) -> Result<()> {
-        let first = set_recovery_codes(&self.db, name, hashes).await;
-        retry_if_disk_was_full(first, set_recovery_codes(&self.db, name, hashes)).await
+        retry_if_disk_was_full(|| set_recovery_codes(&self.db, name, hashes)).await
     }
 
     async fn take_recovery_code(&self, name: &UserName, hash: &str) -> Result<bool> {
-        let first = take_recovery_code(&self.db, name, hash).await;
-        retry_if_disk_was_full(first, take_recovery_code(&self.db, name, hash)).await
+        retry_if_disk_was_full(|| take_recovery_code(&self.db, name, hash)).await
     }
 
     async fn recovery_codes_left(&self, name: &UserName) -> Result<u64> {

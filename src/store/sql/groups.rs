@@ -8,7 +8,7 @@ use crate::domain::folder::{Folder, FolderName};
 use crate::domain::group::{Group, GroupName};
 use crate::store::{
     Changed, FolderChange, GroupChange, GroupStore, folder_name_taken, folders, group_name_taken, groups,
-    homes, no_such_folder, no_such_group, references::References, usage,
+    homes, no_such_folder, no_such_group, usage,
 };
 use base::error::{Error, Result};
 
@@ -26,16 +26,15 @@ impl GroupStore for SqlStore {
     }
 
     async fn add_group(&self, group: &Group) -> Result<()> {
-        retry_if_disk_was_full(add_group(&self.db, group).await, add_group(&self.db, group)).await
+        retry_if_disk_was_full(|| add_group(&self.db, group)).await
     }
 
-    async fn change_group(&self, name: &GroupName, mut change: GroupChange) -> Result<Changed<Group>> {
-        let first = change_group(&self.db, name, &mut change).await;
-        retry_if_disk_was_full(first, change_group(&self.db, name, &mut change)).await
+    async fn change_group(&self, name: &GroupName, change: GroupChange) -> Result<Changed<Group>> {
+        retry_if_disk_was_full(|| change_group(&self.db, name, &change)).await
     }
 
     async fn remove_group(&self, name: &GroupName) -> Result<()> {
-        retry_if_disk_was_full(remove_group(&self.db, name).await, remove_group(&self.db, name)).await
+        retry_if_disk_was_full(|| remove_group(&self.db, name)).await
     }
 
     async fn folder(&self, name: &FolderName) -> Result<Option<Folder>> {
@@ -51,29 +50,24 @@ impl GroupStore for SqlStore {
     }
 
     async fn add_folder(&self, folder: &Folder) -> Result<()> {
-        retry_if_disk_was_full(add_folder(&self.db, folder).await, add_folder(&self.db, folder)).await
+        retry_if_disk_was_full(|| add_folder(&self.db, folder)).await
     }
 
-    async fn change_folder(&self, name: &FolderName, mut change: FolderChange) -> Result<Changed<Folder>> {
-        let first = change_folder(&self.db, name, &mut change).await;
-        retry_if_disk_was_full(first, change_folder(&self.db, name, &mut change)).await
+    async fn change_folder(&self, name: &FolderName, change: FolderChange) -> Result<Changed<Folder>> {
+        retry_if_disk_was_full(|| change_folder(&self.db, name, &change)).await
     }
 
     async fn remove_folder(&self, name: &FolderName) -> Result<PathBuf> {
-        retry_if_disk_was_full(remove_folder(&self.db, name).await, remove_folder(&self.db, name)).await
+        retry_if_disk_was_full(|| remove_folder(&self.db, name)).await
     }
 }
 
 /// Checks that the folders that a group names exist.
 async fn check_folders(db: &Database, write: &mut sqlx::SqliteConnection, group: &Group) -> Result<()> {
-    let references = References::all(write, &db.context).await;
-    let references = references.map_err(|e| db.failed(e))??;
-    match group
-        .settings
-        .folders
-        .keys()
-        .find(|name| !references.has_folder(name))
-    {
+    let mut names = group.settings.folders.keys();
+    let found = folders::find_all(write, names.clone(), &db.context.homes).await;
+    let found = found.map_err(|e| db.failed(e))??;
+    match names.find(|name| !found.iter().any(|folder| folder.name == **name)) {
         Some(name) => Err(no_such_folder(name)),
         None => Ok(()),
     }
@@ -92,7 +86,7 @@ async fn add_group(db: &Database, group: &Group) -> Result<()> {
     write.commit().await.map_err(|e| db.failed(e))
 }
 
-async fn change_group(db: &Database, name: &GroupName, change: &mut GroupChange) -> Result<Changed<Group>> {
+async fn change_group(db: &Database, name: &GroupName, change: &GroupChange) -> Result<Changed<Group>> {
     let mut write = db.begin_write().await?;
     let found = groups::find(&mut write, name).await;
     let before = found
@@ -157,11 +151,7 @@ async fn add_folder(db: &Database, folder: &Folder) -> Result<()> {
     write.commit().await.map_err(|e| db.failed(e))
 }
 
-async fn change_folder(
-    db: &Database,
-    name: &FolderName,
-    change: &mut FolderChange,
-) -> Result<Changed<Folder>> {
+async fn change_folder(db: &Database, name: &FolderName, change: &FolderChange) -> Result<Changed<Folder>> {
     let mut write = db.begin_write().await?;
     let found = folders::find(&mut write, name, &db.context.homes).await;
     let before = found

@@ -17,8 +17,8 @@ fn cut(home: &Home, name: &str, length: u64) {
 
 #[test]
 fn what_others_have_cut_is_found_before_a_refusal() {
-    let books = Books::new();
-    let home = home_beside_others(&books, Some(1000), None);
+    let fixture = AccountsFixture::new();
+    let home = home_beside_others(&fixture, Some(1000), None);
     for round in 0..3 {
         // Each round needs a measurement. On a busy machine one takes long, and the next is later than any call
         // waits.
@@ -39,8 +39,8 @@ fn what_others_have_cut_is_found_before_a_refusal() {
 
 #[test]
 fn files_that_others_have_removed_are_found_before_a_refusal() {
-    let books = Books::new();
-    let home = home_beside_others(&books, None, Some(2));
+    let fixture = AccountsFixture::new();
+    let home = home_beside_others(&fixture, None, Some(2));
     home.storage.mkdir(&path("a"), 0o755, Wait::Allowed).unwrap();
     home.storage.mkdir(&path("b"), 0o755, Wait::Allowed).unwrap();
     std::fs::remove_dir(home.dir.path().join("a")).unwrap();
@@ -53,8 +53,8 @@ fn files_that_others_have_removed_are_found_before_a_refusal() {
 
 #[test]
 fn a_full_home_is_refused_soon_and_measured_seldom() {
-    let books = Books::new();
-    let home = home_beside_others(&books, Some(1000), None);
+    let fixture = AccountsFixture::new();
+    let home = home_beside_others(&fixture, Some(1000), None);
     write(&home.storage, "f", 1000).unwrap();
     let file = home.storage.open(&path("f"), how("w"), Wait::Allowed).unwrap();
     let (begun, before) = (Instant::now(), home.account.measurements.ended());
@@ -74,8 +74,8 @@ fn a_full_home_is_refused_soon_and_measured_seldom() {
 
 #[test]
 fn an_open_file_has_the_size_that_it_has() {
-    let books = Books::new();
-    let home = home_beside_others(&books, Some(1000), None);
+    let fixture = AccountsFixture::new();
+    let home = home_beside_others(&fixture, Some(1000), None);
     write(&home.storage, "f", 800).unwrap();
     let file = home.storage.open(&path("f"), how("rw"), Wait::Allowed).unwrap();
     cut(&home, "f", 100);
@@ -89,10 +89,10 @@ fn an_open_file_has_the_size_that_it_has() {
 
 #[test]
 fn an_open_file_that_others_have_taken_away_counts_until_it_is_closed() {
-    let books = Books::new();
+    let fixture = AccountsFixture::new();
     let elsewhere = tempfile::tempdir().unwrap();
     for remove in [true, false] {
-        let home = home_beside_others(&books, Some(1000), None);
+        let home = home_beside_others(&fixture, Some(1000), None);
         write(&home.storage, "f", 600).unwrap();
         let file = home.storage.open(&path("f"), how("rw"), Wait::Allowed).unwrap();
         let f = home.dir.path().join("f");
@@ -112,9 +112,9 @@ fn an_open_file_that_others_have_taken_away_counts_until_it_is_closed() {
 
 #[test]
 fn a_file_that_comes_back_while_it_is_open_counts_once() {
-    let books = Books::new();
+    let fixture = AccountsFixture::new();
     let elsewhere = tempfile::tempdir().unwrap();
-    let home = home_beside_others(&books, Some(1000), None);
+    let home = home_beside_others(&fixture, Some(1000), None);
     write(&home.storage, "f", 600).unwrap();
     let file = home.storage.open(&path("f"), how("rw"), Wait::Allowed).unwrap();
     let (f, away) = (home.dir.path().join("f"), elsewhere.path().join("f"));
@@ -131,8 +131,8 @@ fn a_file_that_comes_back_while_it_is_open_counts_once() {
 
 #[test]
 fn what_others_bring_is_counted_once_it_is_found() {
-    let books = Books::new();
-    let home = home_beside_others(&books, Some(1000), None);
+    let fixture = AccountsFixture::new();
+    let home = home_beside_others(&fixture, Some(1000), None);
     let at = |name: &str| home.dir.path().join(name);
     write(&home.storage, "f", 500).unwrap();
     // One file was replaced, and one was added.
@@ -152,8 +152,8 @@ fn what_others_bring_is_counted_once_it_is_found() {
 /// One name before means none afterwards, whatever the file system reports.
 #[test]
 fn a_file_system_that_remembers_too_long_costs_nothing() {
-    let books = Books::new();
-    let home = home_beside_others(&books, Some(10_000), None);
+    let fixture = AccountsFixture::new();
+    let home = home_beside_others(&fixture, Some(10_000), None);
     let faults = Arc::new(Faults::default());
     let storage = QuotaStorage::new(
         Arc::new(Faulty {
@@ -213,8 +213,8 @@ fn a_file_system_that_remembers_too_long_costs_nothing() {
 /// An open file that is replaced counts until it is closed, and its number of links is not read.
 #[test]
 fn a_replaced_file_that_is_open_counts_until_it_is_closed() {
-    let books = Books::new();
-    let home = home_beside_others(&books, Some(10_000), None);
+    let fixture = AccountsFixture::new();
+    let home = home_beside_others(&fixture, Some(10_000), None);
     write(&home.storage, "f", 1000).unwrap();
     write(&home.storage, "g", 500).unwrap();
     let reader = home.storage.open(&path("f"), how("r"), Wait::Allowed).unwrap();

@@ -6,8 +6,8 @@ use super::*;
 /// opens it, writes 300 bytes at each of these offsets, one of which finds no room, and then truncates it to
 /// `wanted`.
 fn left(flags: &str, offsets: &[u64], wanted: u64) -> u64 {
-    let books = Books::new();
-    let home = home(&books, Some(1000), None);
+    let fixture = AccountsFixture::new();
+    let home = home(&fixture, Some(1000), None);
     put(&home.storage, "f", &[1; 800]);
     let file = home.storage.open(&path("f"), how(flags), Wait::Allowed).unwrap();
     for &offset in offsets {
@@ -42,8 +42,8 @@ fn what_was_there_stays() {
 /// Room is made between two WRITEs that are in progress.
 #[test]
 fn no_hole_is_left_where_a_write_was_refused() {
-    let books = Books::new();
-    let home = home(&books, Some(1000), None);
+    let fixture = AccountsFixture::new();
+    let home = home(&fixture, Some(1000), None);
     put(&home.storage, "ballast", &[1; 800]);
     let file = home.storage.open(&path("f"), how("wc"), Wait::Allowed).unwrap();
     file.write_at(&[2; 100], 0, Wait::Allowed).unwrap();
@@ -62,8 +62,8 @@ fn no_hole_is_left_where_a_write_was_refused() {
 /// Writes as `reput` does: 8 bytes of room are left, and the last piece is shorter than the others.
 #[test]
 fn nothing_is_appended_behind_what_was_refused() {
-    let books = Books::new();
-    let home = home(&books, Some(1000), None);
+    let fixture = AccountsFixture::new();
+    let home = home(&fixture, Some(1000), None);
     put(&home.storage, "f", &[1; 800]);
     let file = home.storage.open(&path("f"), how("wca"), Wait::Allowed).unwrap();
     file.write_at(&[2; 192], 800, Wait::Allowed).unwrap();
@@ -82,8 +82,8 @@ fn nothing_is_appended_behind_what_was_refused() {
 
 #[test]
 fn other_attributes_are_set_all_the_same() {
-    let books = Books::new();
-    let home = home(&books, Some(1000), None);
+    let fixture = AccountsFixture::new();
+    let home = home(&fixture, Some(1000), None);
     put(&home.storage, "f", &[1; 800]);
     let file = home.storage.open(&path("f"), how("w"), Wait::Allowed).unwrap();
     assert!(file.write_at(&[2; 300], 800, Wait::Allowed).is_err());

@@ -4,8 +4,8 @@ use super::*;
 
 #[test]
 fn a_limit_counts_from_now_on() {
-    let books = Books::new();
-    let home = home(&books, None, None);
+    let fixture = AccountsFixture::new();
+    let home = home(&fixture, None, None);
     put(&home.storage, "f", &[1; 100]);
     let file = home.storage.open(&path("f"), how("rw"), Wait::Allowed).unwrap();
     let limit = |bytes| {
@@ -31,61 +31,61 @@ fn a_limit_counts_from_now_on() {
 /// A second channel of a session that began long ago still has the limit of that time.
 #[test]
 fn the_last_limit_counts_even_if_a_session_has_an_older_one() {
-    let books = Books::new();
+    let fixture = AccountsFixture::new();
     let dir = tempfile::tempdir().unwrap();
     let other = tempfile::tempdir().unwrap();
     let quota = |bytes| user::Quota {
         bytes: Some(bytes),
         files: None,
     };
-    let account = books.account(dir.path(), Some(100), None);
+    let account = fixture.account(dir.path(), Some(100), None);
     assert!(
-        books
+        fixture
             .accounts
             .set_quota(&AccountId::of_home(dir.path()), quota(50))
             .is_some()
     );
     assert!(
-        books
+        fixture
             .accounts
             .set_quota(&AccountId::of_home(dir.path()), quota(50))
             .is_none(),
         "as it was"
     );
     assert!(
-        books
+        fixture
             .accounts
             .set_quota(&AccountId::of_home(other.path()), quota(70))
             .is_none(),
         "nobody is there"
     );
     assert_eq!(account.usage().quota, quota(50));
-    let again = books.account(dir.path(), Some(100), None);
+    let again = fixture.account(dir.path(), Some(100), None);
     assert!(Arc::ptr_eq(&account, &again));
     assert_eq!(again.usage().quota, quota(50));
     // The session signed in before the change, and mounts after it.
     assert_eq!(
-        books.account(other.path(), Some(100), None).usage().quota,
+        fixture.account(other.path(), Some(100), None).usage().quota,
         quota(70)
     );
     // A home without a user is kept for the sessions that are still in it, and is then forgotten.
-    books.accounts.forget(&AccountId::of_home(dir.path()));
-    assert!(Arc::ptr_eq(&account, &books.account(dir.path(), Some(1), None)));
+    fixture.accounts.forget(&AccountId::of_home(dir.path()));
+    assert!(Arc::ptr_eq(&account, &fixture.account(dir.path(), Some(1), None)));
     drop((account, again));
     std::fs::write(dir.path().join("f"), "later").unwrap();
     until(|| {
-        books.accounts.forget(&AccountId::of_home(dir.path()));
-        books.account(dir.path(), Some(100), None).usage().bytes == 5
+        fixture.accounts.forget(&AccountId::of_home(dir.path()));
+        fixture.account(dir.path(), Some(100), None).usage().bytes == 5
     });
 }
 
 #[test]
 fn a_marker_that_goes_stops_growth_at_the_next_ceiling_and_nothing_else() {
-    let books = Books::new();
-    let home = home(&books, None, None);
+    let fixture = AccountsFixture::new();
+    let home = home(&fixture, None, None);
     let ours = Arc::new(std::sync::atomic::AtomicBool::new(true));
     let marker = Arc::clone(&ours);
-    books.accounts.watch_ownership(Box::new(move |_| {
+    fixture.accounts.watch_ownership(Box::new(move |_| {
         match marker.load(std::sync::atomic::Ordering::SeqCst) {
             true => Ok(()),
             false => Err(base::error::Error::new("this server does not own the storage")),
@@ -124,9 +124,9 @@ fn a_marker_that_goes_stops_growth_at_the_next_ceiling_and_nothing_else() {
 /// Bytes are reserved under the old limit, and are not yet written when the new one applies.
 #[test]
 fn a_new_limit_can_wait_for_what_the_old_one_allowed() {
-    let books = Books::new();
+    let fixture = AccountsFixture::new();
     let dir = tempfile::tempdir().unwrap();
-    let account = books.account(dir.path(), Some(100), None);
+    let account = fixture.account(dir.path(), Some(100), None);
     std::fs::write(dir.path().join("f"), "x").unwrap();
     let local = LocalStorage::open(dir.path()).unwrap();
     let meta = local.stat(&path("f"), Links::Follow).unwrap();

@@ -158,9 +158,9 @@ struct World {
 }
 
 impl World {
-    fn new(books: &Books) -> Self {
+    fn new(fixture: &AccountsFixture) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let account = books.account(dir.path(), Some(LIMIT), Some(FILES));
+        let account = fixture.account(dir.path(), Some(LIMIT), Some(FILES));
         account.measurements.refuse_at_once();
         let faults = Arc::new(Faults::default());
         let session = || {
@@ -252,12 +252,12 @@ impl World {
 
 #[test]
 fn the_account_always_says_what_the_disk_says() {
-    let books = Books::new();
+    let fixture = AccountsFixture::new();
     let config = Config {
         failure_persistence: None,
         ..Config::with_cases(8000)
     };
-    let world = World::new(&books);
+    let world = World::new(&fixture);
     let steps = prop::collection::vec((0..2_usize, 0..SLOTS, fault(), step()), 1..40);
     let steps = (any::<bool>(), steps);
     TestRunner::new(config)
@@ -268,8 +268,8 @@ fn the_account_always_says_what_the_disk_says() {
 /// Four sessions run at the same time, with measurements throughout.
 #[test]
 fn the_account_is_exact_after_everything_at_once() {
-    let books = Books::new();
-    let world = World::new(&books);
+    let fixture = AccountsFixture::new();
+    let world = World::new(&fixture);
     for round in 0..20_u8 {
         let stop = AtomicBool::new(false);
         std::thread::scope(|scope| {

@@ -6,7 +6,7 @@ use super::*;
 
 #[tokio::test]
 async fn a_folder_is_made_given_and_taken_away() {
-    let f = UsersFixture::new().await;
+    let f = CliFixture::new().await;
     f.ok("user add calvin --key @key.pub").await;
     let path = f.path("roots/team");
     let said = f
@@ -64,7 +64,7 @@ async fn a_folder_is_made_given_and_taken_away() {
 
 #[tokio::test]
 async fn folders_of_users_and_groups_merge_by_name() {
-    let f = UsersFixture::new().await;
+    let f = CliFixture::new().await;
     f.ok("folder add team @roots/team").await;
     f.ok("folder add shelf @roots/shelf").await;
     f.ok("group add staff --folder team=list --folder shelf=read")
@@ -87,7 +87,7 @@ async fn folders_of_users_and_groups_merge_by_name() {
 
 #[tokio::test]
 async fn a_folder_lies_where_homes_may_and_overlaps_none() {
-    let f = UsersFixture::new().await;
+    let f = CliFixture::new().await;
     f.ok("user add calvin --key @key.pub").await;
     f.ok("folder add team @roots/team").await;
     f.fails("folder add x /etc/x", "cannot be a folder: it is not beneath")
@@ -131,7 +131,7 @@ async fn a_folder_lies_where_homes_may_and_overlaps_none() {
 
 #[tokio::test]
 async fn the_use_of_a_folder_is_shown_and_measured() {
-    let f = UsersFixture::new().await;
+    let f = CliFixture::new().await;
     f.ok("user add team --key @key.pub").await;
     f.ok("folder add team @roots/team --quota 1KiB").await;
     std::fs::write(f.path("roots/team/f"), [0; 100]).unwrap();

@@ -4,7 +4,7 @@ use super::*;
 
 #[tokio::test]
 async fn members_inherit_what_they_leave_open() {
-    let f = UsersFixture::new().await;
+    let f = CliFixture::new().await;
     f.ok("group add staff --quota 1GiB --read-only --max-sessions 3 --require publickey --comment staff")
         .await;
     f.ok("user add calvin --key @key.pub --group staff --max-files 7")
@@ -71,7 +71,7 @@ async fn members_inherit_what_they_leave_open() {
 
 #[tokio::test]
 async fn a_group_is_changed_renamed_and_removed() {
-    let f = UsersFixture::new().await;
+    let f = CliFixture::new().await;
     assert_eq!(f.ok("group add staff").await, "added group staff\n");
     assert_eq!(
         f.ok("group set staff --quota 1GiB").await,
@@ -105,7 +105,7 @@ async fn a_group_is_changed_renamed_and_removed() {
 
 #[tokio::test]
 async fn exit_codes_of_groups() {
-    let f = UsersFixture::new().await;
+    let f = CliFixture::new().await;
     f.ok("group add staff").await;
     f.ok("group add crew").await;
     f.ok("user add calvin --key @key.pub").await;
@@ -145,7 +145,7 @@ async fn exit_codes_of_groups() {
 
 #[tokio::test]
 async fn users_of_one_home_come_out_with_equal_quotas() {
-    let f = UsersFixture::new().await;
+    let f = CliFixture::new().await;
     f.ok("group add staff --quota 1GiB").await;
     f.ok("user add calvin --key @key.pub --group staff").await;
     let home = f.path("server/data/homes/calvin");

@@ -4,7 +4,7 @@ use super::*;
 
 #[tokio::test]
 async fn users_of_one_home_have_one_quota() {
-    let f = UsersFixture::new().await;
+    let f = CliFixture::new().await;
     f.ok("user add calvin --key @key.pub --home @roots/shared --quota 1G")
         .await;
     f.ok("user add tom --key @key.pub --home @roots/shared").await;
@@ -20,7 +20,7 @@ async fn users_of_one_home_have_one_quota() {
 
 #[tokio::test]
 async fn the_default_quota_is_for_those_who_have_none() {
-    let mut f = UsersFixture::new().await;
+    let mut f = CliFixture::new().await;
     f.ok("user add before --key @key.pub").await;
     f.config.quota.default_bytes = Some(1 << 30);
     f.config.quota.default_files = Some(1000);
@@ -59,7 +59,7 @@ async fn the_default_quota_is_for_those_who_have_none() {
 
 #[tokio::test]
 async fn what_is_written_down_is_shown_as_used() {
-    let f = UsersFixture::new().await;
+    let f = CliFixture::new().await;
     f.ok("user add calvin --key @key.pub").await;
     assert!(f.ok("user show calvin").await.contains("not measured yet"));
     let check = async |exact: bool, text: &str, cell: &str| {
@@ -96,7 +96,7 @@ async fn what_is_written_down_is_shown_as_used() {
 
 #[tokio::test]
 async fn a_removed_user_leaves_the_home_unless_told_otherwise() {
-    let f = UsersFixture::new().await;
+    let f = CliFixture::new().await;
     for name in ["calvin", "tom"] {
         f.ok(&format!("user add {name} --key @key.pub")).await;
         std::fs::write(f.path(&format!("server/data/homes/{name}/file")), "x").unwrap();
@@ -121,19 +121,14 @@ async fn a_removed_user_leaves_the_home_unless_told_otherwise() {
     f.ok("user add far --key @key.pub --home @roots/far").await;
     let mut narrow = f.config.clone();
     narrow.storage.roots.clear();
-    let command = UserCommand::Remove {
-        name: "far".parse().unwrap(),
-        delete_home: true,
-        output: OutputArgs { json: false },
-    };
-    let refused = f.execute(command, Inputs::default(), &narrow).await;
+    let refused = f.run_under(&narrow, "user remove far --delete-home").await;
     assert!(refused.unwrap_err().to_string().contains("is not beneath"));
     assert!(std::path::Path::new(&f.path("roots/far")).exists());
 }
 
 #[tokio::test]
 async fn a_home_that_a_link_shows_to_be_anothers_is_not_deleted() {
-    let f = UsersFixture::new().await;
+    let f = CliFixture::new().await;
     for name in ["calvin", "tom"] {
         f.ok(&format!("user add {name} --key @key.pub")).await;
     }

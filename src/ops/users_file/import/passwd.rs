@@ -73,11 +73,7 @@ pub fn import(files: SystemFiles<'_>, installation: &Installation) -> Imported {
         let Some(mut user) = importer.begin(name) else {
             continue;
         };
-        comment
-            .split(',')
-            .next()
-            .unwrap_or_default()
-            .clone_into(&mut user.comment);
+        user.comment = importer.comment(name, comment.split(',').next().unwrap_or_default());
         let entry = shadow.get(name);
         user.expires_at = entry.and_then(|entry| entry.expires_at);
         take_password(&mut importer, &mut user, password, entry);

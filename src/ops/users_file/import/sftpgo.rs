@@ -14,6 +14,7 @@ use super::{Imported, Importer};
 use crate::domain::folder::{Folder, FolderName};
 use crate::domain::group::{Group, GroupName};
 use crate::domain::path::VirtualPath;
+use crate::domain::permission::change::{MOST_FOLDERS, check_folders, check_rules};
 use crate::domain::permission::{Permission, PermissionRules, Permissions, RulePath};
 use crate::domain::quota::{Limit, Quota};
 use crate::domain::rate::{LEAST_RATE, RateRule};
@@ -87,7 +88,9 @@ impl SftpgoImport<'_> {
         let record = Folder {
             name,
             path,
-            comment: folder.description.clone().unwrap_or_default(),
+            comment: self
+                .importer
+                .comment(&title, folder.description.as_deref().unwrap_or_default()),
             quota: Quota::default(),
             creation: Default::default(),
         };
@@ -97,7 +100,7 @@ impl SftpgoImport<'_> {
 
     fn group(&mut self, group: &SftpgoGroup) {
         let title = format!("group {}", group.name);
-        let name: GroupName = match group.name.parse() {
+        let name = match GroupName::new_name(&group.name) {
             Ok(name) => name,
             Err(error) => return self.importer.leave_out(&title, error),
         };
@@ -111,7 +114,9 @@ impl SftpgoImport<'_> {
         }
         let folders = settings.folders.keys().cloned().map(Reference::Folder);
         let references = folders.map(|reference| (reference, None)).collect();
-        let comment = group.description.clone().unwrap_or_default();
+        let comment = self
+            .importer
+            .comment(&title, group.description.as_deref().unwrap_or_default());
         let record = Group {
             name,
             comment,
@@ -128,7 +133,9 @@ impl SftpgoImport<'_> {
         let Some(mut user) = self.importer.begin(name) else {
             return;
         };
-        user.comment = from.description.unwrap_or_default();
+        user.comment = self
+            .importer
+            .comment(name, from.description.as_deref().unwrap_or_default());
         user.enabled = from.status.map(|status| status == 1);
         if from.expiration_date > 0 {
             user.expires_at = Timestamp::from_millisecond(from.expiration_date).ok();
@@ -207,6 +214,13 @@ impl SftpgoImport<'_> {
                 ),
             }
         }
+        if let Err(error) = check_folders(&settings.folders) {
+            self.importer.leave_out(name, error);
+            settings.folders = std::mem::take(&mut settings.folders)
+                .into_iter()
+                .take(MOST_FOLDERS)
+                .collect();
+        }
         settings.permissions = rules.filter(|rules| !rules.is_empty());
         if let Some(filters) = &from.filters {
             self.filters(name, filters, &mut settings);
@@ -270,7 +284,14 @@ impl SftpgoImport<'_> {
                 Err(error) => self.importer.leave_out(name, error),
             }
         }
-        rules.into_iter().collect()
+        let rules: PermissionRules = rules.into_iter().collect();
+        match check_rules(&rules) {
+            Ok(()) => rules,
+            Err(error) => {
+                self.importer.leave_out(name, format!("all permissions: {error}"));
+                PermissionRules::uniform(Permissions::none())
+            }
+        }
     }
 
     fn permissions(&mut self, name: &str, words: &[String]) -> Permissions {

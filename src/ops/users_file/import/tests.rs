@@ -196,3 +196,28 @@ fn a_dump_of_sftpgo() {
     let error = sftpgo::import("[1", &installation()).unwrap_err().to_string();
     assert!(error.contains("line 1"), "{error}");
 }
+
+#[test]
+fn what_no_command_would_store_is_left_out() {
+    let rules: Vec<String> = (0..65)
+        .map(|number| format!("\"/{number}\": [\"list\"]"))
+        .collect();
+    let dump = format!(
+        r#"{{"groups": [{{"name": "none"}}],
+            "users": [{{"username": "tom", "description": "a\nb", "permissions": {{{}}}}}]}}"#,
+        rules.join(", ")
+    );
+    let imported = sftpgo::import(&dump, &installation()).unwrap();
+    says(
+        &imported,
+        &[
+            "group none: \"none\" cannot be the name of a group",
+            "tom: the comment contains a control character",
+            "tom: all permissions: 65 directories",
+        ],
+    );
+    let tom = user(&imported, "tom");
+    assert_eq!(tom.comment, "");
+    let rules = tom.settings.permissions.as_ref().unwrap();
+    assert_eq!(rules.to_string(), "none");
+}

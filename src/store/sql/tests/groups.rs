@@ -48,7 +48,7 @@ fn group(name: &str) -> Group {
     }
 }
 
-async fn join(store: &SqlStore, user: &str, group: Option<&str>) -> Result<ChangedUser> {
+async fn join(store: &SqlStore, user: &str, group: Option<&str>) -> Result<Changed<User>> {
     let group = group.map(group_name);
     let change = move |user: &mut User| {
         user.group.clone_from(&group);
@@ -307,4 +307,37 @@ async fn codes_are_taken_once_and_better_hashes_change_nothing_else() {
         store.user(&tom).await.unwrap().unwrap().password_hash,
         Some(better)
     );
+}
+
+#[tokio::test]
+async fn a_change_of_folders_leaves_the_keys_as_they_are() {
+    let (_dir, store) = store().await;
+    for shared in ["in", "out"] {
+        let path = format!("/srv/folders/{shared}");
+        store.add_folder(&folder(shared, &path)).await.unwrap();
+    }
+    for who in ["calvin", "tom"] {
+        let keys = vec![format!("key of {who}")];
+        store.add_user(&User { keys, ..user(who) }).await.unwrap();
+    }
+    let rows = async || -> Vec<(i64, String)> {
+        sqlx::query_as("SELECT rowid, line FROM user_keys ORDER BY rowid")
+            .fetch_all(&store.db.pool)
+            .await
+            .unwrap()
+    };
+    let before = rows().await;
+    assert_eq!(before.len(), 2);
+    let give = |user: &mut User| {
+        for shared in ["in", "out"] {
+            let folders = &mut user.settings.folders;
+            folders.insert(folder_name(shared), PermissionRules::all());
+        }
+        Ok(())
+    };
+    let changed = store.change_user(&name("calvin"), Box::new(give)).await.unwrap();
+    assert_eq!(changed.after.inherited.folders.len(), 2);
+    assert_eq!(rows().await, before);
+    let found = store.user(&name("calvin")).await.unwrap().unwrap();
+    assert_eq!(found, changed.after);
 }

@@ -15,6 +15,7 @@ async fn questions_about_one_user_do_not_read_all() {
         "UPDATE users SET quota_bytes = 1 WHERE home = $1",
         "SELECT bytes FROM home_usage WHERE home = $1",
         keys::USER_WITH_KEY,
+        crate::store::folders::NAMED,
         crate::store::changes::USERS,
         crate::store::changes::HOMES,
     ] {
@@ -29,6 +30,10 @@ async fn questions_about_one_user_do_not_read_all() {
             // The lines that two searches have found, and the first of all users for an unknown name (LIMIT 1).
             let short = ["SCAN lines", "SCAN users USING COVERING INDEX"];
             if sql == keys::USER_WITH_KEY && short.iter().any(|short| step.starts_with(short)) {
+                continue;
+            }
+            // The names that are asked for.
+            if step.starts_with("SCAN json_each") {
                 continue;
             }
             assert!(!step.starts_with("SCAN"), "{sql}: {step}");
