@@ -11,7 +11,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 
 use super::*;
-use testkit::processes::{children, is_running, kill, only_child, parent, processes};
+use testkit::processes::{children, is_running, kill, only_child, parent, processes, send};
 
 /// A script that appends what it is told to the file `told`, as one line.
 const TELL: &str = "printf '%s\\n' \"$(cat)\" >> DIR/told";

@@ -85,6 +85,14 @@ fn a_helper_that_is_killed_in_a_container_is_started_again() {
     wait_for("all to end", || {
         ![supervisor, helper].iter().any(|pid| is_running(*pid))
     });
+    story.server.wait_for_exit();
+    // The next server has the same number, which is that of the socket that was left, and ends in an orderly way.
+    story.server.serve_by(&container);
+    story.put("b", b"1");
+    assert_eq!(story.wait_for_told(2)[1]["path"], "/b");
+    story.wait_for_empty_queue();
+    send(only_child(story.server.pid()), "TERM");
+    assert_eq!(story.server.wait_for_exit(), Some(0));
 }
 
 #[test]
