@@ -21,6 +21,7 @@ pub mod tasks;
 pub mod unpaid;
 pub mod upload_digest;
 pub mod uploads;
+mod usable_memory;
 pub mod work;
 
 pub use context::{Activity, ActivityGuard, BusyGuard, SessionContext};

@@ -34,7 +34,7 @@ const REPLACE: Renaming = Renaming {
 use naive::Naive;
 use rustix::fs::{CWD, Mode, OFlags, RenameFlags, Timespec, Timestamps, renameat_with};
 
-const DURATION: Duration = Duration::from_secs(20);
+const DURATION: Duration = Duration::from_secs(8);
 
 /// The content of the files outside, which no file inside has.
 const SECRET: &[u8] = b"SECRET";

@@ -85,9 +85,13 @@ require_programs() {
         # shellcheck disable=SC2064 # The words are expanded now.
         trap "${as_root[*]} rm -f $policy" EXIT
     fi
-    "${as_root[@]}" apt-get update -q
-    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
-        apt-get install -y -q --no-install-recommends "${missing[@]}"
+    local install=("${as_root[@]}" env DEBIAN_FRONTEND=noninteractive
+        apt-get install -y -q --no-install-recommends "${missing[@]}")
+    # The lists of packages are fetched only if they are missing or too old.
+    if ! "${install[@]}" > /dev/null 2>&1; then
+        "${as_root[@]}" apt-get update -q
+        "${install[@]}"
+    fi
     if [ -n "$(trap -p EXIT)" ]; then
         "${as_root[@]}" rm -f "$policy"
         trap - EXIT

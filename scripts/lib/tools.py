@@ -64,8 +64,11 @@ def apt_install(packages):
         )
     print(f"installing {wanted}", flush=True)
     apt = [*sudo, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-q"]
-    quiet([*apt, "update"], "hint: Debian's packages must be reached once")
-    quiet([*apt, "install", "-y", "--no-install-recommends", *packages], "hint: try it by hand")
+    install = [*apt, "install", "-y", "--no-install-recommends", *packages]
+    # The lists of packages are fetched only if they are missing or too old.
+    if subprocess.run(install, stdin=subprocess.DEVNULL, capture_output=True, check=False).returncode:
+        quiet([*apt, "update"], "hint: Debian's packages must be reached once")
+        quiet(install, "hint: try it by hand")
 
 
 def quiet(command, hint, **options):

@@ -12,10 +12,11 @@ use crate::io::descriptors::{DescriptorShares, PER_SESSION};
 
 use super::memory::{BoundedCounter, ServerMemory, UserMemory};
 use super::rate::UserRates;
+use super::usable_memory::usable_memory;
 
-/// The memory budget if the size of the machine's memory is not known, in bytes.
-const LEAST_MEMORY: usize = 1 << 30;
-/// All users together may hold one part in this many of the machine's memory.
+/// The memory budget of a small machine, in bytes, unless that is more than half of what it has.
+const LEAST_MEMORY: u64 = 1 << 30;
+/// All users together may hold one part in this many of the memory that the server may use.
 const MEMORY_PART: u64 = 4;
 
 /// The limits on the file descriptors and the memory that all users together may hold.
@@ -26,12 +27,10 @@ pub struct ServerBudget {
 }
 
 impl Default for ServerBudget {
-    /// Creates the budget from the limits of this process and the memory of this machine.
+    /// Creates the budget from the limits of this process and the memory that it may use.
     fn default() -> Self {
-        let info = rustix::system::sysinfo();
-        let memory = u128::from(info.totalram) * u128::from(info.mem_unit) / u128::from(MEMORY_PART);
-        let memory = usize::try_from(memory).unwrap_or(LEAST_MEMORY);
-        Self::new(DescriptorShares::of_process().users, memory.max(LEAST_MEMORY))
+        let memory = share_of(usable_memory());
+        Self::new(DescriptorShares::of_process().users, memory)
     }
 }
 
@@ -43,6 +42,12 @@ impl ServerBudget {
             memory: ServerMemory::new(memory),
         }
     }
+}
+
+/// Returns how much of this memory all users together may hold.
+fn share_of(memory: u64) -> usize {
+    let share = (memory / MEMORY_PART).max(LEAST_MEMORY.min(memory / 2));
+    usize::try_from(share).unwrap_or(usize::MAX)
 }
 
 /// The part of the server's budget that the sessions of one user hold.
@@ -125,6 +130,20 @@ impl UserBudget {
 mod tests {
     use super::*;
     use std::sync::atomic::Ordering;
+
+    #[test]
+    fn users_leave_half_of_a_small_machine_and_most_of_a_large_one() {
+        const MIB: u64 = 1 << 20;
+        for (memory, share) in [
+            (256, 128),
+            (1024, 512),
+            (2048, 1024),
+            (3000, 1024),
+            (65_536, 16_384),
+        ] {
+            assert_eq!(share_of(memory * MIB) as u64, share * MIB, "{memory}");
+        }
+    }
 
     #[test]
     fn one_user_gets_at_most_half_and_everything_is_released() {

@@ -35,12 +35,15 @@ pub(super) async fn converse(
         };
     };
     let pending = pending.filter(|pending| pending.user == user);
+    let sentence = match response.is_malformed() {
+        true => "the message does not have as many answers as it says",
+        false => "the number of answers is not that of the questions",
+    };
     let answer = pending
         .as_ref()
         .and_then(|pending| pending.question.answer(response));
     let (Some(pending), Some(answer)) = (pending, answer) else {
-        let reason = RefusalReason::new("bad_answer", "the number of answers is not that of the questions");
-        connection.denied(user, METHOD, reason);
+        connection.denied(user, METHOD, RefusalReason::new("bad_answer", sentence));
         return connection.refuse_for(user);
     };
     let outcome = match answer {

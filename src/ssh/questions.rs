@@ -97,7 +97,8 @@ impl Question {
         }
     }
 
-    /// Returns the answer, or `None` if there is another number of them than was asked for (RFC 4256, section 3.4).
+    /// Returns the answer, or `None` if there is another number of them than was asked for (RFC 4256, section 3.4). A
+    /// message that cannot be read has none.
     pub fn answer(&self, mut given: Response<'_>) -> Option<QuestionAnswer> {
         let mut next = || given.next().map(|bytes| Secret::from_bytes(bytes.to_vec()));
         let answer = match self {

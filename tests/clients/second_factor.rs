@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 use testkit::server::{TestServer, password};
 use testkit::sign_in_talk::{Answered, CODE, Device, PASSWORD, SignInTalk};
+use testkit::ssh::Message;
 use testkit::stock::{By, run};
 
 /// Starts a server that does not delay refusals, because the tests have many.
@@ -172,6 +173,24 @@ fn answers_that_do_not_fit_the_questions_are_refused() {
     for answers in rows {
         assert_eq!(at_the_code().answer(answers), refused, "{answers:?}");
     }
+    // The message has fewer answers than it says, or more, or ends within one.
+    let one = |count: u32| Message::new(61).u32(count).string(&code);
+    let malformed = [
+        one(0),
+        one(2),
+        one(u32::MAX),
+        one(1).string(""),
+        one(1).byte(0),
+        one(2).u32(9).byte(0),
+        Message::new(61).u32(1).u32(u32::MAX),
+        Message::new(61),
+    ];
+    for message in &malformed {
+        let mut talk = at_the_code();
+        talk.ssh.send(message);
+        assert_eq!(talk.answered(), refused);
+    }
+    server.wait_for_audit("the message does not have as many answers as it says");
     // A second answer to one question.
     let mut talk = at_the_code();
     assert_eq!(talk.answer(&[b"000000"]), refused);

@@ -11,6 +11,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 
 use super::*;
+use testkit::processes::{children, is_running, kill, only_child, parent, processes, send};
 
 /// A script that appends what it is told to the file `told`, as one line.
 const TELL: &str = "printf '%s\\n' \"$(cat)\" >> DIR/told";
@@ -163,12 +164,7 @@ impl HookStory {
 
     /// Returns the process whose parent is the supervisor: the helper.
     fn helper(&self) -> Option<u32> {
-        // Services that commands have started may be its children, too.
-        let is_helper = |pid: &u32| {
-            let words = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-            words.starts_with(b"homeportd-hooks\0")
-        };
-        children(self.supervisor()).into_iter().find(is_helper)
+        helper_of(self.supervisor())
     }
 
     /// Waits for a helper that is not this one.
@@ -182,6 +178,16 @@ impl HookStory {
     }
 }
 
+/// Returns the helper that a supervisor has started.
+fn helper_of(supervisor: u32) -> Option<u32> {
+    // Services that commands have started may be its children, too.
+    let is_helper = |pid: &u32| {
+        let words = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        words.starts_with(b"homeportd-hooks\0")
+    };
+    children(supervisor).into_iter().find(is_helper)
+}
+
 /// Sends a file in this session.
 fn put(sftp: &mut RawSftp, name: &str, content: &[u8]) {
     let handle = sftp.handle(&open(name, WRITE | CREAT | TRUNC));
@@ -189,40 +195,6 @@ fn put(sftp: &mut RawSftp, name: &str, content: &[u8]) {
         ok(sftp, &write(bogus(&handle), 0, content), &handle);
     }
     ok(sftp, &close(bogus(&handle)), &handle);
-}
-
-fn processes() -> Vec<u32> {
-    let entries = std::fs::read_dir("/proc").unwrap().map_while(Result::ok);
-    entries
-        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
-        .collect()
-}
-
-fn children(process: u32) -> Vec<u32> {
-    let all = processes().into_iter();
-    all.filter(|pid| parent(*pid) == Some(process)).collect()
-}
-
-/// Kills a process of a test by SIGKILL.
-fn kill(pid: u32) {
-    let killed = std::process::Command::new("kill")
-        .args(["-KILL", &pid.to_string()])
-        .status();
-    assert!(killed.unwrap().success());
-}
-
-/// Returns the parent of a process, unless it has ended.
-fn parent(pid: u32) -> Option<u32> {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("PPid:"))?;
-    line.trim().parse().ok()
-}
-
-/// Whether a process exists that has not ended.
-fn is_running(pid: u32) -> bool {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    let state = stat.rsplit(") ").next().unwrap_or_default().chars().next();
-    state.is_some_and(|state| state != 'Z' && state != 'X')
 }
 
 const ON_UPLOADS: &str = "[[hooks]]\non = [\"uploaded\"]\ncommand = [\"DIR/hook\"]\nretries = 0\n";

@@ -56,7 +56,9 @@ fn wrong_passwords_do_not_lock_out_known_users_of_the_same_address() {
 /// A user who has never signed in from the address waits until enough failures have expired, and then signs in.
 #[test]
 fn a_new_user_can_sign_in_after_a_flood_of_wrong_passwords() {
-    let server = TestServer::start_with(&[inspectable()], &["carol"]);
+    // A fifth of the usual times; a failure is forgiven within the longest delay.
+    let throttle = "throttle = { max_delay_ms = 2500, forgive_secs = 2 }";
+    let server = TestServer::start_with(&[("auth", throttle), inspectable()], &["carol"]);
     let port = server.port();
     story(async {
         flood(&server, "127.0.0.1", 200).shutdown().await;

@@ -84,28 +84,36 @@ fn stock_clients_transfer_at_the_rate_from_a_reload_on() {
     let text = fs::read_to_string(server.config()).unwrap();
     fs::write(server.config(), format!("{text}[limits]\n{}\n", rates("10MiB"))).unwrap();
     server.admin_ok(&["reload"], "");
-    check_rate("put", || {
-        server.sftp_ok("alice", "put up f");
-        Transfer::last(&server, "/f").rate()
-    });
-    check_rate("get", || {
-        server.sftp_ok("alice", "get f down");
-        Transfer::last(&server, "/f").rate()
+    // Each direction has a rate of its own, so both are checked at the same time.
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            check_rate("put", || {
+                server.sftp_ok("alice", "put up sent");
+                Transfer::last(&server, "/sent").rate()
+            });
+        });
+        check_rate("get", || {
+            server.sftp_ok("alice", "get f down");
+            Transfer::last(&server, "/f").rate()
+        });
     });
     assert_same(&local, &server.path().join("down"));
     assert!(
         unlimited < Duration::from_secs(4),
         "without a rate: {unlimited:?}"
     );
-    let scp = |from: &str, to: &str| {
+    let scp = |from: &str, to: &str, name: &str| {
         let mut scp = server.client("scp", "alice", By::Key);
         scp.args(["-O", "-q", from, to]);
         assert!(scp.status().unwrap().success());
-        Transfer::last(&server, "/g").rate()
+        Transfer::last(&server, name).rate()
     };
-    check_rate("scp -t", || scp("up", "alice@127.0.0.1:g"));
-    check_rate("scp -f", || scp("alice@127.0.0.1:g", "down"));
-    assert_same(&local, &server.path().join("down"));
+    std::thread::scope(|scope| {
+        scope.spawn(|| check_rate("scp -t", || scp("up", "alice@127.0.0.1:g", "/g")));
+        check_rate("scp -f", || scp("alice@127.0.0.1:f", "copied", "/f"));
+    });
+    assert_same(&local, &server.path().join("copied"));
+    assert_same(&local, &server.home("alice").join("g"));
 }
 
 /// Starts a stock client that runs this batch in the background.
@@ -210,7 +218,7 @@ fn sessions_share_the_rate_and_nothing_else_waits() {
 fn a_client_that_waits_for_its_rate_is_not_idle_and_copies_are_not_counted() {
     let limits = format!("{}\nidle_timeout_secs = 1", rates("128KiB"));
     let server = TestServer::start_with(&[("limits", &limits)], &["alice"]);
-    let local = local_file(&server, "up", 1 << 20);
+    let local = local_file(&server, "up", 640 << 10);
     fs::copy(&local, server.home("alice").join("f")).unwrap();
     fs::write(server.home("alice").join("large"), vec![7; 32 << 20]).unwrap();
 

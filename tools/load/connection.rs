@@ -16,6 +16,8 @@ use crate::worker::Worker;
 
 /// The time that operations under way may still take at the end.
 const FINISH_TIMEOUT: Duration = Duration::from_secs(60);
+/// The time in which a connection must accept the order to disconnect.
+const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The server's address, and how to sign in.
 pub struct Target {
@@ -169,9 +171,13 @@ impl Link {
     /// Starts the work on all channels.
     pub async fn start(&self, until: Instant) -> Result<(), Box<dyn std::error::Error>> {
         for channel in &self.channels {
-            let out =
-                Self::with(&self.workers, channel.id(), |worker| worker.start(until)).unwrap_or_default();
-            if !out.is_empty() {
+            let (out, deaf) = Self::with(&self.workers, channel.id(), |worker| {
+                (worker.start(until), worker.is_deaf())
+            })
+            .unwrap_or_default();
+            if let Some(until) = deaf {
+                Self::send_until(Arc::clone(channel), out, until);
+            } else if !out.is_empty() {
                 channel.data_bytes(out).await?;
             }
             if let Some(pace) = self.pace {
@@ -179,6 +185,14 @@ impl Link {
             }
         }
         Ok(())
+    }
+
+    /// Sends as many of these bytes as the server takes until then. A server that waits for its replies to be read may
+    /// take only some of them.
+    fn send_until(channel: Arc<ChannelWriteHalf<client::Msg>>, out: Vec<u8>, until: Instant) {
+        tokio::spawn(async move {
+            let _ = tokio::time::timeout_at(until.into(), channel.data_bytes(out)).await;
+        });
     }
 
     fn keep_pace(&self, channel: Arc<ChannelWriteHalf<client::Msg>>, pace: Duration, until: Instant) {
@@ -197,16 +211,16 @@ impl Link {
         });
     }
 
-    /// Waits for the operations under way, and disconnects.
+    /// Waits for the operations under way, except for those of the greedy work, and disconnects.
     pub async fn finish(self) {
         if let Err(error) = self.wait("answers", Worker::is_done).await {
             eprintln!("load: {error}");
         }
-        // The server may have disconnected already.
-        let _ = self
+        // The server may have disconnected already. If it takes nothing, the connection ends with this process.
+        let bye = self
             .connection
-            .disconnect(russh::Disconnect::ByApplication, "done", "en")
-            .await;
+            .disconnect(russh::Disconnect::ByApplication, "done", "en");
+        let _ = tokio::time::timeout(DISCONNECT_TIMEOUT, bye).await;
     }
 }
 

@@ -12,7 +12,7 @@ pub enum Kind {
     List,
     Signin,
     Idle,
-    /// Asks for as much as it may, and reads none of it.
+    /// Asks for as much as it may, reads none of it, and disconnects in the middle of it.
     Greedy,
 }
 

@@ -85,7 +85,8 @@ impl Worker {
         self.ready
     }
 
-    /// Whether no operation is under way.
+    /// Whether no operation is under way. The requests of the greedy work do not count, because nothing reads their
+    /// replies.
     pub fn is_done(&self) -> bool {
         self.pending.is_empty()
     }

@@ -21,8 +21,11 @@ pub const EXIT_CODE: u8 = 130;
 /// Ends this process by SIGINT, as if it had no handler for that signal. A shell that runs a loop ends the loop only if
 /// the program was ended by the signal; an exit code would not do.
 pub fn end_process() -> ! {
-    // It only returns if the signal is not known.
-    let _ = emulate_default_handler(SIGINT);
+    // Process 1 of a container cannot be ended by the signal: the kernel ignores it without a handler.
+    if std::process::id() != 1 {
+        // It only returns if the signal is not known.
+        let _ = emulate_default_handler(SIGINT);
+    }
     std::process::exit(i32::from(EXIT_CODE))
 }
 

@@ -34,9 +34,10 @@ const PAUSES: [Duration; 5] = [
     Duration::from_secs(16),
 ];
 
-/// The attempts to connect, each with the pause before it: those of [`PAUSES`], and more with the last pause until
+/// The attempts to connect, each with the pause before it: those of `pauses`, and more with the last pause until
 /// `retry_for` has passed.
 struct Attempts {
+    pauses: [Duration; PAUSES.len()],
     number: usize,
     until: Instant,
     retry_for: Duration,
@@ -45,6 +46,7 @@ struct Attempts {
 impl Attempts {
     fn new(retry_for: Duration) -> Self {
         Self {
+            pauses: PAUSES,
             number: 0,
             until: Instant::now() + retry_for,
             retry_for,
@@ -53,14 +55,14 @@ impl Attempts {
 
     /// The pause before the next attempt, and which attempt that is. `None`: there are no more.
     fn next(&mut self, now: Instant) -> Option<(Duration, String)> {
-        let pause = match PAUSES.get(self.number) {
+        let pause = match self.pauses.get(self.number) {
             Some(pause) => *pause,
-            None if now < self.until => *PAUSES.last()?,
+            None if now < self.until => *self.pauses.last()?,
             None => return None,
         };
         self.number += 1;
         let which = match self.retry_for.is_zero() {
-            true => format!("{} of {}", self.number, PAUSES.len()),
+            true => format!("{} of {}", self.number, self.pauses.len()),
             false => {
                 let left = self.until.saturating_duration_since(now).as_secs();
                 format!("attempt {}, for {left} s more", self.number)
@@ -88,6 +90,8 @@ pub struct Remote {
     link: Mutex<Arc<Link>>,
     /// For how long a lost connection is made again, at least.
     retry_for: Duration,
+    /// The pauses before the attempts to make a lost connection again.
+    pauses: [Duration; PAUSES.len()],
     /// The hints that were shown while connecting again.
     hints: parking_lot::Mutex<HashSet<String>>,
 }
@@ -151,8 +155,14 @@ impl Remote {
             screen_prompts,
             link: Mutex::new(Arc::new(link)),
             retry_for,
+            pauses: PAUSES,
             hints: parking_lot::Mutex::default(),
         })
+    }
+
+    /// Replaces the pauses before the attempts to make a lost connection again, which take half a minute in all.
+    pub fn set_pauses(&mut self, pauses: [Duration; PAUSES.len()]) {
+        self.pauses = pauses;
     }
 
     /// Why there can be no connection beside this one. `None`: there can, unless the server refuses it.
@@ -173,6 +183,7 @@ impl Remote {
             screen_prompts: Arc::clone(&self.screen_prompts),
             link: Mutex::new(Arc::new(link)),
             retry_for: self.retry_for,
+            pauses: self.pauses,
             hints: parking_lot::Mutex::default(),
         })
     }
@@ -192,7 +203,10 @@ impl Remote {
         if !notice.is_empty() {
             self.show(&printable_lines(&notice, 5, 500));
         }
-        let mut attempts = Attempts::new(self.retry_for);
+        let mut attempts = Attempts {
+            pauses: self.pauses,
+            ..Attempts::new(self.retry_for)
+        };
         while let Some((pause, which)) = attempts.next(Instant::now()) {
             let wait = pause.as_secs_f32();
             let whose = match self.dialer.role {

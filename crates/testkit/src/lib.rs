@@ -23,6 +23,7 @@ pub mod exclusive;
 pub mod fuzz;
 pub mod in_process;
 pub mod packets;
+pub mod processes;
 pub mod programs;
 pub mod random;
 pub mod raw;
@@ -101,13 +102,29 @@ pub fn is_root_or_skip(what: &str) -> bool {
 /// Returns the program that runs another one with its own mounts, as root of a namespace if necessary. If that is not
 /// possible on this machine, prints so and returns `None`.
 pub fn private_mounts(what: &str) -> Option<Vec<&'static str>> {
-    let mut words = vec!["unshare", "--mount"];
+    unshare(what, &["--mount"], &["mount", "-t", "tmpfs", "none", "/mnt"])
+}
+
+/// Returns the program that runs another one as process 1 of a PID namespace, as in a container, and as root of a
+/// namespace if necessary. Its session was begun outside, and is 0 for it. It is killed with the program that is
+/// returned. If that is not possible on this machine, prints so and returns `None`.
+pub fn private_processes(what: &str) -> Option<Vec<&'static str>> {
+    unshare(
+        what,
+        &["--pid", "--fork", "--kill-child", "--mount-proc"],
+        &["true"],
+    )
+}
+
+/// Returns the program that runs another one with these namespaces, if `trial` succeeds by it.
+fn unshare(what: &str, namespaces: &[&'static str], trial: &[&str]) -> Option<Vec<&'static str>> {
+    let mut words = [&["unshare"], namespaces].concat();
     if !is_root() {
         words.extend(["--user", "--map-root-user"]);
     }
     let tried = std::process::Command::new(words[0])
         .args(&words[1..])
-        .args(["mount", "-t", "tmpfs", "none", "/mnt"])
+        .args(trial)
         .output();
     match tried {
         Ok(output) if output.status.success() => Some(words),

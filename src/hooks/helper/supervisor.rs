@@ -287,11 +287,58 @@ fn session_of(process: Option<Pid>) -> Option<i32> {
     nix::unistd::getsid(process).ok().map(nix::unistd::Pid::as_raw)
 }
 
-/// Returns the children of this process; none if the kernel does not list them.
+/// Returns the children of this process; none if /proc does not say which they are.
 fn children() -> Vec<Pid> {
-    let process = getpid().as_raw_nonzero();
-    let listed = std::fs::read_to_string(format!("/proc/{process}/task/{process}/children"));
-    let listed = listed.unwrap_or_default();
-    let numbers = listed.split_whitespace().filter_map(|word| word.parse().ok());
-    numbers.filter(|number| *number > 0).filter_map(Pid::from_raw).collect()
+    let process = getpid().as_raw_nonzero().get();
+    // Where /proc is that of another PID namespace, its numbers are those of other processes.
+    let is_ours =
+        std::fs::read_link("/proc/self").is_ok_and(|link| link.as_os_str() == &*process.to_string());
+    let numbers = match std::fs::read_to_string(format!("/proc/{process}/task/{process}/children")) {
+        _ if !is_ours => Vec::new(),
+        Ok(listed) => numbers_in(listed.split_whitespace()),
+        // The kernel was built without that list.
+        Err(_) => processes_of(process),
+    };
+    numbers.into_iter().filter_map(Pid::from_raw).collect()
+}
+
+/// Returns the numbers of the processes whose parent this is.
+fn processes_of(parent: i32) -> Vec<i32> {
+    let is_child = |number: &i32| {
+        let stat = std::fs::read_to_string(format!("/proc/{number}/stat")).unwrap_or_default();
+        // The name before the state may contain spaces and parentheses (proc(5)).
+        let fields = stat.rsplit_once(") ").map_or("", |(_, fields)| fields);
+        let found = fields.split(' ').nth(1).and_then(|field| field.parse().ok());
+        found == Some(parent)
+    };
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let names: Vec<String> = entries
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .collect();
+    let numbers = numbers_in(names.iter().map(String::as_str)).into_iter();
+    numbers.filter(is_child).collect()
+}
+
+/// Returns those of these words that are numbers of processes.
+fn numbers_in<'a>(words: impl Iterator<Item = &'a str>) -> Vec<i32> {
+    let numbers = words.filter_map(|word| word.parse().ok());
+    numbers.filter(|number| *number > 0).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn children_are_found_with_and_without_the_list_of_the_kernel() {
+        let mut child = Command::new("sleep").arg("1000").spawn().unwrap();
+        let number = i32::try_from(child.id()).unwrap();
+        assert!(processes_of(getpid().as_raw_nonzero().get()).contains(&number));
+        assert!(!processes_of(number).contains(&number));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert_eq!(numbers_in("12 x 0 -1 3".split(' ')), [12, 3]);
+        // This process is no child of its own.
+        assert!(!children().contains(&getpid()));
+    }
 }

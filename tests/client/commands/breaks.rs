@@ -1,6 +1,7 @@
 //! Transfers that are interrupted and resumed.
 
 use super::*;
+use testkit::processes::{only_child, send};
 use testkit::wait_for;
 
 /// A file that is large enough to be interrupted in the middle on any machine.
@@ -92,4 +93,33 @@ fn ctrl_c_stops_a_transfer_with_a_hint() {
         .expect_code(0)
         .expect_stderr(&["resumed at", "MD5 verified"]);
     assert!(std::fs::read(sandbox.stored("f")).unwrap() == whole);
+}
+
+/// As process 1 of a container, the client cannot end by SIGINT: the kernel ignores it unless there is a handler.
+#[test]
+fn ctrl_c_in_a_container_has_the_exit_code_of_the_signal() {
+    let Some(container) = testkit::private_processes("Ctrl-C in a container") else {
+        return;
+    };
+    let sandbox = ClientSandbox::new(&[]);
+    sandbox.create_file("f", SIZE, 4);
+    let inner = sandbox.command(["put", "f", &sandbox.remote("")]);
+    let mut command = Command::new(container[0]);
+    command
+        .args(&container[1..])
+        .arg(inner.get_program())
+        .args(inner.get_args())
+        .env_remove("SSH_AUTH_SOCK")
+        .current_dir(sandbox.local(""));
+    let child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    wait_for("some of it to arrive", || size_of(&sandbox.stored("f")) > 1 << 20);
+    send(only_child(child.id()), "INT");
+    CommandResult::of(child.wait_with_output().unwrap())
+        .expect_code(130)
+        .expect_stderr(&["stopping", "run the same command again"]);
 }

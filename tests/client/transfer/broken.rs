@@ -207,7 +207,9 @@ async fn a_run_finishes_after_the_server_was_restarted() {
 /// The client makes five attempts to connect, and no more; a run after the server is back finishes the files.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_fails_when_the_server_stays_down() {
-    let (mut server, proxy, client) = behind_proxy(&[]).await;
+    let (mut server, proxy, mut client) = behind_proxy(&[]).await;
+    let remote = Arc::get_mut(&mut client.remote).unwrap();
+    remote.set_pauses([25, 50, 100, 200, 400].map(Duration::from_millis));
     let content = bytes(6, SIZE);
     client.write("big", &content);
     let mut jobs = vec![client.up("big")];

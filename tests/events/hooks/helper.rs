@@ -49,6 +49,52 @@ fn a_helper_that_is_killed_in_the_middle_of_a_command_is_started_again_and_runs_
     assert!(!checked.contains("commands of hooks"), "{checked}");
 }
 
+/// In a container, the session of all these processes is 0 for them, because it was begun outside.
+#[test]
+fn a_helper_that_is_killed_in_a_container_is_started_again() {
+    let Some(container) = testkit::private_processes("hooks in a container") else {
+        return;
+    };
+    let mut story = HookStory::new(WAITING, ON_UPLOADS);
+    story.server.serve_by(&container);
+    story.put("a", b"1");
+    wait_for("the command to begin", || !story.read("begun").is_empty());
+    let server = only_child(story.server.pid());
+    let supervisor = only_child(server);
+    let helper = helper_of(supervisor).expect("there is a helper");
+    let commands = children(helper);
+    assert!(!commands.is_empty());
+    for process in [&[server, supervisor, helper], &commands[..]].concat() {
+        let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+        let session = status.lines().find(|line| line.starts_with("NSsid:"));
+        assert!(session.is_some_and(|line| line.ends_with("\t0")), "{status}");
+    }
+    kill(helper);
+    story.server.wait_for_log("it was killed by signal 9");
+    wait_for("the command to run again", || {
+        story.read("begun").lines().count() == 2
+    });
+    assert!(!commands.iter().any(|pid| is_running(*pid)), "{commands:?}");
+    assert_eq!(children(server), [supervisor]);
+    story.write("go", "");
+    story.wait_for_told(1);
+    story.wait_for_empty_queue();
+    // Its end is that of all processes in the container.
+    let helper = helper_of(supervisor).expect("there is a helper");
+    kill(server);
+    wait_for("all to end", || {
+        ![supervisor, helper].iter().any(|pid| is_running(*pid))
+    });
+    story.server.wait_for_exit();
+    // The next server has the same number, which is that of the socket that was left, and ends in an orderly way.
+    story.server.serve_by(&container);
+    story.put("b", b"1");
+    assert_eq!(story.wait_for_told(2)[1]["path"], "/b");
+    story.wait_for_empty_queue();
+    send(only_child(story.server.pid()), "TERM");
+    assert_eq!(story.server.wait_for_exit(), Some(0));
+}
+
 #[test]
 fn a_command_that_kills_the_helper_each_time_is_set_aside_and_others_go_on() {
     let script = "in=$(cat)\ncase \"$in\" in *'\"/bad\"'*) kill -KILL \"$PPID\"; sleep 10 ;; esac\n\

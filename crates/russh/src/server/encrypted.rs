@@ -1464,6 +1464,9 @@ fn certificate_fault(offered: &PublicKeyOrCertificate) -> Option<&'static str> {
     verified.is_err().then_some("certificate with a wrong signature")
 }
 
+/// The most answers that a message may have, as OpenSSH has it. It bounds what a client can make the server keep.
+const MAX_RESPONSES: u32 = 100;
+
 async fn reject_auth_request(
     until: Instant,
     write: &mut Vec<u8>,
@@ -1490,6 +1493,19 @@ fn server_auth_request_success(buffer: &mut Vec<u8>) {
     })
 }
 
+/// Reads the answers of a message (RFC 4256, section 3.4). Returns `None` unless it has exactly as many as it says.
+fn read_responses<R: Reader>(r: &mut R) -> Option<Vec<Bytes>> {
+    let count = u32::decode(r).ok().filter(|count| *count <= MAX_RESPONSES)?;
+    let mut responses = Vec::new();
+    for _ in 0..count {
+        let answer = Vec::<u8>::decode(r).ok()?;
+        // Answers are passwords, mostly: they are wiped when they are dropped.
+        responses.push(Bytes::from_owner(zeroize::Zeroizing::new(answer)));
+    }
+    ensure_end(r).ok()?;
+    Some(responses)
+}
+
 async fn read_userauth_info_response<H: Handler + Send, R: Reader>(
     until: Instant,
     handler: &mut H,
@@ -1499,27 +1515,15 @@ async fn read_userauth_info_response<H: Handler + Send, R: Reader>(
     r: &mut R,
 ) -> Result<bool, H::Error> {
     if let Some(CurrentRequest::KeyboardInteractive { ref submethods }) = auth_request.current {
-        let n = map_err!(u32::decode(r))?;
-
-        // Bound both allocation and iteration by remaining packet data to
-        // prevent a malicious client from causing a multi-GB allocation or
-        // billions of loop iterations with a crafted count.
-        // Each response needs at least 4 bytes (length prefix).
-        let max_responses = r.remaining_len().saturating_add(3) / 4;
-        let n = (n as usize).min(max_responses);
-        let mut responses = Vec::with_capacity(n);
-        for _ in 0..n {
-            // Answers are passwords, mostly: they are wiped when they are dropped.
-            responses.push(
-                Vec::<u8>::decode(r)
-                    .ok()
-                    .map(|answer| Bytes::from_owner(zeroize::Zeroizing::new(answer))),
-            )
-        }
-        map_err!(ensure_end(r))?;
-
+        let responses = read_responses(r);
+        let is_malformed = responses.is_none();
+        let mut answers = responses.unwrap_or_default().into_iter();
+        let response = Response {
+            answers: &mut answers,
+            is_malformed,
+        };
         let auth = handler
-            .auth_keyboard_interactive(user, submethods, Some(Response(&mut responses.into_iter())))
+            .auth_keyboard_interactive(user, submethods, Some(response))
             .await?;
         let resp = reply_userauth_info_response(until, auth_request, write, auth)
             .await

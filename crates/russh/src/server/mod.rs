@@ -173,12 +173,23 @@ impl Debug for Config {
 /// A client's response in a challenge-response authentication.
 ///
 /// You should iterate it to get `&[u8]` response slices.
-pub struct Response<'a>(&'a mut (dyn Iterator<Item = Option<Bytes>> + Send));
+pub struct Response<'a> {
+    answers: &'a mut (dyn Iterator<Item = Bytes> + Send),
+    is_malformed: bool,
+}
+
+impl Response<'_> {
+    /// Whether the message cannot be read: it has more or fewer answers than it says, more than a hundred, or its end is
+    /// missing. It has no answers then, and must be refused also by a handler that has asked nothing.
+    pub fn is_malformed(&self) -> bool {
+        self.is_malformed
+    }
+}
 
 impl Iterator for Response<'_> {
     type Item = Bytes;
     fn next(&mut self) -> Option<Self::Item> {
-        self.0.next().flatten()
+        self.answers.next()
     }
 }
 

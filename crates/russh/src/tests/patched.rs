@@ -17,6 +17,8 @@ use super::*;
 
 const MSG_DISCONNECT: u8 = 1;
 const MSG_UNIMPLEMENTED: u8 = 3;
+const MSG_USERAUTH_INFO_REQUEST: u8 = 60;
+const MSG_USERAUTH_INFO_RESPONSE: u8 = 61;
 const MSG_GLOBAL_REQUEST: u8 = 80;
 const MSG_REQUEST_SUCCESS: u8 = 81;
 const MSG_REQUEST_FAILURE: u8 = 82;
@@ -51,6 +53,29 @@ impl server::Handler for Handler {
 
     async fn auth_password(&mut self, _: &str, password: &[u8]) -> Result<server::Auth, Error> {
         match password == PASSWORD {
+            true => Ok(server::Auth::Accept),
+            false => Ok(server::Auth::reject()),
+        }
+    }
+
+    /// Asks, and notes the answers.
+    async fn auth_keyboard_interactive<'a>(
+        &'a mut self,
+        _: &str,
+        _: &str,
+        response: Option<server::Response<'a>>,
+    ) -> Result<server::Auth, Error> {
+        let Some(response) = response else {
+            return Ok(server::Auth::Partial {
+                name: "".into(),
+                instructions: "".into(),
+                prompts: vec![(Cow::Borrowed("password"), false)].into(),
+            });
+        };
+        let is_malformed = response.is_malformed();
+        let answers: Vec<_> = response.collect();
+        self.note(format!("{} answers, {is_malformed}", answers.len()));
+        match answers.iter().any(|answer| **answer == *PASSWORD) {
             true => Ok(server::Auth::Accept),
             false => Ok(server::Auth::reject()),
         }
@@ -284,6 +309,56 @@ async fn passwords_are_bytes_and_names_are_shown() {
     client.auth(b"j\xf6rg", "ssh-connection", b"none", &[]).await;
     client.expect(MSG_USERAUTH_SUCCESS).await;
     assert_eq!(client.notes(), ["user j\u{fffd}rg"]);
+}
+
+#[tokio::test]
+async fn a_message_has_as_many_answers_as_it_says() {
+    let mut client = Client::start(server::Config {
+        max_auth_attempts: 100,
+        ..config()
+    })
+    .await;
+    client.service("ssh-userauth").await;
+    client.expect(MSG_SERVICE_ACCEPT).await;
+    let message = |count: u32, answers: &[&[u8]], rest: &[u8]| {
+        let mut message = vec![MSG_USERAUTH_INFO_RESPONSE];
+        push_u32(&mut message, count);
+        for answer in answers {
+            encode_string(&mut message, answer);
+        }
+        message.extend_from_slice(rest);
+        message
+    };
+    let malformed = [
+        message(2, &[PASSWORD], b""),
+        message(u32::MAX, &[PASSWORD], b""),
+        message(0, &[PASSWORD], b""),
+        message(1, &[PASSWORD, PASSWORD], b""),
+        message(1, &[PASSWORD], b"x"),
+        message(2, &[PASSWORD], &[0, 0, 0, 9, 1]),
+        message(1, &[], &u32::MAX.to_be_bytes()),
+        message(101, &[PASSWORD; 101], b""),
+        vec![MSG_USERAUTH_INFO_RESPONSE, 0, 0],
+    ];
+    for message in &malformed {
+        client.auth(b"user", "ssh-connection", b"keyboard-interactive", &[0; 8]).await;
+        client.expect(MSG_USERAUTH_INFO_REQUEST).await;
+        client.send(message).await;
+        client.expect(MSG_USERAUTH_FAILURE).await;
+    }
+    assert_eq!(client.notes(), vec!["0 answers, true"; malformed.len()]);
+    let rows: [(&[&[u8]], u8); 2] = [
+        (&[], MSG_USERAUTH_FAILURE),
+        (&[b"", PASSWORD], MSG_USERAUTH_SUCCESS),
+    ];
+    for (answers, last) in rows {
+        client.auth(b"user", "ssh-connection", b"keyboard-interactive", &[0; 8]).await;
+        client.expect(MSG_USERAUTH_INFO_REQUEST).await;
+        client.send(&message(answers.len() as u32, answers, b"")).await;
+        client.expect(last).await;
+    }
+    let notes = client.notes();
+    assert_eq!(notes[malformed.len()..], ["0 answers, false", "2 answers, false"]);
 }
 
 #[tokio::test]

@@ -74,7 +74,11 @@ impl LocalEnvironment {
             home: home.ok_or_else(|| Error::new("there is no home directory").hint("set HOME"))?,
             local_user: match user {
                 Some(user) => user.name,
-                None => std::env::var("USER").unwrap_or_else(|_| uid.to_string()),
+                // A container may run as a user without a name.
+                None => {
+                    let name = std::env::var("USER").ok().filter(|name| !name.is_empty());
+                    name.unwrap_or_else(|| uid.to_string())
+                }
             },
             agent: std::env::var_os("SSH_AUTH_SOCK").filter(|path| !path.is_empty()),
             system: PathBuf::from("/etc/ssh"),

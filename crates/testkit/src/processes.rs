@@ -1,0 +1,53 @@
+//! The processes of this machine, as /proc shows them.
+
+/// Returns the ids of all processes.
+pub fn processes() -> Vec<u32> {
+    let entries = std::fs::read_dir("/proc").unwrap().map_while(Result::ok);
+    entries
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .collect()
+}
+
+/// Returns the children of a process.
+pub fn children(process: u32) -> Vec<u32> {
+    let all = processes().into_iter();
+    all.filter(|pid| parent(*pid) == Some(process)).collect()
+}
+
+/// Returns the only child of a process, for which it waits.
+pub fn only_child(process: u32) -> u32 {
+    let mut found = Vec::new();
+    crate::wait_for("a process to start another one", || {
+        found = children(process);
+        !found.is_empty()
+    });
+    assert_eq!(found.len(), 1, "{found:?}");
+    found[0]
+}
+
+/// Kills a process of a test by SIGKILL.
+pub fn kill(pid: u32) {
+    send(pid, "KILL");
+}
+
+/// Sends a signal to a process of a test, such as `INT`.
+pub fn send(pid: u32, signal: &str) {
+    let sent = std::process::Command::new("kill")
+        .args(["-s", signal, &pid.to_string()])
+        .status();
+    assert!(sent.unwrap().success());
+}
+
+/// Returns the parent of a process, unless it has ended.
+pub fn parent(pid: u32) -> Option<u32> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("PPid:"))?;
+    line.trim().parse().ok()
+}
+
+/// Whether a process exists that has not ended.
+pub fn is_running(pid: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let state = stat.rsplit(") ").next().unwrap_or_default().chars().next();
+    state.is_some_and(|state| state != 'Z' && state != 'X')
+}
