@@ -1,5 +1,6 @@
 //! Runs the storages of whole sessions, with accounts, beside a small model of what their users may see and change.
 
+mod folders;
 mod model;
 
 use std::path::Path;
@@ -7,10 +8,12 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
+use super::folder::mount_folder;
 use super::*;
 use crate::accounts::id::AccountSpec;
 use crate::accounts::{Accounts, QuotaSettings};
-use crate::domain::user::Quota;
+use crate::domain::user::{Quota, User};
+use crate::storage::conformance::OpenedFolder;
 use crate::storage::local::backend::LocalDisks;
 use crate::store::sql::SqlStore;
 
@@ -61,15 +64,44 @@ impl TestSessions {
 
     /// Returns the storage of a session in this home with these rules.
     fn storage(&self, home: &Path, rules: &PermissionRules) -> Arc<dyn Storage> {
-        let spec = AccountSpec::of_home(home, Quota::default());
-        let account = self.runtime.block_on(self.accounts.account(&spec)).unwrap();
         let place = StoragePlace {
             local: LocalStorage::open(home).unwrap(),
             key: home,
-            account,
+            account: self.account(home),
             creation: self.context.creation,
         };
         let storage = place.restricted(rules, &self.context).unwrap();
         tree(storage, rules, Vec::new()).0
+    }
+
+    /// Returns the storage of a session of this user: the home, and the folders, all of which are mounted.
+    fn session(&self, user: &User) -> Arc<dyn Storage> {
+        let rules = user.permissions();
+        let place = StoragePlace {
+            local: LocalStorage::open(&user.home).unwrap(),
+            key: &user.home,
+            account: self.account(&user.home),
+            creation: self.context.creation,
+        };
+        let home = place.restricted(&rules, &self.context).unwrap();
+        let folders = user.folders().into_iter().map(|(folder, rules)| {
+            let account = self.account(&folder.path);
+            let mounted = mount_folder(&folder, &rules, account, &Gate::default(), &self.context);
+            let Ok(storage) = mounted else {
+                panic!("the folder {} was not mounted", folder.name)
+            };
+            let mounter: Box<dyn FolderMounter> = Box::new(OpenedFolder(storage));
+            (folder.name.as_str().as_bytes().to_vec(), mounter)
+        });
+        let (storage, folders) = tree(home, &rules, folders.collect());
+        for folder in folders.iter().flat_map(|folders| folders.all()) {
+            self.runtime.block_on(folder.mount());
+        }
+        storage
+    }
+
+    fn account(&self, place: &Path) -> Arc<Account> {
+        let spec = AccountSpec::of_home(place, Quota::default());
+        self.runtime.block_on(self.accounts.account(&spec)).unwrap()
     }
 }
