@@ -12,6 +12,7 @@ use super::folder::mount_folder;
 use super::*;
 use crate::accounts::id::AccountSpec;
 use crate::accounts::{Accounts, QuotaSettings};
+use crate::domain::folder::Folder;
 use crate::domain::user::{Quota, User};
 use crate::storage::conformance::OpenedFolder;
 use crate::storage::local::backend::LocalDisks;
@@ -84,7 +85,10 @@ impl TestSessions {
             creation: self.context.creation,
         };
         let home = place.restricted(&rules, &self.context).unwrap();
-        let folders = user.folders().into_iter().map(|(folder, rules)| {
+        // A folder in which the user has no permission at all does not exist for the user.
+        let granted = |(_, rules): &(Folder, PermissionRules)| rules.iter().any(|(_, set)| !set.is_none());
+        let folders = user.folders().into_iter().filter(granted);
+        let folders = folders.map(|(folder, rules)| {
             let account = self.account(&folder.path);
             let mounted = mount_folder(&folder, &rules, account, &Gate::default(), &self.context);
             let Ok(storage) = mounted else {

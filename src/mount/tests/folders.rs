@@ -21,7 +21,7 @@ use self::judge::Judge;
 use self::rights::{Rights, RightsByPath, UserModel};
 use self::steps::{KINDS, TreeStep, any_step, take};
 use super::*;
-use crate::domain::folder::{CreationChoice, Folder};
+use crate::domain::folder::CreationChoice;
 use crate::domain::group::Group;
 use crate::domain::permission::Permission;
 use crate::domain::settings::MemberSettings;
@@ -64,7 +64,7 @@ fn any_rights() -> impl Strategy<Value = RightsByPath> {
     let bits = prop_oneof![3 => Just(0x1ff_u16), 1 => Just(0), 6 => 0..0x200_u16];
     let rule = |weight| prop::option::weighted(weight, bits.clone());
     (rule(0.8), prop::collection::vec(rule(0.25), DIRECTORIES.len())).prop_map(|(root, others)| {
-        let set = |bits: u16| {
+        let set = |bits: u16| -> BTreeSet<Permission> {
             let all = Permission::ALL.into_iter().enumerate();
             all.filter(|(at, _)| bits >> at & 1 == 1)
                 .map(|(_, one)| one)

@@ -18,7 +18,7 @@ pub(super) struct Battlefield {
 
 impl Battlefield {
     pub(super) fn new() -> Self {
-        let mut server = TestServer::new(&[]);
+        let server = TestServer::new(&[]);
         for user in ["mallory", "eve"] {
             server.add_user(user, &[]);
         }

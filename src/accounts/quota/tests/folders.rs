@@ -277,7 +277,7 @@ fn a_copy_across_is_charged_where_it_lies() {
     let (home, folder, other) = ((0, 0), (1, 0), (2, 0));
     let (rwc, all) = (2, 39_000);
     let used = |place: usize| world.accounts[place].usage().bytes;
-    let mut step = |user, slot, step| {
+    let mut step = |user: usize, slot: usize, step: SharedStep| {
         let done = world.take(user, &mut slots, slot, &step);
         world.agrees(&slots).unwrap();
         done

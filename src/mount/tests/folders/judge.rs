@@ -10,9 +10,9 @@ use crate::domain::permission::Permission;
 use crate::storage::Result;
 
 /// What is wrong with what a step has done.
-pub(super) type Verdict = std::result::Result<(), String>;
+pub(super) type Judgement = std::result::Result<(), String>;
 
-pub(super) fn ensure(holds: bool, complaint: &str) -> Verdict {
+pub(super) fn ensure(holds: bool, complaint: &str) -> Judgement {
     match holds {
         true => Ok(()),
         false => Err(complaint.to_owned()),
@@ -32,7 +32,7 @@ pub(super) struct Judge<'a> {
 }
 
 impl Judge<'_> {
-    pub(super) fn check(&self) -> Verdict {
+    pub(super) fn check(&self) -> Judgement {
         self.changes_are_where_the_paths_lead()?;
         self.zones_follow_no_links_and_hide_names()?;
         if let Err(error) = self.done {
@@ -79,7 +79,7 @@ impl Judge<'_> {
         self.after.get(*storage, name)
     }
 
-    fn changes_are_where_the_paths_lead(&self) -> Verdict {
+    fn changes_are_where_the_paths_lead(&self) -> Judgement {
         let changed = &self.spots[self.spots.len() - 1];
         let is_inside = |(storage, name): &NamedPlace| {
             let is_named = || {
@@ -110,7 +110,7 @@ impl Judge<'_> {
         }
     }
 
-    fn zones_follow_no_links_and_hide_names(&self) -> Verdict {
+    fn zones_follow_no_links_and_hide_names(&self) -> Judgement {
         if matches!(self.step, TreeStep::RealPath(_)) {
             return Ok(());
         }
@@ -124,7 +124,7 @@ impl Judge<'_> {
         Ok(())
     }
 
-    fn effects_are_allowed(&self) -> Verdict {
+    fn effects_are_allowed(&self) -> Judgement {
         match self.step {
             TreeStep::Open(_, flags, after) => self.is_written(&self.spots[0], flags, *after),
             TreeStep::Copy(..) => self.is_copied(),
@@ -153,18 +153,18 @@ impl Judge<'_> {
         }
     }
 
-    fn no_names_changed(&self) -> Verdict {
+    fn no_names_changed(&self) -> Judgement {
         let (gone, made) = (&self.changes.gone, &self.changes.made);
         ensure(gone.is_empty() && made.is_empty(), "names were changed")
     }
 
-    fn no_files_changed(&self) -> Verdict {
+    fn no_files_changed(&self) -> Judgement {
         let (rewritten, chmodded) = (&self.changes.rewritten, &self.changes.chmodded);
         ensure(rewritten.is_empty() && chmodded.is_empty(), "files were changed")
     }
 
     /// Checks that one file at most was changed, under whichever names, and that this was allowed.
-    fn is_one_inode(&self, altered: &[NamedPlace], spot: &Spot, permission: Permission) -> Verdict {
+    fn is_one_inode(&self, altered: &[NamedPlace], spot: &Spot, permission: Permission) -> Judgement {
         if altered.is_empty() {
             return Ok(());
         }
@@ -180,12 +180,12 @@ impl Judge<'_> {
         ensure(is_named, "another file was changed")
     }
 
-    fn is_altered(&self, altered: &[NamedPlace], permission: Permission) -> Verdict {
+    fn is_altered(&self, altered: &[NamedPlace], permission: Permission) -> Judgement {
         self.no_names_changed()?;
         self.is_one_inode(altered, &self.spots[0], permission)
     }
 
-    fn is_written(&self, spot: &Spot, flags: &str, after: AfterOpen) -> Verdict {
+    fn is_written(&self, spot: &Spot, flags: &str, after: AfterOpen) -> Judgement {
         ensure(self.changes.gone.is_empty(), "a name is gone")?;
         ensure(self.changes.made.len() <= 1, "several files were made")?;
         for place in &self.changes.made {
@@ -218,7 +218,7 @@ impl Judge<'_> {
         ensure(was_possible, "the handle did more than it was opened for")
     }
 
-    fn is_copied(&self) -> Verdict {
+    fn is_copied(&self) -> Judgement {
         let [from, to] = self.spots.as_slice() else {
             return Err("a copy has two paths".to_owned());
         };
@@ -241,7 +241,7 @@ impl Judge<'_> {
         ensure(is_equal, "the copy is another one")
     }
 
-    fn is_removed(&self, kinds: &str) -> Verdict {
+    fn is_removed(&self, kinds: &str) -> Judgement {
         let spot = &self.spots[0];
         self.no_files_changed()?;
         ensure(self.changes.made.is_empty(), "a name was made")?;
@@ -265,7 +265,7 @@ impl Judge<'_> {
         Ok(())
     }
 
-    fn is_made(&self, kind: char, permission: Permission) -> Verdict {
+    fn is_made(&self, kind: char, permission: Permission) -> Judgement {
         let spot = &self.spots[0];
         self.no_files_changed()?;
         ensure(self.changes.gone.is_empty(), "a name is gone")?;
@@ -282,7 +282,7 @@ impl Judge<'_> {
         Ok(())
     }
 
-    fn is_linked(&self) -> Verdict {
+    fn is_linked(&self) -> Judgement {
         let (from, to) = (&self.spots[0], &self.spots[1]);
         self.no_files_changed()?;
         ensure(self.changes.gone.is_empty(), "a name is gone")?;
@@ -314,7 +314,7 @@ impl Judge<'_> {
         Ok(())
     }
 
-    fn is_renamed(&self) -> Verdict {
+    fn is_renamed(&self) -> Judgement {
         if self.changes.is_empty() {
             return Ok(());
         }

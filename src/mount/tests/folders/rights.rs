@@ -29,7 +29,7 @@ impl Rights {
         let mut at = name;
         loop {
             if let Some((rule, set)) = self.0.get_key_value(at) {
-                return (rule, set);
+                return (rule.as_str(), set);
             }
             at = match at.rsplit_once('/') {
                 Some((above, _)) if !above.is_empty() => above,

@@ -1,14 +1,14 @@
 //! Judges what a user has learned by a step, why a step was refused, and which steps may not fail.
 
 use super::disk::TreeEntry;
-use super::judge::{Judge, Verdict, beginning, ensure};
+use super::judge::{Judge, Judgement, beginning, ensure};
 use super::rights::Spot;
 use super::steps::{AfterOpen, SeenByUser, TreeStep};
 use crate::domain::permission::Permission;
 use crate::storage::{Error, Metadata};
 
 /// Checks that a user may see what a step has shown.
-pub(super) fn sight_is_allowed(judge: &Judge<'_>, seen: &SeenByUser) -> Verdict {
+pub(super) fn sight_is_allowed(judge: &Judge<'_>, seen: &SeenByUser) -> Judgement {
     let spot = &judge.spots[0];
     match seen {
         SeenByUser::Nothing => Ok(()),
@@ -59,7 +59,7 @@ fn is_sight_of(judge: &Judge<'_>, spot: &Spot, shows: &dyn Fn(&TreeEntry) -> boo
     }
 }
 
-fn attributes_are_those_of_the_path(judge: &Judge<'_>, meta: &Metadata) -> Verdict {
+fn attributes_are_those_of_the_path(judge: &Judge<'_>, meta: &Metadata) -> Judgement {
     let spot = &judge.spots[0];
     if spot.is_folder_itself {
         return ensure(meta.inode.device == u64::MAX, "a folder shows what its disk says");
@@ -73,7 +73,7 @@ fn attributes_are_those_of_the_path(judge: &Judge<'_>, meta: &Metadata) -> Verdi
     ensure(is_shown, "the attributes of something else were shown")
 }
 
-fn names_are_those_that_are_shown(judge: &Judge<'_>, names: &[String]) -> Verdict {
+fn names_are_those_that_are_shown(judge: &Judge<'_>, names: &[String]) -> Judgement {
     let spot = &judge.spots[0];
     let names_in = |directory: &str| sorted(judge.before.names_in(spot.storage, directory));
     if spot.meets_link() {
@@ -93,7 +93,7 @@ fn names_are_those_that_are_shown(judge: &Judge<'_>, names: &[String]) -> Verdic
 }
 
 /// Checks that a refusal that names its reason is right about it.
-pub(super) fn refusal_has_its_reason(judge: &Judge<'_>, error: Error) -> Verdict {
+pub(super) fn refusal_has_its_reason(judge: &Judge<'_>, error: Error) -> Judgement {
     let any =
         |holds: &dyn Fn(&Spot) -> bool| judge.spots.iter().any(|spot| spot.up_behind_link || holds(spot));
     let differ = |pair: &dyn Fn(&Spot, &Spot) -> bool| match judge.spots.as_slice() {

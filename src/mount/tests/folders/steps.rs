@@ -72,7 +72,7 @@ pub(super) enum TreeStep {
 }
 
 pub(super) fn any_path() -> impl Strategy<Value = String> {
-    let prefix = prop_oneof![4 => Just(0), 3 => Just(1), 3 => Just(2), 1 => 3..PREFIXES.len()];
+    let prefix = prop_oneof![4 => Just(0_usize), 3 => Just(1), 3 => Just(2), 1 => 3..PREFIXES.len()];
     (prefix, 0..NAMES.len()).prop_map(|(prefix, name)| format!("{}{}", PREFIXES[prefix], NAMES[name]))
 }
 
@@ -120,8 +120,10 @@ impl TreeStep {
             | Self::Rmdir(at)
             | Self::Symlink(_, at)
             | Self::Resize(at, _)
-            | Self::Chmod(at, ..) => vec![at],
-            Self::Rename(from, to, _) | Self::HardLink(from, to) | Self::Copy(from, to) => vec![from, to],
+            | Self::Chmod(at, ..) => vec![at.as_str()],
+            Self::Rename(from, to, _) | Self::HardLink(from, to) | Self::Copy(from, to) => {
+                vec![from.as_str(), to.as_str()]
+            }
         }
     }
 

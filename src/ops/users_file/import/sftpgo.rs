@@ -1,7 +1,7 @@
 //! The JSON that SFTPGo dumps: users, groups and folders.
 //!
 //! What a primary group has there takes its place here in the same order, with these exceptions, for which users get
-//! settings of their own: paths with `%username%`, and lists that SFTPGo joins ([`filters`]).
+//! settings of their own: paths with `%username%`, and lists that SFTPGo joins (`filters.rs`).
 
 mod dump;
 mod filters;
@@ -20,7 +20,7 @@ use self::dump::{
 use self::filters::{SshAccess, ssh_access};
 use self::permissions::{filled, has_placeholder, rules_of_folder, rules_of_home};
 use self::quotas::FolderQuotas;
-use self::reader::{SettingsReader, Subject, mount_path};
+use self::reader::{DumpSubject, SettingsReader, mount_path};
 use super::{Imported, Importer};
 use crate::domain::folder::{Folder, FolderName};
 use crate::domain::group::{Group, GroupName};
@@ -156,7 +156,7 @@ impl<'d> SftpgoImport<'_, 'd> {
             return;
         }
         let title = format!("group {}", group.name);
-        let subject = Subject {
+        let subject = DumpSubject {
             title: &title,
             user: None,
         };
@@ -239,7 +239,7 @@ impl<'d> SftpgoImport<'_, 'd> {
         if let Some(home) = home.or_else(|| from.settings.home_dir.clone()) {
             self.reader.importer.home(&mut user, &home);
         }
-        let subject = Subject {
+        let subject = DumpSubject {
             title: name,
             user: Some((name, role)),
         };
@@ -272,7 +272,7 @@ impl<'d> SftpgoImport<'_, 'd> {
     /// group of the user here is inherited.
     fn access(
         &mut self,
-        subject: Subject<'_>,
+        subject: DumpSubject<'_>,
         from: &'d SftpgoUser,
         primary: Option<&ReadGroup<'d>>,
         user: &mut DeclaredUser,
@@ -304,7 +304,7 @@ impl<'d> SftpgoImport<'_, 'd> {
     /// Reads a user's folders, and the permissions in them and in the home.
     fn places(
         &mut self,
-        subject: Subject<'_>,
+        subject: DumpSubject<'_>,
         from: &'d SftpgoUser,
         primary: Option<&ReadGroup<'d>>,
         user: &mut DeclaredUser,

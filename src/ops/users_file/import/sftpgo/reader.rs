@@ -17,7 +17,7 @@ use crate::ops::users_file::import::Importer;
 
 /// A user or a group of the dump, for messages, and what placeholders stand for.
 #[derive(Clone, Copy)]
-pub(super) struct Subject<'t> {
+pub(super) struct DumpSubject<'t> {
     pub(super) title: &'t str,
     /// The names of the user and of the user's role.
     pub(super) user: Option<(&'t str, &'t str)>,
@@ -32,7 +32,7 @@ pub(super) struct SettingsReader<'a> {
 
 impl SettingsReader<'_> {
     /// Reads the settings that are numbers, and names what has no counterpart.
-    pub(super) fn numbers(&mut self, subject: Subject<'_>, from: &SftpgoSettings) -> MemberSettings {
+    pub(super) fn numbers(&mut self, subject: DumpSubject<'_>, from: &SftpgoSettings) -> MemberSettings {
         let limit = |number: i64| {
             u64::try_from(number)
                 .ok()
@@ -55,7 +55,7 @@ impl SettingsReader<'_> {
 
     pub(super) fn networks(
         &mut self,
-        subject: Subject<'_>,
+        subject: DumpSubject<'_>,
         filters: Vec<&SftpgoFilters>,
     ) -> Option<Vec<IpNet>> {
         let mut networks = Vec::new();
@@ -71,7 +71,7 @@ impl SettingsReader<'_> {
     /// Returns the folder of a mount, and its path, if both are carried over.
     pub(super) fn mount(
         &mut self,
-        subject: Subject<'_>,
+        subject: DumpSubject<'_>,
         mount: &SftpgoMount,
     ) -> Option<(FolderName, RulePath)> {
         let at = match subject.user {
@@ -95,7 +95,7 @@ impl SettingsReader<'_> {
     /// Reads the permissions of those paths that are chosen.
     pub(super) fn rules(
         &mut self,
-        subject: Subject<'_>,
+        subject: DumpSubject<'_>,
         from: &SftpgoSettings,
         is_chosen: impl Fn(&str) -> bool,
     ) -> PermissionRules {
