@@ -35,6 +35,8 @@ impl Judge<'_> {
     pub(super) fn check(&self) -> Judgement {
         self.changes_are_where_the_paths_lead()?;
         self.zones_follow_no_links_and_hide_names()?;
+        let is_folder = |(storage, name): &NamedPlace| *storage != self.user.home && name == "/";
+        ensure(!self.changes.all().any(is_folder), "a folder itself was changed")?;
         if let Err(error) = self.done {
             refusal_has_its_reason(self, *error)?;
         }
@@ -213,7 +215,7 @@ impl Judge<'_> {
             AfterOpen::Read => flags.contains('r'),
             AfterOpen::Write => flags.contains('w'),
             AfterOpen::Cut => !self.changes.made.is_empty() || self.may(spot, Permission::Overwrite),
-            AfterOpen::Chmod => self.may(spot, Permission::Attributes),
+            AfterOpen::Chmod => self.may(spot, Permission::Attributes) && !spot.is_folder_itself,
         };
         ensure(was_possible, "the handle did more than it was opened for")
     }
