@@ -9,6 +9,8 @@ mod address;
 mod certificates;
 mod denial;
 mod failure_floor;
+#[doc(hidden)]
+pub mod fuzz;
 mod key_check;
 mod key_options;
 pub mod keys;

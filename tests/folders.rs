@@ -3,6 +3,7 @@
 //! The folders lie beside the homes, at `data/homes/NAME`.
 
 mod accounts;
+mod attack;
 mod hang;
 mod races;
 mod rights;

@@ -74,6 +74,21 @@ fn users_import() {
     smoke("users_import", homeportd::ops::users_file::import::fuzz::import);
 }
 
+#[test]
+fn users_file() {
+    smoke("users_file", homeportd::config::users_file::fuzz::fuzz_users_file);
+}
+
+#[test]
+fn second_factor() {
+    smoke("second_factor", homeportd::auth::fuzz::fuzz_second_factor);
+}
+
+#[test]
+fn certificate() {
+    smoke("certificate", homeportd::auth::fuzz::fuzz_certificate);
+}
+
 /// Each target of cargo-fuzz is one of those above, with the same body and with seeds.
 #[test]
 fn every_target_runs_here() {
@@ -86,7 +101,7 @@ fn every_target_runs_here() {
         names
     };
     let targets = names("fuzz/fuzz_targets");
-    assert_eq!(targets.len(), 12);
+    assert_eq!(targets.len(), 15);
     assert_eq!(targets, names("fuzz/seeds"));
     let words: Vec<&str> = include_str!("fuzz.rs").split_whitespace().collect();
     let here = words.concat();

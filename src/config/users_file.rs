@@ -2,6 +2,8 @@
 //!
 //! Secrets may stand in any line of the file, also in one with a mistake, so lines are shown without them.
 
+#[doc(hidden)]
+pub mod fuzz;
 mod reader;
 mod secrets;
 mod settings;

@@ -53,7 +53,9 @@ pub fn mount_folder(
         let denied = std::io::Error::from(ErrorKind::PermissionDenied);
         return Err(cannot().because(denied).hint(hint).into());
     }
-    let local = LocalStorage::open(&site.path).map_err(|error| match error.kind() {
+    // The folder itself is the operator's, also for a user who may change what is in it.
+    let opened = LocalStorage::open(&site.path).and_then(LocalStorage::with_fixed_root);
+    let local = opened.map_err(|error| match error.kind() {
         _ if home_lock::is_being_moved(&error) => FolderRefused::from(cannot().because("it is being moved")),
         ErrorKind::NotFound | ErrorKind::NotADirectory => FolderRefused {
             error: cannot()

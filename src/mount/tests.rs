@@ -1,13 +1,17 @@
 //! Runs the storages of whole sessions, with accounts, beside a small model of what their users may see and change.
 
+mod folders;
 mod model;
 
 use std::path::Path;
 use std::sync::Arc;
 
+use super::folder::mount_folder;
 use super::*;
 use crate::accounts::fixture::AccountsFixture;
-use crate::domain::user::Quota;
+use crate::domain::folder::Folder;
+use crate::domain::user::{Quota, User};
+use crate::storage::conformance::OpenedFolder;
 
 /// What sessions need besides a directory.
 struct TestSessions {
@@ -37,14 +41,46 @@ impl TestSessions {
 
     /// Returns the storage of a session in this home with these rules.
     fn storage(&self, home: &Path, rules: &PermissionRules) -> Arc<dyn Storage> {
-        let account = self.accounts.unmeasured_account(home, Quota::default());
         let place = StoragePlace {
             local: LocalStorage::open(home).unwrap(),
             key: home,
-            account,
+            account: self.account(home),
             creation: self.context.creation,
         };
         let storage = place.restricted(rules, &self.context).unwrap();
         tree(storage, rules, Vec::new()).0
+    }
+
+    /// Returns the storage of a session of this user: the home, and the folders, all of which are mounted.
+    fn session(&self, user: &User) -> Arc<dyn Storage> {
+        let rules = user.permissions();
+        let place = StoragePlace {
+            local: LocalStorage::open(&user.home).unwrap(),
+            key: &user.home,
+            account: self.account(&user.home),
+            creation: self.context.creation,
+        };
+        let home = place.restricted(&rules, &self.context).unwrap();
+        // A folder in which the user has no permission at all does not exist for the user.
+        let granted = |(_, rules): &(Folder, PermissionRules)| rules.iter().any(|(_, set)| !set.is_none());
+        let folders = user.folders().into_iter().filter(granted);
+        let folders = folders.map(|(folder, rules)| {
+            let account = self.account(&folder.path);
+            let mounted = mount_folder(&folder, &rules, account, &Gate::default(), &self.context);
+            let Ok(storage) = mounted else {
+                panic!("the folder {} was not mounted", folder.name)
+            };
+            let mounter: Box<dyn FolderMounter> = Box::new(OpenedFolder(storage));
+            (folder.name.as_str().as_bytes().to_vec(), mounter)
+        });
+        let (storage, folders) = tree(home, &rules, folders.collect());
+        for folder in folders.iter().flat_map(|folders| folders.all()) {
+            self.accounts.runtime.block_on(folder.mount());
+        }
+        storage
+    }
+
+    fn account(&self, place: &Path) -> Arc<Account> {
+        self.accounts.unmeasured_account(place, Quota::default())
     }
 }

@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use super::router::folders::{FolderMounter, Mounting};
 use super::{
     Error, FileKind, FileTimes, IfExists, Links, OpenFile, OpenHow, Owner, Renaming, Result, SetAttrs,
     Storage, Wait,
@@ -56,6 +57,16 @@ pub(crate) fn run_without(left_out: &[&str], make: impl Fn(&Path) -> Arc<dyn Sto
         let home = tempfile::tempdir().unwrap();
         eprintln!("story: {name}");
         story(&*make(home.path()));
+    }
+}
+
+/// A folder whose storage is open before the session enters it.
+pub(crate) struct OpenedFolder(pub(crate) Arc<dyn Storage>);
+
+impl FolderMounter for OpenedFolder {
+    fn mount(&self) -> Mounting {
+        let storage = Arc::clone(&self.0);
+        Box::pin(async move { Ok(storage) })
     }
 }
 

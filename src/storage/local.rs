@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use rustix::fs::SeekFrom;
 use rustix::io::{Errno, ReadWriteFlags, pread, preadv2, pwrite};
 
-use self::attrs::{Target, retry};
+use self::attrs::{AttrRules, Target, retry};
 use self::jail::{Jail, Opened, names, new_file, realpath};
 use self::readable::{FileState, ReadableFile};
 use super::creation::CreationRules;
@@ -73,6 +73,15 @@ impl LocalStorage {
         self
     }
 
+    /// Keeps the mode and the times of the home's own directory as they are, by whichever path or handle a call comes.
+    ///
+    /// # Errors
+    /// Fails if the directory cannot be looked at.
+    pub fn with_fixed_root(mut self) -> std::io::Result<LocalStorage> {
+        self.jail.fix_root()?;
+        Ok(self)
+    }
+
     /// Opens a regular file for a program that only reads it.
     ///
     /// # Errors
@@ -104,7 +113,12 @@ impl Storage for LocalStorage {
             _ => self.jail.open_file(path, how)?,
         };
         let io = Arc::clone(&self.io);
-        Ok(Arc::new(LocalFile::new(opened, how.append, io, self.jail.rules)))
+        Ok(Arc::new(LocalFile::new(
+            opened,
+            how.append,
+            io,
+            self.jail.attr_rules(),
+        )))
     }
 
     fn open_dir(&self, path: &VirtualPath) -> Result<Box<dyn DirStream>> {
@@ -199,7 +213,7 @@ struct LocalFile {
     io: Arc<HomeIo>,
     directory: bool,
     append: bool,
-    rules: CreationRules,
+    rules: AttrRules,
     /// Whether the file system lives in memory, so that reading never waits for a disk.
     in_memory: bool,
     /// Whether the file system has refused RWF_NOWAIT before.
@@ -207,7 +221,7 @@ struct LocalFile {
 }
 
 impl LocalFile {
-    fn new(opened: Opened, append: bool, io: Arc<HomeIo>, rules: CreationRules) -> Self {
+    fn new(opened: Opened, append: bool, io: Arc<HomeIo>, rules: AttrRules) -> Self {
         Self {
             io,
             fd: opened.fd,

@@ -149,6 +149,8 @@ class Client:
     questions = False
     # Whether it signs in with a key, not with a password.
     has_key = True
+    # Whether it knows certificates of users.
+    certificates = False
     # The algorithms of `hash`, and why the reference server does not support them, if it does not.
     hash_algorithms = ("md5", "sha1", "sha256", "sha512")
     hashes_only_ours = ""
@@ -198,7 +200,7 @@ class Client:
     def __init__(self, home, **settings):
         """`settings`: rekey_bytes (change keys after so many bytes), password (sign in with it, not with the key),
         answers (to the questions of keyboard-interactive, each by a part of the question), with_key (before the
-        answers)."""
+        answers), certificate (whether a certificate lies beside the key, as KEY-cert.pub)."""
         self.home = home
         self.settings = settings
 

@@ -3,6 +3,7 @@
 mod beside;
 mod cleanup;
 mod faults;
+mod folders;
 mod limits;
 mod model;
 

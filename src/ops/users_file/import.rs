@@ -14,6 +14,9 @@ use crate::auth::keys::AuthorizedKey;
 use crate::auth::password;
 use crate::domain::folder::Folder;
 use crate::domain::group::Group;
+use crate::domain::permission::change::{MOST_FOLDERS, check_folders, check_rules};
+use crate::domain::permission::{PermissionRules, Permissions};
+use crate::domain::settings::MemberSettings;
 use crate::domain::texts;
 use crate::domain::user::UserName;
 use crate::ops::homes::{HomeRules, Resident};
@@ -106,6 +109,25 @@ impl<'a> Importer<'a> {
             self.leave_out(name, error);
             String::new()
         })
+    }
+
+    /// Leaves out the permissions and folders that no command would store. Without its rules nothing is permitted.
+    fn bound(&mut self, title: &str, settings: &mut MemberSettings) {
+        if let Some(Err(error)) = settings.permissions.as_ref().map(check_rules) {
+            self.leave_out(title, format!("all permissions: {error}"));
+            settings.permissions = Some(PermissionRules::uniform(Permissions::none()));
+        }
+        for (folder, rules) in &mut settings.folders {
+            if let Err(error) = check_rules(rules) {
+                self.leave_out(title, format!("all permissions in the folder {folder}: {error}"));
+                *rules = PermissionRules::uniform(Permissions::none());
+            }
+        }
+        if let Err(error) = check_folders(&settings.folders) {
+            self.leave_out(title, error);
+            let folders = std::mem::take(&mut settings.folders);
+            settings.folders = folders.into_iter().take(MOST_FOLDERS).collect();
+        }
     }
 
     /// Keeps a home where it is, if it may lie there; otherwise the user gets a new one.

@@ -87,9 +87,24 @@ pub(super) enum Target<'a> {
     Located(BorrowedFd<'a>),
 }
 
+/// Which attributes may be given, and to what.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct AttrRules {
+    /// The modes that the operator has chosen.
+    pub(super) creation: CreationRules,
+    /// The directory whose attributes stay, by whichever name or handle it is reached.
+    pub(super) fixed: Option<InodeId>,
+}
+
 /// Changes attributes in OpenSSH's order: size, permissions, times, owner. All of them are tried, and the last error
-/// is returned.
-pub(super) fn apply(target: Target<'_>, attrs: &SetAttrs, rules: CreationRules) -> Result<(), Errno> {
+/// is returned. Those of the fixed directory are refused with EPERM.
+pub(super) fn apply(target: Target<'_>, attrs: &SetAttrs, rules: AttrRules) -> Result<(), Errno> {
+    if let Some(fixed) = rules.fixed
+        && metadata(&rustix::fs::fstat(target.fd())?).inode == fixed
+    {
+        return Err(Errno::PERM);
+    }
+    let rules = rules.creation;
     let mut outcome = Ok(());
     let mut note = |result: Result<(), Errno>| {
         if result.is_err() {

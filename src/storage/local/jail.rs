@@ -20,8 +20,8 @@ use rustix::io::Errno;
 use crate::domain::path::VirtualPath;
 use crate::storage::creation::CreationRules;
 use crate::storage::home_lock;
-use crate::storage::local::attrs::{self, Target, allowed_mode};
-use crate::storage::{FileKind, Links, Metadata, OpenHow, SetAttrs, Space};
+use crate::storage::local::attrs::{self, AttrRules, Target, allowed_mode};
+use crate::storage::{FileKind, InodeId, Links, Metadata, OpenHow, SetAttrs, Space};
 
 type SysResult<T> = std::result::Result<T, Errno>;
 
@@ -44,6 +44,8 @@ pub struct Jail {
     /// Whether symbolic links are followed. If not, a path that leads through one fails with `ELOOP`, and a link can only
     /// be the last component of a path, where it stands for itself.
     pub(super) follows_links: bool,
+    /// The home's own directory, if its attributes stay.
+    fixed_root: Option<InodeId>,
 }
 
 /// The result of [`Jail::open_file`]: a descriptor and what is known about it.
@@ -75,12 +77,27 @@ impl Jail {
             memory_device: None,
             rules: CreationRules::default(),
             follows_links: true,
+            fixed_root: None,
         };
         let seen_from_inside = jail.locate(b".", OFlags::empty())?;
         if rustix::fs::fstatfs(&seen_from_inside)?.f_type == i64::from(TMPFS_MAGIC) {
             jail.memory_device = Some(fstat(&seen_from_inside)?.st_dev);
         }
         Ok(jail)
+    }
+
+    /// Keeps the attributes of the home's own directory as they are.
+    pub(super) fn fix_root(&mut self) -> SysResult<()> {
+        self.fixed_root = Some(attrs::metadata(&fstat(&self.home)?).inode);
+        Ok(())
+    }
+
+    /// Returns which attributes may be given here.
+    pub(super) fn attr_rules(&self) -> AttrRules {
+        AttrRules {
+            creation: self.rules,
+            fixed: self.fixed_root,
+        }
     }
 
     /// Returns the `st_dev` of the file system that holds the home.
@@ -180,10 +197,10 @@ impl Jail {
         // cannot be opened either.
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | nofollow(links);
         let changed = match self.resolve(path.relative(), flags, Mode::empty()) {
-            Ok(fd) => attrs::apply(Target::Opened(fd.as_fd()), &rest, self.rules),
+            Ok(fd) => attrs::apply(Target::Opened(fd.as_fd()), &rest, self.attr_rules()),
             Err(_) => {
                 let fd = self.locate(path.relative(), nofollow(links))?;
-                attrs::apply(Target::Located(fd.as_fd()), &rest, self.rules)
+                attrs::apply(Target::Located(fd.as_fd()), &rest, self.attr_rules())
             }
         };
         changed.and(outcome)
@@ -199,7 +216,7 @@ impl Jail {
                     size: Some(size),
                     ..SetAttrs::default()
                 };
-                attrs::apply(Target::Opened(fd.as_fd()), &wish, self.rules)
+                attrs::apply(Target::Opened(fd.as_fd()), &wish, self.attr_rules())
             }
             // The name is a FIFO without a reader, or a socket.
             Err(Errno::NXIO) => Err(Errno::INVAL),

@@ -86,9 +86,47 @@ fn attributes_can_be_changed_without_opening() {
         }),
         ..SetAttrs::default()
     };
-    attrs::apply(Target::Located(fd.as_fd()), &attrs, CreationRules::default()).unwrap();
+    attrs::apply(Target::Located(fd.as_fd()), &attrs, AttrRules::default()).unwrap();
     let meta = attrs::metadata(&rustix::fs::fstat(&fd).unwrap());
     assert_eq!((meta.mode & 0o7777, meta.atime, meta.mtime), (0o640, 5, 6));
+}
+
+/// Neither a path, nor a link to it, nor a handle reaches it; what is in it can be changed.
+#[test]
+fn the_attributes_of_a_fixed_root_stay() {
+    let home = tempfile::tempdir().unwrap();
+    fs::create_dir(home.path().join("d")).unwrap();
+    std::os::unix::fs::symlink("/", home.path().join("l")).unwrap();
+    let storage = LocalStorage::open(home.path())
+        .unwrap()
+        .with_fixed_root()
+        .unwrap();
+    let before = fs::metadata(home.path()).unwrap();
+    let mode = SetAttrs {
+        permissions: Some(0o500),
+        ..SetAttrs::default()
+    };
+    let times = SetAttrs {
+        times: Some(FileTimes {
+            accessed: 1,
+            modified: 2,
+        }),
+        ..SetAttrs::default()
+    };
+    for attrs in [mode, times] {
+        for name in ["/", "l", "d/..", "l/."] {
+            let refused = storage.set_attrs(&path(name), &attrs, Links::Follow);
+            assert_eq!(refused, Err(Error::NotPermitted), "{name}");
+            let opened = storage.open(&path(name), how("r"), Wait::Allowed).unwrap();
+            assert_eq!(opened.set_attrs(&attrs), Err(Error::NotPermitted), "{name}");
+        }
+        storage.set_attrs(&path("d"), &attrs, Links::Follow).unwrap();
+    }
+    let after = fs::metadata(home.path()).unwrap();
+    assert_eq!(
+        (after.permissions(), after.modified().unwrap()),
+        (before.permissions(), before.modified().unwrap())
+    );
 }
 
 #[test]

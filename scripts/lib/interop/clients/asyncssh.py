@@ -38,6 +38,7 @@ class Connection(Client):
     kept_in_trees = EVERYTHING
     passwords = True
     questions = True
+    certificates = True
     errors = (asyncssh.SFTPError, asyncssh.DisconnectError, OSError)
 
     @classmethod

@@ -9,8 +9,9 @@ from urllib.parse import quote
 import pycurl
 
 from ..checks import contains, equal, names, same
-from ..client import Client, long_listing, run
-from ..home import ODD_NAMES, QUOTES, SPACES, UTF8
+from ..client import Client, Failed, Refused, long_listing, run
+from ..device import Device
+from ..home import ODD_NAMES, PASSWORD, QUOTES, SPACES, UTF8
 
 
 class Curl(Client):
@@ -99,9 +100,10 @@ class Command(Curl):
 
     def perform(self, *words):
         """Runs curl, and returns its output."""
-        key = ["-u", f"{self.home.user}:", "--key", self.home.key, "--pubkey", f"{self.home.key}.pub"]
-        if "password" in self.settings:
-            key = ["-u", f"{self.home.user}:{self.settings['password']}"]
+        password = self.settings.get("password", "")
+        key = ["-u", f"{self.home.user}:{password}"]
+        if not password or self.settings.get("with_key"):
+            key += ["--key", self.home.key, "--pubkey", f"{self.home.key}.pub"]
         host_key = self.home.fingerprint.removeprefix("SHA256:")
         return run(["curl", "-sS", "-g", "--hostpubsha256", host_key, *key, *words], cwd=self.home.local).out
 
@@ -139,9 +141,10 @@ class Library(Curl):
             "SSH_HOST_PUBLIC_KEY_SHA256": self.home.fingerprint.removeprefix("SHA256:"),
             "TIMEOUT": 120,
         }
-        if "password" in self.settings:
-            common["PASSWORD"] = self.settings["password"]
-        else:
+        password = self.settings.get("password")
+        if password:
+            common["PASSWORD"] = password
+        if not password or self.settings.get("with_key"):
             common |= {"SSH_PRIVATE_KEYFILE": str(self.home.key), "SSH_PUBLIC_KEYFILE": f"{self.home.key}.pub"}
         if output is None:
             common["WRITEFUNCTION"] = said.extend
@@ -231,4 +234,30 @@ def new_directories(client, home):
 def failed_command(client, home):
     with client(home) as session:
         contains("the error", session.refused("remove", "nothing"), "No such file")
+    equal("the home", names(home.disk), [])
+
+
+NO_CODES = "the reference server has no one-time codes"
+
+
+@SftpCurl.story("a key, and a code in place of the password", user=("--require", "publickey,totp"), only_ours=NO_CODES)
+def key_and_code(client, home):
+    """curl answers each question with its password, so a code can take its place after a key."""
+    local = home.sample("one")
+    with client(home, with_key=True, password=Device(home).code()) as session:
+        session.put(local, "one")
+    same(home.disk / "one", local)
+
+
+@SftpCurl.story("a password and a code are one too many", only_ours=NO_CODES)
+def password_and_code(client, home):
+    """curl has one answer for all questions, so it cannot give both. It is refused, and does not hang."""
+    device = Device(home)
+    for answer in (PASSWORD, device.code()):
+        try:
+            with client(home, password=answer) as session:
+                session.put(home.sample("one"), "one")
+        except (Refused, *client.errors):
+            continue
+        raise Failed("one answer was enough")
     equal("the home", names(home.disk), [])

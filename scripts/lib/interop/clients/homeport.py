@@ -15,6 +15,7 @@ class Homeport(BatchClient):
     # scripts/interop puts the directory of the binaries first in PATH.
     odd_names = ODD_NAMES
     odd_names_in_trees = ODD_NAMES
+    certificates = True
     odd_names_hashed = ODD_NAMES
     kept_in_trees = FILES_ONLY
     hash_algorithms = ("md5",)

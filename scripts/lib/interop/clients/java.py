@@ -111,11 +111,15 @@ class Jsch(JavaClient):
     name = "JSch"
     program, library = "Jsch", "jsch"
     passwords = True
+    questions = True
 
     def known_host(self):
         return self.home.known_hosts()
 
     def environment(self):
+        if answers := self.settings.get("answers"):
+            lines = "".join(f"{question}\t{answer}\n" for question, answer in answers.items())
+            return {"ANSWERS": lines, "WITH_KEY": "1" if self.settings.get("with_key") else ""}
         return {"PASSWORD": self.settings["password"]} if "password" in self.settings else {}
 
     def path(self, name):

@@ -61,6 +61,7 @@ class Sftp(BatchClient):
     odd_names_in_trees = ODD_NAMES
     odd_names_listed = (SPACES, QUOTES, UTF8)
     questions = True
+    certificates = True
     kept_in_trees = EVERYTHING
     missing_words = ("no such file", "not found")
 

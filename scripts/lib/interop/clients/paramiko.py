@@ -20,8 +20,12 @@ PATIENCE_SECS = 60
 KEYS_ONLY = "the reference knows keys only"
 
 
-def load(path):
-    return paramiko.Ed25519Key.from_private_key_file(str(path))
+def load(path, certificate=False):
+    """Returns a key, with the certificate beside it if that is wanted."""
+    key = paramiko.Ed25519Key.from_private_key_file(str(path))
+    if certificate:
+        key.load_certificate(f"{path}-cert.pub")
+    return key
 
 
 def sign_in(home, **how):
@@ -66,6 +70,7 @@ class Paramiko(Client):
     odd_names_hashed = ODD_NAMES
     passwords = True
     questions = True
+    certificates = True
     leaves_empty_files = True
     # paramiko pipelines WRITEs and ignores their status; it notices that the size is wrong.
     quota_words = ("size mismatch",)
@@ -81,7 +86,8 @@ class Paramiko(Client):
         if answers := self.settings.get("answers"):
             self.connection = sign_in_answering(self.home, answers, self.settings.get("with_key"))
         else:
-            how = {"password": password} if password else {"pkey": load(self.home.key)}
+            certificate = self.settings.get("certificate", False)
+            how = {"password": password} if password else {"pkey": load(self.home.key, certificate)}
             self.connection = sign_in(self.home, **how)
         self.changes = []
         if "rekey_bytes" in self.settings:

@@ -27,6 +27,8 @@ def options(home, settings):
     if not key.exists():
         quiet(["puttygen", home.key, "-O", "private", "-o", key], "hint: apt-get install putty-tools")
     words += ["-i", str(key)]
+    if settings.get("certificate"):
+        words += ["-cert", f"{home.key}-cert.pub"]
     if "rekey_bytes" not in settings:
         return words
     sessions = home.local.parent / ".putty/sessions"
@@ -64,6 +66,7 @@ class Psftp(BatchClient):
     odd_names_listed = (SPACES, QUOTES, UTF8)
     passwords = True
     questions = True
+    certificates = True
 
     @classmethod
     def version(cls):

@@ -1,26 +1,32 @@
 //! The JSON that SFTPGo dumps: users, groups and folders.
+//!
+//! What a primary group has there takes its place here in the same order, with these exceptions, for which users get
+//! settings of their own: paths with `%username%`, and lists that SFTPGo joins (`filters.rs`).
 
 mod dump;
+mod filters;
+mod permissions;
+mod quotas;
+mod reader;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
 use self::dump::{
-    Dump, SftpgoFilesystem, SftpgoFilters, SftpgoFolder, SftpgoGroup, SftpgoMembership, SftpgoMount,
-    SftpgoSettings, SftpgoUser,
+    Dump, SftpgoFilesystem, SftpgoFilters, SftpgoFolder, SftpgoGroup, SftpgoMembership, SftpgoSettings,
+    SftpgoUser,
 };
+use self::filters::{SshAccess, ssh_access};
+use self::permissions::{filled, has_placeholder, rules_of_folder, rules_of_home};
+use self::quotas::FolderQuotas;
+use self::reader::{DumpSubject, SettingsReader, mount_path};
 use super::{Imported, Importer};
 use crate::domain::folder::{Folder, FolderName};
 use crate::domain::group::{Group, GroupName};
-use crate::domain::path::VirtualPath;
-use crate::domain::permission::change::{MOST_FOLDERS, check_folders, check_rules};
-use crate::domain::permission::{Permission, PermissionRules, Permissions, RulePath};
-use crate::domain::quota::{Limit, Quota};
-use crate::domain::rate::{LEAST_RATE, RateRule};
+use crate::domain::permission::{PermissionRules, RulePath};
+use crate::domain::quota::Limit;
 use crate::domain::settings::MemberSettings;
-use crate::domain::texts;
-use crate::domain::user::Factor;
 use crate::ops::installation::Installation;
 use crate::ops::users_file::declaration::{Declared, DeclaredUser, Reference};
 use base::error::{Error, Result};
@@ -30,6 +36,12 @@ const LOCAL_FILES: i64 = 0;
 
 /// The number of SFTPGo for the group that a user's settings come from.
 const PRIMARY: i64 = 1;
+
+/// The number of SFTPGo for a group that adds to the lists of a user.
+const SECONDARY: i64 = 2;
+
+/// A day in milliseconds.
+const DAY: i64 = 86_400_000;
 
 /// Reads a dump.
 ///
@@ -46,126 +58,220 @@ pub fn import(text: &str, installation: &Installation) -> Result<Imported> {
         .hint("SFTPGo writes one under Maintenance, or by GET /api/v2/dumpdata?output-data=1")
     })?;
     let mut import = SftpgoImport {
-        importer: Importer::new(installation),
-        folders: BTreeSet::new(),
-        groups: BTreeSet::new(),
+        reader: SettingsReader {
+            importer: Importer::new(installation),
+            folders: BTreeSet::new(),
+        },
+        groups: BTreeMap::new(),
     };
-    for folder in &dump.folders {
-        import.folder(folder);
+    import.what_is_not_for_users(&dump);
+    let quotas = FolderQuotas::of(&dump);
+    for folder in dump.folders.iter().flatten() {
+        import.folder(folder, &quotas);
     }
-    for group in &dump.groups {
+    for group in dump.groups.iter().flatten() {
         import.group(group);
     }
-    for user in dump.users {
+    for user in dump.users.iter().flatten() {
         import.user(user);
     }
-    Ok(import.importer.finish())
+    Ok(import.reader.importer.finish())
 }
 
-struct SftpgoImport<'a> {
-    importer: Importer<'a>,
-    folders: BTreeSet<FolderName>,
-    groups: BTreeSet<GroupName>,
+struct SftpgoImport<'a, 'd> {
+    reader: SettingsReader<'a>,
+    /// All groups of the dump.
+    groups: BTreeMap<&'d str, ReadGroup<'d>>,
 }
 
-impl SftpgoImport<'_> {
-    fn folder(&mut self, folder: &SftpgoFolder) {
+/// A group of the dump.
+#[derive(Clone)]
+struct ReadGroup<'d> {
+    from: &'d SftpgoGroup,
+    /// The name here, if the group is carried over.
+    name: Option<GroupName>,
+    /// The permissions by directory, without the paths that differ from user to user.
+    rules: PermissionRules,
+    /// What is carried over.
+    settings: MemberSettings,
+}
+
+impl<'d> SftpgoImport<'_, 'd> {
+    fn what_is_not_for_users(&mut self, dump: &Dump) {
+        let all = [
+            ("admins", &dump.admins),
+            ("api_keys", &dump.api_keys),
+            ("shares", &dump.shares),
+            ("event_rules", &dump.event_rules),
+            ("ip_lists", &dump.ip_lists),
+        ];
+        for (what, list) in all {
+            let count = list.as_ref().map_or(0, Vec::len);
+            if count > 0 {
+                self.reader.importer.leave_out(
+                    "dump",
+                    format!("{what} ({count}): only users, groups and folders are read"),
+                );
+            }
+        }
+    }
+
+    fn folder(&mut self, folder: &SftpgoFolder, quotas: &FolderQuotas<'_>) {
         let title = format!("folder {}", folder.name);
         if let Some(other) = other_provider(folder.filesystem.as_ref()) {
-            return self.importer.leave_out(&title, other);
+            return self.reader.importer.leave_out(&title, other);
         }
         let name: FolderName = match folder.name.parse() {
             Ok(name) => name,
-            Err(error) => return self.importer.leave_out(&title, error),
+            Err(error) => return self.reader.importer.leave_out(&title, error),
         };
         let path = folder.mapped_path.as_deref().unwrap_or_default();
-        let Some(path) = self.importer.folder_path(&title, path) else {
+        if has_placeholder(path) {
+            let what = "its directory differs from user to user, and a folder here has one";
+            return self.reader.importer.leave_out(&title, what);
+        }
+        let Some(path) = self.reader.importer.folder_path(&title, path) else {
             return;
         };
-        if !self.folders.insert(name.clone()) {
+        if !self.reader.folders.insert(name.clone()) {
             return;
+        }
+        let (quota, left_out) = quotas.of_folder(&folder.name);
+        for what in left_out {
+            self.reader.importer.leave_out(&title, what);
         }
         let record = Folder {
             name,
             path,
             comment: self
+                .reader
                 .importer
                 .comment(&title, folder.description.as_deref().unwrap_or_default()),
-            quota: Quota::default(),
+            quota,
             creation: Default::default(),
         };
         let references = Vec::new();
-        self.importer.folders.push(Declared { record, references });
+        self.reader.importer.folders.push(Declared { record, references });
     }
 
-    fn group(&mut self, group: &SftpgoGroup) {
-        let title = format!("group {}", group.name);
-        let name = match GroupName::new_name(&group.name) {
-            Ok(name) => name,
-            Err(error) => return self.importer.leave_out(&title, error),
-        };
-        if let Some(other) = other_provider(group.user_settings.filesystem.as_ref()) {
-            self.importer.leave_out(&title, other);
-        }
-        let mounts = group.virtual_folders.as_deref().unwrap_or_default();
-        let settings = self.settings(&title, &group.user_settings, mounts);
-        if !self.groups.insert(name.clone()) {
+    fn group(&mut self, group: &'d SftpgoGroup) {
+        if self.groups.contains_key(group.name.as_str()) {
             return;
         }
-        let folders = settings.folders.keys().cloned().map(Reference::Folder);
-        let references = folders.map(|reference| (reference, None)).collect();
-        let comment = self
-            .importer
-            .comment(&title, group.description.as_deref().unwrap_or_default());
-        let record = Group {
+        let title = format!("group {}", group.name);
+        let subject = DumpSubject {
+            title: &title,
+            user: None,
+        };
+        let name: Option<GroupName> = match GroupName::new_name(&group.name) {
+            Ok(name) => Some(name),
+            Err(error) => {
+                self.reader.importer.leave_out(&title, error);
+                None
+            }
+        };
+        if let Some(other) = other_provider(group.user_settings.filesystem.as_ref()) {
+            self.reader.importer.leave_out(&title, other);
+        }
+        let from = &group.user_settings;
+        let rules = self.reader.rules(subject, from, |path| !has_placeholder(path));
+        let mut settings = self.reader.numbers(subject, from);
+        settings.quota_bytes.get_or_insert(Limit(None));
+        settings.quota_files.get_or_insert(Limit(None));
+        settings.allowed_from = self.reader.networks(subject, from.filters.iter().collect());
+        settings.require = ssh_access(&from.filters.iter().collect::<Vec<_>>()).require();
+        let mounts = group.virtual_folders.iter().flatten();
+        let mounts = mounts.filter(|mount| !has_placeholder(&mount.virtual_path));
+        let mounts: Vec<_> = mounts
+            .filter_map(|mount| self.reader.mount(subject, mount))
+            .collect();
+        let paths: Vec<RulePath> = mounts.iter().map(|(_, path)| path.clone()).collect();
+        for (folder, path) in mounts {
+            settings.folders.insert(folder, rules_of_folder(&rules, &path));
+        }
+        let of_home = rules_of_home(&rules, &paths);
+        settings.permissions = (!of_home.is_empty()).then_some(of_home);
+        self.reader.importer.bound(&title, &mut settings);
+        if let Some(name) = &name {
+            let folders = settings.folders.keys().cloned().map(Reference::Folder);
+            self.reader.importer.groups.push(Declared {
+                references: folders.map(|reference| (reference, None)).collect(),
+                record: Group {
+                    name: name.clone(),
+                    comment: self
+                        .reader
+                        .importer
+                        .comment(&title, group.description.as_deref().unwrap_or_default()),
+                    settings: settings.clone(),
+                },
+            });
+        }
+        let read = ReadGroup {
+            from: group,
             name,
-            comment,
+            rules,
             settings,
         };
-        self.importer.groups.push(Declared { record, references });
+        self.groups.insert(&group.name, read);
     }
 
-    fn user(&mut self, from: SftpgoUser) {
+    fn user(&mut self, from: &'d SftpgoUser) {
         let name = from.username.as_str();
-        if let Some(other) = other_provider(from.settings.filesystem.as_ref()) {
-            return self.importer.leave_out(name, other);
+        let memberships = from.groups.as_deref().unwrap_or_default();
+        let primary = memberships.iter().find(|membership| membership.kind == PRIMARY);
+        let primary = primary.and_then(|primary| self.groups.get(primary.name.as_str()).cloned());
+        let of_group = primary.as_ref().map(|group| &group.from.user_settings);
+        let filesystem = of_group.and_then(|settings| settings.filesystem.as_ref());
+        let other = other_provider(filesystem).or_else(|| other_provider(from.settings.filesystem.as_ref()));
+        if let Some(other) = other {
+            return self.reader.importer.leave_out(name, other);
         }
-        let Some(mut user) = self.importer.begin(name) else {
+        let Some(mut user) = self.reader.importer.begin(name) else {
             return;
         };
         user.comment = self
+            .reader
             .importer
             .comment(name, from.description.as_deref().unwrap_or_default());
         user.enabled = from.status.map(|status| status == 1);
-        if from.expiration_date > 0 {
-            user.expires_at = Timestamp::from_millisecond(from.expiration_date).ok();
-        }
+        user.expires_at = expiry(from, of_group);
         if let Some(hash) = from.password.as_deref().filter(|hash| !hash.is_empty()) {
-            self.importer.hash(&mut user, hash);
+            self.reader.importer.hash(&mut user, hash);
         }
-        let keys = from.public_keys.unwrap_or_default();
-        self.importer.keys(&mut user, keys.iter().map(String::as_str));
-        self.membership(name, &mut user, from.groups.as_deref().unwrap_or_default());
-        if let Some(home) = &from.settings.home_dir {
-            self.importer.home(&mut user, home);
+        let keys = from.public_keys.iter().flatten();
+        self.reader.importer.keys(&mut user, keys.map(String::as_str));
+        self.membership(name, &mut user, memberships);
+        let role = from.role.as_deref().unwrap_or_default();
+        let of_group_home = of_group.and_then(|settings| settings.home_dir.as_deref());
+        let home = of_group_home
+            .filter(|home| !home.is_empty())
+            .map(|home| filled(home, name, role));
+        if let Some(home) = home.or_else(|| from.settings.home_dir.clone()) {
+            self.reader.importer.home(&mut user, &home);
         }
-        let mounts = from.virtual_folders.as_deref().unwrap_or_default();
-        user.settings = self.settings(name, &from.settings, mounts);
+        let subject = DumpSubject {
+            title: name,
+            user: Some((name, role)),
+        };
+        user.settings = self.reader.numbers(subject, &from.settings);
         if user.group.is_none() {
             // 0 means unlimited there; here, what is unset is the server's.
             user.settings.quota_bytes.get_or_insert(Limit(None));
             user.settings.quota_files.get_or_insert(Limit(None));
         }
-        self.importer.take(user);
+        self.access(subject, from, primary.as_ref(), &mut user);
+        self.places(subject, from, primary.as_ref(), &mut user);
+        self.reader.importer.bound(name, &mut user.settings);
+        self.reader.importer.take(user);
     }
 
     fn membership(&mut self, name: &str, user: &mut DeclaredUser, memberships: &[SftpgoMembership]) {
         for membership in memberships {
-            let group = membership.name.parse::<GroupName>().ok();
-            let group = group.filter(|group| self.groups.contains(group));
+            let group = self.groups.get(membership.name.as_str());
+            let group = group.and_then(|group| group.name.clone());
             match group {
                 Some(group) if membership.kind == PRIMARY && user.group.is_none() => user.group = Some(group),
-                _ => self.importer.leave_out(
+                _ => self.reader.importer.leave_out(
                     name,
                     format!("the group {}: a user has one, the primary one", membership.name),
                 ),
@@ -173,159 +279,109 @@ impl SftpgoImport<'_> {
         }
     }
 
-    fn settings(&mut self, name: &str, from: &SftpgoSettings, mounts: &[SftpgoMount]) -> MemberSettings {
-        let limit = |number: i64| {
-            u64::try_from(number)
-                .ok()
-                .filter(|n| *n > 0)
-                .map(|n| Limit(Some(n)))
-        };
-        let mut settings = MemberSettings {
-            quota_bytes: limit(from.quota_size),
-            quota_files: limit(from.quota_files),
-            max_sessions: u32::try_from(from.max_sessions).ok().filter(|most| *most > 0),
-            ..MemberSettings::default()
-        };
-        settings.rates.up = rate(from.upload_bandwidth);
-        settings.rates.down = rate(from.download_bandwidth);
-        let rules = from.permissions.as_ref().map(|rules| self.rules(name, rules));
-        for mount in mounts {
-            let folder = mount.name.parse::<FolderName>().ok();
-            let folder = folder.filter(|folder| self.folders.contains(folder));
-            match folder {
-                Some(folder) if mount.virtual_path == format!("/{folder}") => {
-                    let rules = rules.as_ref();
-                    let in_folder = VirtualPath::parse(mount.virtual_path.as_bytes())
-                        .ok()
-                        .and_then(|path| rules.map(|rules| rules.at(&path).clone()));
-                    let set = in_folder.unwrap_or_else(Permissions::all);
-                    settings.folders.insert(folder, PermissionRules::uniform(set));
-                }
-                Some(folder) => self.importer.leave_out(
-                    name,
-                    format!(
-                        "the folder {folder} at {}: here it would be at /{folder}",
-                        mount.virtual_path
-                    ),
-                ),
-                None => self.importer.leave_out(
-                    name,
-                    format!("the folder {}, which is not carried over", mount.name),
-                ),
-            }
+    /// Reads from where and how a user may sign in. SFTPGo joins the lists of the user and of the groups; what comes from the
+    /// group of the user here is inherited.
+    fn access(
+        &mut self,
+        subject: DumpSubject<'_>,
+        from: &'d SftpgoUser,
+        primary: Option<&ReadGroup<'d>>,
+        user: &mut DeclaredUser,
+    ) {
+        let groups = from.groups.iter().flatten();
+        let groups = groups.filter(|membership| matches!(membership.kind, PRIMARY | SECONDARY));
+        let groups = groups.filter_map(|membership| self.groups.get(membership.name.as_str()));
+        let of_groups = groups.filter_map(|group| group.from.user_settings.filters.as_ref());
+        let filters: Vec<&SftpgoFilters> = from.settings.filters.iter().chain(of_groups).collect();
+        let inherited = primary
+            .filter(|_| user.group.is_some())
+            .map(|group| &group.settings);
+        let networks = self.reader.networks(subject, filters.clone());
+        let of_group = inherited.and_then(|settings| settings.allowed_from.clone());
+        user.settings.allowed_from = networks.filter(|networks| of_group.as_ref() != Some(networks));
+        let access = ssh_access(&filters);
+        if let SshAccess::Closed(why) = access {
+            user.enabled = Some(false);
+            self.reader
+                .importer
+                .leave_out(subject.title, format!("{why}, so the user is disabled here"));
         }
-        if let Err(error) = check_folders(&settings.folders) {
-            self.importer.leave_out(name, error);
-            settings.folders = std::mem::take(&mut settings.folders)
-                .into_iter()
-                .take(MOST_FOLDERS)
-                .collect();
-        }
-        settings.permissions = rules.filter(|rules| !rules.is_empty());
-        if let Some(filters) = &from.filters {
-            self.filters(name, filters, &mut settings);
-        }
-        settings
+        let of_group = inherited.and_then(|settings| settings.require.clone());
+        user.settings.require = access
+            .require()
+            .filter(|factors| of_group.as_ref() != Some(factors));
     }
 
-    fn filters(&mut self, name: &str, filters: &SftpgoFilters, settings: &mut MemberSettings) {
-        let mut networks = Vec::new();
-        for text in filters.allowed_ip.iter().flatten() {
-            match texts::network(text) {
-                Ok(network) => networks.push(network),
-                Err(error) => self.importer.leave_out(name, error),
-            }
-        }
-        if !networks.is_empty() {
-            settings.allowed_from = Some(networks);
-        }
-        let denied: BTreeSet<&str> = filters
-            .denied_login_methods
-            .iter()
-            .flatten()
-            .map(String::as_str)
+    /// Reads a user's folders, and the permissions in them and in the home.
+    fn places(
+        &mut self,
+        subject: DumpSubject<'_>,
+        from: &'d SftpgoUser,
+        primary: Option<&ReadGroup<'d>>,
+        user: &mut DeclaredUser,
+    ) {
+        let inherits = user.group.is_some();
+        let group_has_root = primary.is_some_and(|group| group.rules.iter().any(|(path, _)| path.is_root()));
+        // The permissions that a primary group has for the root are those of all members.
+        let own = self
+            .reader
+            .rules(subject, &from.settings, |path| path != "/" || !group_has_root);
+        let of_group = primary.map_or_else(|| own.clone(), |group| own.over(&group.rules));
+        let for_user = match primary {
+            Some(group) => self
+                .reader
+                .rules(subject, &group.from.user_settings, has_placeholder),
+            None => PermissionRules::from_iter([]),
+        };
+        let effective = of_group.over(&for_user);
+        let mounts = from.virtual_folders.iter().flatten();
+        let own_mounts: Vec<_> = mounts
+            .filter_map(|mount| self.reader.mount(subject, mount))
             .collect();
-        let alone = ["publickey", "password", "keyboard-interactive"];
-        if alone.iter().all(|method| denied.contains(method)) {
-            settings.require = Some([Factor::PublicKey, Factor::Password].into());
-        } else if denied.contains("password") && denied.contains("keyboard-interactive") {
-            settings.require = Some([Factor::PublicKey].into());
-        } else if denied.contains("publickey") {
-            settings.require = Some([Factor::Password].into());
+        for (folder, path) in &own_mounts {
+            let rules = rules_of_folder(&effective, path);
+            user.settings.folders.insert(folder.clone(), rules);
         }
-        let dropped = [
-            (
-                filters.denied_ip.as_ref().is_some_and(|list| !list.is_empty()),
-                "denied_ip: [limits] deny refuses addresses for all users",
-            ),
-            (
-                filters
-                    .file_patterns
-                    .as_ref()
-                    .is_some_and(|list| !list.is_empty()),
-                "file_patterns",
-            ),
-            (filters.max_upload_file_size > 0, "max_upload_file_size"),
-            (
-                filters.totp_config.as_ref().is_some_and(|totp| totp.enabled),
-                "the one-time codes: homeportd user totp enroll NAME",
-            ),
-        ];
-        for (_, what) in dropped.iter().filter(|(is_set, _)| *is_set) {
-            self.importer.leave_out(name, what);
+        let of_group = primary
+            .into_iter()
+            .flat_map(|group| group.from.virtual_folders.iter().flatten());
+        let of_group = of_group.filter(|mount| has_placeholder(&mount.virtual_path) || !inherits);
+        let of_group: Vec<_> = of_group
+            .filter_map(|mount| self.reader.mount(subject, mount))
+            .collect();
+        let inherited = primary.filter(|_| inherits).map(|group| &group.settings.folders);
+        let inherited_mounts = inherited.into_iter().flat_map(|folders| folders.keys());
+        let inherited_mounts =
+            inherited_mounts.filter_map(|folder| Some((folder.clone(), mount_path(folder)?)));
+        let mut paths: Vec<RulePath> = own_mounts.iter().map(|(_, path)| path.clone()).collect();
+        for (folder, path) in of_group.into_iter().chain(inherited_mounts) {
+            let rules = rules_of_folder(&effective, &path);
+            let is_inherited = inherited.and_then(|folders| folders.get(&folder)) == Some(&rules);
+            if !is_inherited {
+                user.settings.folders.entry(folder).or_insert(rules);
+            }
+            paths.push(path);
         }
+        let of_home = match inherits {
+            true => own.over(&for_user),
+            false => effective,
+        };
+        let of_home = rules_of_home(&of_home, &paths);
+        user.settings.permissions = (!of_home.is_empty()).then_some(of_home);
     }
+}
 
-    fn rules(&mut self, name: &str, from: &BTreeMap<String, Vec<String>>) -> PermissionRules {
-        let mut rules = Vec::new();
-        for (path, words) in from {
-            match path.parse::<RulePath>() {
-                Ok(path) => rules.push((path, self.permissions(name, words))),
-                Err(error) => self.importer.leave_out(name, error),
-            }
-        }
-        let rules: PermissionRules = rules.into_iter().collect();
-        match check_rules(&rules) {
-            Ok(()) => rules,
-            Err(error) => {
-                self.importer.leave_out(name, format!("all permissions: {error}"));
-                PermissionRules::uniform(Permissions::none())
-            }
-        }
-    }
-
-    fn permissions(&mut self, name: &str, words: &[String]) -> Permissions {
-        let mut set = BTreeSet::new();
-        let has = |word: &str| words.iter().any(|one| one == word);
-        for word in words {
-            match word.as_str() {
-                "*" => set.extend(Permission::ALL),
-                "list" => drop(set.insert(Permission::List)),
-                "download" => drop(set.insert(Permission::Read)),
-                "upload" => drop(set.insert(Permission::Create)),
-                "overwrite" => drop(set.insert(Permission::Overwrite)),
-                "delete" => drop(set.insert(Permission::Delete)),
-                "rename" => drop(set.insert(Permission::Rename)),
-                "create_dirs" => drop(set.insert(Permission::Mkdir)),
-                "create_symlinks" => drop(set.insert(Permission::Link)),
-                // What belongs together here is given only if all of it was.
-                "delete_files" | "delete_dirs" if has("delete_files") && has("delete_dirs") => {
-                    set.insert(Permission::Delete);
-                }
-                "rename_files" | "rename_dirs" if has("rename_files") && has("rename_dirs") => {
-                    set.insert(Permission::Rename);
-                }
-                "chmod" | "chtimes" if has("chmod") && has("chtimes") => {
-                    set.insert(Permission::Attributes);
-                }
-                other => self.importer.leave_out(
-                    name,
-                    format!("the permission {other}, which has no counterpart alone"),
-                ),
-            }
-        }
-        set.into_iter().collect()
-    }
+/// Returns when a user's account ends: by the user's own date, or as many days after the creation as the group says.
+fn expiry(user: &SftpgoUser, of_group: Option<&SftpgoSettings>) -> Option<Timestamp> {
+    let days = of_group.map_or(0, |settings| settings.expires_in);
+    let by_group = days
+        .checked_mul(DAY)
+        .and_then(|time| user.created_at.checked_add(time));
+    let at = match user.expiration_date {
+        0 => by_group.filter(|_| days > 0)?,
+        own => own,
+    };
+    Timestamp::from_millisecond(at).ok()
 }
 
 /// Returns why files that are not on a local disk are not carried over.
@@ -343,13 +399,4 @@ fn other_provider(filesystem: Option<&SftpgoFilesystem>) -> Option<String> {
     Some(format!(
         "the files are on {what}, and this server keeps them on a local disk"
     ))
-}
-
-/// Converts KiB per second; 0 means the server's rate.
-fn rate(kib: i64) -> RateRule {
-    let bytes = u64::try_from(kib).ok().and_then(|kib| kib.checked_mul(1024));
-    match bytes.filter(|bytes| *bytes >= LEAST_RATE) {
-        Some(rate) => RateRule::Limited(rate),
-        None => RateRule::Usual,
-    }
 }

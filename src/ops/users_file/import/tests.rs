@@ -1,5 +1,7 @@
 //! Tests the files of other servers.
 
+mod sftpgo_dump;
+
 use super::passwd::SystemFiles;
 use super::*;
 
@@ -113,88 +115,6 @@ fn users_of_the_container() {
             "line 6: it has no password field",
         ],
     );
-}
-
-#[test]
-fn a_dump_of_sftpgo() {
-    let dump = serde_json::json!({
-        "version": 17,
-        "folders": [
-            { "id": 1, "name": "public", "mapped_path": "/srv/exchange/public", "filesystem": { "provider": 0 } },
-            { "name": "bucket", "mapped_path": "", "filesystem": { "provider": 1 } },
-        ],
-        "groups": [{
-            "name": "customers", "description": "all of them",
-            "user_settings": {
-                "quota_size": 1024, "max_sessions": 4, "permissions": { "/": ["list", "download"] },
-                "filesystem": { "provider": 0 },
-            },
-            "virtual_folders": [{ "name": "public", "virtual_path": "/public", "quota_size": -1 }],
-        }],
-        "users": [
-            {
-                "id": 1, "status": 1, "username": "acme", "description": "ACME", "expiration_date": 1_893_456_000_000_i64,
-                "password": HASH, "public_keys": [KEY, "ssh-dss AAAA"], "home_dir": "/srv/exchange/acme",
-                "uid": 0, "gid": 0, "max_sessions": 2, "quota_size": 0, "quota_files": 100,
-                "permissions": { "/": ["list", "download", "chmod", "chtimes", "chown"], "/in": ["*"] },
-                "upload_bandwidth": 128, "download_bandwidth": 0,
-                "filters": { "allowed_ip": ["10.0.0.0/8"], "denied_ip": ["10.1.0.0/16"],
-                    "denied_login_methods": ["password", "keyboard-interactive"],
-                    "totp_config": { "enabled": true, "secret": { "payload": "hidden" } } },
-                "filesystem": { "provider": 0 },
-                "virtual_folders": [
-                    { "name": "public", "virtual_path": "/shared" },
-                    { "name": "bucket", "virtual_path": "/bucket" },
-                ],
-                "groups": [{ "name": "customers", "type": 1 }, { "name": "others", "type": 2 }],
-            },
-            { "username": "cloud", "status": 1, "filesystem": { "provider": 1, "s3config": { "bucket": "b" } } },
-            { "username": "gone", "status": 0, "permissions": { "/": ["*"] }, "home_dir": "/srv/elsewhere/gone" },
-        ],
-    });
-    let imported = sftpgo::import(&dump.to_string(), &installation()).unwrap();
-    assert_eq!(names(&imported), ["acme", "gone"]);
-    let acme = user(&imported, "acme");
-    assert_eq!(
-        acme.group.as_ref().map(ToString::to_string).as_deref(),
-        Some("customers")
-    );
-    let rules = acme.settings.permissions.as_ref().unwrap();
-    assert_eq!(
-        rules.to_string().split(' ').next(),
-        Some("/=list,read,attributes")
-    );
-    assert_eq!(acme.settings.max_sessions, Some(2));
-    assert_eq!(acme.settings.quota_bytes, None);
-    assert_eq!(acme.settings.rates.up.as_number(), Some(128 * 1024));
-    assert_eq!(acme.settings.require.as_ref().map(|set| set.len()), Some(1));
-    assert_eq!(
-        acme.expires_at.map(|at| at.to_string()).as_deref(),
-        Some("2030-01-01T00:00:00Z")
-    );
-    let group = &imported.declaration.groups[0].record;
-    assert_eq!(group.settings.folders.len(), 1);
-    assert_eq!(imported.declaration.folders.len(), 1);
-    let gone = user(&imported, "gone");
-    assert_eq!(gone.enabled, Some(false));
-    assert!(gone.settings.quota_bytes.is_some(), "0 is unlimited there");
-    says(
-        &imported,
-        &[
-            "cloud: the files are on S3",
-            "folder bucket: the files are on S3",
-            "acme: the permission chown",
-            "acme: denied_ip",
-            "acme: the one-time codes",
-            "acme: the folder public at /shared",
-            "acme: the folder bucket",
-            "acme: the group others",
-            "acme: cannot use this public key",
-            "gone: the files: ",
-        ],
-    );
-    let error = sftpgo::import("[1", &installation()).unwrap_err().to_string();
-    assert!(error.contains("line 1"), "{error}");
 }
 
 #[test]

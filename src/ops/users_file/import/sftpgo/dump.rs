@@ -1,24 +1,35 @@
-//! The parts of SFTPGo's JSON that are read. Everything in it may be missing.
+//! The parts of SFTPGo's JSON that are read: version 17 of the dump, as SFTPGo 2.7 writes it. Everything may be missing, and
+//! what a dump leaves out is `null`.
 
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Dump {
-    pub(super) users: Vec<SftpgoUser>,
-    pub(super) groups: Vec<SftpgoGroup>,
-    pub(super) folders: Vec<SftpgoFolder>,
+    pub(super) users: Option<Vec<SftpgoUser>>,
+    pub(super) groups: Option<Vec<SftpgoGroup>>,
+    pub(super) folders: Option<Vec<SftpgoFolder>>,
+    pub(super) admins: Option<Vec<IgnoredAny>>,
+    pub(super) api_keys: Option<Vec<IgnoredAny>>,
+    pub(super) shares: Option<Vec<IgnoredAny>>,
+    pub(super) event_rules: Option<Vec<IgnoredAny>>,
+    pub(super) ip_lists: Option<Vec<IgnoredAny>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct SftpgoUser {
     pub(super) username: String,
+    pub(super) role: Option<String>,
     pub(super) status: Option<i64>,
     pub(super) description: Option<String>,
+    /// In milliseconds since 1970; 0 is never.
     pub(super) expiration_date: i64,
+    /// In milliseconds since 1970.
+    pub(super) created_at: i64,
     pub(super) password: Option<String>,
     pub(super) public_keys: Option<Vec<String>>,
     pub(super) virtual_folders: Option<Vec<SftpgoMount>>,
@@ -45,16 +56,26 @@ pub(super) struct SftpgoFolder {
     pub(super) filesystem: Option<SftpgoFilesystem>,
 }
 
+/// What users and groups have. A number that is 0 is not limited.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct SftpgoSettings {
     pub(super) home_dir: Option<String>,
+    pub(super) uid: i64,
+    pub(super) gid: i64,
     pub(super) max_sessions: i64,
+    /// In bytes.
     pub(super) quota_size: i64,
     pub(super) quota_files: i64,
     pub(super) permissions: Option<BTreeMap<String, Vec<String>>>,
+    /// In KiB per second.
     pub(super) upload_bandwidth: i64,
     pub(super) download_bandwidth: i64,
+    pub(super) upload_data_transfer: i64,
+    pub(super) download_data_transfer: i64,
+    pub(super) total_data_transfer: i64,
+    /// In days from the creation of the user. Only groups have it.
+    pub(super) expires_in: i64,
     pub(super) filters: Option<SftpgoFilters>,
     pub(super) filesystem: Option<SftpgoFilesystem>,
 }
@@ -65,11 +86,20 @@ pub(super) struct SftpgoFilters {
     pub(super) allowed_ip: Option<Vec<String>>,
     pub(super) denied_ip: Option<Vec<String>>,
     pub(super) denied_login_methods: Option<Vec<String>>,
-    pub(super) file_patterns: Option<Vec<serde_json::Value>>,
+    pub(super) denied_protocols: Option<Vec<String>>,
+    pub(super) two_factor_protocols: Option<Vec<String>>,
+    pub(super) file_patterns: Option<Vec<IgnoredAny>>,
+    pub(super) bandwidth_limits: Option<Vec<IgnoredAny>>,
+    pub(super) access_time: Option<Vec<IgnoredAny>>,
     pub(super) max_upload_file_size: i64,
+    pub(super) password_expiration: i64,
+    pub(super) require_password_change: bool,
+    pub(super) is_anonymous: bool,
+    pub(super) start_directory: Option<String>,
     pub(super) totp_config: Option<SftpgoTotp>,
 }
 
+/// The secret of one-time codes is encrypted, and is not read.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct SftpgoTotp {
@@ -82,11 +112,14 @@ pub(super) struct SftpgoFilesystem {
     pub(super) provider: i64,
 }
 
+/// A folder of a user or a group. Its quota is -1 for what counts towards the quota of the user.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct SftpgoMount {
     pub(super) name: String,
     pub(super) virtual_path: String,
+    pub(super) quota_size: i64,
+    pub(super) quota_files: i64,
 }
 
 #[derive(Debug, Default, Deserialize)]

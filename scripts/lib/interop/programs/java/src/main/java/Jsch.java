@@ -1,9 +1,14 @@
 import com.jcraft.jsch.ChannelSftp;
 import com.jcraft.jsch.JSch;
+import com.jcraft.jsch.JSchException;
 import com.jcraft.jsch.Session;
 import com.jcraft.jsch.SftpATTRS;
 import com.jcraft.jsch.SftpStatVFS;
+import com.jcraft.jsch.UIKeyboardInteractive;
+import com.jcraft.jsch.UserInfo;
 import java.nio.charset.Charset;
+import java.util.LinkedHashMap;
+import java.util.Map;
 import java.util.TreeSet;
 
 /** JSch as a client, which most Java programs and build tools use. */
@@ -21,7 +26,9 @@ public final class Jsch {
     public static void main(String[] words) throws Exception {
         JSch jsch = new JSch();
         String password = System.getenv("PASSWORD");
-        if (password == null) {
+        String answers = System.getenv("ANSWERS");
+        boolean hasKey = answers == null ? password == null : !System.getenv("WITH_KEY").isEmpty();
+        if (hasKey) {
             jsch.addIdentity(words[3]);
         }
         Session session = jsch.getSession(words[2], words[0], Integer.parseInt(words[1]));
@@ -33,7 +40,19 @@ public final class Jsch {
             session.setConfig("StrictHostKeyChecking", "yes");
         }
         session.setTimeout(PATIENCE_MILLIS);
-        session.connect();
+        if (answers != null) {
+            session.setUserInfo(new Answers(answers));
+            session.setConfig("PreferredAuthentications", "publickey,keyboard-interactive");
+        }
+        try {
+            session.connect();
+        } catch (JSchException refused) {
+            // Each step is answered with the reason.
+            Script.run((verb, arguments) -> {
+                throw refused;
+            });
+            return;
+        }
         try {
             ChannelSftp sftp = (ChannelSftp) session.openChannel("sftp");
             sftp.connect(PATIENCE_MILLIS);
@@ -42,6 +61,62 @@ public final class Jsch {
         } finally {
             session.disconnect();
         }
+    }
+
+    /** Answers the questions of keyboard-interactive, each once. */
+    private static final class Answers implements UserInfo, UIKeyboardInteractive {
+        /** The answers by a part of the question. */
+        private final Map<String, String> answers = new LinkedHashMap<>();
+
+        Answers(String lines) {
+            for (String line : lines.split("\n")) {
+                String[] parts = line.split("\t", 2);
+                answers.put(parts[0], parts[1]);
+            }
+        }
+
+        @Override
+        public String[] promptKeyboardInteractive(
+                String destination, String name, String instruction, String[] prompts, boolean[] echo) {
+            String[] said = new String[prompts.length];
+            for (int at = 0; at < prompts.length; at++) {
+                String prompt = prompts[at];
+                String part = answers.keySet().stream().filter(prompt::contains).findFirst().orElse(null);
+                if (part == null) {
+                    return null;
+                }
+                said[at] = answers.remove(part);
+            }
+            return said;
+        }
+
+        @Override
+        public String getPassphrase() {
+            return null;
+        }
+
+        @Override
+        public String getPassword() {
+            return null;
+        }
+
+        @Override
+        public boolean promptPassword(String message) {
+            return false;
+        }
+
+        @Override
+        public boolean promptPassphrase(String message) {
+            return false;
+        }
+
+        @Override
+        public boolean promptYesNo(String message) {
+            return false;
+        }
+
+        @Override
+        public void showMessage(String message) {}
     }
 
     private String step(String verb, String[] words) throws Exception {
