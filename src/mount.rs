@@ -17,6 +17,7 @@ use crate::accounts::account::Account;
 use crate::accounts::disk::Disks;
 use crate::accounts::quota::QuotaStorage;
 use crate::auth::Login;
+use crate::domain::folder::CreationChoice;
 use crate::domain::permission::PermissionRules;
 use crate::io::IoScheduler;
 use crate::storage::creation::CreationRules;
@@ -89,7 +90,7 @@ impl From<Error> for Refused {
     }
 }
 
-/// A home as the server itself uses it, without a session.
+/// A home or a folder as the server itself uses it, without a session.
 pub struct ServerHome {
     /// The home on the disk, for what changes nothing.
     pub local: Arc<LocalStorage>,
@@ -97,14 +98,21 @@ pub struct ServerHome {
     pub charged: QuotaStorage,
 }
 
-/// Opens a home for the server itself, which has no permissions to check. It may block on the disk.
+/// Opens a home or a folder for the server itself, which has no permissions to check. What it makes there has the modes and
+/// the group of `creation`. It may block on the disk.
 ///
 /// # Errors
-/// Returns an error if the home may not lie where it does, or cannot be opened.
-pub fn open_for_server(home: &Path, account: Arc<Account>, context: &MountContext) -> Result<ServerHome> {
-    let site = (context.check)(home)?;
-    let cannot = || Error::new(format!("cannot open the home {:?}", site.path));
-    let local = Arc::new(LocalStorage::open(&site.path).map_err(|error| cannot().because(error))?);
+/// Returns an error if the place may not lie where it does, or cannot be opened.
+pub fn open_for_server(
+    place: &Path,
+    creation: &CreationChoice,
+    account: Arc<Account>,
+    context: &MountContext,
+) -> Result<ServerHome> {
+    let site = (context.check)(place)?;
+    let cannot = || Error::new(format!("cannot open {:?}", site.path));
+    let local = LocalStorage::open(&site.path).map_err(|error| cannot().because(error))?;
+    let local = Arc::new(local.creating(context.creation.with(creation)?));
     let file_system = local.identity().map_err(|error| cannot().because(error))?;
     account.set_owned(site.owned.is_ok());
     account.set_disk(context.disks.of(file_system.number()));

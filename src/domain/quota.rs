@@ -1,6 +1,9 @@
 //! Quotas, and limits as operators write them.
 
 use std::str::FromStr;
+use std::sync::Arc;
+
+use parking_lot::RwLock;
 
 use base::error::Error;
 use base::size::Size;
@@ -12,6 +15,29 @@ pub struct Quota {
     pub bytes: Option<u64>,
     /// The limit on the number of files, directories and symbolic links.
     pub files: Option<u64>,
+}
+
+/// The quota of users for whom neither their record nor their group has one. All clones share it, so that a reload of the
+/// configuration can replace it.
+#[derive(Debug, Clone, Default)]
+pub struct DefaultQuota(Arc<RwLock<Quota>>);
+
+impl DefaultQuota {
+    /// Returns the quota that is in force.
+    pub fn get(&self) -> Quota {
+        *self.0.read()
+    }
+
+    /// Replaces the quota, and returns whether that has changed it.
+    pub fn replace(&self, quota: Quota) -> bool {
+        std::mem::replace(&mut *self.0.write(), quota) != quota
+    }
+}
+
+impl From<Quota> for DefaultQuota {
+    fn from(quota: Quota) -> Self {
+        Self(Arc::new(RwLock::new(quota)))
+    }
 }
 
 /// A limit as an operator writes it. `None` stands for `unlimited`.

@@ -24,8 +24,8 @@ use self::jail::{Jail, Opened, names, new_file, realpath};
 use self::readable::{FileState, ReadableFile};
 use super::creation::CreationRules;
 use super::{
-    Capabilities, DirStream, Error, FileFacts, FileSystemId, Links, Metadata, OpenFile, OpenHow, PinnedInode,
-    Renaming, Result, SetAttrs, Space, Storage, Wait,
+    Capabilities, DirStream, Error, FileFacts, FileSystemId, InodeId, Links, Metadata, OpenFile, OpenHow,
+    PinnedInode, Renaming, Result, SetAttrs, Space, Storage, Wait,
 };
 use crate::domain::path::VirtualPath;
 use crate::io::HomeIo;
@@ -85,6 +85,29 @@ impl LocalStorage {
         let descriptor = self.jail.open_file(path, how)?.fd;
         let state = FileState::of(&rustix::fs::fstat(&descriptor)?).ok_or(Error::NotAFile)?;
         Ok(ReadableFile { descriptor, state })
+    }
+
+    /// Moves a file of another storage here, and replaces what has the name. Before that, the file gets the mode and the
+    /// group that new files have here, so that nobody finds it without them. No session may change either name meanwhile.
+    ///
+    /// # Errors
+    /// Fails as a rename does, with `CrossesFileSystems` if that is so, or with `NotFound` if the name is not this file.
+    pub fn move_here(
+        &self,
+        (source, from): (&LocalStorage, &VirtualPath),
+        inode: InodeId,
+        to: &VirtualPath,
+    ) -> Result<()> {
+        if self.jail.device()? != source.jail.device()? {
+            return Err(Error::CrossesFileSystems);
+        }
+        let file = source.open_for_program(from)?;
+        if file.state.inode != inode {
+            return Err(Error::NotFound);
+        }
+        creation::give(self.jail.rules, file.descriptor.as_fd())
+            .inspect_err(|errno| creation::report(self.jail.rules, *errno))?;
+        Ok(names::rename_between((&source.jail, from), (&self.jail, to))?)
     }
 
     /// Returns the state of the regular file that a name stands for, without following a link.

@@ -11,6 +11,7 @@ use crate::domain::user::{Limit, UserName};
 use crate::ops::folders::FolderView;
 use crate::ops::groups::GroupView;
 use crate::ops::sharing::ConfirmedSharing;
+use crate::ops::usage::HomeUsage;
 
 /// Permissions: a list of names, or an object of such lists by directory.
 #[derive(Debug, Serialize)]
@@ -115,6 +116,28 @@ pub fn folders(folders: &BTreeMap<FolderName, PermissionRules>) -> BTreeMap<&str
     folders
         .map(|(name, rules)| (name.as_str(), JsonRules::new(rules)))
         .collect()
+}
+
+/// The use and the quota of a user's folder. `null` in a quota is unlimited.
+#[derive(Debug, Serialize)]
+pub struct FolderUsageJson {
+    used_bytes: Option<u64>,
+    used_files: Option<u64>,
+    usage_exact: bool,
+    quota_bytes: Option<u64>,
+    quota_files: Option<u64>,
+}
+
+impl From<&HomeUsage> for FolderUsageJson {
+    fn from(usage: &HomeUsage) -> Self {
+        Self {
+            used_bytes: usage.used_bytes,
+            used_files: usage.used_files,
+            usage_exact: usage.is_exact(),
+            quota_bytes: usage.quota.bytes,
+            quota_files: usage.quota.files,
+        }
+    }
 }
 
 /// A group, as `group show --json` prints it.

@@ -1,12 +1,18 @@
 //! Users who change a file between its check and its publication.
 
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
+
 use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::accounts::{Accounts, QuotaSettings};
 use crate::domain::user::Quota;
-use crate::mount::ServerHome;
+use crate::hooks::upload_place::SETTLED;
+use crate::mount;
 use crate::storage::conformance::{get, how, path, put};
+use crate::storage::creation::CreationRules;
+use crate::storage::local::LocalStorage;
 use crate::storage::local::backend::LocalDisks;
 use crate::storage::{FileTimes, SetAttrs};
 use crate::store::sql::SqlStore;
@@ -18,7 +24,14 @@ struct CheckedHome {
     accounts: Arc<Accounts>,
     spec: AccountSpec,
     runtime: tokio::runtime::Runtime,
-    _dir: tempfile::TempDir,
+    dir: tempfile::TempDir,
+}
+
+/// A folder that files are published in.
+struct FolderBeside {
+    home: ServerHome,
+    spec: AccountSpec,
+    directory: PathBuf,
 }
 
 impl CheckedHome {
@@ -60,12 +73,51 @@ impl CheckedHome {
             accounts,
             spec,
             runtime,
-            _dir: dir,
+            dir,
         }
     }
 
     fn publish(&self, to: &str) -> PublishOutcome {
-        move_in(&self.home, &path("/in/d/a"), self.checked, &path(to))
+        self.publish_at("/in/d/a", self.checked, to)
+    }
+
+    fn publish_at(&self, from: &str, checked: FileState, to: &str) -> PublishOutcome {
+        let moved = CheckedMove {
+            from: &path(from),
+            checked,
+            to: &path(to),
+            folder: None,
+        };
+        move_file(&self.home, None, moved)
+    }
+
+    /// Makes a folder beside the home with this quota in bytes.
+    fn folder(&self, bytes: Option<u64>) -> FolderBeside {
+        let directory = self.dir.path().join("folder");
+        std::fs::create_dir(&directory).unwrap();
+        let spec = AccountSpec::of_home(&directory, Quota { bytes, files: None });
+        let account = self.runtime.block_on(self.accounts.account(&spec)).unwrap();
+        let rules = CreationRules {
+            file_mode: Some(0o640),
+            dir_mode: Some(0o750),
+            group: None,
+        };
+        let local = Arc::new(LocalStorage::open(&directory).unwrap().creating(rules));
+        let home = ServerHome {
+            charged: mount::charged(&local, account),
+            local,
+        };
+        FolderBeside { home, spec, directory }
+    }
+
+    fn publish_in(&self, folder: &FolderBeside, to: &str) -> PublishOutcome {
+        let moved = CheckedMove {
+            from: &path("/in/d/a"),
+            checked: self.checked,
+            to: &path(to),
+            folder: Some(&"clean".parse().unwrap()),
+        };
+        move_file(&self.home, Some(&folder.home), moved)
     }
 
     fn rename(&self, from: &str, to: &str) {
@@ -87,9 +139,13 @@ impl CheckedHome {
 
     /// Returns the bytes and files that are charged, and those that a new measurement finds.
     fn charged_and_measured(&self) -> [(u64, u64); 2] {
+        self.charged_and_measured_in(&self.spec)
+    }
+
+    fn charged_and_measured_in(&self, spec: &AccountSpec) -> [(u64, u64); 2] {
         self.runtime.block_on(async {
-            let usage = self.accounts.usage(&self.spec).await.unwrap().unwrap();
-            let sum = self.accounts.scan(&self.spec).await.unwrap();
+            let usage = self.accounts.usage(spec).await.unwrap().unwrap();
+            let sum = self.accounts.scan(spec).await.unwrap();
             [(usage.bytes, usage.files), (sum.bytes, sum.files)]
         })
     }
@@ -105,8 +161,8 @@ fn an_unchanged_file_is_moved_and_charged_as_before() {
     // One that was moved before a crash is where it is to be.
     std::thread::sleep(SETTLED);
     let checked = home.home.local.file_state(&path("/clean/d/a")).unwrap();
-    let (at, to) = (path("/clean/d/a"), path("/clean/d/a"));
-    assert_eq!(move_in(&home.home, &at, checked, &to), PublishOutcome::Published);
+    let again = home.publish_at("/clean/d/a", checked, "/clean/d/a");
+    assert_eq!(again, PublishOutcome::Published);
     assert_eq!(home.charged_and_measured(), [(4, 5), (4, 5)]);
 }
 
@@ -253,4 +309,82 @@ fn nothing_is_published_where_it_does_not_belong() {
     home.checked.links = 2;
     let outcome = home.publish("/clean/a");
     assert!(matches!(outcome, PublishOutcome::Refused(_)), "{outcome:?}");
+}
+
+#[test]
+fn a_file_that_is_moved_to_a_folder_is_charged_there() {
+    let home = CheckedHome::new();
+    let folder = home.folder(Some(100));
+    assert_eq!(home.publish_in(&folder, "/d/a"), PublishOutcome::Published);
+    assert_eq!(get(&folder.home.charged, "/d/a").unwrap(), b"good");
+    assert!(get(&home.home.charged, "/in/d/a").is_err());
+    // Directories in and d of the home, and d of the folder.
+    assert_eq!(home.charged_and_measured(), [(0, 2), (0, 2)]);
+    assert_eq!(home.charged_and_measured_in(&folder.spec), [(4, 2), (4, 2)]);
+    let mode = |name: &str| {
+        let meta = std::fs::metadata(folder.directory.join(name)).unwrap();
+        meta.permissions().mode() & 0o7777
+    };
+    assert_eq!((mode("d"), mode("d/a")), (0o750, 0o640));
+}
+
+#[test]
+fn what_a_file_replaces_in_a_folder_is_given_back_there() {
+    let home = CheckedHome::new();
+    let folder = home.folder(None);
+    put(&folder.home.charged, "/a", b"older content");
+    // Who reads the file while it is moved keeps it charged to the home until the end.
+    let reader = home.home.charged.open(&path("/in/d/a"), how("r"), Wait::Allowed);
+    assert_eq!(home.publish_in(&folder, "/a"), PublishOutcome::Published);
+    assert_eq!(get(&folder.home.charged, "/a").unwrap(), b"good");
+    drop(reader);
+    assert_eq!(home.charged_and_measured(), [(0, 2), (0, 2)]);
+    assert_eq!(home.charged_and_measured_in(&folder.spec), [(4, 1), (4, 1)]);
+}
+
+#[test]
+fn a_file_that_does_not_belong_in_a_folder_stays_where_it_was_charged() {
+    let check = |quota: Option<u64>, prepare: &dyn Fn(&CheckedHome, &FolderBeside), expected: &str| {
+        let home = CheckedHome::new();
+        let folder = home.folder(quota);
+        prepare(&home, &folder);
+        let told = match home.publish_in(&folder, "/d/a") {
+            PublishOutcome::Refused(why) | PublishOutcome::Failed(why) => why,
+            PublishOutcome::Changed => "changed".to_owned(),
+            PublishOutcome::Published => "published".to_owned(),
+        };
+        assert!(told.contains(expected), "{told}");
+        assert!(get(&home.home.charged, "/in/d/a").is_ok(), "{expected}");
+        let [charged, measured] = home.charged_and_measured();
+        assert_eq!(charged, measured, "{expected}");
+        let [charged, measured] = home.charged_and_measured_in(&folder.spec);
+        assert_eq!(charged, measured, "{expected}");
+    };
+    check(Some(3), &|_, _| {}, "quota exceeded: 0 B of 3 B used in the folder clean");
+    let link = |_: &CheckedHome, folder: &FolderBeside| {
+        std::fs::create_dir(folder.directory.join("e")).unwrap();
+        let made = folder.home.charged.symlink(b"e", &path("/d"), Wait::Allowed);
+        made.unwrap();
+    };
+    check(None, &link, "in the folder clean: Not a directory");
+    let written = |home: &CheckedHome, _: &FolderBeside| {
+        let file = home.home.charged.open(&path("/in/d/a"), how("w"), Wait::Allowed);
+        file.unwrap().write_at(b"evil", 0, Wait::Allowed).unwrap();
+    };
+    check(None, &written, "changed");
+    let other = |home: &CheckedHome, _: &FolderBeside| {
+        put(&home.home.charged, "/x", b"evil");
+        home.rename("/x", "/in/d/a");
+    };
+    check(None, &other, "changed");
+}
+
+#[test]
+fn a_move_to_another_file_system_is_refused_in_words() {
+    let name = "clean".parse().unwrap();
+    let moved = outcome(Err(StorageError::CrossesFileSystems), &path("/d"), Some(&name));
+    let PublishOutcome::Refused(why) = moved else {
+        panic!("{moved:?}");
+    };
+    assert_eq!(why, "it cannot be moved to the folder clean, which lies on another file system");
 }
