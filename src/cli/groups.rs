@@ -89,7 +89,7 @@ fn text(view: &GroupView) -> String {
                 .quota_files
                 .map(|Limit(files)| unlimited(files.map(|n| n.to_string()))),
         ),
-        ("sessions", settings.max_sessions.map(|count| count.to_string())),
+        ("sessions", settings.max_sessions.map(|limit| limit.to_string())),
         ("permissions", settings.permissions.as_ref().map(sharing::rules)),
         (
             "from",

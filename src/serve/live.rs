@@ -22,8 +22,8 @@ use crate::ops::context::{find_folder, find_user};
 use crate::ops::hooks::{HookAction, HookEntryView, HookSelection};
 use crate::ops::quota::must_exist;
 use crate::ops::running::{
-    DisconnectTarget, Effect, FolderFilling, HomeFilling, ReloadView, RunningServer, ServerResult, SessionView, StatusView,
-    WorkView,
+    DisconnectTarget, Effect, FolderFilling, HomeFilling, ReloadView, RunningServer, ServerResult,
+    SessionView, StatusView, WorkView,
 };
 use crate::ops::usage::{AccountHolder, HasAccount, HomeUsage, Remeasurement};
 use crate::session::Session;
@@ -150,7 +150,10 @@ impl LiveServer {
     fn view(&self, session: &Session) -> SessionView {
         let traffic = session.traffic.get().map(|traffic| traffic());
         let filling = |place: &Path| {
-            let usage = self.service.accounts.usage_in_memory(&AccountId::of_home(place))?;
+            let usage = self
+                .service
+                .accounts
+                .usage_in_memory(&AccountId::of_home(place))?;
             Some(HomeFilling {
                 used_bytes: usage.bytes,
                 quota_bytes: usage.quota.bytes,

@@ -158,7 +158,8 @@ impl Reloading {
         // The log changes last of what can fail, so that a refused configuration changes nothing.
         let (log, settings) = (self.parts.log.clone(), fresh.log.clone());
         run_blocking(move || log.apply(&settings)).await?;
-        self.replace_default_quota(fresh.installation().default_quota).await?;
+        self.replace_default_quota(fresh.installation().default_quota)
+            .await?;
         self.service.replace(current);
         self.parts.hooks.replace(hooks);
         key_trust::put_in_force(&self.service, trust).await;

@@ -51,6 +51,7 @@ use crate::ssh::service::{Service, ServiceSetup};
 use crate::ssh::threads::SessionThreads;
 use crate::storage::creation::CreationRules;
 use crate::storage::local::backend::LocalDisks;
+use crate::storage::local::letter_case::ignores_case;
 use crate::store::Store;
 use crate::store::sql::SqlStore;
 use crate::telemetry;
@@ -143,6 +144,7 @@ impl Server {
                 disks,
                 fsync: config.storage.fsync,
                 creation: CreationRules::of(&config.storage)?,
+                case_probe: ignores_case,
                 check: homes::checker(&installation, &id),
             },
             banner: config.server.banner.as_deref().map(whole_lines),

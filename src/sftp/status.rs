@@ -38,6 +38,7 @@ fn code_of(error: Error) -> StatusCode {
         // As a rename to another file system, so that clients copy instead.
         | Error::CrossesFolders
         | Error::FolderUnavailable
+        | Error::IgnoresCase
         | Error::Ended
         // Only a caller that failed to wait can see this; the client may try again.
         | Error::WouldBlock => StatusCode::Failure,
@@ -114,6 +115,7 @@ impl From<Error> for RequestRefusal {
             | Error::IsFolder
             | Error::CrossesFolders
             | Error::FolderUnavailable
+            | Error::IgnoresCase
             | Error::FixedDirectory
             | Error::BetweenZones
             | Error::LinkBetweenZones

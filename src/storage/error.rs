@@ -103,6 +103,11 @@ pub enum Error {
     /// A file cannot have names in directories with different permissions.
     #[error("a file cannot have names in directories with different permissions; copy the file instead")]
     LinkBetweenZones,
+    /// The file system ignores the case of names, so a rule for a directory could be avoided.
+    #[error(
+        "permissions by directory cannot hold where the case of names is ignored; ask the server's operator"
+    )]
+    IgnoresCase,
     /// The call would have to wait, and was made with [`Wait::Never`](super::Wait::Never).
     #[error("would block")]
     WouldBlock,

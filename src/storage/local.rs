@@ -6,6 +6,7 @@ pub mod creation;
 mod dir;
 mod errors;
 pub mod jail;
+pub mod letter_case;
 pub mod readable;
 mod volumes;
 mod walk;
@@ -21,6 +22,7 @@ use rustix::io::{Errno, ReadWriteFlags, pread, preadv2, pwrite};
 
 use self::attrs::{Target, retry};
 use self::jail::{Jail, Opened, names, new_file, realpath};
+use self::letter_case::CaseProbe;
 use self::readable::{FileState, ReadableFile};
 use super::creation::CreationRules;
 use super::{
@@ -28,6 +30,7 @@ use super::{
     PinnedInode, Renaming, Result, SetAttrs, Space, Storage, Wait,
 };
 use crate::domain::path::VirtualPath;
+use crate::domain::permission::PermissionRules;
 use crate::io::HomeIo;
 
 /// A home on a local file system.
@@ -71,6 +74,12 @@ impl LocalStorage {
     pub fn without_links(mut self) -> LocalStorage {
         self.jail.follows_links = false;
         self
+    }
+
+    /// Returns the first directory in which a rule's name would be found in other letters, too: see
+    /// [`letter_case::directory_without_case`].
+    pub fn directory_without_case(&self, rules: &PermissionRules, probe: CaseProbe) -> Option<String> {
+        letter_case::directory_without_case(self.jail.root(), rules, probe)
     }
 
     /// Opens a regular file for a program that only reads it.

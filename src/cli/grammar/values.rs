@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use crate::domain::group::GroupName;
 use crate::domain::texts;
-use crate::domain::user::{Factor, Limit};
+use crate::domain::user::{Factor, Limit, SessionLimit};
 use crate::ops::users::settings::{SettingChange, check_comment};
 use crate::storage::settings::{DirectoryMode, FileMode};
 use base::error::{Error, Result};
@@ -144,19 +144,17 @@ fn list<T: FromStr<Err = Error>>(text: &str) -> Result<Vec<T>> {
     text.split(',').map(|item| item.trim().parse()).collect()
 }
 
-/// The value of `--max-sessions`; `None` means the limit of the group or the server.
+/// The value of `--max-sessions`; `None` means that it is inherited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SessionCap(pub(super) Option<u32>);
+pub struct SessionCap(pub(super) Option<SessionLimit>);
 
 impl FromStr for SessionCap {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
         match text {
-            "default" | "inherit" => Ok(SessionCap(None)),
-            "0" => Err(Error::new("with 0 sessions the user could not sign in")
-                .hint("homeportd user disable NAME says that; a number from 1, or default")),
-            _ => number(text, "default").map(|cap| SessionCap(Some(cap))),
+            "inherit" => Ok(SessionCap(None)),
+            _ => text.parse().map(|limit| SessionCap(Some(limit))),
         }
     }
 }

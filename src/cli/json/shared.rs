@@ -7,7 +7,7 @@ use serde::{Serialize, Serializer};
 use crate::domain::folder::{CreationChoice, FolderName};
 use crate::domain::permission::{PermissionRules, Permissions};
 use crate::domain::settings::MemberSettings;
-use crate::domain::user::{Limit, UserName};
+use crate::domain::user::{Limit, SessionLimit, UserName};
 use crate::ops::folders::FolderView;
 use crate::ops::groups::GroupView;
 use crate::ops::sharing::ConfirmedSharing;
@@ -74,12 +74,26 @@ impl Serialize for LimitJson {
     }
 }
 
+/// A limit of sessions that may be unset: `null`, `"default"` for the server's, or a number.
+#[derive(Debug)]
+struct SessionLimitJson(Option<SessionLimit>);
+
+impl Serialize for SessionLimitJson {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            None => serializer.serialize_none(),
+            Some(SessionLimit::Usual) => serializer.serialize_str(SessionLimit::USUAL),
+            Some(SessionLimit::Limited(number)) => serializer.serialize_u32(number),
+        }
+    }
+}
+
 /// The settings of a user or a group. `null` is unset.
 #[derive(Debug, Serialize)]
 pub struct MemberJson<'a> {
     quota_bytes: LimitJson,
     quota_files: LimitJson,
-    max_sessions: Option<u32>,
+    max_sessions: SessionLimitJson,
     permissions: Option<JsonRules>,
     allowed_from: Option<Vec<String>>,
     require: Option<Vec<&'static str>>,
@@ -98,7 +112,7 @@ impl<'a> MemberJson<'a> {
         Self {
             quota_bytes: LimitJson(settings.quota_bytes),
             quota_files: LimitJson(settings.quota_files),
-            max_sessions: settings.max_sessions,
+            max_sessions: SessionLimitJson(settings.max_sessions),
             permissions: settings.permissions.as_ref().map(JsonRules::new),
             allowed_from: networks.map(|networks| networks.iter().map(ToString::to_string).collect()),
             require: factors.map(|factors| factors.iter().map(|factor| factor.name()).collect()),

@@ -178,7 +178,10 @@ fn session(row: &SessionRow<'_>) -> Line<'static> {
 fn folder(folder: &FolderFilling) -> Line<'static> {
     let (text, is_full) = filling(folder.filling);
     Line::from(vec![
-        Span::styled(format!("{:>8}{:<46} ", "", format!("folder {}", folder.name)), dim()),
+        Span::styled(
+            format!("{:>8}{:<46} ", "", format!("folder {}", folder.name)),
+            dim(),
+        ),
         Span::styled(text, if is_full { alarming() } else { Style::new() }),
     ])
 }

@@ -14,7 +14,7 @@ use crate::config::report::{Problem, nearest};
 use crate::domain::folder::{CreationChoice, FolderName};
 use crate::domain::group::GroupName;
 use crate::domain::permission::{PermissionRules, Permissions, RulePath};
-use crate::domain::quota::{Limit, storable};
+use crate::domain::quota::{Limit, SessionLimit, storable};
 use crate::domain::rate::{RateRule, RateRules, check_rate};
 use crate::domain::settings::MemberSettings;
 use crate::domain::texts;
@@ -222,17 +222,8 @@ impl<'a, 't> SectionReader<'a, 't> {
         self.number(name, of_number, |text| text.parse::<Limit<u64>>())
     }
 
-    fn sessions(&mut self, name: &'static str) -> Option<u32> {
-        let of_number = |number: u64| match u32::try_from(number) {
-            Ok(0) => Err(Error::new("with 0 sessions the user could not sign in").hint("enabled = false")),
-            Ok(number) => Ok(number),
-            Err(_) => Err(Error::new(format!("{number} is more than there can be"))),
-        };
-        let of_text = |text: &str| match text.parse() {
-            Ok(number) => of_number(number),
-            Err(_) => Err(Error::new(format!("\"{}\" is not a number", text.escape_debug())).hint("1, 2, …")),
-        };
-        self.number(name, of_number, of_text)
+    fn sessions(&mut self, name: &'static str) -> Option<SessionLimit> {
+        self.number(name, |number| number.to_string().parse(), str::parse)
     }
 
     fn rate(&mut self, name: &'static str) -> RateRule {

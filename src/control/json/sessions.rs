@@ -146,7 +146,11 @@ impl TryFrom<SessionJson> for SessionView {
                 used_bytes,
                 quota_bytes: json.quota_bytes,
             }),
-            folders: json.folders.into_iter().map(TryInto::try_into).collect::<Result<_>>()?,
+            folders: json
+                .folders
+                .into_iter()
+                .map(TryInto::try_into)
+                .collect::<Result<_>>()?,
             open_files: json.open_files,
             work: json.files.into_iter().map(Into::into).collect(),
         })

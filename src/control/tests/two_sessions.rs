@@ -12,8 +12,8 @@ use crate::io::FilesystemState;
 use crate::ops::admin::operator_of_process;
 use crate::ops::hooks::{HookAction, HookEntryState, HookEntryView, HookSelection};
 use crate::ops::running::{
-    DisconnectTarget, Effect, FolderFilling, HomeFilling, PlaceSpace, ReloadView, RunningServer, ServerResult, SessionView,
-    StatusView, WorkView,
+    DisconnectTarget, Effect, FolderFilling, HomeFilling, PlaceSpace, ReloadView, RunningServer,
+    ServerResult, SessionView, StatusView, WorkView,
 };
 use crate::ops::usage::{AccountHolder, HomeUsage, Remeasurement};
 use base::error::Error;

@@ -107,7 +107,11 @@ impl CheckedHome {
             charged: mount::charged(&local, account),
             local,
         };
-        FolderBeside { home, spec, directory }
+        FolderBeside {
+            home,
+            spec,
+            directory,
+        }
     }
 
     fn publish_in(&self, folder: &FolderBeside, to: &str) -> PublishOutcome {
@@ -360,7 +364,11 @@ fn a_file_that_does_not_belong_in_a_folder_stays_where_it_was_charged() {
         let [charged, measured] = home.charged_and_measured_in(&folder.spec);
         assert_eq!(charged, measured, "{expected}");
     };
-    check(Some(3), &|_, _| {}, "quota exceeded: 0 B of 3 B used in the folder clean");
+    check(
+        Some(3),
+        &|_, _| {},
+        "quota exceeded: 0 B of 3 B used in the folder clean",
+    );
     let link = |_: &CheckedHome, folder: &FolderBeside| {
         std::fs::create_dir(folder.directory.join("e")).unwrap();
         let made = folder.home.charged.symlink(b"e", &path("/d"), Wait::Allowed);
@@ -386,5 +394,8 @@ fn a_move_to_another_file_system_is_refused_in_words() {
     let PublishOutcome::Refused(why) = moved else {
         panic!("{moved:?}");
     };
-    assert_eq!(why, "it cannot be moved to the folder clean, which lies on another file system");
+    assert_eq!(
+        why,
+        "it cannot be moved to the folder clean, which lies on another file system"
+    );
 }

@@ -264,7 +264,9 @@ fn add_folder(story: &HookStory, name: &str, more: &[&str]) {
 }
 
 fn used(story: &HookStory, words: &[&str]) -> (u64, u64) {
-    let text = story.server.admin_ok(&[&["quota", "show"], words, &["--json"]].concat(), "");
+    let text = story
+        .server
+        .admin_ok(&[&["quota", "show"], words, &["--json"]].concat(), "");
     let usage: Value = serde_json::from_str(&text).unwrap();
     (
         usage["used_bytes"].as_u64().unwrap(),
@@ -286,7 +288,10 @@ fn a_folder_that_the_user_does_not_see_gets_what_was_found_clean() {
     assert_eq!(event.get("folder"), None);
     let place = folder_path(&story, "clean").join("d/a");
     assert_eq!(std::fs::read(&place).unwrap(), b"12345");
-    assert_eq!(std::fs::metadata(&place).unwrap().permissions().mode() & 0o777, 0o640);
+    assert_eq!(
+        std::fs::metadata(&place).unwrap().permissions().mode() & 0o777,
+        0o640
+    );
     assert!(!story.in_home("in/d/a").exists() && !story.in_home("clean").exists());
     // Directories in and d of the home; d and the file in the folder.
     assert_eq!(used(&story, &["alice"]), (0, 2));
@@ -316,7 +321,12 @@ fn an_upload_in_a_folder_is_moved_to_another_one() {
     put(&mut sftp, "team/in/d/a", b"12345");
     let event = first(&story.server, "published");
     assert_eq!(
-        (&event["from"], &event["folder"], &event["to"], &event["to_folder"]),
+        (
+            &event["from"],
+            &event["folder"],
+            &event["to"],
+            &event["to_folder"]
+        ),
         (
             &"/team/in/d/a".into(),
             &"team".into(),
@@ -335,6 +345,10 @@ fn an_upload_in_a_folder_is_moved_to_another_one() {
         })
     });
     assert!(folder_path(&story, "team").join("in/d/b").exists());
-    story.server.admin_ok(&["folder", "set", "clean", "--quota", "1KiB"], "");
-    wait_for("it to be moved", || folder_path(&story, "clean").join("d/b").exists());
+    story
+        .server
+        .admin_ok(&["folder", "set", "clean", "--quota", "1KiB"], "");
+    wait_for("it to be moved", || {
+        folder_path(&story, "clean").join("d/b").exists()
+    });
 }

@@ -43,11 +43,9 @@ async fn a_folder_is_made_given_and_taken_away() {
         "{table}"
     );
     let used = "  used         not measured yet; quota 1.0 GiB\n";
-    assert!(
-        f.ok("user show calvin").await.contains(&format!(
-            "folder         /team: /=list,read  /in=list,create\n{used}"
-        ))
-    );
+    assert!(f.ok("user show calvin").await.contains(&format!(
+        "folder         /team: /=list,read  /in=list,create\n{used}"
+    )));
     let expected = json!({
         "used_bytes": null, "used_files": null, "usage_exact": false, "quota_bytes": 1 << 30, "quota_files": null,
     });

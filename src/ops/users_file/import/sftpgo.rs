@@ -15,7 +15,7 @@ use crate::domain::folder::{Folder, FolderName};
 use crate::domain::group::{Group, GroupName};
 use crate::domain::path::VirtualPath;
 use crate::domain::permission::{Permission, PermissionRules, Permissions, RulePath};
-use crate::domain::quota::{Limit, Quota};
+use crate::domain::quota::{Limit, Quota, SessionLimit};
 use crate::domain::rate::{LEAST_RATE, RateRule};
 use crate::domain::settings::MemberSettings;
 use crate::domain::texts;
@@ -176,7 +176,10 @@ impl SftpgoImport<'_> {
         let mut settings = MemberSettings {
             quota_bytes: limit(from.quota_size),
             quota_files: limit(from.quota_files),
-            max_sessions: u32::try_from(from.max_sessions).ok().filter(|most| *most > 0),
+            max_sessions: u32::try_from(from.max_sessions)
+                .ok()
+                .filter(|most| *most > 0)
+                .map(SessionLimit::Limited),
             ..MemberSettings::default()
         };
         settings.rates.up = rate(from.upload_bandwidth);

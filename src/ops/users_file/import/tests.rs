@@ -164,7 +164,7 @@ fn a_dump_of_sftpgo() {
         rules.to_string().split(' ').next(),
         Some("/=list,read,attributes")
     );
-    assert_eq!(acme.settings.max_sessions, Some(2));
+    assert_eq!(acme.settings.max_sessions, Some(2.into()));
     assert_eq!(acme.settings.quota_bytes, None);
     assert_eq!(acme.settings.rates.up.as_number(), Some(128 * 1024));
     assert_eq!(acme.settings.require.as_ref().map(|set| set.len()), Some(1));
