@@ -13,8 +13,8 @@ use base::error::{Error, Result};
 
 use super::entry::EntryFile;
 
-/// How long ago the last change of a file must be before it is passed to a command: more than a tick of the kernel's clock,
-/// which is 10 ms at most.
+/// How long ago the last change of a file must be before it is passed to a command: more than a tick of the kernel's
+/// clock, which is 10 ms at most.
 pub(super) const SETTLED: Duration = Duration::from_millis(40);
 /// The longest wait for that. A clock of another machine may be ahead.
 const MOST_WAIT: Duration = Duration::from_millis(200);
@@ -77,8 +77,8 @@ impl UploadPlace {
         place
     }
 
-    /// Opens the file for a command, once its last change is longer ago than a tick of the clock. Returns `None` if the name
-    /// does not stand for this file any more. It may block on the disk.
+    /// Opens the file for a command, once its last change is longer ago than a tick of the clock. Returns `None` if
+    /// the name does not stand for this file any more. It may block on the disk.
     ///
     /// # Errors
     /// Returns an error if the home cannot be opened.

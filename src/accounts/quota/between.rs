@@ -17,9 +17,10 @@ pub struct MovedFile<'a> {
     pub to: &'a VirtualPath,
 }
 
-/// Moves a file with `rename`, if no handle may write it and `is_unchanged` says so, and charges it to the target instead
-/// of the source. Until that is done, no session can open it for writing or change a name in either of them. Returns whether
-/// it was moved. A file that is replaced is given back to the target only afterwards, so there must be room for both.
+/// Moves a file with `rename`, if no handle may write it and `is_unchanged` says so, and charges it to the target
+/// instead of the source. Until that is done, no session can open it for writing or change a name in either of them.
+/// Returns whether it was moved. A file that is replaced is given back to the target only afterwards, so there must
+/// be room for both.
 ///
 /// # Errors
 /// Fails if the target has no room for the file, or as `is_unchanged` or `rename` does.

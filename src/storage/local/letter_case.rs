@@ -1,9 +1,9 @@
-//! Finds out whether a file system ignores the case of names where permissions by directory begin: there, a rule for `/In`
-//! would be avoided by the name `/IN`.
+//! Finds out whether a file system ignores the case of names where permissions by directory begin: there, a rule for
+//! `/In` would be avoided by the name `/IN`.
 //!
-//! There is no call that says so. FAT, exFAT, NTFS, HFS and SMB are known by their type, a case-insensitive directory of ext4
-//! and f2fs by its flag, and all others, such as NFS from a server that ignores case, by looking up the names of rules in
-//! other letters. Names that no directory has yet cannot be looked up.
+//! There is no call that says so. FAT, exFAT, NTFS, HFS and SMB are known by their type, a case-insensitive directory
+//! of ext4 and f2fs by its flag, and all others, such as NFS from a server that ignores case, by looking up the names
+//! of rules in other letters. Names that no directory has yet cannot be looked up.
 
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 
@@ -46,8 +46,8 @@ pub fn ignores_case(directory: BorrowedFd<'_>) -> bool {
     is_known || ioctl_getflags(directory).is_ok_and(|flags| flags.bits() & CASEFOLD != 0)
 }
 
-/// Returns the first directory in a tree in which the name of a rule's directory would be found in other letters, too, as a
-/// path in the tree; `None` if all rules hold. It may block on the disk.
+/// Returns the first directory in a tree in which the name of a rule's directory would be found in other letters,
+/// too, as a path in the tree; `None` if all rules hold. It may block on the disk.
 pub fn directory_without_case(
     root: BorrowedFd<'_>,
     rules: &PermissionRules,
