@@ -192,7 +192,7 @@ impl MoveEnd {
 
     fn of_folder(folder: &Folder) -> Self {
         Self {
-            spec: AccountSpec::of_home(&folder.path, folder.quota),
+            spec: AccountSpec::of_folder(&folder.path, folder.quota),
             creation: folder.creation.clone(),
         }
     }

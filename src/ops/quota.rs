@@ -12,7 +12,6 @@ use super::usage::{AccountHolder, HasAccount, HomeUsage, Remeasurement};
 use crate::accounts::measure::measure_unused;
 use crate::domain::folder::Folder;
 use crate::storage::local::backend::LocalDisks;
-use crate::storage::location::Location;
 use crate::store::UsageRecord;
 use base::error::{Error, Result};
 
@@ -186,7 +185,7 @@ impl ScanRun<'_> {
         let before = HomeUsage::of_record(record, store.usage(directory).await?.as_ref());
         must_exist(place, directory)?;
         let measured_at = Timestamp::now();
-        let sum = measure_unused(&LocalDisks, &Location::of_directory(directory))?;
+        let sum = measure_unused(&LocalDisks, &holder.location(directory))?;
         // Flush the files before recording the numbers: after a power cut, the numbers must not describe files that are
         // lost.
         sync(directory)?;

@@ -49,7 +49,11 @@ const LONGEST_PATH: usize = 1000;
 
 /// Returns the account of a user's home, or of a folder.
 fn account_of(record: &(impl HasAccount + ?Sized)) -> AccountSpec {
-    AccountSpec::of_home(record.directory(), record.account_quota())
+    let (directory, quota) = (record.directory(), record.account_quota());
+    match record.holder() {
+        AccountHolder::User(_) => AccountSpec::of_home(directory, quota),
+        AccountHolder::Folder(_) => AccountSpec::of_folder(directory, quota),
+    }
 }
 
 /// The server of this process, as the control socket and use cases see it.

@@ -1,4 +1,5 @@
-//! Watches how full homes and folders are, and emits an event when the use passes a percentage of the quota, in either direction.
+//! Watches how full homes and folders are, and emits an event when the use passes a percentage of the quota, in either
+//! direction.
 //!
 //! The accounts are looked at once a second, so that no write has to do it. A use that is above a percentage for less
 //! than that is not reported.
@@ -15,6 +16,7 @@ use crate::domain::event::{Event, QuotaCrossing, QuotaKind};
 use crate::domain::folder::FolderName;
 use crate::domain::user::UserName;
 use crate::ssh::service::Service;
+use crate::storage::location::PlaceKind;
 use crate::store::Store;
 
 /// How often the accounts are looked at.
@@ -62,6 +64,9 @@ pub async fn watch(service: Arc<Service>, store: Arc<dyn Store>, warn_at: Vec<u8
 
 /// Returns the name of the folder that an account is of; `None` for a home.
 async fn folder_of(store: &dyn Store, account: &Account) -> Option<FolderName> {
+    if account.location().kind() == PlaceKind::Home {
+        return None;
+    }
     let folders = match store.folders().await {
         Ok(folders) => folders,
         Err(error) => {
