@@ -18,6 +18,7 @@ use super::entry::EntryFile;
 pub(super) const SETTLED: Duration = Duration::from_millis(40);
 /// The longest wait for that. A clock of another machine may be ahead.
 const MOST_WAIT: Duration = Duration::from_millis(200);
+
 /// An upload by its place: its home or folder, and its path there.
 #[derive(Debug, Clone)]
 pub struct UploadPlace {
@@ -25,6 +26,7 @@ pub struct UploadPlace {
     home: PathBuf,
     /// The name of the folder, if it is one.
     folder: Option<FolderName>,
+    /// The home of the user who has sent the file.
     user_home: PathBuf,
     /// The path in the home or folder.
     pub path: VirtualPath,

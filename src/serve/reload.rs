@@ -177,7 +177,9 @@ impl Reloading {
             return Ok(());
         }
         let applied = self.parts.changes.apply_quotas().await;
-        applied.inspect_err(|_| drop(usual.replace(before)))
+        applied.inspect_err(|_| {
+            usual.replace(before);
+        })
     }
 }
 

@@ -93,13 +93,6 @@ pub(super) fn new_group(text: &str) -> Result<GroupName> {
     }
 }
 
-fn number<T: FromStr>(text: &str, word: &str) -> Result<T> {
-    text.parse().map_err(|_| {
-        Error::new(format!("\"{}\" is not a number", text.escape_debug()))
-            .hint(format!("0, 1, 2, … or {word}"))
-    })
-}
-
 /// The value of `--require`; an empty set means that one factor is enough.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Factors(pub(super) BTreeSet<Factor>);
