@@ -104,7 +104,7 @@ impl FromStr for SessionLimit {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
-        match (text, text.parse()) {
+        match (text, text.parse::<u32>()) {
             (Self::USUAL, _) => Ok(SessionLimit::Usual),
             (_, Ok(0)) => Err(Error::new("with 0 sessions the user could not sign in").hint(
                 "homeportd user disable NAME says that, or \"enabled = false\" in a file; a number from 1, or default",

@@ -238,7 +238,7 @@ fn move_file(home: &ServerHome, target: Option<&ServerHome>, file: CheckedMove<'
                 size: checked.size,
                 to,
             };
-            let rename = || target.local.move_here((&home.local, from), checked.inode, to);
+            let rename = || target.local.move_here(&home.local, from, checked.inode, to);
             move_unwritten(&home.charged, &target.charged, moved, is_unchanged, rename)
         }
     });

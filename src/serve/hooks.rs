@@ -168,11 +168,14 @@ mod tests {
                 quota: Quota::default(),
                 creation: CreationChoice::default(),
             };
-            let mut config = Config::default();
-            config.hooks = vec![HookSettings {
+            let hook = HookSettings {
                 move_to: Some(target.to_owned()),
                 ..HookSettings::default()
-            }];
+            };
+            let config = Config {
+                hooks: vec![hook],
+                ..Config::default()
+            };
             let mut alice = User::blank("alice".parse().unwrap());
             alice.home = dir.path().join("alice");
             let mut report = Report::default();

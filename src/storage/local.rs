@@ -103,7 +103,8 @@ impl LocalStorage {
     /// Fails as a rename does, with `CrossesFileSystems` if that is so, or with `NotFound` if the name is not this file.
     pub fn move_here(
         &self,
-        (source, from): (&LocalStorage, &VirtualPath),
+        source: &LocalStorage,
+        from: &VirtualPath,
         inode: InodeId,
         to: &VirtualPath,
     ) -> Result<()> {
@@ -116,7 +117,7 @@ impl LocalStorage {
         }
         creation::give(self.jail.rules, file.descriptor.as_fd())
             .inspect_err(|errno| creation::report(self.jail.rules, *errno))?;
-        Ok(names::rename_between((&source.jail, from), (&self.jail, to))?)
+        Ok(names::rename_between(&source.jail, from, &self.jail, to)?)
     }
 
     /// Returns the state of the regular file that a name stands for, without following a link.

@@ -178,10 +178,7 @@ fn session(row: &SessionRow<'_>) -> Line<'static> {
 fn folder(folder: &FolderFilling) -> Line<'static> {
     let (text, is_full) = filling(folder.filling);
     Line::from(vec![
-        Span::styled(
-            format!("{:>8}{:<46} ", "", format!("folder {}", folder.name)),
-            dim(),
-        ),
+        Span::styled(format!("{:>8}folder {:<39} ", "", folder.name.as_str()), dim()),
         Span::styled(text, if is_full { alarming() } else { Style::new() }),
     ])
 }

@@ -149,7 +149,7 @@ impl TryFrom<SessionJson> for SessionView {
             folders: json
                 .folders
                 .into_iter()
-                .map(TryInto::try_into)
+                .map(FolderFilling::try_from)
                 .collect::<Result<_>>()?,
             open_files: json.open_files,
             work: json.files.into_iter().map(Into::into).collect(),

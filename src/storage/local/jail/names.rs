@@ -253,8 +253,10 @@ fn why_not_renamed(jail: &Jail, from: &VirtualPath, to: &VirtualPath) -> Errno {
 
 /// Renames a file of one jail to a name in another one, and replaces what has it, as rename(2) does.
 pub(in crate::storage::local) fn rename_between(
-    (source, from): (&Jail, &VirtualPath),
-    (target, to): (&Jail, &VirtualPath),
+    source: &Jail,
+    from: &VirtualPath,
+    target: &Jail,
+    to: &VirtualPath,
 ) -> SysResult<()> {
     let (from, to) = (LastComponent::of(source, from)?, LastComponent::of(target, to)?);
     match (from, to) {
