@@ -83,10 +83,11 @@ impl CheckedHome {
     }
 
     fn publish_at(&self, from: &str, checked: FileState, to: &str) -> PublishOutcome {
+        let (from, to) = (path(from), path(to));
         let moved = CheckedMove {
-            from: &path(from),
+            from: &from,
             checked,
-            to: &path(to),
+            to: &to,
             folder: None,
         };
         move_file(&self.home, None, moved)
@@ -116,11 +117,12 @@ impl CheckedHome {
     }
 
     fn publish_in(&self, folder: &FolderBeside, to: &str) -> PublishOutcome {
+        let (from, to, name) = (path("/in/d/a"), path(to), "clean".parse().unwrap());
         let moved = CheckedMove {
-            from: &path("/in/d/a"),
+            from: &from,
             checked: self.checked,
-            to: &path(to),
-            folder: Some(&"clean".parse().unwrap()),
+            to: &to,
+            folder: Some(&name),
         };
         move_file(&self.home, Some(&folder.home), moved)
     }
