@@ -45,9 +45,12 @@ pub fn move_unwritten(
             let victim = target.victim(file.to)?;
             let was = victim.as_ref().map(|victim| victim.stat()).transpose()?;
             target.account.reserve_file(&arriving)?;
-            let moved = target
-                .account
-                .reserve_bytes(&arriving, file.size)
+            let reserved = match file.size {
+                // An empty file fits in every account that may have another file.
+                0 => Ok(()),
+                size => target.account.reserve_bytes(&arriving, size),
+            };
+            let moved = reserved
                 .and_then(|()| rename().inspect_err(|_| target.account.release_bytes(&arriving, file.size)));
             moved.inspect_err(|_| target.account.release_file(&arriving))?;
             if let (Some(victim), Some(was)) = (victim, was) {
