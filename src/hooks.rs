@@ -27,6 +27,8 @@
 //!   accepts no link in the path of the target, while all names of the home are locked.
 //! - The file is written again, or has a second name, or a handle that may write it: it is not moved. The command is asked
 //!   again, or the file is held.
+//! - The folder that it is to be moved to is full, or lies on another file system: the move is tried again, or the file is
+//!   held with a sentence.
 //! - The server is killed between the rename and its record: at the next start the file is found at its target, and checked
 //!   again there. It counts as published only after that, since its user may have moved it.
 //! - The helper dies: its commands die with it, the supervisor starts another one, and the entries are tried again. If the
@@ -45,4 +47,5 @@ mod running;
 pub mod settings;
 pub mod subscriber;
 pub mod table;
+pub mod upload_place;
 pub mod webhook;

@@ -17,6 +17,7 @@ use crate::accounts::account::Account;
 use crate::accounts::disk::Disks;
 use crate::accounts::quota::QuotaStorage;
 use crate::auth::Login;
+use crate::domain::folder::CreationChoice;
 use crate::domain::permission::PermissionRules;
 use crate::io::IoScheduler;
 use crate::storage::creation::CreationRules;
@@ -26,10 +27,11 @@ use crate::storage::guard::Guard;
 use crate::storage::home_lock;
 use crate::storage::local::LocalStorage;
 use crate::storage::local::creation::make_home;
+use crate::storage::local::letter_case::{CaseProbe, IGNORES_CASE};
 use crate::storage::router::Router;
 use crate::storage::router::folders::{FolderLooks, FolderMounter, Folders};
 use crate::storage::zones::ZoneGuard;
-use crate::storage::{Owner, Storage};
+use crate::storage::{Error as StorageError, Owner, Storage};
 use base::advice;
 use base::error::{Error, Result};
 
@@ -54,6 +56,8 @@ pub struct MountContext {
     pub fsync: Fsync,
     /// The mode and the group of what users create, and of homes.
     pub creation: CreationRules,
+    /// Finds out whether a directory ignores the case of names.
+    pub case_probe: CaseProbe,
     /// Returns where a home really lies, if it may lie there: links may have changed since the user was added, and
     /// disks may have been unmounted.
     pub check: HomeCheck,
@@ -89,7 +93,7 @@ impl From<Error> for Refused {
     }
 }
 
-/// A home as the server itself uses it, without a session.
+/// A home or a folder as the server itself uses it, without a session.
 pub struct ServerHome {
     /// The home on the disk, for what changes nothing.
     pub local: Arc<LocalStorage>,
@@ -97,14 +101,21 @@ pub struct ServerHome {
     pub charged: QuotaStorage,
 }
 
-/// Opens a home for the server itself, which has no permissions to check. It may block on the disk.
+/// Opens a home or a folder for the server itself, which has no permissions to check. What it makes there has the modes and
+/// the group of `creation`. It may block on the disk.
 ///
 /// # Errors
-/// Returns an error if the home may not lie where it does, or cannot be opened.
-pub fn open_for_server(home: &Path, account: Arc<Account>, context: &MountContext) -> Result<ServerHome> {
-    let site = (context.check)(home)?;
-    let cannot = || Error::new(format!("cannot open the home {:?}", site.path));
-    let local = Arc::new(LocalStorage::open(&site.path).map_err(|error| cannot().because(error))?);
+/// Returns an error if the place may not lie where it does, or cannot be opened.
+pub fn open_for_server(
+    place: &Path,
+    creation: &CreationChoice,
+    account: Arc<Account>,
+    context: &MountContext,
+) -> Result<ServerHome> {
+    let site = (context.check)(place)?;
+    let cannot = || Error::new(format!("cannot open {:?}", site.path));
+    let local = LocalStorage::open(&site.path).map_err(|error| cannot().because(error))?;
+    let local = Arc::new(local.creating(context.creation.with(creation)?));
     let file_system = local.identity().map_err(|error| cannot().because(error))?;
     account.set_owned(site.owned.is_ok());
     account.set_disk(context.disks.of(file_system.number()));
@@ -179,13 +190,25 @@ pub fn mount(
     };
     let home_storage = place
         .restricted(login.permissions(), context)
-        .map_err(|error| Error::new(format!("cannot open the home {home:?}")).because(error))?;
+        .map_err(|error| not_restricted(home, error))?;
     let (tree, folders) = tree(home_storage, login.permissions(), folders);
     Ok(Mounted {
         storage: Arc::new(Gated::new(tree, Arc::clone(gate))),
         folders,
         made,
     })
+}
+
+fn not_restricted(home: &Path, error: StorageError) -> Refused {
+    let cannot = Error::new(format!("cannot open the home {home:?}")).because(error);
+    match error {
+        StorageError::IgnoresCase => Refused {
+            error: cannot.hint(IGNORES_CASE),
+            sentence: "your home cannot be opened: your permissions differ by directory, and its file system ignores the \
+                       case of names; ask the server's operator",
+        },
+        _ => cannot.into(),
+    }
 }
 
 /// A directory on a disk that a session may use, with the account that pays for what is in it.
@@ -206,12 +229,21 @@ impl StoragePlace<'_> {
         context: &MountContext,
     ) -> crate::storage::Result<Arc<dyn Storage>> {
         let device = self.local.identity()?.number();
+        let uniform = rules.as_uniform();
+        // Zones compare the bytes of names.
+        if uniform.is_none()
+            && self
+                .local
+                .directory_without_case(rules, context.case_probe)
+                .is_some()
+        {
+            return Err(StorageError::IgnoresCase);
+        }
         let local = self
             .local
             .creating(self.creation)
             .scheduled(context.scheduler.of_home(device, self.key));
         self.account.set_disk(context.disks.of(device));
-        let uniform = rules.as_uniform();
         let local = match uniform {
             Some(_) => local,
             None => local.without_links(),

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::domain::user::Quota;
-use crate::storage::location::Location;
+use crate::storage::location::{Location, PlaceKind};
 
 /// Identifies an account, independently of the users who are charged to it and of the place that it measures.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -47,6 +47,14 @@ impl AccountSpec {
             id: AccountId::of_home(home),
             location: Location::of_directory(home),
             quota,
+        }
+    }
+
+    /// Describes the account of a folder, which is identified by its directory, as that of a home.
+    pub fn of_folder(folder: &Path, quota: Quota) -> Self {
+        Self {
+            location: Location::of(PlaceKind::Folder, folder),
+            ..Self::of_home(folder, quota)
         }
     }
 }

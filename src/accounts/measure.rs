@@ -34,12 +34,12 @@ const FREE_WALKS: u32 = 2;
 const SPOILED_WALKS: u32 = 3;
 
 fn changed_by_others(home: &Location) -> Error {
-    Error::new(format!("cannot measure the home {home:?}"))
+    Error::new(format!("cannot measure the {} {home:?}", home.kind()))
         .because("directories in it are moved constantly, and not through this server".to_owned())
 }
 
 fn cannot_measure(home: &Location, failure: MeasureError) -> Error {
-    let what = Error::new(format!("cannot measure the home {home:?}"));
+    let what = Error::new(format!("cannot measure the {} {home:?}", home.kind()));
     match failure.at {
         Some(path) => what.because(format!("{path:?}: {}", Clause(&failure.error))),
         None => what.because(failure.error),
@@ -81,7 +81,10 @@ pub fn measure(account: &Arc<Account>, backend: &dyn Backend) -> Result<Sum> {
             UsageAccuracy::Exact => {
                 tracing::error!(%error, "the use that was known before still counts")
             }
-            _ => tracing::error!(%error, "nothing may grow in the home up to a limit"),
+            _ => {
+                let kind = account.location().kind();
+                tracing::error!(%error, "nothing may grow in the {kind} up to a limit");
+            }
         }
     }
     release_records(account);

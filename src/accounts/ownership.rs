@@ -46,7 +46,8 @@ impl OwnershipChecks {
                 if let Some(ownership) = checks.ownership.get() {
                     let owned = ownership(account.location());
                     if let Err(error) = &owned {
-                        tracing::error!(home = ?account.location(), %error, "nothing may grow in the home any more");
+                        let (home, kind) = (account.location(), account.location().kind());
+                        tracing::error!(?home, %error, "nothing may grow in the {kind} any more");
                     }
                     account.set_owned(owned.is_ok());
                 }

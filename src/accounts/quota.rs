@@ -5,6 +5,7 @@
 //! may have to wait, but must not, returns [`Error::WouldBlock`] before it has done anything.
 #![deny(clippy::missing_trait_methods)]
 
+pub mod between;
 mod file;
 mod room;
 

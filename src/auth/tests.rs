@@ -79,7 +79,7 @@ impl SignInFixture {
             home: format!("/srv/{user}").into(),
             settings: MemberSettings {
                 quota_bytes: Some(Limit(Some(1 << 30))),
-                max_sessions: Some(3),
+                max_sessions: Some(3.into()),
                 permissions: Some(Permissions::read_only().into()),
                 ..MemberSettings::default()
             },

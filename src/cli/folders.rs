@@ -74,21 +74,12 @@ fn note_unanswered(list: &FolderList) {
 /// Formats a folder, with a line for each property.
 fn text(view: &FolderView) -> String {
     let folder = &view.folder;
-    let bytes = folder.quota.bytes.map(|bytes| Size(bytes).to_string());
-    let files = folder.quota.files.map(|count| format!("{count} files"));
-    let quota: Vec<String> = bytes.into_iter().chain(files).collect();
     let mut text = output::lines(&[
         ("name", folder.name.to_string()),
         ("path", folder.path.display().to_string()),
         ("users", sharing::names(&view.users)),
         ("used", view.usage.used()),
-        (
-            "quota",
-            match quota.is_empty() {
-                true => "unlimited".to_owned(),
-                false => quota.join(", "),
-            },
-        ),
+        ("quota", sharing::quota(folder.quota)),
     ]);
     text.push_str(&sharing::creation(&folder.creation));
     if !folder.comment.is_empty() {

@@ -1,5 +1,7 @@
 //! `homeportd group …`
 
+use std::collections::BTreeMap;
+
 use super::grammar::GroupCommand;
 use super::json::GroupJson;
 use super::work::{IfMissing, with_store};
@@ -87,7 +89,7 @@ fn text(view: &GroupView) -> String {
                 .quota_files
                 .map(|Limit(files)| unlimited(files.map(|n| n.to_string()))),
         ),
-        ("sessions", settings.max_sessions.map(|count| count.to_string())),
+        ("sessions", settings.max_sessions.map(|limit| limit.to_string())),
         ("permissions", settings.permissions.as_ref().map(sharing::rules)),
         (
             "from",
@@ -112,7 +114,7 @@ fn text(view: &GroupView) -> String {
         .into_iter()
         .filter_map(|(name, value)| Some((name, value?)));
     let mut text: String = set.map(|row| output::lines(&[row])).collect();
-    text.push_str(&sharing::folders(&settings.folders));
+    text.push_str(&sharing::folders(&settings.folders, &BTreeMap::new()));
     text.push_str(&sharing::creation(&settings.creation));
     if !view.group.comment.is_empty() {
         text.push_str(&output::lines(&[("comment", view.group.comment.clone())]));

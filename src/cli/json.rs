@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use self::shared::{CreationJson, JsonRules, MemberJson, folders};
+use self::shared::{CreationJson, FolderUsageJson, JsonRules, MemberJson, folders};
 pub use self::shared::{FolderJson, GroupJson, SharedChangeJson};
 
 use crate::domain::group::GroupName;
@@ -44,6 +44,7 @@ pub struct UserJson<'a> {
     rate_up: Option<u64>,
     rate_down: Option<u64>,
     folders: BTreeMap<&'a str, JsonRules>,
+    folder_usage: BTreeMap<&'a str, FolderUsageJson>,
     #[serde(flatten)]
     creation: CreationJson<'a>,
     own: MemberJson<'a>,
@@ -78,6 +79,11 @@ impl<'a> From<&'a UserView> for UserJson<'a> {
             rate_up: view.rates.up.as_number(),
             rate_down: view.rates.down.as_number(),
             folders: folders(&view.folders),
+            folder_usage: view
+                .folder_usage
+                .iter()
+                .map(|(name, usage)| (name.as_str(), usage.into()))
+                .collect(),
             creation: CreationJson::new(&view.creation),
             own: MemberJson::new(&view.own),
             last_sign_in: view.last_sign_in.map(|time| time.to_string()),

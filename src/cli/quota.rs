@@ -2,14 +2,25 @@
 
 mod text;
 
+use serde::Serialize;
+
 use super::grammar::QuotaCommand;
 use super::output;
 use super::work::{IfMissing, with_store};
 use crate::config::Config;
 use crate::control::json::HomeUsageJson;
 use crate::ops::context::OpsContext;
-use crate::ops::quota::{measure, usage_of_all, usage_of_one};
+use crate::ops::quota::{measure, usage_of_all, usage_of_folders, usage_of_one};
 use base::error::Result;
+
+/// The use of a user's home or of a folder, and that of the folders that a user has.
+#[derive(Serialize)]
+struct HolderUsageJson {
+    #[serde(flatten)]
+    own: HomeUsageJson,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    folders: Vec<HomeUsageJson>,
+}
 
 /// Prints a piece of text as soon as it is known.
 pub(super) type Print<'a> = &'a mut dyn FnMut(&str) -> Result<()>;
@@ -29,9 +40,13 @@ pub(super) async fn execute(command: QuotaCommand, context: &OpsContext<'_>, pri
         QuotaCommand::Show { of, json } => match of.holder() {
             Some(holder) => {
                 let usage = usage_of_one(&holder, context).await?;
+                let folders = usage_of_folders(&holder, context).await?;
                 match json {
-                    true => print(&output::json(&HomeUsageJson::from(&usage))?),
-                    false => print(&text::usage(&usage)),
+                    true => print(&output::json(&HolderUsageJson {
+                        own: (&usage).into(),
+                        folders: folders.iter().map(Into::into).collect(),
+                    })?),
+                    false => print(&(text::usage(&usage) + &text::folders(&folders))),
                 }
             }
             None => {

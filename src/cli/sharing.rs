@@ -7,9 +7,12 @@ use super::json::SharedChangeJson;
 use super::output;
 use crate::domain::folder::{CreationChoice, FolderName};
 use crate::domain::permission::PermissionRules;
+use crate::domain::quota::Quota;
 use crate::ops::running::Effect;
 use crate::ops::sharing::{ConfirmedSharing, SharedChange};
+use crate::ops::usage::HomeUsage;
 use base::error::Result;
+use base::size::Size;
 
 /// Formats permissions: their names, or each directory with those that it has.
 pub fn rules(rules: &PermissionRules) -> String {
@@ -27,12 +30,35 @@ pub fn rules(rules: &PermissionRules) -> String {
     }
 }
 
-/// Formats folders, with a line for each.
-pub fn folders(folders: &BTreeMap<FolderName, PermissionRules>) -> String {
-    let line = |(name, permissions): (&FolderName, &PermissionRules)| {
-        output::lines(&[("folder", format!("/{name}: {}", rules(permissions)))])
+/// Formats folders, with a line for each, and another one for its use if that is among `usages`.
+pub fn folders(
+    folders: &BTreeMap<FolderName, PermissionRules>,
+    usages: &BTreeMap<FolderName, HomeUsage>,
+) -> String {
+    let lines = |(name, permissions): (&FolderName, &PermissionRules)| {
+        let mut text = output::lines(&[("folder", format!("/{name}: {}", rules(permissions)))]);
+        if let Some(usage) = usages.get(name) {
+            text.push_str(&output::lines(&[("  used", used_of(usage))]));
+        }
+        text
     };
-    folders.iter().map(line).collect()
+    folders.iter().map(lines).collect()
+}
+
+/// Formats use and quota in one line: `1.0 MiB, 12 files; quota 10.0 GiB, 1000 files`.
+pub fn used_of(usage: &HomeUsage) -> String {
+    format!("{}; quota {}", usage.used(), quota(usage.quota))
+}
+
+/// Formats a quota in one clause.
+pub fn quota(quota: Quota) -> String {
+    let bytes = quota.bytes.map(|bytes| Size(bytes).to_string());
+    let files = quota.files.map(|count| format!("{count} files"));
+    let limits: Vec<String> = bytes.into_iter().chain(files).collect();
+    match limits.is_empty() {
+        true => "unlimited".to_owned(),
+        false => limits.join(", "),
+    }
 }
 
 /// Formats the modes and the group of what is created, with a line for each that differs from the server's.

@@ -130,12 +130,17 @@ impl Config {
             host_keys: fresh.server.host_keys.clone(),
             ..server.clone()
         };
+        let quota = QuotaSettings {
+            default_bytes: fresh.quota.default_bytes,
+            default_files: fresh.quota.default_files,
+            ..quota.clone()
+        };
         let changed = [
             ("[server]", server != fresh.server),
             ("[auth]", auth != fresh.auth),
             ("[storage]", *storage != fresh.storage),
             ("[store]", *store != fresh.store),
-            ("[quota]", *quota != fresh.quota),
+            ("[quota]", quota != fresh.quota),
             ("[log] digest", *digest != fresh.log.digest),
             ("[events]", *events != fresh.events),
             ("[metrics]", *metrics != fresh.metrics),
@@ -166,6 +171,14 @@ impl Config {
             ),
             ("[ssh]", self.ssh != fresh.ssh),
             ("[limits]", self.limits != fresh.limits),
+            (
+                "[quota] default_bytes",
+                self.quota.default_bytes != fresh.quota.default_bytes,
+            ),
+            (
+                "[quota] default_files",
+                self.quota.default_files != fresh.quota.default_files,
+            ),
             ("[log]", self.log != fresh.log),
             ("[[hooks]]", self.hooks != fresh.hooks),
         ];

@@ -254,6 +254,7 @@ fn what_a_reload_does_not_apply_is_named() {
     check("[storage]\nfile_mode = \"0640\"", &["[storage]"]);
     check("[store]\npath = \"elsewhere\"", &["[store]"]);
     check("[quota]\nrescan_secs = 1", &["[quota]"]);
+    check("[quota]\ndefault_bytes = 1\ndefault_files = 1", &[]);
     check("[events]\npartial = []", &["[events]"]);
     check("[metrics]\nhomes = true", &["[metrics]"]);
     check("[log]\ndigest = \"sha256\"", &["[log] digest"]);
@@ -283,6 +284,11 @@ fn what_a_reload_applies_is_named() {
         assert_eq!(before.applied_by_reload(&fresh), expected, "{text}");
     };
     check("[server]\ndrain_secs = 1\n[auth]\nmax_attempts = 1", &[]);
+    check("[quota]\nrescan_secs = 1", &[]);
+    check(
+        "[quota]\ndefault_bytes = 1\ndefault_files = 1",
+        &["[quota] default_bytes", "[quota] default_files"],
+    );
     check(
         "[auth]\nuser_ca_keys = \"ca.pub\"\nrevoked_keys = \"revoked\"",
         &["[auth] user_ca_keys", "[auth] revoked_keys"],

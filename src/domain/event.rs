@@ -10,6 +10,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::domain::folder::FolderName;
 use crate::domain::path::VirtualPath;
 use crate::domain::user::UserName;
 
@@ -129,16 +130,18 @@ pub enum Event {
         target: Vec<u8>,
         link: VirtualPath,
     },
-    /// A write that would have grown the home was refused because the home is full.
+    /// A write that would have grown the home or a folder was refused because that is full.
     OverQuota {
         who: Actor,
         path: VirtualPath,
         sentence: String,
     },
-    /// The use of a home passed a percentage of its quota. `user` is who is signed in to it, if it is one.
+    /// The use of a home passed a percentage of its quota. `user` is who is signed in to it, if it is one. For a folder,
+    /// `folder` is its name, and `home` its directory.
     NearQuota {
         user: Option<UserName>,
         home: Arc<Path>,
+        folder: Option<FolderName>,
         crossing: QuotaCrossing,
     },
     /// An operator has changed something: users, keys, quotas, host keys or sessions.

@@ -7,7 +7,7 @@ use ipnet::IpNet;
 use super::factor::Factor;
 use super::folder::{CreationChoice, FolderName};
 use super::permission::PermissionRules;
-use super::quota::Limit;
+use super::quota::{Limit, SessionLimit};
 use super::rate::RateRules;
 
 /// The settings of a user or a group. What is unset is inherited: by a user from the group, by a group from the server.
@@ -18,7 +18,7 @@ pub struct MemberSettings {
     /// The limit on the number of files, directories and symbolic links in a home.
     pub quota_files: Option<Limit<u64>>,
     /// The most sessions that a user may have at once.
-    pub max_sessions: Option<u32>,
+    pub max_sessions: Option<SessionLimit>,
     /// The rates of a user's transfers, in all sessions together.
     pub rates: RateRules,
     /// The permissions in the home. They are inherited for each directory alone.

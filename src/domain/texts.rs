@@ -85,16 +85,3 @@ pub fn principal(text: &str) -> Result<String> {
     }
     Ok(text.to_owned())
 }
-
-/// Checks the most sessions that a user may have at once.
-///
-/// # Errors
-/// Returns an error if there would be none, or more than there can be.
-pub fn session_cap(number: u64) -> Result<u32> {
-    match u32::try_from(number) {
-        Ok(0) => Err(Error::new("with 0 sessions the user could not sign in")
-            .hint("homeportd user disable NAME says that, or enabled = false in a file of users")),
-        Ok(number) => Ok(number),
-        Err(_) => Err(Error::new(format!("{number} is more than there can be"))),
-    }
-}

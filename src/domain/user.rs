@@ -14,7 +14,7 @@ use super::group::{Group, GroupName};
 pub use super::name::MAX_NAME;
 pub use super::permission::{Permission, PermissionRules, Permissions};
 pub(crate) use super::quota::storable;
-pub use super::quota::{Limit, Quota};
+pub use super::quota::{Limit, Quota, SessionLimit};
 use super::rate::{RateRule, RateRules};
 use super::settings::MemberSettings;
 use base::error::Error;
@@ -216,6 +216,7 @@ impl User {
     /// Returns the most sessions that the user may have at once. With `None`, the server's limit applies.
     pub fn max_sessions(&self) -> Option<u32> {
         self.first(|settings| settings.max_sessions)
+            .and_then(SessionLimit::number)
     }
 
     /// Returns the rates of the user's transfers, in all sessions together.

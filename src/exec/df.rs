@@ -54,7 +54,7 @@ pub(super) async fn run(
             Err(error) => Err(error),
         };
         match space {
-            Ok(space) => rows.push(row(style, &space)),
+            Ok(space) => rows.push(row(style, &space, &mount_point(home, name))),
             Err(error) => {
                 print_error(io, &format!("df: {}: {}", quoted(name), reason(error))).await?;
                 exit_status = 1;
@@ -106,7 +106,14 @@ fn head(style: TableStyle) -> TableRow {
     ]
 }
 
-fn row(style: TableStyle, space: &Space) -> TableRow {
+/// Returns the directory whose numbers those of a name are: the folder that it lies in, or the home.
+fn mount_point(home: &HomeSession, name: &[u8]) -> String {
+    let path = home.path(name).ok();
+    let folder = path.and_then(|path| home.context.actor.folder_of(&path).cloned());
+    folder.map_or_else(|| "/".to_owned(), |folder| format!("/{folder}"))
+}
+
+fn row(style: TableStyle, space: &Space, mount_point: &str) -> TableRow {
     let (total, free) = match style.inodes {
         true => (space.files, space.files_available),
         false => (
@@ -131,7 +138,7 @@ fn row(style: TableStyle, space: &Space) -> TableRow {
         shown(used),
         shown(free),
         share,
-        "/".to_owned(),
+        mount_point.to_owned(),
     ]
 }
 
@@ -207,7 +214,7 @@ mod tests {
     fn check(flags: &str, fields: Option<&[usize]>, expected: &str) {
         let words = [flags.as_bytes().to_vec()];
         let (style, _) = options(&words).unwrap();
-        let rows = [head(style), row(style, &space())];
+        let rows = [head(style), row(style, &space(), "/")];
         assert_eq!(table(&rows, fields), expected, "{flags}");
     }
 

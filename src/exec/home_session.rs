@@ -22,7 +22,7 @@ use base::glob::Pattern;
 
 use super::command_file::{CommandFile, TransferEnd};
 use super::listing::{Matches, NameListing};
-use super::reason::reason;
+use super::reason::{reason, reason_in_folder};
 
 /// A command's access to its user's home.
 pub struct HomeSession {
@@ -284,7 +284,10 @@ impl HomeSession {
 
     /// Returns why a call failed, as a message. Some errors are logged, too.
     pub fn refused(&self, path: &VirtualPath, error: Error) -> String {
-        let sentence = reason(error);
+        let sentence = match self.context.actor.folder_of(path) {
+            Some(folder) => reason_in_folder(error, folder.as_str()),
+            None => reason(error),
+        };
         self.context.refused(error, path, || sentence.clone());
         sentence
     }

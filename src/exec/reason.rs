@@ -3,6 +3,14 @@
 
 use crate::storage::Error;
 
+/// Returns why a call on a name in a folder failed, as [`reason`] does for one in the home.
+pub fn reason_in_folder(error: Error, folder: &str) -> String {
+    match reason(error) {
+        text if text == error.to_string() => error.text_in_folder(folder),
+        text => text,
+    }
+}
+
 /// Returns why a call failed, as a program of the system would print it.
 pub fn reason(error: Error) -> String {
     match error {

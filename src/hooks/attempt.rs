@@ -1,7 +1,7 @@
 //! What has come of one attempt to run a hook.
 
 use super::helper::{CommandEnd, CommandResult};
-use crate::domain::path::VirtualPath;
+use super::upload_place::UploadPlace;
 
 /// The exit code with which a command asks to be run again later (EX_TEMPFAIL of sysexits.h).
 const ASK_AGAIN: i32 = 75;
@@ -26,7 +26,7 @@ pub(super) enum JobEnd {
 /// Where an upload was published.
 #[derive(Debug)]
 pub(super) struct PublishedPlace {
-    pub(super) to: VirtualPath,
+    pub(super) to: UploadPlace,
     pub(super) size: u64,
 }
 

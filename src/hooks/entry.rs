@@ -57,9 +57,26 @@ pub struct EntryFile {
     pub device: u64,
     /// The inode of the file.
     pub inode: u64,
+    /// The folder that the file lies in; `None` for one in the home.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub folder: Option<EntryFolder>,
+}
+
+/// The folder that a file lies in, as its user sees it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct EntryFolder {
+    /// The name of the folder.
+    pub name: String,
+    /// The user's home.
+    pub home: HexBytes,
 }
 
 impl EntryFile {
+    fn folder_size(&self) -> usize {
+        let folder = self.folder.as_ref();
+        folder.map_or(0, |folder| folder.name.len() + 2 * folder.home.0.len() + 32)
+    }
+
     /// Returns the identity of the file.
     pub fn identity(&self) -> FileIdentity {
         FileIdentity {
@@ -125,10 +142,9 @@ impl QueueEntry {
     pub fn size(&self) -> usize {
         let texts = self.hook.len() + self.label.len() + self.line.get().len();
         let keys = self.keys.iter().map(|key| key.len() + 32).sum::<usize>();
-        let file = self
-            .file
-            .as_ref()
-            .map_or(0, |file| 2 * (file.home.0.len() + file.path.0.len()));
+        let file = self.file.as_ref().map_or(0, |file| {
+            2 * (file.home.0.len() + file.path.0.len()) + file.folder_size()
+        });
         texts + keys + file + 256
     }
 
@@ -167,6 +183,7 @@ mod tests {
                 path: HexBytes(b"/f".to_vec()),
                 device: 1,
                 inode: 2,
+                folder: None,
             }),
         };
         let entry = QueueEntry::new(7, draft).unwrap();

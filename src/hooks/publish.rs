@@ -7,101 +7,30 @@
 //! - it has no second name, by which it could be written later;
 //! - no directory of the target is a link.
 //!
+//! The target may be a folder. Then the file is charged to it instead, and gets the mode and the group that new files have
+//! there. A folder on another file system is refused: a copy would not be the file that the command has seen.
+//!
 //! Two changes within one tick of the kernel's clock look the same. So a file is passed to a command only when its last
-//! change is longer ago than a tick ([`SETTLED`]).
+//! change is longer ago than a tick (`upload_place.rs`).
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
 
 use crate::accounts::id::AccountSpec;
-use crate::domain::event::FileIdentity;
+use crate::accounts::quota::between::{MovedFile, move_unwritten};
+use crate::domain::folder::{CreationChoice, Folder, FolderName};
 use crate::domain::path::VirtualPath;
 use crate::domain::user::{User, UserName};
-use crate::mount::{self, MountContext};
+use crate::mount::{ServerHome, open_for_server};
 use crate::ssh::service::Service;
-use crate::storage::local::LocalStorage;
-use crate::storage::local::readable::{FileState, FileTime, ReadableFile};
+use crate::storage::local::readable::FileState;
 use crate::storage::{Error as StorageError, Links, Storage, Wait};
 use crate::store::Store;
-use base::error::{Error, Result};
 
-use super::entry::EntryFile;
+use super::upload_place::UploadPlace;
 
-/// How long ago the last change of a file must be before it is passed to a command: more than a tick of the kernel's clock,
-/// which is 10 ms at most.
-const SETTLED: Duration = Duration::from_millis(40);
-/// The longest wait for that. A clock of another machine may be ahead.
-const MOST_WAIT: Duration = Duration::from_millis(200);
 /// The permissions of directories that are made at the target.
 const DIRECTORY_MODE: u32 = 0o755;
-
-/// An upload by its place: its home, and its path there.
-#[derive(Debug, Clone)]
-pub struct UploadPlace {
-    home: PathBuf,
-    /// The path in the home.
-    pub path: VirtualPath,
-    file: FileIdentity,
-}
-
-impl UploadPlace {
-    /// Returns the place of the file of an entry; `None` if the entry is damaged.
-    pub fn of(file: &EntryFile) -> Option<Self> {
-        use std::os::unix::ffi::OsStrExt as _;
-        Some(Self {
-            home: Path::new(std::ffi::OsStr::from_bytes(&file.home.0)).to_owned(),
-            path: VirtualPath::parse(&file.path.0).ok()?,
-            file: file.identity(),
-        })
-    }
-
-    /// Returns the home.
-    pub fn home(&self) -> &Path {
-        &self.home
-    }
-
-    /// Returns another place of the same file in the same home.
-    pub fn at(&self, path: VirtualPath) -> Self {
-        Self { path, ..self.clone() }
-    }
-
-    /// Opens the file for a command, once its last change is longer ago than a tick of the clock. Returns `None` if the name
-    /// does not stand for this file any more. It may block on the disk.
-    ///
-    /// # Errors
-    /// Returns an error if the home cannot be opened.
-    pub fn open(&self, context: &MountContext) -> Result<Option<ReadableFile>> {
-        let local = self.local(context)?;
-        let Some(file) = self.open_in(&local) else {
-            return Ok(None);
-        };
-        match since(file.state.changed) {
-            Some(age) if age >= SETTLED => return Ok(Some(file)),
-            Some(age) => std::thread::sleep(SETTLED - age),
-            None => std::thread::sleep(MOST_WAIT),
-        }
-        Ok(self.open_in(&local))
-    }
-
-    fn open_in(&self, local: &LocalStorage) -> Option<ReadableFile> {
-        let file = local.open_for_program(&self.path).ok()?;
-        (FileIdentity::from(file.state.inode) == self.file).then_some(file)
-    }
-
-    fn local(&self, context: &MountContext) -> Result<LocalStorage> {
-        let site = (context.check)(&self.home)?;
-        LocalStorage::open(&site.path)
-            .map_err(|error| Error::new(format!("cannot open the home {:?}", site.path)).because(error))
-    }
-}
-
-/// Returns how long ago a time is; `None` if it is in the future.
-fn since(time: FileTime) -> Option<Duration> {
-    let seconds = u64::try_from(time.seconds).ok()?;
-    let time = SystemTime::UNIX_EPOCH + Duration::new(seconds, time.nanoseconds);
-    time.elapsed().ok()
-}
 
 /// What has come of moving an upload.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -129,93 +58,224 @@ impl Publisher {
         Self { service, store }
     }
 
+    /// Returns where a file is to be moved that lies at `place`. The first name of the path decides: if the server has a
+    /// folder of this name, the rest is the path in there, whether the file's user sees that folder or not. Otherwise it is a
+    /// path in the home or the folder that the file lies in.
+    ///
+    /// # Errors
+    /// Returns a sentence if the store cannot be read.
+    pub async fn target(&self, place: &UploadPlace, to: &VirtualPath) -> Result<UploadPlace, String> {
+        let name = to.split_first().and_then(|(name, below)| {
+            let name: FolderName = std::str::from_utf8(name).ok()?.parse().ok()?;
+            Some((name, below))
+        });
+        let Some((name, below)) = name else {
+            return Ok(place.elsewhere(None, to.clone()));
+        };
+        let folder = self
+            .store
+            .folder(&name)
+            .await
+            .map_err(|error| error.to_string())?;
+        Ok(match folder {
+            Some(folder) => place.elsewhere(Some(&folder), below),
+            None => place.elsewhere(None, to.clone()),
+        })
+    }
+
     /// Moves a file that a command has accepted, which was in this state.
     pub async fn publish(
         &self,
         user: &UserName,
         place: UploadPlace,
         checked: FileState,
-        to: VirtualPath,
+        to: UploadPlace,
     ) -> PublishOutcome {
-        let spec = match self.store.user(user).await {
-            Ok(user) => match user.and_then(|user| account_at(&user, &place.home)) {
-                Some(spec) => spec,
-                None => {
-                    return PublishOutcome::Refused(
-                        "the user does not have this home or folder any more".to_owned(),
-                    );
-                }
-            },
-            Err(error) => return PublishOutcome::Failed(error.to_string()),
-        };
-        let account = match self.service.accounts.account(&spec).await {
-            Ok(account) => account,
-            Err(error) => return PublishOutcome::Failed(error.to_string()),
+        match self.try_publish(user, place, checked, to).await {
+            Ok(outcome) | Err(outcome) => outcome,
+        }
+    }
+
+    async fn try_publish(
+        &self,
+        user: &UserName,
+        place: UploadPlace,
+        checked: FileState,
+        to: UploadPlace,
+    ) -> Result<PublishOutcome, PublishOutcome> {
+        let (source, target) = self.ends(user, &place, &to).await?;
+        let accounts = &self.service.accounts;
+        let account = accounts.account(&source.spec).await.map_err(failed)?;
+        let target = match target {
+            Some(target) => Some((accounts.account(&target.spec).await.map_err(failed)?, target)),
+            None => None,
         };
         let service = Arc::clone(&self.service);
         let moving = tokio::task::spawn_blocking(move || {
-            let home = mount::open_for_server(&place.home, account, &service.mount_context);
-            match home {
-                Ok(home) => move_in(&home, &place.path, checked, &to),
-                Err(error) => PublishOutcome::Failed(error.to_string()),
-            }
+            let context = &service.mount_context;
+            let home = open_for_server(place.home(), &source.creation, account, context).map_err(failed)?;
+            let folder = target.map(|(account, target)| {
+                open_for_server(to.home(), &target.creation, account, context).map_err(failed)
+            });
+            let moved = CheckedMove {
+                from: &place.path,
+                checked,
+                to: &to.path,
+                folder: to.folder(),
+            };
+            Ok(move_file(&home, folder.transpose()?.as_ref(), moved))
         });
-        moving
-            .await
-            .unwrap_or_else(|error| PublishOutcome::Failed(error.to_string()))
+        moving.await.map_err(failed)?
+    }
+
+    /// Returns the source and the target of a move; no target if it is the source.
+    ///
+    /// # Errors
+    /// Returns the outcome if there is nothing to move from or to.
+    async fn ends(
+        &self,
+        user: &UserName,
+        place: &UploadPlace,
+        to: &UploadPlace,
+    ) -> Result<(MoveEnd, Option<MoveEnd>), PublishOutcome> {
+        let folder = match to.folder() {
+            Some(name) => self.store.folder(name).await.map_err(failed)?,
+            None => None,
+        };
+        let target = folder.filter(|folder| folder.path == to.home());
+        let user = self.store.user(user).await.map_err(failed)?;
+        let source = user.and_then(|user| MoveEnd::of(&user, place.home()));
+        let target = target.map(|folder| MoveEnd::of_folder(&folder));
+        if place.home() == to.home() {
+            // A file that is there already was moved before a crash, perhaps to a folder that its user does not have.
+            let is_there = place.path == to.path;
+            let source = source.or_else(|| target.filter(|_| is_there));
+            return Ok((source.ok_or_else(lost)?, None));
+        }
+        let source = source.ok_or_else(lost)?;
+        match target {
+            Some(target) => Ok((source, Some(target))),
+            None => Err(PublishOutcome::Failed(
+                "the folder that it is to be moved to has just been changed".to_owned(),
+            )),
+        }
     }
 }
 
-/// Returns the account of a place of a user's: the home, or a folder.
-fn account_at(user: &User, place: &Path) -> Option<AccountSpec> {
-    if user.home == place {
-        return Some(AccountSpec::of_home(place, user.quota()));
-    }
-    let folders = user.folders();
-    let (folder, _) = folders.iter().find(|(folder, _)| folder.path == place)?;
-    Some(AccountSpec::of_home(place, folder.quota))
+fn failed(error: impl std::fmt::Display) -> PublishOutcome {
+    PublishOutcome::Failed(error.to_string())
 }
 
-fn move_in(
-    home: &mount::ServerHome,
-    from: &VirtualPath,
+fn lost() -> PublishOutcome {
+    PublishOutcome::Refused("the user does not have this home or folder any more".to_owned())
+}
+
+/// A home or a folder that a file is moved from or to.
+struct MoveEnd {
+    spec: AccountSpec,
+    creation: CreationChoice,
+}
+
+impl MoveEnd {
+    /// Returns the home of a user, or one of the user's folders, by its directory.
+    fn of(user: &User, place: &Path) -> Option<Self> {
+        if user.home == place {
+            return Some(Self {
+                spec: AccountSpec::of_home(place, user.quota()),
+                creation: user.creation(),
+            });
+        }
+        let folders = user.folders();
+        let (folder, _) = folders.iter().find(|(folder, _)| folder.path == place)?;
+        Some(Self::of_folder(folder))
+    }
+
+    fn of_folder(folder: &Folder) -> Self {
+        Self {
+            spec: AccountSpec::of_folder(&folder.path, folder.quota),
+            creation: folder.creation.clone(),
+        }
+    }
+}
+
+/// A file that a command has seen, and where it is moved.
+#[derive(Clone, Copy)]
+struct CheckedMove<'a> {
+    from: &'a VirtualPath,
     checked: FileState,
-    to: &VirtualPath,
-) -> PublishOutcome {
+    to: &'a VirtualPath,
+    /// The folder that it is moved to, if it is one.
+    folder: Option<&'a FolderName>,
+}
+
+/// Moves a file in a home or folder, or from there to `target`.
+fn move_file(home: &ServerHome, target: Option<&ServerHome>, file: CheckedMove<'_>) -> PublishOutcome {
+    let CheckedMove {
+        from, checked, to, ..
+    } = file;
     let Some((directory, _)) = to.split() else {
         return PublishOutcome::Refused("the target is not a name".to_owned());
     };
     if checked.links != 1 {
         return PublishOutcome::Refused("the file has a second name (a hard link)".to_owned());
     }
-    let moved = make_directories(home, &directory).and_then(|()| {
-        home.charged.rename_unwritten(checked.inode, from, to, || {
-            // Inside of the locked names, neither can change before the rename.
-            let is_plain = home.local.real_path(&directory)? == directory;
-            match is_plain {
-                true => Ok(home.local.file_state(from)? == checked),
-                false => Err(StorageError::NotADirectory),
-            }
-        })
+    let end = target.unwrap_or(home);
+    let is_unchanged = || {
+        // Inside of the locked names, neither can change before the rename.
+        let is_plain = directory.is_root() || end.local.real_path(&directory)? == directory;
+        match is_plain {
+            true => Ok(home.local.file_state(from)? == checked),
+            false => Err(StorageError::NotADirectory),
+        }
+    };
+    let moved = make_directories(end, &directory).and_then(|()| match target {
+        None => home
+            .charged
+            .rename_unwritten(checked.inode, from, to, is_unchanged),
+        Some(target) => {
+            let moved = MovedFile {
+                inode: checked.inode,
+                size: checked.size,
+                to,
+            };
+            let rename = || target.local.move_here(&home.local, from, checked.inode, to);
+            move_unwritten(&home.charged, &target.charged, moved, is_unchanged, rename)
+        }
     });
+    outcome(moved, &directory, file.folder)
+}
+
+/// Returns what has come of a move to this directory, in a folder or not.
+fn outcome(
+    moved: crate::storage::Result<bool>,
+    directory: &VirtualPath,
+    folder: Option<&FolderName>,
+) -> PublishOutcome {
     match moved {
         Ok(true) => PublishOutcome::Published,
         Ok(false) | Err(StorageError::NotFound | StorageError::NotAFile) => PublishOutcome::Changed,
+        Err(StorageError::CrossesFileSystems) => {
+            let folder = folder.map_or_else(String::new, ToString::to_string);
+            PublishOutcome::Refused(format!(
+                "it cannot be moved to the folder {folder}, which lies on another file system"
+            ))
+        }
         Err(
             error @ (StorageError::NotADirectory | StorageError::IsADirectory | StorageError::AlreadyExists),
         ) => {
-            let name = directory.absolute();
-            PublishOutcome::Refused(format!(
-                "it cannot be moved to {}: {error}",
-                base::visible::bytes(&name)
-            ))
+            let name = base::visible::bytes(&directory.absolute());
+            let place = folder.map_or_else(String::new, |folder| format!(" in the folder {folder}"));
+            PublishOutcome::Refused(format!("it cannot be moved to {name}{place}: {error}"))
         }
-        Err(error) => PublishOutcome::Failed(error.to_string()),
+        Err(error) => PublishOutcome::Failed(match folder {
+            Some(folder) => error.text_in_folder(folder.as_str()),
+            None => error.to_string(),
+        }),
     }
 }
 
 /// Makes the directories of the target that are missing. None of them may be a link.
-fn make_directories(home: &mount::ServerHome, directory: &VirtualPath) -> crate::storage::Result<()> {
+fn make_directories(home: &ServerHome, directory: &VirtualPath) -> crate::storage::Result<()> {
     let absolute = directory.absolute();
     let ends = absolute.iter().enumerate().skip(1);
     let ends = ends.filter(|(_, byte)| **byte == b'/').map(|(at, _)| at);

@@ -10,13 +10,13 @@ use super::attempt::{JobEnd, PublishedPlace};
 use super::entry::QueueEntry;
 use super::helper::{HookCommand, HookHelper, NoAnswer};
 use super::opening::FileOpener;
-use super::publish::{PublishOutcome, Publisher, UploadPlace};
+use super::publish::{PublishOutcome, Publisher};
 use super::queue::{DroppedEvents, HookJob, HookQueue};
 use super::running::RunningHooks;
 use super::table::{CurrentHooks, Hook};
+use super::upload_place::UploadPlace;
 use super::webhook::WebhookCaller;
 use crate::domain::event::{Event, HeldFile, PublishedFile};
-use crate::domain::path::VirtualPath;
 use crate::domain::user::UserName;
 use crate::ssh::service::Service;
 use crate::storage::local::readable::{FileState, ReadableFile};
@@ -61,7 +61,7 @@ pub struct HookRunner {
 struct CheckedFile {
     place: Option<UploadPlace>,
     file: Option<ReadableFile>,
-    to: Option<VirtualPath>,
+    to: Option<UploadPlace>,
 }
 
 impl HookRunner {
@@ -271,15 +271,18 @@ impl HookRunner {
                 None => Ok(CheckedFile::default()),
             };
         };
-        let to = hook.target_of(&place.path);
+        let to = match hook.target_of(&place.path, &place.seen()) {
+            Some(to) => Some(self.publisher.target(&place, &to).await.map_err(JobEnd::Failed)?),
+            None => None,
+        };
         let mut found = CheckedFile {
             file: self.open(&place).await.map_err(JobEnd::Failed)?,
             place: Some(place),
             to,
         };
-        if let (None, Some(to), Some(place)) = (&found.file, &found.to, &found.place) {
+        if let (None, Some(moved)) = (&found.file, &found.to) {
             // It was moved before a crash, or its user has moved it there: it is checked where it is.
-            let moved = place.at(to.clone());
+            let moved = moved.clone();
             found.file = self.open(&moved).await.map_err(JobEnd::Failed)?;
             found.place = Some(moved);
             if found.file.is_none() {
@@ -306,7 +309,7 @@ impl HookRunner {
         entry: &QueueEntry,
         place: UploadPlace,
         checked: FileState,
-        to: VirtualPath,
+        to: UploadPlace,
     ) -> JobEnd {
         let Some(user) = entry.user.as_deref().and_then(|user| UserName::stored(user).ok()) else {
             return JobEnd::Held("the event has no user".to_owned());
@@ -334,8 +337,9 @@ impl HookRunner {
         };
         self.setup.service.events.emit(&Event::Held(Box::new(HeldFile {
             user,
-            home: place.home().into(),
-            path: place.path,
+            home: place.user_home().into(),
+            path: place.seen(),
+            folder: place.folder().cloned(),
             hook: hook.label.clone(),
             reason,
         })));
@@ -350,9 +354,11 @@ impl HookRunner {
                 .events
                 .emit(&Event::Published(Box::new(PublishedFile {
                     user,
-                    home: place.home().into(),
-                    from: place.path,
-                    to: published.to,
+                    home: place.user_home().into(),
+                    from: place.seen(),
+                    folder: place.folder().cloned(),
+                    to: published.to.seen(),
+                    to_folder: published.to.folder().cloned(),
                     size: published.size,
                     hook: hook.label.clone(),
                 })));

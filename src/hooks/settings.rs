@@ -34,7 +34,7 @@ pub struct HookSettings {
     pub timeout_secs: u64,
     /// The attempts after the first one.
     pub retries: u32,
-    /// The directory in the home to which an upload is moved that the command accepts.
+    /// The directory to which an upload is moved that the command accepts: in the home, or in a folder with its first name.
     pub move_to: Option<String>,
 }
 

@@ -1,10 +1,11 @@
 //! Receives events, and puts an entry for each hook that is for them into the queue.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::entry::{EntryDraft, EntryFile, HexBytes};
+use super::entry::{EntryDraft, EntryFile, EntryFolder, HexBytes};
 use super::queue::HookQueue;
 use super::table::CurrentHooks;
 use crate::domain::event::Event;
@@ -98,9 +99,15 @@ fn file_of(event: &Event) -> Option<EntryFile> {
     else {
         return None;
     };
+    let bytes = |path: &Path| HexBytes(path.as_os_str().as_encoded_bytes().to_vec());
+    let folder = who.folder_of(path).map(|name| EntryFolder {
+        name: name.to_string(),
+        home: bytes(&who.home),
+    });
     let (place, path) = who.place_of(path);
     Some(EntryFile {
-        home: HexBytes(place.as_os_str().as_encoded_bytes().to_vec()),
+        home: bytes(place),
+        folder,
         path: HexBytes(path.absolute()),
         device: file.device,
         inode: file.inode,

@@ -72,15 +72,18 @@ impl Hook {
     }
 
     /// Returns the path to which a file is moved: what lies below the fixed beginning of the pattern keeps its
-    /// directories.
-    pub fn target_of(&self, path: &VirtualPath) -> Option<VirtualPath> {
+    /// directories. `path` is the file's path in its home or folder, and `seen` the one that its user sees, which patterns
+    /// are about.
+    pub fn target_of(&self, path: &VirtualPath, seen: &VirtualPath) -> Option<VirtualPath> {
         let target = self.move_to.as_ref()?.absolute();
-        let path = path.without_dots().absolute();
         let fixed = self
             .settings
             .pattern
             .as_deref()
             .map_or(Vec::new(), fixed_beginning);
+        // Without a fixed beginning, the directories below the home or folder are kept.
+        let path = if fixed.is_empty() { path } else { seen };
+        let path = path.without_dots().absolute();
         let rest = match path.strip_prefix(&fixed[..]) {
             Some(rest) if rest.starts_with(b"/") => rest,
             // The pattern is the path itself.
@@ -250,9 +253,21 @@ mod tests {
     #[test]
     fn directories_below_the_fixed_part_of_a_pattern_are_kept() {
         let check = |pattern: Option<&str>, from: &str, to: &str| {
-            let target = hook(pattern, Some("/clean/2")).target_of(&path(from)).unwrap();
+            let target = hook(pattern, Some("/clean/2"))
+                .target_of(&path(from), &path(from))
+                .unwrap();
             assert_eq!(target, path(to), "{pattern:?} {from}");
         };
+        let in_folder = |pattern: Option<&str>, to: &str| {
+            let target = hook(pattern, Some("/clean"))
+                .target_of(&path("/in/d/a"), &path("/team/in/d/a"))
+                .unwrap();
+            assert_eq!(target, path(to), "{pattern:?}");
+        };
+        in_folder(Some("/team/in/**"), "/clean/d/a");
+        in_folder(Some("/team/**"), "/clean/in/d/a");
+        in_folder(Some("/**/*"), "/clean/in/d/a");
+        in_folder(None, "/clean/in/d/a");
         check(Some("/in/**"), "/in/a", "/clean/2/a");
         check(Some("/in/**"), "/in/b/../c/d", "/clean/2/c/d");
         check(Some("/in/*/x"), "/in/a/x", "/clean/2/a/x");

@@ -9,6 +9,7 @@ use crate::domain::folder::Folder;
 use crate::domain::permission::PermissionRules;
 use crate::storage::gate::Gate;
 use crate::storage::local::LocalStorage;
+use crate::storage::local::letter_case::IGNORES_CASE;
 use crate::storage::{Error as StorageError, Storage, home_lock};
 use base::advice;
 use base::error::Error;
@@ -75,7 +76,11 @@ pub fn mount_folder(
         account,
         creation: context.creation.with(&folder.creation)?,
     };
-    Ok(place
-        .restricted(rules, context)
-        .map_err(|error| cannot().because(error))?)
+    place.restricted(rules, context).map_err(|error| match error {
+        StorageError::IgnoresCase => FolderRefused {
+            error: cannot().because(error).hint(IGNORES_CASE),
+            answer: error,
+        },
+        _ => cannot().because(error).into(),
+    })
 }

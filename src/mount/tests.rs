@@ -12,6 +12,7 @@ use crate::accounts::fixture::AccountsFixture;
 use crate::domain::folder::Folder;
 use crate::domain::user::{Quota, User};
 use crate::storage::conformance::OpenedFolder;
+use crate::storage::local::letter_case::ignores_case;
 
 /// What sessions need besides a directory.
 struct TestSessions {
@@ -34,6 +35,7 @@ impl TestSessions {
             disks: Disks::default(),
             fsync: Fsync::Never,
             creation: CreationRules::default(),
+            case_probe: ignores_case,
             check,
         };
         Self { accounts, context }
@@ -83,4 +85,37 @@ impl TestSessions {
     fn account(&self, place: &Path) -> Arc<Account> {
         self.accounts.unmeasured_account(place, Quota::default())
     }
+}
+
+#[test]
+fn permissions_by_directory_are_refused_where_case_is_ignored() {
+    let mut sessions = TestSessions::new();
+    sessions.context.case_probe = |_| true;
+    let home = tempfile::tempdir().unwrap();
+    let account = sessions.account(home.path());
+    let restricted = |rules: &[(&str, &str)]| {
+        let rule = |(path, set): &(&str, &str)| (path.parse().unwrap(), set.parse().unwrap());
+        let rules: PermissionRules = rules.iter().map(rule).collect();
+        let place = StoragePlace {
+            local: LocalStorage::open(home.path()).unwrap(),
+            key: home.path(),
+            account: Arc::clone(&account),
+            creation: sessions.context.creation,
+        };
+        place.restricted(&rules, &sessions.context).map(drop)
+    };
+    let by_directory = &[("/", "all"), ("/In", "none")];
+    assert_eq!(restricted(by_directory), Err(StorageError::IgnoresCase));
+    assert_eq!(restricted(&[("/", "read-only")]), Ok(()));
+    let refused = not_restricted(home.path(), StorageError::IgnoresCase);
+    assert!(
+        refused.sentence.contains("ignores the case"),
+        "{}",
+        refused.sentence
+    );
+    let logged = refused.error.to_string();
+    assert!(
+        logged.contains("cannot hold where the case of names") && logged.contains("homeportd check"),
+        "{logged}"
+    );
 }

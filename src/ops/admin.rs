@@ -194,7 +194,7 @@ mod tests {
         let after = User {
             enabled: false,
             settings: MemberSettings {
-                max_sessions: Some(3),
+                max_sessions: Some(3.into()),
                 ..MemberSettings::default()
             },
             ..before.clone()

@@ -10,8 +10,8 @@ use super::lock::DataLock;
 use super::running::if_running;
 use super::usage::{AccountHolder, HasAccount, HomeUsage, Remeasurement};
 use crate::accounts::measure::measure_unused;
+use crate::domain::folder::Folder;
 use crate::storage::local::backend::LocalDisks;
-use crate::storage::location::Location;
 use crate::store::UsageRecord;
 use base::error::{Error, Result};
 
@@ -27,6 +27,19 @@ pub async fn usage_of_one(holder: &AccountHolder, context: &OpsContext<'_>) -> R
     };
     let usage = usages.into_iter().next();
     usage.ok_or_else(|| Error::new(format!("nothing is known of the {} of {holder}", holder.place())))
+}
+
+/// Returns the use of the folders that a user has; a folder has none.
+///
+/// # Errors
+/// Returns an error if there is no such user, if a running server does not answer, or if the store cannot be read.
+pub async fn usage_of_folders(holder: &AccountHolder, context: &OpsContext<'_>) -> Result<Vec<HomeUsage>> {
+    let AccountHolder::User(name) = holder else {
+        return Ok(Vec::new());
+    };
+    let folders = context.user(name).await?.folders().into_iter();
+    let folders: Vec<Folder> = folders.map(|(folder, _)| folder).collect();
+    usage_of(&folders, context).await
 }
 
 /// Returns the use of all homes, ordered by user, and of all folders, ordered by name.
@@ -172,7 +185,7 @@ impl ScanRun<'_> {
         let before = HomeUsage::of_record(record, store.usage(directory).await?.as_ref());
         must_exist(place, directory)?;
         let measured_at = Timestamp::now();
-        let sum = measure_unused(&LocalDisks, &Location::of_directory(directory))?;
+        let sum = measure_unused(&LocalDisks, &holder.location(directory))?;
         // Flush the files before recording the numbers: after a power cut, the numbers must not describe files that are
         // lost.
         sync(directory)?;

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use super::hooks::{HookAction, HookEntryView, HookSelection};
 use super::usage::{AccountHolder, HomeUsage, Remeasurement};
 use crate::domain::event::{AdminRecord, Operator};
+use crate::domain::folder::FolderName;
 use crate::domain::user::UserName;
 use crate::io::FilesystemState;
 use base::error::{Error, Result};
@@ -136,6 +137,8 @@ pub struct SessionView {
     pub bytes_out: Option<u64>,
     /// The use and the quota of the user's home, if the home is known.
     pub home: Option<HomeFilling>,
+    /// The use and the quota of some of the user's folders that are in use, with their names.
+    pub folders: Vec<FolderFilling>,
     /// The number of files that are open, or being hashed.
     pub open_files: usize,
     /// What is done with some of these files, the busiest first.
@@ -149,6 +152,15 @@ pub struct HomeFilling {
     pub used_bytes: u64,
     /// The quota in bytes; `None` means unlimited.
     pub quota_bytes: Option<u64>,
+}
+
+/// How full a folder is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FolderFilling {
+    /// The name of the folder.
+    pub name: FolderName,
+    /// Its use and its quota, which all who have it share.
+    pub filling: HomeFilling,
 }
 
 /// What a session does with one file.

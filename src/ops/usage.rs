@@ -8,6 +8,7 @@ use crate::accounts::account::{Usage, UsageAccuracy};
 use crate::accounts::measure::{Sum, Unreadable};
 use crate::domain::folder::{Folder, FolderName};
 use crate::domain::user::{Quota, User, UserName};
+use crate::storage::location::{Location, PlaceKind};
 use crate::store::{Store, UsageRecord};
 use base::error::Result;
 use base::size::Size;
@@ -36,6 +37,15 @@ impl AccountHolder {
             AccountHolder::User(_) => "home",
             AccountHolder::Folder(_) => "folder",
         }
+    }
+
+    /// Returns the location of its directory.
+    pub fn location(&self, directory: &Path) -> Location {
+        let kind = match self {
+            AccountHolder::User(_) => PlaceKind::Home,
+            AccountHolder::Folder(_) => PlaceKind::Folder,
+        };
+        Location::of(kind, directory)
     }
 
     /// Returns the arguments by which commands name it: `calvin`, or `--folder team`.

@@ -91,6 +91,26 @@ impl RecordChanges {
         })
     }
 
+    /// Puts the limits of all homes in force, because the quota of users without one has changed. When it returns, no write
+    /// that an earlier limit has allowed is in progress, except on a disk that hangs.
+    ///
+    /// # Errors
+    /// Returns an error if the store cannot be read.
+    pub async fn apply_quotas(&self) -> Result<()> {
+        let end = Instant::now() + CALLS_TIMEOUT;
+        // Changes of records wait, since they could be in force before older records are.
+        let seen = self.seen.lock().await;
+        let accounts = &self.service.accounts;
+        let users = self.store.users().await?;
+        let changed = users
+            .iter()
+            .filter_map(|user| accounts.set_quota(&AccountId::of_home(&user.home), user.quota()));
+        let changed: Vec<Arc<Account>> = changed.collect();
+        drop(seen);
+        self.wait_for_growth(changed, end).await;
+        Ok(())
+    }
+
     /// Does what [`RecordChanges::apply`] does, but does not wait for calls that had begun. Adds the users whose
     /// records have changed to `users`; returns how many sessions were ended, and the accounts whose limits have
     /// changed.

@@ -4,6 +4,7 @@
 //! the same order, with the same rights and the same system calls. The checks of users, places and host keys are in
 //! `ops/check/`.
 
+use super::hooks;
 use super::key_trust;
 use super::preflight;
 use super::sandbox;
@@ -107,6 +108,7 @@ async fn users_and_homes(
         }
     };
     folders::check(&installation, &found, &shared, report);
+    hooks::check_targets(config, &found, &shared, report);
     unfinished::moves(&installation, &found, report);
     secrets::check(&installation, &found, report);
     places::check(&installation, &found, store, report).await;

@@ -1,7 +1,9 @@
 //! The hooks of a server: its queue, the subscriber of events, and the helper process.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -9,11 +11,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::privileges;
 use crate::config::{self, Config};
+use crate::domain::folder::Folder;
+use crate::domain::user::User;
 use crate::hooks::helper::{HelperNeed, HookHelper, StartedHelper, process};
 use crate::hooks::queue::{HookQueue, QueueLimits};
 use crate::hooks::runner::{HookRunner, HookRunnerSetup};
 use crate::hooks::subscriber::HookSubscriber;
 use crate::hooks::table::{CurrentHooks, HookTable};
+use crate::ops::check::report::Report;
 use crate::ops::data_dir;
 use crate::ssh::service::Service;
 use crate::store::Store;
@@ -64,6 +69,29 @@ pub fn helper_process() -> Option<ExitCode> {
             Some(hooks.into_iter().map(|hook| hook.command).collect())
         }))
     })
+}
+
+/// Reports hooks that are to move uploads into a folder on another file system than homes: the server would hold them.
+pub(super) fn check_targets(config: &Config, users: &[User], folders: &[Folder], report: &mut Report) {
+    let device = |place: &Path| place.metadata().ok().map(|meta| meta.dev());
+    let parents: BTreeSet<&Path> = users.iter().filter_map(|user| user.home.parent()).collect();
+    for target in config.hooks.iter().filter_map(|hook| hook.move_to.as_deref()) {
+        let name = target.split('/').find(|name| !name.is_empty());
+        let folder = folders.iter().find(|folder| Some(folder.name.as_str()) == name);
+        let Some((folder, there)) = folder.and_then(|folder| Some((folder, device(&folder.path)?))) else {
+            continue;
+        };
+        let is_elsewhere = |parent: &&&Path| device(parent).is_some_and(|here| here != there);
+        if let Some(parent) = parents.iter().find(is_elsewhere) {
+            report.warn(format!(
+                "{}\"move_to\" in [[hooks]]: the folder {} lies on another file system than the homes in {parent:?}, so \
+                 uploads there are held (hint: homeportd folder set {} --path DIR)",
+                config.place_of("hooks", "move_to"),
+                folder.name,
+                folder.name
+            ));
+        }
+    }
 }
 
 /// The hooks of a server, before it runs.
@@ -119,5 +147,48 @@ impl ServerHooks {
     /// Returns the subscriber of events, for the server's run with this name.
     pub(super) fn subscriber(&self, run: &str) -> HookSubscriber {
         HookSubscriber::new(self.current.clone(), Arc::clone(&self.queue), run.to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::folder::CreationChoice;
+    use crate::domain::quota::Quota;
+    use crate::hooks::settings::HookSettings;
+
+    #[test]
+    fn a_folder_on_another_file_system_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let warnings = |path: &Path, target: &str| {
+            let folder = Folder {
+                name: "clean".parse().unwrap(),
+                path: path.to_owned(),
+                comment: String::new(),
+                quota: Quota::default(),
+                creation: CreationChoice::default(),
+            };
+            let hook = HookSettings {
+                move_to: Some(target.to_owned()),
+                ..HookSettings::default()
+            };
+            let config = Config {
+                hooks: vec![hook],
+                ..Config::default()
+            };
+            let mut alice = User::blank("alice".parse().unwrap());
+            alice.home = dir.path().join("alice");
+            let mut report = Report::default();
+            check_targets(&config, &[alice], &[folder], &mut report);
+            report.warnings
+        };
+        let elsewhere = Path::new("/proc");
+        let found = warnings(elsewhere, "/clean/today");
+        assert!(
+            found.len() == 1 && found[0].contains("the folder clean lies on another file system"),
+            "{found:?}"
+        );
+        assert_eq!(warnings(elsewhere, "/other"), [] as [String; 0]);
+        assert_eq!(warnings(dir.path(), "/clean"), [] as [String; 0]);
     }
 }

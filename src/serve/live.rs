@@ -1,6 +1,7 @@
 //! The running server as use cases see it: its sessions, the use of homes, and changes of users' records.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -21,8 +22,8 @@ use crate::ops::context::{find_folder, find_user};
 use crate::ops::hooks::{HookAction, HookEntryView, HookSelection};
 use crate::ops::quota::must_exist;
 use crate::ops::running::{
-    DisconnectTarget, Effect, HomeFilling, ReloadView, RunningServer, ServerResult, SessionView, StatusView,
-    WorkView,
+    DisconnectTarget, Effect, FolderFilling, HomeFilling, ReloadView, RunningServer, ServerResult,
+    SessionView, StatusView, WorkView,
 };
 use crate::ops::usage::{AccountHolder, HasAccount, HomeUsage, Remeasurement};
 use crate::session::Session;
@@ -39,6 +40,8 @@ const MOST_MEASURES: usize = 16;
 
 /// The most sessions of one page: with the longest paths, a page is less than 3 MiB.
 const SESSIONS_AT_ONCE: usize = 128;
+/// The most folders of one session that are shown. With the longest names, they are 2 KiB.
+const FOLDERS_SHOWN: usize = 8;
 /// The most files of one session that are shown.
 const FILES_SHOWN: usize = 4;
 /// The most characters of a path that are shown: its end, which tells most.
@@ -46,7 +49,11 @@ const LONGEST_PATH: usize = 1000;
 
 /// Returns the account of a user's home, or of a folder.
 fn account_of(record: &(impl HasAccount + ?Sized)) -> AccountSpec {
-    AccountSpec::of_home(record.directory(), record.account_quota())
+    let (directory, quota) = (record.directory(), record.account_quota());
+    match record.holder() {
+        AccountHolder::User(_) => AccountSpec::of_home(directory, quota),
+        AccountHolder::Folder(_) => AccountSpec::of_folder(directory, quota),
+    }
 }
 
 /// The server of this process, as the control socket and use cases see it.
@@ -146,10 +153,22 @@ impl LiveServer {
 
     fn view(&self, session: &Session) -> SessionView {
         let traffic = session.traffic.get().map(|traffic| traffic());
-        let usage = self
-            .service
-            .accounts
-            .usage_in_memory(&AccountId::of_home(session.login.home()));
+        let filling = |place: &Path| {
+            let usage = self
+                .service
+                .accounts
+                .usage_in_memory(&AccountId::of_home(place))?;
+            Some(HomeFilling {
+                used_bytes: usage.bytes,
+                quota_bytes: usage.quota.bytes,
+            })
+        };
+        let folders = session.login.folders().iter().filter_map(|(folder, _)| {
+            Some(FolderFilling {
+                name: folder.name.clone(),
+                filling: filling(&folder.path)?,
+            })
+        });
         let (open_files, work) = session.work.look(FILES_SHOWN);
         SessionView {
             id: session.id.0,
@@ -160,10 +179,8 @@ impl LiveServer {
             channels: session.channels.load(Ordering::Relaxed),
             bytes_in: traffic.map(|traffic| traffic.received),
             bytes_out: traffic.map(|traffic| traffic.sent),
-            home: usage.map(|usage| HomeFilling {
-                used_bytes: usage.bytes,
-                quota_bytes: usage.quota.bytes,
-            }),
+            home: filling(session.login.home()),
+            folders: folders.take(FOLDERS_SHOWN).collect(),
             open_files,
             work: work.into_iter().map(work_view).collect(),
         }

@@ -1,4 +1,5 @@
-//! Watches how full homes are, and emits an event when the use passes a percentage of the quota, in either direction.
+//! Watches how full homes and folders are, and emits an event when the use passes a percentage of the quota, in either
+//! direction.
 //!
 //! The accounts are looked at once a second, so that no write has to do it. A use that is above a percentage for less
 //! than that is not reported.
@@ -12,8 +13,11 @@ use tokio_util::sync::CancellationToken;
 use crate::accounts::account::{Account, Usage, UsageAccuracy};
 use crate::accounts::id::AccountId;
 use crate::domain::event::{Event, QuotaCrossing, QuotaKind};
+use crate::domain::folder::FolderName;
 use crate::domain::user::UserName;
 use crate::ssh::service::Service;
+use crate::storage::location::PlaceKind;
+use crate::store::Store;
 
 /// How often the accounts are looked at.
 const EVERY: Duration = Duration::from_secs(1);
@@ -22,7 +26,7 @@ const EVERY: Duration = Duration::from_secs(1);
 const MARGIN: u8 = 1;
 
 /// Watches the homes in use until `quit` is cancelled.
-pub async fn watch(service: Arc<Service>, warn_at: Vec<u8>, quit: CancellationToken) {
+pub async fn watch(service: Arc<Service>, store: Arc<dyn Store>, warn_at: Vec<u8>, quit: CancellationToken) {
     let mut known: HashMap<AccountId, HomeLevels> = HashMap::new();
     loop {
         tokio::select! {
@@ -39,17 +43,40 @@ pub async fn watch(service: Arc<Service>, warn_at: Vec<u8>, quit: CancellationTo
                 continue;
             }
             let mut levels = before.unwrap_or_else(|| HomeLevels::at_load(account, &usage, &warn_at));
-            for crossing in levels.update(&usage, &warn_at) {
-                service.events.emit(&Event::NearQuota {
-                    user: only_user(&service, account),
-                    home: account.location().directory().into(),
-                    crossing,
-                });
+            let crossings = levels.update(&usage, &warn_at);
+            if !crossings.is_empty() {
+                let folder = folder_of(&*store, account).await;
+                let user = only_user(&service, account);
+                for crossing in crossings {
+                    service.events.emit(&Event::NearQuota {
+                        user: user.clone(),
+                        home: account.location().directory().into(),
+                        folder: folder.clone(),
+                        crossing,
+                    });
+                }
             }
             now.insert(account.id().clone(), levels);
         }
         known = now;
     }
+}
+
+/// Returns the name of the folder that an account is of; `None` for a home.
+async fn folder_of(store: &dyn Store, account: &Account) -> Option<FolderName> {
+    if account.location().kind() == PlaceKind::Home {
+        return None;
+    }
+    let folders = match store.folders().await {
+        Ok(folders) => folders,
+        Err(error) => {
+            tracing::warn!(%error, "cannot look up the folder that fills up");
+            return None;
+        }
+    };
+    let place = account.location().directory();
+    let found = folders.into_iter().find(|folder| folder.path == place);
+    found.map(|folder| folder.name)
 }
 
 /// Returns the user who is signed in and has this home or folder, if it is one.

@@ -7,10 +7,12 @@ use tokio::runtime::Handle;
 use tokio::sync::Mutex;
 
 use super::blocking::run_blocking;
+use super::changes::RecordChanges;
 use super::key_trust;
 use super::manager::notifier::{Notice, Notifier};
 use crate::auth::AuthSettings;
 use crate::config::{self, Config};
+use crate::domain::quota::{DefaultQuota, Quota};
 use crate::hooks::table::{CurrentHooks, HookTable};
 use crate::io::descriptors::DescriptorShares;
 use crate::ops::running::ReloadView;
@@ -49,6 +51,10 @@ pub(super) struct ReloadedParts {
     pub log: telemetry::Reload,
     /// The hooks, which a reload replaces.
     pub hooks: CurrentHooks,
+    /// The quota of users without one, which the store has, too.
+    pub default_quota: DefaultQuota,
+    /// Puts quotas in force.
+    pub changes: Arc<RecordChanges>,
 }
 
 /// A reload that the service manager knows of. Dropping it says that the reload has ended, also if it was given up
@@ -152,10 +158,28 @@ impl Reloading {
         // The log changes last of what can fail, so that a refused configuration changes nothing.
         let (log, settings) = (self.parts.log.clone(), fresh.log.clone());
         run_blocking(move || log.apply(&settings)).await?;
+        self.replace_default_quota(fresh.installation().default_quota)
+            .await?;
         self.service.replace(current);
         self.parts.hooks.replace(hooks);
         key_trust::put_in_force(&self.service, trust).await;
         Ok(fresh)
+    }
+
+    /// Replaces the quota of users without one, in the homes that are used as well.
+    ///
+    /// # Errors
+    /// Returns an error, and replaces nothing, if the store cannot be read.
+    async fn replace_default_quota(&self, quota: Quota) -> Result<()> {
+        let usual = &self.parts.default_quota;
+        let before = usual.get();
+        if !usual.replace(quota) {
+            return Ok(());
+        }
+        let applied = self.parts.changes.apply_quotas().await;
+        applied.inspect_err(|_| {
+            usual.replace(before);
+        })
     }
 }
 

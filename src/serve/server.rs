@@ -35,6 +35,7 @@ use crate::auth::secrets_key::SecretsKeyFile;
 use crate::config::Config;
 use crate::control;
 use crate::domain::event::Event;
+use crate::domain::quota::DefaultQuota;
 use crate::hooks::helper::StartedHelper;
 use crate::io::IoScheduler;
 use crate::io::descriptors::DescriptorShares;
@@ -50,6 +51,7 @@ use crate::ssh::service::{Service, ServiceSetup};
 use crate::ssh::threads::SessionThreads;
 use crate::storage::creation::CreationRules;
 use crate::storage::local::backend::LocalDisks;
+use crate::storage::local::letter_case::ignores_case;
 use crate::store::Store;
 use crate::store::sql::SqlStore;
 use crate::telemetry;
@@ -72,6 +74,7 @@ pub struct Server {
     accounts_quit: CancellationToken,
     disk: Arc<Disk>,
     hooks: ServerHooks,
+    default_quota: DefaultQuota,
     _lock: DataLock,
 }
 
@@ -109,7 +112,8 @@ impl Server {
         preflight::creation(&config, &mut report);
         report.proceed()?;
         let lock = DataLock::take(installation.data_dir())?;
-        let store = open_store(&config, &installation, &mut report).await?;
+        let default_quota = DefaultQuota::from(installation.default_quota);
+        let store = open_store(&config, &installation, &default_quota, &mut report).await?;
         let id = store.id().await?;
         let keys = HostKeys::ensure(&config.server.host_keys, &*store).await?;
         let current = current(&config, &config.auth, keys)?;
@@ -140,6 +144,7 @@ impl Server {
                 disks,
                 fsync: config.storage.fsync,
                 creation: CreationRules::of(&config.storage)?,
+                case_probe: ignores_case,
                 check: homes::checker(&installation, &id),
             },
             banner: config.server.banner.as_deref().map(whole_lines),
@@ -167,6 +172,7 @@ impl Server {
             accounts_quit,
             disk,
             hooks,
+            default_quota,
             _lock: lock,
         })
     }
@@ -222,6 +228,8 @@ impl Server {
             ReloadedParts {
                 log: self.reload,
                 hooks: self.hooks.current.clone(),
+                default_quota: self.default_quota,
+                changes: Arc::clone(&self.changes),
             },
             self.notifier.clone(),
         ));
@@ -249,7 +257,7 @@ impl Server {
         let live = LiveServer::new(Arc::clone(&self.changes), Arc::clone(&reloading), context);
         tasks.start(self.listeners.tcp, self.listeners.control, live, &self.changes);
         tasks.watch_disk(&config.store.path, self.disk);
-        tasks.watch_quotas(&self.service, &config.quota);
+        tasks.watch_quotas(&self.service, &self.store, &config.quota);
         let hook_queue = Arc::clone(&self.hooks.queue);
         let hooks = self.hooks.run(&self.service, &self.store, tasks.quit.clone())?;
         tasks.helpers.spawn(hooks);
@@ -340,6 +348,7 @@ fn authenticator(config: &Config, installation: &Installation, store: &Arc<SqlSt
 async fn open_store(
     config: &Config,
     installation: &Installation,
+    default_quota: &DefaultQuota,
     report: &mut Report,
 ) -> Result<Arc<SqlStore>> {
     let store = crate::ops::store::open(installation, |warning| tracing::warn!("{warning}")).await?;
@@ -348,7 +357,7 @@ async fn open_store(
         preflight::orphans(config, report);
         report.proceed()?;
     }
-    Ok(Arc::new(store))
+    Ok(Arc::new(store.with_default_quota(default_quota.clone())))
 }
 
 /// Returns the banner with a line end, since clients print it as it is, and continue on the same line.

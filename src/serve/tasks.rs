@@ -17,6 +17,8 @@ use crate::accounts::settings::QuotaSettings;
 use crate::control;
 use crate::ssh::accept;
 use crate::ssh::service::Service;
+use crate::store::Store;
+use crate::store::sql::SqlStore;
 use crate::telemetry::metrics::MetricsSettings;
 
 /// The sockets that a server listens on.
@@ -123,10 +125,16 @@ impl Tasks {
             .spawn(disk::watch(store.to_owned(), disk, self.quit.clone()));
     }
 
-    /// Watches the homes for those that fill up.
-    pub(super) fn watch_quotas(&self, service: &Arc<Service>, settings: &QuotaSettings) {
+    /// Watches the homes and folders for those that fill up.
+    pub(super) fn watch_quotas(
+        &self,
+        service: &Arc<Service>,
+        store: &Arc<SqlStore>,
+        settings: &QuotaSettings,
+    ) {
         let warn_at = settings.warn_at.clone();
-        let watching = near_quota::watch(Arc::clone(service), warn_at, self.quit.clone());
+        let (service, store) = (Arc::clone(service), Arc::clone(store) as Arc<dyn Store>);
+        let watching = near_quota::watch(service, store, warn_at, self.quit.clone());
         self.helpers.spawn(watching);
     }
 

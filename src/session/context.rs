@@ -144,7 +144,11 @@ impl SessionContext {
                 if FULL_DISK_REPORTS.is_due() {
                     let Actor { user, session, .. } = &self.actor;
                     let cause = Clause(&error);
-                    tracing::warn!(%user, %session, %path, %cause, "no space left on the disk of the home");
+                    let place = match self.actor.folder_of(path) {
+                        Some(folder) => format!("folder {folder}"),
+                        None => "home".to_owned(),
+                    };
+                    tracing::warn!(%user, %session, %path, %cause, "no space left on the disk of the {place}");
                 }
                 let (path, sentence) = (path.clone(), sentence());
                 self.emit(|who| Event::NoSpace { who, path, sentence });

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use sftp_wire::{PacketType, StatusCode};
 
 use crate::domain::event::{Actor, Event};
+use crate::domain::folder::FolderName;
 use crate::domain::path::VirtualPath;
 use crate::session::ActivityGuard;
 use crate::session::budget::Descriptor;
@@ -133,11 +134,14 @@ impl Sftp {
             Error::Forbidden(_) => true,
             error => stops_growth(error) && !std::mem::replace(&mut file.complained, true),
         };
-        if !is_told {
+        if !is_told && !stops_growth(error) {
             return error.into();
         }
         let path = file.record.path().clone();
-        self.refused(error, &path)
+        match is_told {
+            true => self.refused(error, &path),
+            false => self.error_about(error, &path),
+        }
     }
 
     /// Counts as work for the connection until the guard is dropped.
@@ -189,12 +193,26 @@ impl Sftp {
 
     /// Returns the error for a refused call; logs it, and tells the user about it, if they should know.
     fn refused(&mut self, error: Error, path: &VirtualPath) -> RequestError {
-        let sentence = || RequestRefusal::from(error).sentence().to_owned();
+        let refusal = self.refusal_about(error, path);
         if stops_growth(error) {
-            self.notice(&sentence());
+            self.notice(refusal.sentence());
         }
+        let sentence = || refusal.sentence().to_owned();
         self.context.session.refused(error, path, sentence);
-        error.into()
+        self.error_about(error, path)
+    }
+
+    /// Returns the error for a refused call on a path. What is about the use of a home names the folder in there.
+    fn error_about(&self, error: Error, path: &VirtualPath) -> RequestError {
+        match stops_growth(error) {
+            true => self.refusal_about(error, path).into(),
+            false => error.into(),
+        }
+    }
+
+    fn refusal_about(&self, error: Error, path: &VirtualPath) -> RequestRefusal {
+        let folder = self.context.session.actor.folder_of(path);
+        RequestRefusal::in_folder(error, folder.map(FolderName::as_str))
     }
 
     /// Keeps a sentence for the user's terminal, since common clients show status 4 only as "Failure".

@@ -38,6 +38,7 @@ fn code_of(error: Error) -> StatusCode {
         // As a rename to another file system, so that clients copy instead.
         | Error::CrossesFolders
         | Error::FolderUnavailable
+        | Error::IgnoresCase
         | Error::Ended
         // Only a caller that failed to wait can see this; the client may try again.
         | Error::WouldBlock => StatusCode::Failure,
@@ -72,6 +73,20 @@ impl RequestRefusal {
     }
 }
 
+impl RequestRefusal {
+    /// Returns the refusal for an error about a name in a folder; `None` for a name in the home.
+    pub fn in_folder(error: Error, folder: Option<&str>) -> Self {
+        match (Self::from(error), folder) {
+            // This server's own sentences are the error's texts, except for a full disk.
+            (refusal, Some(folder)) if refusal.sentence == Some(error.to_string()) => Self {
+                sentence: Some(error.text_in_folder(folder)),
+                ..refusal
+            },
+            (refusal, _) => refusal,
+        }
+    }
+}
+
 impl From<StatusCode> for RequestRefusal {
     fn from(code: StatusCode) -> Self {
         Self { code, sentence: None }
@@ -100,6 +115,7 @@ impl From<Error> for RequestRefusal {
             | Error::IsFolder
             | Error::CrossesFolders
             | Error::FolderUnavailable
+            | Error::IgnoresCase
             | Error::FixedDirectory
             | Error::BetweenZones
             | Error::LinkBetweenZones
@@ -154,5 +170,21 @@ mod tests {
             "the two names are on different file systems; copy the file instead",
         );
         check(Errno::DQUOT, 4, "no space left on the server's disk");
+    }
+
+    #[test]
+    fn a_full_folder_is_named() {
+        let full = Error::OverFiles { used: 5, limit: 5 };
+        let sentence = |error, folder| RequestRefusal::in_folder(error, folder).sentence().to_owned();
+        assert_eq!(sentence(full, None), "quota exceeded: 5 of 5 files used");
+        assert_eq!(
+            sentence(full, Some("team")),
+            "quota exceeded: 5 of 5 files used in the folder team"
+        );
+        assert_eq!(
+            sentence(Error::DiskFull, Some("team")),
+            "no space left on the server's disk"
+        );
+        assert_eq!(sentence(Error::NotFound, Some("team")), "No such file");
     }
 }

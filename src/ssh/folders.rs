@@ -87,7 +87,7 @@ async fn open(
     rules: PermissionRules,
     gate: Arc<Gate>,
 ) -> Result<Arc<dyn Storage>, FolderRefused> {
-    let spec = AccountSpec::of_home(&folder.path, folder.quota);
+    let spec = AccountSpec::of_folder(&folder.path, folder.quota);
     let account = service.accounts.account(&spec).await?;
     let entry = service.mount_slots.enter(&folder.path).await;
     let opening = tokio::task::spawn_blocking(move || {

@@ -103,6 +103,11 @@ pub enum Error {
     /// A file cannot have names in directories with different permissions.
     #[error("a file cannot have names in directories with different permissions; copy the file instead")]
     LinkBetweenZones,
+    /// The file system ignores the case of names, so a rule for a directory could be avoided.
+    #[error(
+        "permissions by directory cannot hold where the case of names is ignored; ask the server's operator"
+    )]
+    IgnoresCase,
     /// The call would have to wait, and was made with [`Wait::Never`](super::Wait::Never).
     #[error("would block")]
     WouldBlock,
@@ -140,6 +145,18 @@ pub enum Error {
 }
 
 impl Error {
+    /// Returns the text for a name that lies in the folder with this name: an error about the use or the quota of a home is
+    /// about the folder there.
+    pub fn text_in_folder(self, folder: &str) -> String {
+        match self {
+            Error::OverBytes { .. } | Error::OverFiles { .. } => format!("{self} in the folder {folder}"),
+            Error::Measuring | Error::Unmeasurable | Error::NotRecorded | Error::NotOwned => self
+                .to_string()
+                .replacen("the home", &format!("the folder {folder}"), 1),
+            _ => self.to_string(),
+        }
+    }
+
     /// Returns whether the disk, and not the account, has no space left.
     pub fn is_lack_of_disk_space(self) -> bool {
         matches!(self, Error::DiskFull | Error::DiskQuota)
@@ -169,5 +186,46 @@ impl fmt::Display for SystemCause {
 impl fmt::Debug for SystemCause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ({self})", self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_about_the_use_of_a_home_names_the_folder_there() {
+        let check = |error: Error, home: &str, folder: &str| {
+            assert_eq!(error.to_string(), home);
+            assert_eq!(error.text_in_folder("team"), folder);
+        };
+        let (used, limit) = (1024, 1024);
+        check(
+            Error::OverBytes { used, limit },
+            "quota exceeded: 1.0 KiB of 1.0 KiB used",
+            "quota exceeded: 1.0 KiB of 1.0 KiB used in the folder team",
+        );
+        check(
+            Error::OverFiles { used: 2, limit: 2 },
+            "quota exceeded: 2 of 2 files used",
+            "quota exceeded: 2 of 2 files used in the folder team",
+        );
+        for error in [
+            Error::Measuring,
+            Error::Unmeasurable,
+            Error::NotRecorded,
+            Error::NotOwned,
+        ] {
+            let text = error.text_in_folder("team");
+            assert!(
+                text.contains("the folder team") && !text.contains("home"),
+                "{text}"
+            );
+        }
+        check(
+            Error::NotFound,
+            "No such file or directory",
+            "No such file or directory",
+        );
     }
 }

@@ -6,6 +6,7 @@ pub mod creation;
 mod dir;
 mod errors;
 pub mod jail;
+pub mod letter_case;
 pub mod readable;
 mod volumes;
 mod walk;
@@ -21,13 +22,15 @@ use rustix::io::{Errno, ReadWriteFlags, pread, preadv2, pwrite};
 
 use self::attrs::{AttrRules, Target, retry};
 use self::jail::{Jail, Opened, names, new_file, realpath};
+use self::letter_case::CaseProbe;
 use self::readable::{FileState, ReadableFile};
 use super::creation::CreationRules;
 use super::{
-    Capabilities, DirStream, Error, FileFacts, FileSystemId, Links, Metadata, OpenFile, OpenHow, PinnedInode,
-    Renaming, Result, SetAttrs, Space, Storage, Wait,
+    Capabilities, DirStream, Error, FileFacts, FileSystemId, InodeId, Links, Metadata, OpenFile, OpenHow,
+    PinnedInode, Renaming, Result, SetAttrs, Space, Storage, Wait,
 };
 use crate::domain::path::VirtualPath;
+use crate::domain::permission::PermissionRules;
 use crate::io::HomeIo;
 
 /// A home on a local file system.
@@ -82,6 +85,12 @@ impl LocalStorage {
         Ok(self)
     }
 
+    /// Returns the first directory in which a rule's name would be found in other letters, too: see
+    /// [`letter_case::directory_without_case`].
+    pub fn directory_without_case(&self, rules: &PermissionRules, probe: CaseProbe) -> Option<String> {
+        letter_case::directory_without_case(self.jail.root(), rules, probe)
+    }
+
     /// Opens a regular file for a program that only reads it.
     ///
     /// # Errors
@@ -94,6 +103,30 @@ impl LocalStorage {
         let descriptor = self.jail.open_file(path, how)?.fd;
         let state = FileState::of(&rustix::fs::fstat(&descriptor)?).ok_or(Error::NotAFile)?;
         Ok(ReadableFile { descriptor, state })
+    }
+
+    /// Moves a file of another storage here, and replaces what has the name. Before that, the file gets the mode and the
+    /// group that new files have here, so that nobody finds it without them. No session may change either name meanwhile.
+    ///
+    /// # Errors
+    /// Fails as a rename does, with `CrossesFileSystems` if that is so, or with `NotFound` if the name is not this file.
+    pub fn move_here(
+        &self,
+        source: &LocalStorage,
+        from: &VirtualPath,
+        inode: InodeId,
+        to: &VirtualPath,
+    ) -> Result<()> {
+        if self.jail.device()? != source.jail.device()? {
+            return Err(Error::CrossesFileSystems);
+        }
+        let file = source.open_for_program(from)?;
+        if file.state.inode != inode {
+            return Err(Error::NotFound);
+        }
+        creation::give(self.jail.rules, file.descriptor.as_fd())
+            .inspect_err(|errno| creation::report(self.jail.rules, *errno))?;
+        Ok(names::rename_between(&source.jail, from, &self.jail, to)?)
     }
 
     /// Returns the state of the regular file that a name stands for, without following a link.

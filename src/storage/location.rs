@@ -1,28 +1,64 @@
-//! Where a home lies, and on which file system. Only a storage looks into these values.
+//! Where a home or a folder lies, and on which file system. Only a storage looks into these values.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-/// The place of a home. Only the storage that it belongs to interprets it; for local disks it is an absolute path.
+/// The place of a home or a folder. Only the storage that it belongs to interprets it; for local disks it is an absolute
+/// path.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Location(PathBuf);
+pub struct Location {
+    path: PathBuf,
+    kind: PlaceKind,
+}
+
+/// What lies at a place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum PlaceKind {
+    /// The home of users.
+    Home,
+    /// A folder.
+    Folder,
+}
+
+/// Displayed as the word that sentences have for it.
+impl fmt::Display for PlaceKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            PlaceKind::Home => "home",
+            PlaceKind::Folder => "folder",
+        })
+    }
+}
 
 impl Location {
     /// Creates the location of a home on a local disk.
     pub fn of_directory(path: impl Into<PathBuf>) -> Self {
-        Self(path.into())
+        Self::of(PlaceKind::Home, path)
+    }
+
+    /// Creates the location of a home or a folder on a local disk.
+    pub fn of(kind: PlaceKind, path: impl Into<PathBuf>) -> Self {
+        Self {
+            path: path.into(),
+            kind,
+        }
     }
 
     /// Returns the directory on a local disk. Only the configuration, the store and the local storage use it.
     pub fn directory(&self) -> &Path {
-        &self.0
+        &self.path
+    }
+
+    /// Returns what lies there.
+    pub fn kind(&self) -> PlaceKind {
+        self.kind
     }
 }
 
 /// Shows the path as an operator would write it.
 impl fmt::Debug for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        self.path.fmt(f)
     }
 }
 

@@ -55,7 +55,7 @@ pub(super) async fn read(
     let homes = homes.into_iter().map(|(home, is_somebodys, bytes, files)| {
         let home = context.homes.located(&home);
         let quota = is_somebodys
-            .then(|| read_quota(bytes, files, context.default_quota))
+            .then(|| read_quota(bytes, files, context.default_quota.get()))
             .transpose();
         let cannot = || Error::new(format!("cannot read the quota of the home {home:?}"));
         let quota = quota.map_err(|error| cannot().because(error));

@@ -58,7 +58,7 @@ pub(super) async fn check(
         if !is_same_home {
             return Ok(Err(overlapping(refused(&ours), &other.holder, &ours, &theirs)));
         }
-        let theirs = match read_quota(other.bytes, other.files, context.default_quota) {
+        let theirs = match read_quota(other.bytes, other.files, context.default_quota.get()) {
             Ok(quota) => quota,
             Err(error) => return Ok(Err(refused(&ours).because(error))),
         };
@@ -240,7 +240,7 @@ pub(super) async fn check_members(
         .bind(group)
         .fetch_all(connection)
         .await?;
-    let quota = |bytes, files| read_quota(bytes, files, context.default_quota);
+    let quota = |bytes, files| read_quota(bytes, files, context.default_quota.get());
     for pair in rows.windows(2) {
         let [
             (one, home, bytes, files),
@@ -291,5 +291,5 @@ pub(super) async fn quota_of(
         .bind(home)
         .fetch_optional(connection)
         .await?;
-    Ok(row.map(|(_, _, bytes, files)| read_quota(bytes, files, context.default_quota)))
+    Ok(row.map(|(_, _, bytes, files)| read_quota(bytes, files, context.default_quota.get())))
 }

@@ -8,7 +8,8 @@ use super::relative::HomeLocations;
 use super::{folders, groups};
 use crate::domain::folder::{Folder, FolderName};
 use crate::domain::group::{Group, GroupName};
-use crate::domain::user::{Inherited, Quota, User};
+use crate::domain::quota::DefaultQuota;
+use crate::domain::user::{Inherited, User};
 use base::error::{Error, Result};
 
 /// What reading records needs besides their rows.
@@ -17,7 +18,7 @@ pub(super) struct RecordContext {
     /// The conversion between homes and their stored form.
     pub homes: HomeLocations,
     /// The quota of users for whom neither their record nor their group has one.
-    pub default_quota: Quota,
+    pub default_quota: DefaultQuota,
 }
 
 /// Groups and folders by their names.
@@ -108,7 +109,7 @@ impl References {
         Ok(Inherited {
             group,
             folders,
-            default_quota: context.default_quota,
+            default_quota: context.default_quota.get(),
         })
     }
 }

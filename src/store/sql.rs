@@ -29,7 +29,8 @@ use super::{
     Changed, RecordChange, RevisionChanges, SignIn, Store, UsageRecord, changes, copy, file, identity, open,
     usage, users,
 };
-use crate::domain::user::{Quota, User, UserName};
+use crate::domain::quota::{DefaultQuota, Quota};
+use crate::domain::user::{User, UserName};
 use base::error::{Error, Result};
 
 /// The number of connections, each with its own thread. A query takes microseconds, so many sign-ins can share few
@@ -141,8 +142,8 @@ impl SqlStore {
 
     /// Sets the quota of users for whom neither their record nor their group has one.
     #[must_use]
-    pub fn with_default_quota(mut self, default_quota: Quota) -> Self {
-        self.db.context.default_quota = default_quota;
+    pub fn with_default_quota(mut self, default_quota: impl Into<DefaultQuota>) -> Self {
+        self.db.context.default_quota = default_quota.into();
         self
     }
 

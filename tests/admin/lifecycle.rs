@@ -115,7 +115,7 @@ fn sighup_with_a_broken_file_keeps_the_old_one() {
     });
     assert!(server.is_alive());
     // Settings that need a restart are named.
-    let more = format!("{good}\n[quota]\ndefault_bytes = \"1GiB\"\n");
+    let more = format!("{good}\n[quota]\nrescan_secs = 3600\n");
     fs::write(server.config(), more.replace("127.0.0.1:0", "127.0.0.1:1")).unwrap();
     server.signal("HUP");
     server.wait_for_log("changes in [server], [quota] need a restart");
@@ -128,7 +128,7 @@ fn reload_waits_for_the_server_and_says_what_has_changed() {
     let said = server.admin_ok(&["reload"], "");
     assert!(said.contains("no setting has changed"), "{said}");
 
-    let more = format!("{good}\n[limits]\nhandles = 3\n[quota]\ndefault_bytes = \"1GiB\"\n");
+    let more = format!("{good}\n[limits]\nhandles = 3\n[quota]\nrescan_secs = 3600\n");
     fs::write(server.config(), &more).unwrap();
     let said = server.admin_ok(&["reload"], "");
     assert!(

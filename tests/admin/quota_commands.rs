@@ -224,3 +224,35 @@ fn new_users_get_the_configured_quota() {
     let df = server.sftp_ok("alice", "df -h\n");
     assert!(df.contains("8.0KB"), "{df}");
 }
+
+#[test]
+fn a_reload_puts_the_quota_of_users_without_one_in_force() {
+    let server = TestServer::start(&["alice", "bob"]);
+    server.admin_ok(&["user", "set", "bob", "--quota", "unlimited"], "");
+    let config = fs::read_to_string(server.config()).unwrap();
+    let reload = |quota: &str| {
+        fs::write(server.config(), format!("{config}\n[quota]\n{quota}\n")).unwrap();
+        server.admin_ok(&["reload"], "")
+    };
+    let mut sessions = ["alice", "bob"].map(|user| {
+        let mut session = server.raw(user);
+        let handle = session.handle(&open("f", WRITE | CREAT));
+        (session, handle)
+    });
+    let mut codes = |at: u64| {
+        sessions.each_mut().map(|(session, handle)| {
+            match session.ask_about(&write(nth(0), at, &[b'x'; 6000]), handle) {
+                Reply::Status { code, .. } => code,
+                other => panic!("{other:?}"),
+            }
+        })
+    };
+    assert_eq!(codes(0), [0, 0]);
+    let said = reload("default_bytes = \"8KiB\"");
+    assert!(said.contains("[quota] default_bytes"), "{said}");
+    assert_eq!(shown(&server, "quota", "alice")["quota_bytes"], 8192);
+    assert_eq!(codes(6000), [4, 0]);
+    // Nobody has to sign in again when it is raised.
+    reload("default_bytes = \"20KiB\"");
+    assert_eq!(codes(6000), [0, 0]);
+}

@@ -36,6 +36,7 @@ fn each_folder_has_an_account_of_its_own() {
     assert_eq!(statvfs(&mut sftp, "/in/.."), statvfs(&mut sftp, "/"));
     let df = ssh(&server, "df -k /in");
     assert!(String::from_utf8_lossy(&df.stdout).contains(" 96 "), "{df:?}");
+    assert!(String::from_utf8_lossy(&df.stdout).ends_with(" /in\n"), "{df:?}");
     server.wait_for_audit("over_quota");
     let event = server
         .events()
@@ -43,10 +44,67 @@ fn each_folder_has_an_account_of_its_own() {
         .find(|event| event["event"] == "over_quota")
         .unwrap();
     assert_eq!(event["path"], "/in/g");
+    assert_eq!(event["folder"], "in");
+    let reason = event["reason"].as_str().unwrap();
+    assert!(
+        reason.starts_with("quota exceeded: ") && reason.ends_with(" used in the folder in"),
+        "{reason}"
+    );
     // What is removed is given back where it was charged.
     assert_eq!(code(&mut sftp, &remove("/in/f")), 0);
     assert_eq!(code(&mut sftp, &remove("/in/g")), 0);
     assert_eq!(put(&mut sftp, "/in/h", &[1; 100_000]), 0);
+    server.wait_for_audit("near_quota");
+    let is_near = |event: &serde_json::Value| event["event"] == "near_quota";
+    let event = server.events().into_iter().find(is_near).unwrap();
+    assert_eq!(
+        (&event["folder"], &event["user"]),
+        (&"in".into(), &"alice".into())
+    );
+    assert!(
+        event["home"].as_str().unwrap().ends_with("/data/homes/in"),
+        "{event}"
+    );
+}
+
+#[test]
+fn operators_see_the_use_of_each_folder() {
+    let server = with_folders(Some(100_000));
+    let mut sftp = server.raw("alice");
+    assert_eq!(put(&mut sftp, "/in/f", &[1; 60_000]), 0);
+    let json = |words: &[&str]| -> serde_json::Value {
+        serde_json::from_str(&server.admin_ok(&[words, &["--json"]].concat(), "")).unwrap()
+    };
+    let shown = json(&["user", "show", "alice"]);
+    let used = &shown["folder_usage"]["in"];
+    assert_eq!(
+        (&used["used_bytes"], &used["quota_bytes"]),
+        (&60_000.into(), &100_000.into())
+    );
+    assert_eq!(shown["used_bytes"], 0);
+    assert_eq!(json(&["folder", "show", "in"])["used_bytes"], 60_000);
+    let quota = json(&["quota", "show", "alice"]);
+    let of_in = quota["folders"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|one| one["name"] == "in");
+    assert_eq!(of_in.unwrap()["used_bytes"], 60_000);
+    let sessions = json(&["sessions", "list"]);
+    assert_eq!(
+        sessions[0]["folders"],
+        serde_json::json!([{"name": "in", "used_bytes": 60_000, "quota_bytes": 100_000}])
+    );
+    let text = server.admin_ok(&["user", "show", "alice"], "");
+    assert!(
+        text.contains("  used         58.6 KiB, 1 file; quota 97.7 KiB\n"),
+        "{text}"
+    );
+    let text = server.admin_ok(&["quota", "show", "alice"], "");
+    assert!(
+        text.contains("folder         /in: 58.6 KiB, 1 file; quota 97.7 KiB\n"),
+        "{text}"
+    );
 }
 
 #[test]

@@ -90,7 +90,7 @@ pub struct MemberArgs {
         )
     )]
     pub permissions: Vec<RuleEntry>,
-    /// The most sessions at once, or default for the server's limit
+    /// The most sessions at once: a number, default for the server's limit, or inherit for that of the group
     #[arg(long, value_name = "N")]
     pub max_sessions: Option<SessionCap>,
     /// The bytes per second that all sessions of a user together upload: 10MiB, unlimited, or default for the server's

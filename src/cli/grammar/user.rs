@@ -40,11 +40,11 @@ pub enum UserCommand {
     ///
     /// With --json: name, group, comment, enabled, home, keys, principals, has_password, password_kind (argon2id,
     /// bcrypt, ...; null: none), totp, recovery_codes_left, quota_bytes, quota_files, used_bytes, used_files,
-    /// usage_exact, max_sessions, permissions, folders, allowed_from, require, expires_at, rate_up, rate_down,
-    /// file_mode, dir_mode, file_group, last_sign_in, sessions; and own, with what the user's own settings say. null in
-    /// a quota means unlimited; in a rate it means the server's, and 0 means unlimited. The use is that of the running
-    /// server, or else what was last recorded; null means unknown. If usage_exact is false, the use is at most the
-    /// given number (see `quota show`). docs/json.md describes all of it.
+    /// usage_exact, max_sessions, permissions, folders, folder_usage, allowed_from, require, expires_at, rate_up,
+    /// rate_down, file_mode, dir_mode, file_group, last_sign_in, sessions; and own, with what the user's own settings
+    /// say. null in a quota means unlimited; in a rate it means the server's, and 0 means unlimited. The use is that
+    /// of the running server, or else what was last recorded; null means unknown. If usage_exact is false, the use is
+    /// at most the given number (see `quota show`). docs/json.md describes all of it.
     #[command(after_help = "Example:\n  homeportd user show calvin --json | jq .home")]
     Show {
         /// The name of the user

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use crate::domain::group::GroupName;
 use crate::domain::texts;
-use crate::domain::user::{Factor, Limit};
+use crate::domain::user::{Factor, Limit, SessionLimit};
 use crate::ops::users::settings::SettingChange;
 use crate::storage::settings::{DirectoryMode, FileMode};
 use base::error::{Error, Result};
@@ -79,13 +79,6 @@ impl FromStr for GroupChoice {
     }
 }
 
-fn number<T: FromStr>(text: &str, word: &str) -> Result<T> {
-    text.parse().map_err(|_| {
-        Error::new(format!("\"{}\" is not a number", text.escape_debug()))
-            .hint(format!("0, 1, 2, … or {word}"))
-    })
-}
-
 /// The value of `--require`; an empty set means that one factor is enough.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Factors(pub(super) BTreeSet<Factor>);
@@ -125,17 +118,17 @@ fn list<T: FromStr<Err = Error>>(text: &str) -> Result<Vec<T>> {
     text.split(',').map(|item| item.trim().parse()).collect()
 }
 
-/// The value of `--max-sessions`; `None` means the limit of the group or the server.
+/// The value of `--max-sessions`; `None` means that it is inherited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SessionCap(pub(super) Option<u32>);
+pub struct SessionCap(pub(super) Option<SessionLimit>);
 
 impl FromStr for SessionCap {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
         match text {
-            "default" | "inherit" => Ok(SessionCap(None)),
-            _ => texts::session_cap(number(text, "default")?).map(|cap| SessionCap(Some(cap))),
+            "inherit" => Ok(SessionCap(None)),
+            _ => text.parse().map(|limit| SessionCap(Some(limit))),
         }
     }
 }

@@ -7,10 +7,11 @@ use serde::{Serialize, Serializer};
 use crate::domain::folder::{CreationChoice, FolderName};
 use crate::domain::permission::{PermissionRules, Permissions};
 use crate::domain::settings::MemberSettings;
-use crate::domain::user::{Limit, UserName};
+use crate::domain::user::{Limit, SessionLimit, UserName};
 use crate::ops::folders::FolderView;
 use crate::ops::groups::GroupView;
 use crate::ops::sharing::ConfirmedSharing;
+use crate::ops::usage::HomeUsage;
 
 /// Permissions: a list of names, or an object of such lists by directory.
 #[derive(Debug, Serialize)]
@@ -73,12 +74,26 @@ impl Serialize for LimitJson {
     }
 }
 
+/// A limit of sessions that may be unset: `null`, `"default"` for the server's, or a number.
+#[derive(Debug)]
+struct SessionLimitJson(Option<SessionLimit>);
+
+impl Serialize for SessionLimitJson {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            None => serializer.serialize_none(),
+            Some(SessionLimit::Usual) => serializer.serialize_str(SessionLimit::USUAL),
+            Some(SessionLimit::Limited(number)) => serializer.serialize_u32(number),
+        }
+    }
+}
+
 /// The settings of a user or a group. `null` is unset.
 #[derive(Debug, Serialize)]
 pub struct MemberJson<'a> {
     quota_bytes: LimitJson,
     quota_files: LimitJson,
-    max_sessions: Option<u32>,
+    max_sessions: SessionLimitJson,
     permissions: Option<JsonRules>,
     allowed_from: Option<Vec<String>>,
     require: Option<Vec<&'static str>>,
@@ -97,7 +112,7 @@ impl<'a> MemberJson<'a> {
         Self {
             quota_bytes: LimitJson(settings.quota_bytes),
             quota_files: LimitJson(settings.quota_files),
-            max_sessions: settings.max_sessions,
+            max_sessions: SessionLimitJson(settings.max_sessions),
             permissions: settings.permissions.as_ref().map(JsonRules::new),
             allowed_from: networks.map(|networks| networks.iter().map(ToString::to_string).collect()),
             require: factors.map(|factors| factors.iter().map(|factor| factor.name()).collect()),
@@ -115,6 +130,28 @@ pub fn folders(folders: &BTreeMap<FolderName, PermissionRules>) -> BTreeMap<&str
     folders
         .map(|(name, rules)| (name.as_str(), JsonRules::new(rules)))
         .collect()
+}
+
+/// The use and the quota of a user's folder. `null` in a quota is unlimited.
+#[derive(Debug, Serialize)]
+pub struct FolderUsageJson {
+    used_bytes: Option<u64>,
+    used_files: Option<u64>,
+    usage_exact: bool,
+    quota_bytes: Option<u64>,
+    quota_files: Option<u64>,
+}
+
+impl From<&HomeUsage> for FolderUsageJson {
+    fn from(usage: &HomeUsage) -> Self {
+        Self {
+            used_bytes: usage.used_bytes,
+            used_files: usage.used_files,
+            usage_exact: usage.is_exact(),
+            quota_bytes: usage.quota.bytes,
+            quota_files: usage.quota.files,
+        }
+    }
 }
 
 /// A group, as `group show --json` prints it.

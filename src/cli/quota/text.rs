@@ -1,7 +1,7 @@
 //! Formats the use of homes as text.
 
 use crate::accounts::account::UsageAccuracy;
-use crate::cli::output;
+use crate::cli::{output, sharing};
 use crate::ops::quota::MeasuredHome;
 use crate::ops::usage::{AccountHolder, HomeUsage};
 use base::size::Size;
@@ -35,6 +35,15 @@ pub fn usage(usage: &HomeUsage) -> String {
         ),
         ("known", known),
     ])
+}
+
+/// Formats the use of a user's folders, with a line for each.
+pub fn folders(usages: &[HomeUsage]) -> String {
+    let line = |usage: &HomeUsage| {
+        let text = format!("/{}: {}", usage.holder, sharing::used_of(usage));
+        output::lines(&[("folder", text)])
+    };
+    usages.iter().map(line).collect()
 }
 
 /// Formats how far the numbers can be relied on, and how to get better ones.

@@ -10,7 +10,7 @@ use ratatui::text::{Line, Span};
 use super::model::{FileRow, RowOrder, SessionRow, TopModel};
 use crate::cli::progress::progress;
 use crate::io::FilesystemState;
-use crate::ops::running::{HomeFilling, StatusView};
+use crate::ops::running::{FolderFilling, HomeFilling, StatusView};
 use base::size::Size;
 use base::visible::for_terminal;
 
@@ -128,6 +128,7 @@ fn sessions(model: &TopModel, room: usize, width: usize) -> Vec<Line<'static>> {
     for row in model.rows() {
         let begin = lines.len();
         lines.push(session(&row));
+        lines.extend(row.session.folders.iter().map(folder));
         lines.extend(row.files.iter().map(|work| file(work, width)));
         let hidden = row.session.open_files.saturating_sub(row.files.len());
         if hidden > 0 {
@@ -174,7 +175,15 @@ fn session(row: &SessionRow<'_>) -> Line<'static> {
     ])
 }
 
-/// Returns how full a home is, and whether it is nearly full.
+fn folder(folder: &FolderFilling) -> Line<'static> {
+    let (text, is_full) = filling(folder.filling);
+    Line::from(vec![
+        Span::styled(format!("{:>8}folder {:<39} ", "", folder.name.as_str()), dim()),
+        Span::styled(text, if is_full { alarming() } else { Style::new() }),
+    ])
+}
+
+/// Returns how full a home or a folder is, and whether it is nearly full.
 fn filling(home: HomeFilling) -> (String, bool) {
     let used = Size(home.used_bytes);
     let Some(quota) = home.quota_bytes else {

@@ -32,7 +32,7 @@ async fn what_is_set_is_shown() {
         "used_bytes": null, "used_files": null, "usage_exact": false, "max_sessions": null,
         "permissions": ["list", "read", "create", "overwrite", "delete", "rename", "mkdir", "attributes", "link"],
         "allowed_from": [], "require": [], "expires_at": null, "rate_up": null, "rate_down": null, "folders": {},
-        "file_mode": null, "dir_mode": null, "file_group": null, "last_sign_in": null, "sessions": 0, "own": unset,
+        "folder_usage": {}, "file_mode": null, "dir_mode": null, "file_group": null, "last_sign_in": null, "sessions": 0, "own": unset,
     });
     assert_eq!(shown, expected);
     assert!(

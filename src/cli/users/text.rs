@@ -10,9 +10,6 @@ use base::size::Size;
 /// Formats a user, with a line for each property.
 pub fn user(view: &UserView) -> String {
     let or = |text: String, default: &str| if text.is_empty() { default.to_owned() } else { text };
-    let bytes = view.quota.bytes.map(|b| Size(b).to_string());
-    let files = view.quota.files.map(|n| format!("{n} files"));
-    let quota: Vec<String> = bytes.into_iter().chain(files).collect();
     let networks: Vec<String> = view.allowed_from.iter().map(ToString::to_string).collect();
     let factors: Vec<&str> = view.require.iter().map(|f| f.name()).collect();
     let sessions = view.max_sessions.map(|n| n.to_string());
@@ -35,7 +32,7 @@ pub fn user(view: &UserView) -> String {
         ),
         ("second factor", second_factor(view)),
         ("used", view.usage.used()),
-        ("quota", or(quota.join(", "), "unlimited")),
+        ("quota", sharing::quota(view.quota)),
         ("sessions", sessions.unwrap_or("the server's limit".into())),
         ("permissions", sharing::rules(&view.permissions)),
         ("from", or(networks.join(", "), "anywhere")),
@@ -49,7 +46,7 @@ pub fn user(view: &UserView) -> String {
     ];
     let mut text = output::lines(&rows);
     // Writing into a string does not fail.
-    text.push_str(&sharing::folders(&view.folders));
+    text.push_str(&sharing::folders(&view.folders, &view.folder_usage));
     text.push_str(&sharing::creation(&view.creation));
     if let Some(time) = view.last_sign_in {
         let _ = writeln!(text, "{:<14} {time}", "last sign-in");

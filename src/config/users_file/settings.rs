@@ -8,6 +8,7 @@ use super::reader::{SectionReader, Value};
 use crate::domain::folder::{CreationChoice, FolderName};
 use crate::domain::permission::change::{RuleEntry, RulesChange, check_folders};
 use crate::domain::permission::{PermissionRules, Permissions, RulePath};
+use crate::domain::quota::SessionLimit;
 use crate::domain::rate::{RateRule, RateRules, check_rate};
 use crate::domain::settings::MemberSettings;
 use crate::domain::texts;
@@ -81,12 +82,8 @@ pub(super) fn creation(
     }
 }
 
-fn sessions(reader: &mut SectionReader<'_, '_>, name: &'static str) -> Option<u32> {
-    let of_text = |text: &str| match text.parse() {
-        Ok(number) => texts::session_cap(number),
-        Err(_) => Err(Error::new(format!("\"{}\" is not a number", text.escape_debug())).hint("1, 2, …")),
-    };
-    reader.number(name, texts::session_cap, of_text)
+fn sessions(reader: &mut SectionReader<'_, '_>, name: &'static str) -> Option<SessionLimit> {
+    reader.number(name, |number| number.to_string().parse(), str::parse)
 }
 
 fn require(reader: &mut SectionReader<'_, '_>) -> Option<BTreeSet<Factor>> {

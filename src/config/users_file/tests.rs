@@ -1,6 +1,7 @@
 use super::*;
 use crate::domain::permission::change::{MOST_FOLDERS, MOST_RULES};
 use crate::domain::settings::MemberSettings;
+use crate::domain::quota::SessionLimit;
 use crate::ops::users_file::declaration::DeclaredPassword;
 
 const HASH: &str =
@@ -47,6 +48,7 @@ permissions = {{ "/" = "list,read", "/in" = "create,list" }}
 allowed_from = ["10.0.0.0/8"]
 require = ["publickey", "password"]
 rate_up = "10MiB"
+max_sessions = "default"
 file_mode = "0640"
 expires_at = 2030-01-01
 comment = "ACME"
@@ -65,6 +67,8 @@ comment = "ACME"
     assert!(matches!(&user.password, DeclaredPassword::Hash(hash) if hash.as_phc() == HASH));
     assert_eq!(user.keys.len(), 1);
     assert_eq!(user.settings.creation.file_mode, Some(0o640));
+    assert_eq!(group.settings.max_sessions, Some(SessionLimit::Limited(4)));
+    assert_eq!(user.settings.max_sessions, Some(SessionLimit::Usual));
     assert_eq!(
         user.expires_at.map(|at| at.to_string()).as_deref(),
         Some("2030-01-01T00:00:00Z")

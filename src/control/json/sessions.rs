@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::user::UserName;
 use crate::io::FilesystemState;
-use crate::ops::running::{HomeFilling, PlaceSpace, SessionView, StatusView, WorkView};
+use crate::ops::running::{FolderFilling, HomeFilling, PlaceSpace, SessionView, StatusView, WorkView};
 use base::error::{Error, Result};
 
 /// A signed-in session, as `sessions list --json` prints it.
@@ -31,10 +31,45 @@ pub struct SessionJson {
     /// `null` is unlimited.
     #[serde(default)]
     quota_bytes: Option<u64>,
+    /// Those folders of the user that are in use.
+    #[serde(default)]
+    folders: Vec<FolderFillingJson>,
     #[serde(default)]
     open_files: usize,
     #[serde(default)]
     files: Vec<WorkJson>,
+}
+
+/// How full a folder is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FolderFillingJson {
+    name: String,
+    used_bytes: u64,
+    quota_bytes: Option<u64>,
+}
+
+impl From<&FolderFilling> for FolderFillingJson {
+    fn from(folder: &FolderFilling) -> Self {
+        Self {
+            name: folder.name.to_string(),
+            used_bytes: folder.filling.used_bytes,
+            quota_bytes: folder.filling.quota_bytes,
+        }
+    }
+}
+
+impl TryFrom<FolderFillingJson> for FolderFilling {
+    type Error = Error;
+
+    fn try_from(json: FolderFillingJson) -> Result<Self> {
+        Ok(Self {
+            name: json.name.parse()?,
+            filling: HomeFilling {
+                used_bytes: json.used_bytes,
+                quota_bytes: json.quota_bytes,
+            },
+        })
+    }
 }
 
 /// What a session does with one file.
@@ -87,6 +122,7 @@ impl From<&SessionView> for SessionJson {
             bytes_out: view.bytes_out,
             used_bytes: view.home.map(|home| home.used_bytes),
             quota_bytes: view.home.and_then(|home| home.quota_bytes),
+            folders: view.folders.iter().map(Into::into).collect(),
             open_files: view.open_files,
             files: view.work.iter().map(Into::into).collect(),
         }
@@ -110,6 +146,11 @@ impl TryFrom<SessionJson> for SessionView {
                 used_bytes,
                 quota_bytes: json.quota_bytes,
             }),
+            folders: json
+                .folders
+                .into_iter()
+                .map(FolderFilling::try_from)
+                .collect::<Result<_>>()?,
             open_files: json.open_files,
             work: json.files.into_iter().map(Into::into).collect(),
         })

@@ -12,8 +12,8 @@ use crate::io::FilesystemState;
 use crate::ops::admin::operator_of_process;
 use crate::ops::hooks::{HookAction, HookEntryState, HookEntryView, HookSelection};
 use crate::ops::running::{
-    DisconnectTarget, Effect, HomeFilling, PlaceSpace, ReloadView, RunningServer, ServerResult, SessionView,
-    StatusView, WorkView,
+    DisconnectTarget, Effect, FolderFilling, HomeFilling, PlaceSpace, ReloadView, RunningServer,
+    ServerResult, SessionView, StatusView, WorkView,
 };
 use crate::ops::usage::{AccountHolder, HomeUsage, Remeasurement};
 use base::error::Error;
@@ -55,6 +55,13 @@ impl RunningServer for TwoSessions {
                 used_bytes: 7,
                 quota_bytes: None,
             }),
+            folders: vec![FolderFilling {
+                name: "team".parse().unwrap(),
+                filling: HomeFilling {
+                    used_bytes: 8,
+                    quota_bytes: Some(9),
+                },
+            }],
             open_files: 9,
             work: vec![WorkView {
                 kind: "reading".to_owned(),

@@ -48,12 +48,24 @@ impl Actor {
     /// the path in there. Links are not looked at.
     pub fn place_of(&self, path: &VirtualPath) -> (&Arc<Path>, VirtualPath) {
         let plain = path.without_dots();
-        let in_folder = plain.split_first().and_then(|(name, below)| {
-            let mut folders = self.folders.iter();
-            let folder = folders.find(|folder| folder.name.as_str().as_bytes() == name)?;
-            Some((&folder.path, below))
-        });
-        in_folder.unwrap_or((&self.home, plain))
+        match self.split(&plain) {
+            Some((folder, below)) => (&folder.path, below),
+            None => (&self.home, plain),
+        }
+    }
+
+    /// Returns the name of the folder that a path of the user lies in; `None` for a path in the home. Links are not looked
+    /// at.
+    pub fn folder_of(&self, path: &VirtualPath) -> Option<&FolderName> {
+        self.split(&path.without_dots()).map(|(folder, _)| &folder.name)
+    }
+
+    /// Returns the folder of a path without dots, and the path in there; `None` for a path in the home.
+    fn split(&self, plain: &VirtualPath) -> Option<(&FolderPlace, VirtualPath)> {
+        let (name, below) = plain.split_first()?;
+        let mut folders = self.folders.iter();
+        let folder = folders.find(|folder| folder.name.as_str().as_bytes() == name)?;
+        Some((folder, below))
     }
 }
 
@@ -93,6 +105,9 @@ mod tests {
                 "{path}"
             );
         };
+        let folder = |path: &[u8]| who.folder_of(&VirtualPath::parse(path).unwrap()).cloned();
+        assert_eq!(folder(b"/in/a"), Some("in".parse().unwrap()));
+        assert_eq!(folder(b"/in/../a"), None);
         check("/in/a/b", "/data/in", "/a/b");
         check("/in", "/data/in", "/");
         check("/in/../inside/x", "/homes/alice", "/inside/x");

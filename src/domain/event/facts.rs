@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::domain::folder::FolderName;
 use crate::domain::path::VirtualPath;
 use crate::domain::user::UserName;
 
@@ -51,8 +52,10 @@ pub struct HeldFile {
     pub user: UserName,
     /// The absolute path of the user's home on the server.
     pub home: Arc<Path>,
-    /// The path of the file.
+    /// The path of the file, as the user sees it.
     pub path: VirtualPath,
+    /// The folder that the file lies in, if it is one.
+    pub folder: Option<FolderName>,
     /// The program of the hook.
     pub hook: String,
     /// The first line that the command has printed, or why the file cannot be published.
@@ -66,10 +69,14 @@ pub struct PublishedFile {
     pub user: UserName,
     /// The absolute path of the user's home on the server.
     pub home: Arc<Path>,
-    /// The path that the file was sent to.
+    /// The path that the file was sent to, as the user sees it.
     pub from: VirtualPath,
-    /// The path that it has now.
+    /// The folder that the file was sent to, if it is one.
+    pub folder: Option<FolderName>,
+    /// The path that it has now. The user need not see it.
     pub to: VirtualPath,
+    /// The folder that the file lies in now, if it is one.
+    pub to_folder: Option<FolderName>,
     /// The size of the file in bytes.
     pub size: u64,
     /// The program of the hook that has checked it.

@@ -1,12 +1,19 @@
 //! Users who change a file between its check and its publication.
 
+mod folders;
+
+use std::path::PathBuf;
+
 use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::accounts::{Accounts, QuotaSettings};
 use crate::domain::user::Quota;
-use crate::mount::ServerHome;
+use crate::hooks::upload_place::SETTLED;
+use crate::mount;
 use crate::storage::conformance::{get, how, path, put};
+use crate::storage::creation::CreationRules;
+use crate::storage::local::LocalStorage;
 use crate::storage::local::backend::LocalDisks;
 use crate::storage::{FileTimes, SetAttrs};
 use crate::store::sql::SqlStore;
@@ -18,7 +25,14 @@ struct CheckedHome {
     accounts: Arc<Accounts>,
     spec: AccountSpec,
     runtime: tokio::runtime::Runtime,
-    _dir: tempfile::TempDir,
+    dir: tempfile::TempDir,
+}
+
+/// A folder that files are published in.
+struct FolderBeside {
+    home: ServerHome,
+    spec: AccountSpec,
+    directory: PathBuf,
 }
 
 impl CheckedHome {
@@ -60,12 +74,57 @@ impl CheckedHome {
             accounts,
             spec,
             runtime,
-            _dir: dir,
+            dir,
         }
     }
 
     fn publish(&self, to: &str) -> PublishOutcome {
-        move_in(&self.home, &path("/in/d/a"), self.checked, &path(to))
+        self.publish_at("/in/d/a", self.checked, to)
+    }
+
+    fn publish_at(&self, from: &str, checked: FileState, to: &str) -> PublishOutcome {
+        let (from, to) = (path(from), path(to));
+        let moved = CheckedMove {
+            from: &from,
+            checked,
+            to: &to,
+            folder: None,
+        };
+        move_file(&self.home, None, moved)
+    }
+
+    /// Makes a folder beside the home with this quota in bytes.
+    fn folder(&self, bytes: Option<u64>) -> FolderBeside {
+        let directory = self.dir.path().join("folder");
+        std::fs::create_dir(&directory).unwrap();
+        let spec = AccountSpec::of_home(&directory, Quota { bytes, files: None });
+        let account = self.runtime.block_on(self.accounts.account(&spec)).unwrap();
+        let rules = CreationRules {
+            file_mode: Some(0o640),
+            dir_mode: Some(0o750),
+            group: None,
+        };
+        let local = Arc::new(LocalStorage::open(&directory).unwrap().creating(rules));
+        let home = ServerHome {
+            charged: mount::charged(&local, account),
+            local,
+        };
+        FolderBeside {
+            home,
+            spec,
+            directory,
+        }
+    }
+
+    fn publish_in(&self, folder: &FolderBeside, to: &str) -> PublishOutcome {
+        let (from, to, name) = (path("/in/d/a"), path(to), "clean".parse().unwrap());
+        let moved = CheckedMove {
+            from: &from,
+            checked: self.checked,
+            to: &to,
+            folder: Some(&name),
+        };
+        move_file(&self.home, Some(&folder.home), moved)
     }
 
     fn rename(&self, from: &str, to: &str) {
@@ -87,9 +146,13 @@ impl CheckedHome {
 
     /// Returns the bytes and files that are charged, and those that a new measurement finds.
     fn charged_and_measured(&self) -> [(u64, u64); 2] {
+        self.charged_and_measured_in(&self.spec)
+    }
+
+    fn charged_and_measured_in(&self, spec: &AccountSpec) -> [(u64, u64); 2] {
         self.runtime.block_on(async {
-            let usage = self.accounts.usage(&self.spec).await.unwrap().unwrap();
-            let sum = self.accounts.scan(&self.spec).await.unwrap();
+            let usage = self.accounts.usage(spec).await.unwrap().unwrap();
+            let sum = self.accounts.scan(spec).await.unwrap();
             [(usage.bytes, usage.files), (sum.bytes, sum.files)]
         })
     }
@@ -105,8 +168,8 @@ fn an_unchanged_file_is_moved_and_charged_as_before() {
     // One that was moved before a crash is where it is to be.
     std::thread::sleep(SETTLED);
     let checked = home.home.local.file_state(&path("/clean/d/a")).unwrap();
-    let (at, to) = (path("/clean/d/a"), path("/clean/d/a"));
-    assert_eq!(move_in(&home.home, &at, checked, &to), PublishOutcome::Published);
+    let again = home.publish_at("/clean/d/a", checked, "/clean/d/a");
+    assert_eq!(again, PublishOutcome::Published);
     assert_eq!(home.charged_and_measured(), [(4, 5), (4, 5)]);
 }
 

@@ -5,7 +5,7 @@ use crate::domain::folder::{CreationChoice, Folder};
 use crate::domain::group::Group;
 use crate::domain::permission::PermissionRules;
 use crate::domain::settings::MemberSettings;
-use crate::domain::user::{Limit, User};
+use crate::domain::user::{Limit, SessionLimit, User};
 use crate::ops::keys::KeyView;
 
 /// Returns the settings of a user that are in force.
@@ -62,13 +62,17 @@ pub(super) fn of_group(group: &Group) -> Vec<Setting> {
         Some(Limit(None)) => text("unlimited"),
         Some(Limit(Some(value))) => SettingValue::Number(*value),
     };
+    let sessions = |limit: SessionLimit| match limit.number() {
+        None => text(SessionLimit::USUAL),
+        Some(most) => SettingValue::Number(most.into()),
+    };
     let or_nothing = |value: Option<SettingValue>| value.unwrap_or(SettingValue::Nothing);
     let mut settings = settings([
         ("name", text(&group.name)),
         ("comment", text(&group.comment)),
         ("quota_bytes", limit(quota_bytes)),
         ("quota_files", limit(quota_files)),
-        ("max_sessions", number(max_sessions.map(u64::from))),
+        ("max_sessions", or_nothing(max_sessions.map(sessions))),
         ("rate_up", number(rates.up.as_number())),
         ("rate_down", number(rates.down.as_number())),
         (

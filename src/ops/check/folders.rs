@@ -1,6 +1,8 @@
 //! Checks folders, and what users' and groups' settings say of directories.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Access, AtFlags, CWD, accessat};
@@ -12,6 +14,7 @@ use crate::domain::user::User;
 use crate::ops::homes::{HomeRules, Resident};
 use crate::ops::installation::Installation;
 use crate::storage::creation::CreationRules;
+use crate::storage::local::letter_case::{CaseProbe, IGNORES_CASE, directory_without_case, ignores_case};
 use base::advice;
 use base::error::Error;
 use base::paths::resolve;
@@ -35,6 +38,7 @@ pub fn check(installation: &Installation, users: &[User], folders: &[Folder], re
     users.iter().for_each(|user| hidden(user, report));
     creation(installation, users, folders, report);
     absent_directories(users, report);
+    without_case(users, ignores_case, report);
 }
 
 /// Checks that the server can use the directory of a folder.
@@ -143,17 +147,78 @@ fn creation(installation: &Installation, users: &[User], folders: &[Folder], rep
 /// A rule for a directory, and whose it is: the text begins a sentence.
 type RuleOf = (String, String);
 
-/// The users for whom there is no directory that a rule is about.
+/// The users for whom something is wrong with a rule.
 #[derive(Default)]
-struct Absent {
+struct Concerned {
     count: usize,
     example: String,
+}
+
+impl Concerned {
+    fn add(&mut self, user: &User) {
+        self.count += 1;
+        if self.example.is_empty() {
+            self.example = user.name.to_string();
+        }
+    }
+}
+
+/// Displayed as `user calvin` or `7 users, such as calvin`.
+impl fmt::Display for Concerned {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.count {
+            1 => write!(f, "user {}", self.example),
+            count => write!(f, "{count} users, such as {}", self.example),
+        }
+    }
+}
+
+/// Reports permissions by directory where the file system ignores the case of names, since the server refuses to open such
+/// a home or folder. There is one line for each group or user, and each folder.
+fn without_case(users: &[User], probe: CaseProbe, report: &mut Report) {
+    let mut found: BTreeMap<RuleOf, Concerned> = BTreeMap::new();
+    for user in users {
+        let whose = |is_own: bool| match (&user.group, is_own) {
+            (Some(group), false) => format!("group {group}"),
+            _ => format!("user {}", user.name),
+        };
+        let mut look = |whose: String, tree: &Path, rules: &PermissionRules| {
+            let directory = match rules.as_uniform() {
+                Some(_) => None,
+                None => std::fs::File::open(tree)
+                    .ok()
+                    .and_then(|root| directory_without_case(root.as_fd(), rules, probe)),
+            };
+            if let Some(directory) = directory {
+                found.entry((whose, directory)).or_default().add(user);
+            }
+        };
+        look(
+            whose(user.settings.permissions.is_some()),
+            &user.home,
+            &user.permissions(),
+        );
+        for (folder, rules) in user.folders() {
+            let is_own = user.settings.folders.contains_key(&folder.name);
+            look(
+                format!("{}, folder {}", whose(is_own), folder.name),
+                &folder.path,
+                &rules,
+            );
+        }
+    }
+    for ((whose, directory), concerned) in found {
+        report.error(format!(
+            "{whose}: permissions differ by directory, and for {concerned} the file system ignores the case of names in \
+             \"{directory}\": other letters would avoid them, so the server does not open it (hint: {IGNORES_CASE})"
+        ));
+    }
 }
 
 /// Reports rules for directories that do not exist: probably they are misspelt. There is one line for each rule,
 /// however many users have it.
 fn absent_directories(users: &[User], report: &mut Report) {
-    let mut absent: BTreeMap<RuleOf, Absent> = BTreeMap::new();
+    let mut absent: BTreeMap<RuleOf, Concerned> = BTreeMap::new();
     for user in users.iter().filter(|user| user.home.is_dir()) {
         let own = |rules: Option<&PermissionRules>, path: &RulePath| {
             rules.is_some_and(|rules| rules.iter().any(|(its, _)| its == path))
@@ -165,11 +230,7 @@ fn absent_directories(users: &[User], report: &mut Report) {
         let mut look = |whose: String, tree: &Path, path: &RulePath| {
             let directory = tree.join(path.as_str().trim_start_matches('/'));
             if !directory.symlink_metadata().is_ok_and(|meta| meta.is_dir()) {
-                let found = absent.entry((whose, path.to_string())).or_default();
-                found.count += 1;
-                if found.example.is_empty() {
-                    found.example = user.name.to_string();
-                }
+                absent.entry((whose, path.to_string())).or_default().add(user);
             }
         };
         for (path, _) in user.permissions().iter().filter(|(path, _)| !path.is_root()) {
@@ -184,13 +245,9 @@ fn absent_directories(users: &[User], report: &mut Report) {
             }
         }
     }
-    for ((whose, path), Absent { count, example }) in absent {
-        let of = match count {
-            1 => format!("user {example}"),
-            count => format!("{count} users, such as {example}"),
-        };
+    for ((whose, path), concerned) in absent {
         report.warn(format!(
-            "{whose}: there are permissions for \"{path}\", and for {of} no such directory (hint: the permissions apply \
+            "{whose}: there are permissions for \"{path}\", and for {concerned} no such directory (hint: the permissions apply \
              once it is made; is the name right?)"
         ));
     }

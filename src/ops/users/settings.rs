@@ -10,7 +10,7 @@ use crate::domain::group::GroupName;
 use crate::domain::permission::change::{FoldersChange, RulesChange};
 use crate::domain::rate::RateRule;
 use crate::domain::settings::MemberSettings;
-use crate::domain::user::{Factor, Limit, User};
+use crate::domain::user::{Factor, Limit, SessionLimit, User};
 use crate::ops::installation::Installation;
 use crate::storage::creation::CreationRules;
 use crate::store::{Store, no_such_folder};
@@ -109,7 +109,7 @@ pub struct MemberChanges {
     /// The permissions in a home.
     pub permissions: RulesChange,
     /// The most sessions at once.
-    pub max_sessions: SettingChange<u32>,
+    pub max_sessions: SettingChange<SessionLimit>,
     /// The rate of a user's uploads.
     pub rate_up: SettingChange<RateRule>,
     /// The rate of a user's downloads.

@@ -7,7 +7,7 @@ use ipnet::IpNet;
 use jiff::Timestamp;
 
 use crate::auth::password;
-use crate::domain::folder::{CreationChoice, FolderName};
+use crate::domain::folder::{CreationChoice, Folder, FolderName};
 use crate::domain::group::GroupName;
 use crate::domain::rate::RateRules;
 use crate::domain::settings::MemberSettings;
@@ -61,6 +61,8 @@ pub struct UserView {
     pub comment: String,
     /// The folders that the user has, with the permissions in each.
     pub folders: BTreeMap<FolderName, PermissionRules>,
+    /// The use and the quota of each of these folders, which all who have it share.
+    pub folder_usage: BTreeMap<FolderName, HomeUsage>,
     /// The modes and the group of what is created in the home, where they differ from the server's.
     pub creation: CreationChoice,
     /// What the user's own settings say.
@@ -71,20 +73,27 @@ pub struct UserView {
     pub sessions: Option<usize>,
 }
 
-/// What is known of users besides their records and the use of their homes.
+/// What is known of users besides their records and the use of their homes: also the use of their folders.
 #[derive(Debug, Default)]
 struct UserActivity {
     last_sign_ins: HashMap<UserName, Timestamp>,
     /// The number of sessions of each user who has one; `None` if the server has not said it.
     sessions: Option<HashMap<UserName, usize>>,
+    /// The use of all folders of the users.
+    folders: HashMap<FolderName, HomeUsage>,
 }
 
 impl UserActivity {
     /// Looks up one user, or all.
-    async fn of(only: Option<&UserName>, is_answering: bool, context: &OpsContext<'_>) -> Result<Self> {
+    async fn of(users: &[User], is_answering: bool, context: &OpsContext<'_>) -> Result<Self> {
+        let only = match users {
+            [one] => Some(&one.name),
+            _ => None,
+        };
         let mut activity = Self {
             last_sign_ins: context.store.last_sign_ins(only).await?,
             sessions: None,
+            folders: usage_of_folders(users, is_answering, context).await?,
         };
         // A server that does not answer is waited for once.
         if is_answering && let Ok(sessions) = if_running(sessions::list(context.server).await) {
@@ -96,6 +105,27 @@ impl UserActivity {
         }
         Ok(activity)
     }
+}
+
+/// Returns the use of the folders of these users: from the running server if it answers, or else as it was recorded last.
+async fn usage_of_folders(
+    users: &[User],
+    is_answering: bool,
+    context: &OpsContext<'_>,
+) -> Result<HashMap<FolderName, HomeUsage>> {
+    let folders = users.iter().flat_map(User::folders);
+    let folders: BTreeMap<FolderName, Folder> =
+        folders.map(|(folder, _)| (folder.name.clone(), folder)).collect();
+    let (names, folders): (Vec<FolderName>, Vec<Folder>) = folders.into_iter().unzip();
+    let answer = match is_answering {
+        true => quota::usage_of(&folders, context).await.ok(),
+        false => None,
+    };
+    let usages = match answer {
+        Some(usages) => usages,
+        None => HomeUsage::recorded(&folders, context.store).await?,
+    };
+    Ok(names.into_iter().zip(usages).collect())
 }
 
 /// The view of a second factor.
@@ -117,10 +147,16 @@ impl TotpView {
 
 impl UserView {
     fn new(user: User, totp: Option<TotpView>, usage: HomeUsage, activity: &UserActivity) -> Self {
-        let folders = user.folders().into_iter();
+        let folders: BTreeMap<_, _> = user
+            .folders()
+            .into_iter()
+            .map(|(folder, rules)| (folder.name, rules))
+            .collect();
         let counts = activity.sessions.as_ref();
+        let usage_of = |name: &FolderName| Some((name.clone(), activity.folders.get(name)?.clone()));
         Self {
-            folders: folders.map(|(folder, rules)| (folder.name, rules)).collect(),
+            folder_usage: folders.keys().filter_map(usage_of).collect(),
+            folders,
             creation: user.creation(),
             last_sign_in: activity.last_sign_ins.get(&user.name).copied(),
             sessions: counts.map(|counts| counts.get(&user.name).copied().unwrap_or_default()),
@@ -162,11 +198,7 @@ impl UserList {
             Ok(usages) => (usages, None),
             Err(error) => (HomeUsage::recorded(&users, context.store).await?, Some(error)),
         };
-        let only = match &users[..] {
-            [one] => Some(one.name.clone()),
-            _ => None,
-        };
-        let activity = UserActivity::of(only.as_ref(), unanswered.is_none(), context).await?;
+        let activity = UserActivity::of(&users, unanswered.is_none(), context).await?;
         let mut views = Vec::with_capacity(users.len());
         for (user, usage) in users.into_iter().zip(usages) {
             let totp = TotpView::of(&user, context.store).await?;

@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::domain::folder::{CreationChoice, Folder};
 use crate::domain::group::Group;
 use crate::domain::permission::{PermissionRules, Permissions};
-use crate::domain::quota::Limit;
+use crate::domain::quota::{Limit, SessionLimit};
 use crate::domain::rate::RateRule;
 use crate::domain::settings::MemberSettings;
 use crate::domain::user::{PasswordHash, User};
@@ -144,7 +144,9 @@ fn of_settings(settings: &MemberSettings) -> Vec<Field> {
         ));
     }
     if let Some(most) = settings.max_sessions {
-        fields.push(Field::new("max_sessions", most.to_string()));
+        let usual = || quoted(SessionLimit::USUAL);
+        let most = most.number().map_or_else(usual, |most| most.to_string());
+        fields.push(Field::new("max_sessions", most));
     }
     for (name, rule) in [("rate_up", settings.rates.up), ("rate_down", settings.rates.down)] {
         match rule {

@@ -112,7 +112,7 @@ async fn only_those_that_lost_something_are_ended() {
     let place = passing_guest(&server, an_hour()).await;
     for unrelated in [
         |user: &mut User| user.settings.quota_bytes = Some(Limit(Some(1))),
-        |user: &mut User| user.settings.max_sessions = Some(0),
+        |user: &mut User| user.settings.max_sessions = Some(0.into()),
         |user: &mut User| user.settings.allowed_from = Some(vec!["127.0.0.0/8".parse().unwrap()]),
         |user: &mut User| user.keys.push("ssh-ed25519 A".into()),
     ] {

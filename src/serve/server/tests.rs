@@ -28,6 +28,8 @@ fn reloading(server: Server) -> Reloading {
         ReloadedParts {
             log: server.reload,
             hooks: server.hooks.current,
+            default_quota: server.default_quota,
+            changes: server.changes,
         },
         server.notifier,
     )

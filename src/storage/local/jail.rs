@@ -100,6 +100,11 @@ impl Jail {
         }
     }
 
+    /// Returns the directory of the home.
+    pub(super) fn root(&self) -> BorrowedFd<'_> {
+        self.home.as_fd()
+    }
+
     /// Returns the `st_dev` of the file system that holds the home.
     pub(super) fn device(&self) -> SysResult<u64> {
         Ok(fstat(&self.home)?.st_dev)

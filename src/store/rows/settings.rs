@@ -12,11 +12,14 @@ use crate::domain::folder::{CreationChoice, FolderName};
 use crate::domain::permission::{PermissionRules, Permissions, RulePath};
 use crate::domain::rate::{RateRule, RateRules};
 use crate::domain::settings::MemberSettings;
-use crate::domain::user::Factor;
+use crate::domain::user::{Factor, SessionLimit};
 use base::error::{Error, Result};
 
 /// What stands in the column of permissions that are not set.
 const INHERIT: &str = "inherit";
+
+/// What stands in the column `max_sessions` if the server's limit applies, whatever the group's is.
+const SERVERS_SESSIONS: i64 = -1;
 
 /// What stands in the columns of addresses and factors that are set to "any"; not set is an empty text.
 const ANY: &str = "any";
@@ -88,7 +91,9 @@ impl SettingsRow {
         Ok(Self {
             quota_bytes: settings.quota_bytes.map(limit_number).transpose()?,
             quota_files: settings.quota_files.map(limit_number).transpose()?,
-            max_sessions: settings.max_sessions.map(i64::from),
+            max_sessions: settings
+                .max_sessions
+                .map(|limit| limit.number().map_or(SERVERS_SESSIONS, i64::from)),
             rate_up: rate(settings.rates.up)?,
             rate_down: rate(settings.rates.down)?,
             permissions: settings
@@ -136,7 +141,10 @@ pub(in crate::store) fn read_settings(row: &SqliteRow) -> Result<MemberSettings>
     Ok(MemberSettings {
         quota_bytes: limit("quota_bytes")?,
         quota_files: limit("quota_files")?,
-        max_sessions: unsigned(row, "max_sessions")?,
+        max_sessions: match column::<Option<i64>>(row, "max_sessions")? {
+            Some(SERVERS_SESSIONS) => Some(SessionLimit::Usual),
+            _ => unsigned(row, "max_sessions")?.map(SessionLimit::Limited),
+        },
         rates: RateRules {
             up: RateRule::from_number(unsigned(row, "rate_up")?),
             down: RateRule::from_number(unsigned(row, "rate_down")?),

@@ -99,7 +99,7 @@ async fn a_user_comes_back_as_stored() {
         settings: MemberSettings {
             quota_bytes: Some(Limit(Some(i64::MAX as u64))),
             quota_files: Some(Limit(Some(0))),
-            max_sessions: Some(u32::MAX),
+            max_sessions: Some(u32::MAX.into()),
             rates: RateRules::default(),
             permissions: Some(Permissions::read_only().into()),
             allowed_from: Some(vec![

@@ -8,6 +8,7 @@ use crate::domain::event::{
     AdminRecord, CertificateIdentity, ChangedAttributes, ChosenAlgorithms, Event, HeldFile, PublishedFile,
     QuotaCrossing, Setting, SettingValue, SizeChange, UploadDigest,
 };
+use crate::domain::folder::FolderName;
 use crate::domain::path::VirtualPath;
 use crate::domain::user::UserName;
 use base::visible;
@@ -27,7 +28,16 @@ pub(super) fn details(event: &Event) -> EventFields {
             fields!(version: *version, listening: listening)
         }
         Event::Stopped { duration } => fields!(seconds: seconds(*duration)),
-        Event::NearQuota { user, crossing, .. } => near_quota(user.as_ref(), crossing),
+        Event::NearQuota {
+            user,
+            folder,
+            crossing,
+            home: _,
+        } => {
+            let mut fields = near_quota(user.as_ref(), crossing);
+            fields.extend(folder_field("folder", folder.as_ref()));
+            fields
+        }
         Event::Admin(record) => admin(record),
         Event::Held(file) => held(file),
         Event::Published(file) => published(file),
@@ -133,6 +143,14 @@ fn held(file: &HeldFile) -> EventFields {
         hook: file.hook.as_str(),
         reason: file.reason.as_str(),
     )
+    .into_iter()
+    .chain(folder_field("folder", file.folder.as_ref()))
+    .collect()
+}
+
+/// Returns the field with the name of a folder; none for a home.
+fn folder_field(field: &'static str, folder: Option<&FolderName>) -> Option<(&'static str, Value)> {
+    folder.map(|name| (field, name.as_str().into()))
 }
 
 fn published(file: &PublishedFile) -> EventFields {
@@ -143,6 +161,10 @@ fn published(file: &PublishedFile) -> EventFields {
         size: file.size,
         hook: file.hook.as_str(),
     )
+    .into_iter()
+    .chain(folder_field("folder", file.folder.as_ref()))
+    .chain(folder_field("to_folder", file.to_folder.as_ref()))
+    .collect()
 }
 
 /// Returns the fields for the certificate that a user has signed in by.
@@ -167,6 +189,9 @@ pub(super) fn later_details(event: &Event) -> EventFields {
         Event::Opened { how, .. } => fields!(created: how.created, truncated: how.truncated),
         Event::Closed { file, .. } => fields!(end: file.end.name(), size: file.size),
         Event::Renamed { replaced, .. } => fields!(replaced: *replaced),
+        Event::OverQuota { who, path, .. } | Event::NoSpace { who, path, .. } => {
+            folder_field("folder", who.folder_of(path)).into_iter().collect()
+        }
         Event::SignedIn {
             algorithms,
             certificate,
@@ -205,8 +230,6 @@ pub(super) fn later_details(event: &Event) -> EventFields {
         | Event::DirectoryRemoved { .. }
         | Event::DirectoryMade { .. }
         | Event::Linked { .. }
-        | Event::OverQuota { .. }
-        | Event::NoSpace { .. }
         | Event::Forbidden { .. } => Vec::new(),
     }
 }

@@ -117,9 +117,19 @@ fn the_events_of_the_server_and_of_operators_have_their_fields() {
         Event::NearQuota {
             user: Some("calvin".parse().unwrap()),
             home: Path::new("/h").into(),
+            folder: None,
             crossing,
         },
         r#""event":"near_quota","user":"calvin","quota":"bytes","percent":80,"direction":"up","used":8,"limit":10,"v":2,"run":"r","home":"/h""#,
+    );
+    check(
+        Event::NearQuota {
+            user: None,
+            home: Path::new("/f").into(),
+            folder: Some("team".parse().unwrap()),
+            crossing,
+        },
+        r#""event":"near_quota","quota":"bytes","percent":80,"direction":"up","used":8,"limit":10,"folder":"team","v":2,"run":"r","home":"/f""#,
     );
     check(
         Event::Started {

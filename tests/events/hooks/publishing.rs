@@ -251,3 +251,104 @@ fn a_file_that_its_user_moves_to_the_target_is_not_published_without_a_check() {
     assert_eq!(event["reason"], "bad");
     assert!(named(&story.server, "published").is_empty());
 }
+
+/// Returns where a folder of the server lies.
+fn folder_path(story: &HookStory, name: &str) -> PathBuf {
+    story.server.path().join("data/homes").join(name)
+}
+
+fn add_folder(story: &HookStory, name: &str, more: &[&str]) {
+    let place = folder_path(story, name);
+    let words = ["folder", "add", name, place.to_str().unwrap()];
+    story.server.admin_ok(&[&words, more].concat(), "");
+}
+
+fn used(story: &HookStory, words: &[&str]) -> (u64, u64) {
+    let text = story
+        .server
+        .admin_ok(&[&["quota", "show"], words, &["--json"]].concat(), "");
+    let usage: Value = serde_json::from_str(&text).unwrap();
+    (
+        usage["used_bytes"].as_u64().unwrap(),
+        usage["used_files"].as_u64().unwrap(),
+    )
+}
+
+#[test]
+fn a_folder_that_the_user_does_not_see_gets_what_was_found_clean() {
+    let story = HookStory::checking();
+    add_folder(&story, "clean", &["--file-mode", "0640", "--dir-mode", "0750"]);
+    story.go();
+    story.put("in/d/a", b"12345");
+    let event = first(&story.server, "published");
+    assert_eq!(
+        (&event["from"], &event["to"], &event["to_folder"]),
+        (&"/in/d/a".into(), &"/clean/d/a".into(), &"clean".into())
+    );
+    assert_eq!(event.get("folder"), None);
+    let place = folder_path(&story, "clean").join("d/a");
+    assert_eq!(std::fs::read(&place).unwrap(), b"12345");
+    assert_eq!(
+        std::fs::metadata(&place).unwrap().permissions().mode() & 0o777,
+        0o640
+    );
+    assert!(!story.in_home("in/d/a").exists() && !story.in_home("clean").exists());
+    // Directories in and d of the home; d and the file in the folder.
+    assert_eq!(used(&story, &["alice"]), (0, 2));
+    assert_eq!(used(&story, &["--folder", "clean"]), (5, 2));
+    for scan in [&["alice"][..], &["--folder", "clean"]] {
+        story.server.admin_ok(&[&["quota", "scan"], scan].concat(), "");
+    }
+    assert_eq!(used(&story, &["alice"]), (0, 2));
+    assert_eq!(used(&story, &["--folder", "clean"]), (5, 2));
+}
+
+#[test]
+fn an_upload_in_a_folder_is_moved_to_another_one() {
+    let hooks = CHECKED.replace("/in/**", "/team/in/**");
+    let mut story = HookStory::new(DECIDE, &hooks);
+    story.go();
+    add_folder(&story, "team", &[]);
+    add_folder(&story, "clean", &["--quota", "8"]);
+    story
+        .server
+        .admin_ok(&["user", "set", "alice", "--folder", "team=all"], "");
+    story.server.serve();
+    let mut sftp = story.server.raw("alice");
+    for directory in ["team/in", "team/in/d"] {
+        ok(&mut sftp, &mkdir(directory, &Attrs::default()), b"");
+    }
+    put(&mut sftp, "team/in/d/a", b"12345");
+    let event = first(&story.server, "published");
+    assert_eq!(
+        (
+            &event["from"],
+            &event["folder"],
+            &event["to"],
+            &event["to_folder"]
+        ),
+        (
+            &"/team/in/d/a".into(),
+            &"team".into(),
+            &"/clean/d/a".into(),
+            &"clean".into()
+        )
+    );
+    assert_eq!(used(&story, &["--folder", "team"]), (0, 2));
+    assert_eq!(used(&story, &["--folder", "clean"]), (5, 2));
+    // One that does not fit is tried again, and says where it does not fit.
+    put(&mut sftp, "team/in/d/b", b"12345");
+    wait_for("the first attempt", || {
+        story.list().first().is_some_and(|entry| {
+            let told = entry.to_string();
+            told.contains("quota exceeded: 5 B of 8 B used in the folder clean")
+        })
+    });
+    assert!(folder_path(&story, "team").join("in/d/b").exists());
+    story
+        .server
+        .admin_ok(&["folder", "set", "clean", "--quota", "1KiB"], "");
+    wait_for("it to be moved", || {
+        folder_path(&story, "clean").join("d/b").exists()
+    });
+}

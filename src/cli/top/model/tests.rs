@@ -15,6 +15,7 @@ pub(in crate::cli::top) fn session(id: u64, user: &str, bytes: u64) -> SessionVi
         bytes_in: Some(bytes),
         bytes_out: Some(0),
         home: None,
+        folders: Vec::new(),
         open_files: 0,
         work: Vec::new(),
     }

@@ -24,6 +24,13 @@ fn busy(start: Instant, seconds: u64) -> TopSample {
         used_bytes: 97,
         quota_bytes: Some(100),
     });
+    alice.folders = vec![FolderFilling {
+        name: "team".parse().unwrap(),
+        filling: HomeFilling {
+            used_bytes: 50,
+            quota_bytes: Some(200),
+        },
+    }];
     alice.open_files = 3;
     let work = |kind: &str, path: &str, size: Option<u64>| WorkView {
         kind: kind.to_owned(),
@@ -74,13 +81,14 @@ fn everything_that_matters_fits_into_80_columns() {
     check(2, &["file system 8:1 is slow"]);
     check(3, &["ID USER", "FROM", "SINCE", "HOME"]);
     check(4, &["1 alice", "192.0.2.7:50122", "97% of 100 B"]);
+    check(5, &["folder team", "25% of 200 B"]);
     check(
-        5,
+        6,
         &["reading", "1.0 MiB/s", "50% of 4.0 MiB", "/\\u{1b}[2Jfilm\\n.mkv"],
     );
-    check(6, &["hashing", "1.0 GiB", "…", "longlong/end"]);
-    check(7, &["and 1 more open"]);
-    check(8, &["2 bob"]);
+    check(7, &["hashing", "1.0 GiB", "…", "longlong/end"]);
+    check(8, &["and 1 more open"]);
+    check(9, &["2 bob"]);
     check(23, &["q quit", "k disconnect"]);
 }
 

@@ -42,11 +42,14 @@ async fn a_folder_is_made_given_and_taken_away() {
             .starts_with("team  1      -     1.0 GiB"),
         "{table}"
     );
-    assert!(
-        f.ok("user show calvin")
-            .await
-            .contains("folder         /team: /=list,read  /in=list,create\n")
-    );
+    let used = "  used         not measured yet; quota 1.0 GiB\n";
+    assert!(f.ok("user show calvin").await.contains(&format!(
+        "folder         /team: /=list,read  /in=list,create\n{used}"
+    )));
+    let expected = json!({
+        "used_bytes": null, "used_files": null, "usage_exact": false, "quota_bytes": 1 << 30, "quota_files": null,
+    });
+    assert_eq!(f.show("calvin").await["folder_usage"]["team"], expected);
 
     f.fails("folder remove team", "user calvin have it").await;
     f.ok("user set calvin --no-folder team").await;

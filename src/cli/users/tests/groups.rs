@@ -65,6 +65,22 @@ async fn members_inherit_what_they_leave_open() {
         (1, &json!("calvin"))
     );
 
+    f.ok("user set calvin --max-sessions default").await;
+    let shown = f.show("calvin").await;
+    assert_eq!(
+        (&shown["max_sessions"], &shown["own"]["max_sessions"]),
+        (&Value::Null, &json!("default"))
+    );
+    assert!(
+        f.ok("user show calvin")
+            .await
+            .contains("sessions       the server's limit\n")
+    );
+    f.ok("user set calvin --max-sessions inherit").await;
+    assert_eq!(f.show("calvin").await["max_sessions"], 3);
+    f.ok("group set staff --max-sessions default").await;
+    assert_eq!(f.json("group show staff --json").await["max_sessions"], "default");
+
     f.ok("user set calvin --group none").await;
     assert_eq!(f.show("calvin").await["max_sessions"], Value::Null);
 }

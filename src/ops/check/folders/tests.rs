@@ -150,3 +150,34 @@ fn a_group_of_the_system_that_is_gone_is_named() {
         "{errors:?}"
     );
 }
+
+#[test]
+fn permissions_by_directory_where_case_is_ignored_are_errors() {
+    let f = FoldersFixture::new();
+    let team = f.folder("team", "srv/team");
+    fs::create_dir(&team.path).unwrap();
+    let found = |user: &User, probe: CaseProbe| {
+        let mut report = Report::default();
+        without_case(std::slice::from_ref(user), probe, &mut report);
+        report.errors
+    };
+    let mut alice = f.alice(&[team.clone()], &[("/", "list,read"), ("/In", "none")]);
+    let home = "group staff: permissions differ by directory, and for user alice the file system ignores the case of names \
+                in \"/\": other letters would avoid them";
+    let errors = found(&alice, |_| true);
+    assert!(errors.len() == 1 && errors[0].starts_with(home), "{errors:#?}");
+    let in_team =
+        [("/", "all"), ("/In", "none")].map(|(path, set)| (path.parse().unwrap(), set.parse().unwrap()));
+    alice
+        .settings
+        .folders
+        .insert(team.name.clone(), in_team.into_iter().collect());
+    let errors = found(&alice, |_| true);
+    assert!(
+        errors.len() == 2 && errors[1].starts_with("user alice, folder team: permissions differ"),
+        "{errors:#?}"
+    );
+    assert_eq!(found(&alice, ignores_case), [] as [String; 0]);
+    let uniform = f.alice(&[team], &[("/", "list,read")]);
+    assert_eq!(found(&uniform, |_| true), [] as [String; 0]);
+}

@@ -128,7 +128,7 @@ fn who_cannot_sign_in_is_named() {
         "{report:?}"
     );
     let mut none = user("none", "/h/none".into());
-    none.settings.max_sessions = Some(0);
+    none.settings.max_sessions = Some(0.into());
     sign_in(&none, false, &mut report);
     assert!(
         report.warnings[0].contains("0 sessions are allowed"),

@@ -21,7 +21,8 @@ async fn two_processes_change_users_at_once_and_nothing_is_lost() {
                 let key = format!("key {worker} {round}");
                 let change: RecordChange = Box::new(move |user| {
                     user.keys.push(key.clone());
-                    user.settings.max_sessions = Some(user.settings.max_sessions.unwrap_or(0) + 1);
+                    let before = user.max_sessions().unwrap_or(0);
+                    user.settings.max_sessions = Some((before + 1).into());
                     Ok(())
                 });
                 store.change_user(&name("calvin"), change).await.unwrap();

@@ -38,7 +38,7 @@ fn group(name: &str) -> Group {
         comment: String::new(),
         settings: MemberSettings {
             quota_bytes: Some(Limit(Some(100))),
-            max_sessions: Some(4),
+            max_sessions: Some(4.into()),
             permissions: Some(rules(&[("/", "list,read"), ("/in", "create,list")])),
             allowed_from: Some(vec!["10.0.0.0/8".parse().unwrap()]),
             require: Some([Factor::Password].into()),

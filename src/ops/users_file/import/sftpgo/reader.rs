@@ -9,7 +9,7 @@ use super::filters::{self, without_counterpart};
 use super::permissions::{self, filled, is_pattern};
 use crate::domain::folder::FolderName;
 use crate::domain::permission::{PermissionRules, RulePath};
-use crate::domain::quota::Limit;
+use crate::domain::quota::{Limit, SessionLimit};
 use crate::domain::rate::{LEAST_RATE, RateRule};
 use crate::domain::settings::MemberSettings;
 use crate::domain::texts;
@@ -45,7 +45,10 @@ impl SettingsReader<'_> {
         let mut settings = MemberSettings {
             quota_bytes: limit(from.quota_size),
             quota_files: limit(from.quota_files),
-            max_sessions: u32::try_from(from.max_sessions).ok().filter(|most| *most > 0),
+            max_sessions: u32::try_from(from.max_sessions)
+                .ok()
+                .filter(|most| *most > 0)
+                .map(SessionLimit::Limited),
             ..MemberSettings::default()
         };
         settings.rates.up = rate(from.upload_bandwidth);

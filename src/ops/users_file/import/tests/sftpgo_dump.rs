@@ -39,7 +39,7 @@ fn users_of_sftpgo() {
     assert_eq!(time(acme), "2030-01-01T00:00:00Z");
     assert!(matches!(&acme.password, DeclaredPassword::Hash(hash) if hash.as_phc() == HASH));
     assert_eq!(acme.keys.len(), 1);
-    assert_eq!(acme.settings.max_sessions, Some(2));
+    assert_eq!(acme.settings.max_sessions, Some(2.into()));
     assert_eq!(acme.settings.rates.up.as_number(), Some(128 * 1024));
     assert_eq!(acme.settings.rates.down.as_number(), None);
     let bob = user(&imported, "bob");
@@ -92,7 +92,7 @@ fn what_a_primary_group_says_comes_first_where_it_does_there() {
         .unwrap();
     assert_eq!(group.settings.quota_bytes, Some(Limit(Some(1024))));
     assert_eq!(group.settings.quota_files, Some(Limit(None)));
-    assert_eq!(group.settings.max_sessions, Some(4));
+    assert_eq!(group.settings.max_sessions, Some(4.into()));
     assert_eq!(rules(&group.settings, None), "list,read");
 }
 
