@@ -26,7 +26,7 @@ use crate::storage::{Error as StorageError, Links, Storage, Wait};
 use crate::store::Store;
 use base::error::{Error, Result};
 
-use super::entry::EntryFile;
+use super::entry::{EntryFile, QueueEntry};
 
 /// How long ago the last change of a file must be before it is passed to a command: more than a tick of the kernel's clock,
 /// which is 10 ms at most.
@@ -43,6 +43,8 @@ pub struct UploadPlace {
     /// The path in the home.
     pub path: VirtualPath,
     file: FileIdentity,
+    /// Whether its user is not there any more, so that the home may be gone, too.
+    is_abandoned: bool,
 }
 
 impl UploadPlace {
@@ -53,6 +55,7 @@ impl UploadPlace {
             home: Path::new(std::ffi::OsStr::from_bytes(&file.home.0)).to_owned(),
             path: VirtualPath::parse(&file.path.0).ok()?,
             file: file.identity(),
+            is_abandoned: false,
         })
     }
 
@@ -70,9 +73,13 @@ impl UploadPlace {
     /// does not stand for this file any more. It may block on the disk.
     ///
     /// # Errors
-    /// Returns an error if the home cannot be opened.
+    /// Returns an error if the home of a user cannot be opened.
     pub fn open(&self, context: &MountContext) -> Result<Option<ReadableFile>> {
-        let local = self.local(context)?;
+        let local = match self.local(context) {
+            Ok(local) => local,
+            Err(_) if self.is_abandoned => return Ok(None),
+            Err(error) => return Err(error),
+        };
         let Some(file) = self.open_in(&local) else {
             return Ok(None);
         };
@@ -127,6 +134,31 @@ impl Publisher {
     /// Creates the publisher of a server.
     pub fn new(service: Arc<Service>, store: Arc<dyn Store>) -> Self {
         Self { service, store }
+    }
+
+    /// Returns where the file of an entry is to be looked for: where it was uploaded to, or at the same path in the user's
+    /// present home, if that was moved or restored elsewhere. Returns `None` if the entry has no file.
+    ///
+    /// # Errors
+    /// Returns the errors of the store.
+    pub async fn place_of(&self, entry: &QueueEntry) -> Result<Option<UploadPlace>> {
+        let Some(place) = entry.file.as_ref().and_then(UploadPlace::of) else {
+            return Ok(None);
+        };
+        let Some(name) = entry.user() else {
+            return Ok(Some(place));
+        };
+        Ok(Some(match self.store.user(&name).await? {
+            Some(user) if account_at(&user, &place.home).is_none() => UploadPlace {
+                home: user.home,
+                ..place
+            },
+            Some(_) => place,
+            None => UploadPlace {
+                is_abandoned: true,
+                ..place
+            },
+        }))
     }
 
     /// Moves a file that a command has accepted, which was in this state.

@@ -17,7 +17,6 @@ use super::table::{CurrentHooks, Hook};
 use super::webhook::WebhookCaller;
 use crate::domain::event::{Event, HeldFile, PublishedFile};
 use crate::domain::path::VirtualPath;
-use crate::domain::user::UserName;
 use crate::ssh::service::Service;
 use crate::storage::local::readable::{FileState, ReadableFile};
 use crate::store::Store;
@@ -196,9 +195,12 @@ impl HookRunner {
             self.running.end(&entry.hook);
             return;
         };
-        let end = match hook.settings.url {
-            Some(_) => self.call(&hook, &job).await,
-            None => self.run_command(&hook, &job).await,
+        let (end, place) = match hook.settings.url {
+            Some(_) => (self.call(&hook, &job).await, None),
+            None => match self.publisher.place_of(entry).await {
+                Ok(place) => (self.run_command(&hook, &job, place.clone()).await, place),
+                Err(error) => (JobEnd::Failed(error.to_string()), None),
+            },
         };
         match end {
             JobEnd::Done => queue.finish(entry.id),
@@ -210,11 +212,11 @@ impl HookRunner {
                 queue.fail(entry.id, &why, hook.settings.retries);
             }
             JobEnd::Held(reason) => {
-                self.emit_held(entry, &hook, reason);
+                self.emit_held(entry, &hook, place, reason);
                 queue.finish(entry.id);
             }
-            JobEnd::Published(place) => {
-                self.emit_published(entry, &hook, place);
+            JobEnd::Published(published) => {
+                self.emit_published(entry, &hook, place, published);
                 queue.finish(entry.id);
             }
         }
@@ -234,12 +236,12 @@ impl HookRunner {
         }
     }
 
-    async fn run_command(&self, hook: &Arc<Hook>, job: &HookJob) -> JobEnd {
+    async fn run_command(&self, hook: &Arc<Hook>, job: &HookJob, place: Option<UploadPlace>) -> JobEnd {
         let entry = &job.entry;
         let Some(helper) = &self.setup.helper else {
             return JobEnd::Failed("there is no helper".to_owned());
         };
-        let CheckedFile { place, file, to } = match self.find_file(hook, entry).await {
+        let CheckedFile { place, file, to } = match self.find_file(hook, place).await {
             Ok(found) => found,
             Err(end) => return end,
         };
@@ -263,9 +265,9 @@ impl HookRunner {
         }
     }
 
-    /// Opens the file of an entry, if there is one. The error is the end of the attempt.
-    async fn find_file(&self, hook: &Hook, entry: &QueueEntry) -> Result<CheckedFile, JobEnd> {
-        let Some(place) = entry.file.as_ref().and_then(UploadPlace::of) else {
+    /// Opens the file of an entry, if it has a place. The error is the end of the attempt.
+    async fn find_file(&self, hook: &Hook, place: Option<UploadPlace>) -> Result<CheckedFile, JobEnd> {
+        let Some(place) = place else {
             return match hook.move_to {
                 Some(_) => Err(JobEnd::Held("it is a directory, and not a file".to_owned())),
                 None => Ok(CheckedFile::default()),
@@ -308,7 +310,7 @@ impl HookRunner {
         checked: FileState,
         to: VirtualPath,
     ) -> JobEnd {
-        let Some(user) = entry.user.as_deref().and_then(|user| UserName::stored(user).ok()) else {
+        let Some(user) = entry.user() else {
             return JobEnd::Held("the event has no user".to_owned());
         };
         match self.publisher.publish(&user, place, checked, to.clone()).await {
@@ -324,12 +326,10 @@ impl HookRunner {
         }
     }
 
-    fn emit_held(&self, entry: &QueueEntry, hook: &Hook, reason: String) {
-        let place = entry.file.as_ref().and_then(UploadPlace::of);
-        let user = entry.user.as_deref().and_then(|user| UserName::stored(user).ok());
+    fn emit_held(&self, entry: &QueueEntry, hook: &Hook, place: Option<UploadPlace>, reason: String) {
         tracing::warn!(hook = %hook.label, id = entry.id, reason, "an upload is held");
         // An upload of a directory has no file.
-        let (Some(user), Some(place)) = (user, place) else {
+        let (Some(user), Some(place)) = (entry.user(), place) else {
             return;
         };
         self.setup.service.events.emit(&Event::Held(Box::new(HeldFile {
@@ -341,10 +341,14 @@ impl HookRunner {
         })));
     }
 
-    fn emit_published(&self, entry: &QueueEntry, hook: &Hook, published: PublishedPlace) {
-        let place = entry.file.as_ref().and_then(UploadPlace::of);
-        let user = entry.user.as_deref().and_then(|user| UserName::stored(user).ok());
-        if let (Some(user), Some(place)) = (user, place) {
+    fn emit_published(
+        &self,
+        entry: &QueueEntry,
+        hook: &Hook,
+        place: Option<UploadPlace>,
+        published: PublishedPlace,
+    ) {
+        if let (Some(user), Some(place)) = (entry.user(), place) {
             self.setup
                 .service
                 .events
