@@ -1,6 +1,6 @@
 """The life of the Debian package on a machine, from its installation to its purge.
 
-Each function is a part of one story, in the order of PARTS; each leaves a server that works.
+Each function is a part of one story, in the order of parts.py; each leaves a server that works.
 """
 
 import json
@@ -133,6 +133,28 @@ def reload(machine, _):
     machine.write(CONFIG, good)
     machine.run("systemctl", "reload", "homeport.service")
     expect(is_active(machine), "a reload is not over")
+
+
+def reload_by_notification(machine, _):
+    """systemd sends SIGHUP, and waits until the server says that it has reloaded; systemd 253 or later can do that."""
+    good = machine.read(CONFIG)
+    machine.write(DROP_IN, "[Service]\nType=notify-reload\nExecReload=\n")
+    machine.run("systemctl", "daemon-reload")
+    machine.run("systemctl", "restart", "homeport.service")
+    expect(show(machine, "Type") == "notify-reload", "this systemd does not know it")
+    pid = show(machine, "MainPID")
+    # A broken file keeps the server as it is, and only the log says so.
+    for value, says in (("512", "the configuration was read again"), ('"many"', '"handles" in [limits]')):
+        machine.write(CONFIG, good.replace("\nhandles = 1024", f"\nhandles = {value}"))
+        machine.run("systemctl", "reload", "homeport.service")
+        wait_for(says, lambda says=says: says in machine.journal("-n", "20"))
+        expect(is_active(machine) and show(machine, "MainPID") == pid, "the server is another one")
+    machine.write(CONFIG, good)
+    machine.run("systemctl", "reload", "homeport.service")
+    transfer(machine)
+    machine.run("rm", DROP_IN)
+    machine.run("systemctl", "daemon-reload")
+    machine.run("systemctl", "restart", "homeport.service")
 
 
 def knocking(machine, what, during):
@@ -376,23 +398,3 @@ def purge(machine, packages):
     machine.run("dpkg", "-i", packages["second"])
     expect(machine.run("homeportd", "hostkey", "list") == keys, "the host keys have changed")
     transfer(machine)
-
-
-PARTS = [
-    install,
-    judge_the_unit,
-    serve_a_user,
-    write_to_the_journal,
-    rotate_the_logs,
-    reload,
-    replace_a_host_key,
-    scan_for_viruses,
-    restart,
-    find_the_port_taken,
-    hang,
-    stand_behind_haproxy,
-    show_metrics,
-    be_read_by_fail2ban,
-    upgrade,
-    purge,
-]
