@@ -25,11 +25,11 @@ use crate::store::Store;
 const LAST_HOOKS: Duration = Duration::from_secs(3);
 /// The shortest time between two events about dropped events, however many there are.
 const DROPS_EVERY: Duration = Duration::from_secs(1);
-/// How often a server without a helper looks whether a reload has brought commands.
+/// How often a server without a supervisor looks whether a reload has brought commands.
 const LOOK_FOR_COMMANDS_EVERY: Duration = Duration::from_secs(1);
 /// What is wrong then, for the log and for `check`.
-const NO_HELPER: &str = "the commands of hooks cannot be run, since the processes that do it were not started with the server: their \
-                         events wait until it is restarted";
+const NO_HELPER: &str = "the commands of hooks cannot be run, since the process that starts their helper is not there: their events \
+                         wait until the server is restarted";
 
 /// The parts of a runner.
 pub struct HookRunnerSetup {
@@ -41,7 +41,7 @@ pub struct HookRunnerSetup {
     pub hooks: CurrentHooks,
     /// The entries that wait.
     pub queue: Arc<HookQueue>,
-    /// The helper, if the configuration of the start has commands.
+    /// The helper, if its supervisor could be started.
     pub helper: Option<Arc<HookHelper>>,
 }
 
@@ -82,13 +82,16 @@ impl HookRunner {
     /// Runs hooks until `quit` is cancelled, and a little longer for those that run then.
     pub async fn run(self: Arc<Self>, quit: CancellationToken) {
         let listening = async {
-            match &self.setup.helper {
+            let is_reported = match &self.setup.helper {
                 Some(helper) => {
                     helper
                         .listen(|problem| self.setup.queue.helper_failed(problem))
                         .await
                 }
-                None => self.report_missing_helper().await,
+                None => false,
+            };
+            if !is_reported {
+                self.report_missing_helper().await;
             }
             std::future::pending::<()>().await;
         };
