@@ -293,5 +293,8 @@ fn children() -> Vec<Pid> {
     let listed = std::fs::read_to_string(format!("/proc/{process}/task/{process}/children"));
     let listed = listed.unwrap_or_default();
     let numbers = listed.split_whitespace().filter_map(|word| word.parse().ok());
-    numbers.filter(|number| *number > 0).filter_map(Pid::from_raw).collect()
+    numbers
+        .filter(|number| *number > 0)
+        .filter_map(Pid::from_raw)
+        .collect()
 }

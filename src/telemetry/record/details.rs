@@ -170,6 +170,7 @@ pub(super) fn later_details(event: &Event) -> EventFields {
         Event::SignedIn {
             algorithms,
             certificate,
+            recovery_codes_left,
             ..
         } => {
             let ChosenAlgorithms {
@@ -186,6 +187,9 @@ pub(super) fn later_details(event: &Event) -> EventFields {
             );
             if let Some(certificate) = certificate {
                 fields.extend(certificate_fields(certificate));
+            }
+            if let Some(left) = recovery_codes_left {
+                fields.extend(fields!(recovery_codes_left: *left));
             }
             fields
         }
