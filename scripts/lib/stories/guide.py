@@ -9,15 +9,18 @@ def blocks(page, language, below=""):
     found = []
     block = None
     heading = ""
+    indentation = 0
     for line in (ROOT / "docs" / page).read_text().splitlines(keepends=True):
-        if block is not None and line.rstrip() == "```":
+        plain = line.strip()
+        if block is not None and plain == "```":
             if block[0] == language and below in ("", heading):
                 found.append("".join(block[1:]))
             block = None
         elif block is not None:
-            block.append(line)
-        elif line.startswith("```"):
-            block = [line.strip()[3:]]
+            block.append(line[indentation:] or "\n")
+        elif plain.startswith("```"):
+            block = [plain[3:]]
+            indentation = len(line) - len(line.lstrip())
         elif line.startswith("#"):
             heading = line.lstrip("#").strip()
     return found
