@@ -135,28 +135,6 @@ def reload(machine, _):
     expect(is_active(machine), "a reload is not over")
 
 
-def reload_by_notification(machine, _):
-    """systemd sends SIGHUP, and waits until the server says that it has reloaded; systemd 253 or later can do that."""
-    good = machine.read(CONFIG)
-    machine.write(DROP_IN, "[Service]\nType=notify-reload\nExecReload=\n")
-    machine.run("systemctl", "daemon-reload")
-    machine.run("systemctl", "restart", "homeport.service")
-    expect(show(machine, "Type") == "notify-reload", "this systemd does not know it")
-    pid = show(machine, "MainPID")
-    # A broken file keeps the server as it is, and only the log says so.
-    for value, says in (("512", "the configuration was read again"), ('"many"', '"handles" in [limits]')):
-        machine.write(CONFIG, good.replace("\nhandles = 1024", f"\nhandles = {value}"))
-        machine.run("systemctl", "reload", "homeport.service")
-        wait_for(says, lambda says=says: says in machine.journal("-n", "20"))
-        expect(is_active(machine) and show(machine, "MainPID") == pid, "the server is another one")
-    machine.write(CONFIG, good)
-    machine.run("systemctl", "reload", "homeport.service")
-    transfer(machine)
-    machine.run("rm", DROP_IN)
-    machine.run("systemctl", "daemon-reload")
-    machine.run("systemctl", "restart", "homeport.service")
-
-
 def knocking(machine, what, during):
     """Opens connections all the time while `during` runs; none may be refused."""
     knocker = machine.start("python3", "-c", KNOCK)

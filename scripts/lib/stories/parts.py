@@ -1,6 +1,6 @@
 """The parts of the stories of machines, in their order. Each leaves a server that works."""
 
-from . import package, restore
+from . import notify_reload, package, restore
 
 PARTS = [
     package.install,
@@ -29,7 +29,7 @@ OTHER_PARTS = [
     package.write_to_the_journal,
     package.rotate_the_logs,
     package.reload,
-    package.reload_by_notification,
+    notify_reload.reload_by_notification,
     package.restart,
     package.upgrade,
     package.purge,
