@@ -44,6 +44,7 @@ pub use self::denial::{Denial, DenialReason};
 pub use self::login::{Attempt, Login, OfferedKey, Review};
 pub use self::own_password::NewPasswordDenial;
 pub use self::presented::PresentedKey;
+use self::proofs::AcceptedUser;
 pub use self::proofs::{Credential, Proofs, Revocation};
 pub use self::settings::{AuthSettings, Method};
 pub use self::sign_ins::SignInHistory;
@@ -160,7 +161,7 @@ impl Authenticator {
         let name = name.as_ref();
         let checked = match attempt.credential {
             Credential::VerifiedKey(key) => match self.check_key(&attempt, name, key).await {
-                Ok(user) => Ok(user),
+                Ok(user) => Ok(user.into()),
                 Err(reason) => Err((self.pacing.count(source, None, &reason), reason)),
             },
             Credential::Password(secret) | Credential::Code(secret) => {
@@ -168,7 +169,7 @@ impl Authenticator {
             }
         };
         match checked {
-            Ok(user) => self.complete(user, &attempt),
+            Ok(accepted) => self.complete(accepted, &attempt),
             Err((delay, reason)) => Err(Denial::Failed {
                 reason,
                 answer_at: start + delay,
@@ -196,7 +197,7 @@ impl Authenticator {
             passed: passed.with_password_of(&record),
             offered: None,
         };
-        Ok(self.complete(record, &attempt))
+        Ok(self.complete(record.into(), &attempt))
     }
 
     /// Waits for a permit and verifies the password or the code. A refusal contains the time for which its answer must
@@ -207,7 +208,7 @@ impl Authenticator {
         name: Option<&UserName>,
         secret: &Secret,
         start: Instant,
-    ) -> Result<User, (Duration, DenialReason)> {
+    ) -> Result<AcceptedUser, (Duration, DenialReason)> {
         let source = Source::from(attempt.peer);
         // The length is not secret, and a long password must not use memory in the queue.
         if secret.bytes().len() > MAX_PASSWORD {
@@ -228,7 +229,10 @@ impl Authenticator {
         };
         let checked = match attempt.credential {
             Credential::Code(_) => self.check_code(attempt, name, secret).await,
-            _ => self.check_password(attempt, name, secret, &permit).await,
+            _ => self
+                .check_password(attempt, name, secret, &permit)
+                .await
+                .map(AcceptedUser::from),
         };
         unchecked.checked = true;
         // Count the failure before the permit is released, so that no other attempt runs in between.
@@ -342,19 +346,26 @@ impl Authenticator {
         attempt: &Attempt<'_>,
         name: Option<&UserName>,
         code: &Secret,
-    ) -> Result<User, DenialReason> {
+    ) -> Result<AcceptedUser, DenialReason> {
         let user = self.find(name).await?.ok_or(DenialReason::UnknownUser)?;
         let now = Timestamp::now();
         attempt.admits(&self.settings, &user, now)?;
         if !attempt.passed.are_of(&user) {
             return Err(DenialReason::FactorNotAccepted);
         }
-        self.codes.check(&user, code, now).await?;
-        Ok(user)
+        let recovery_codes_left = self.codes.check(&user, code, now).await?;
+        Ok(AcceptedUser {
+            user,
+            recovery_codes_left,
+        })
     }
 
     /// Decides, after a factor was passed, whether the sign-in is complete.
-    fn complete(&self, user: User, attempt: &Attempt<'_>) -> Result<Login, Denial> {
+    fn complete(&self, accepted: AcceptedUser, attempt: &Attempt<'_>) -> Result<Login, Denial> {
+        let AcceptedUser {
+            user,
+            recovery_codes_left,
+        } = accepted;
         let source = Source::from(attempt.peer);
         if let Credential::Password(password) = attempt.credential {
             self.upgrades.offer(&user, source, password);
@@ -362,6 +373,7 @@ impl Authenticator {
         let (now, trust) = (Timestamp::now(), self.keys.trust());
         let at = attempt.circumstances(&user, now, &trust);
         let passed = attempt.passed.and(&attempt.credential, &at);
+        let passed = passed.with_recovery_codes_left(recovery_codes_left);
         let remaining = passed.missing(&user);
         if !remaining.is_empty() {
             return Err(Denial::Partial { passed, remaining });

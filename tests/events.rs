@@ -218,19 +218,19 @@ fn each_end_of_a_file_has_its_name() {
 #[test]
 fn a_home_that_fills_up_has_an_event_in_each_direction() {
     let mut server = TestServer::new(&[("quota", "warn_at = [50, 90]")]);
-    server.add_user("alice", &["--quota", "1000"]);
+    for user in ["alice", "bob"] {
+        server.add_user(user, &["--quota", "1000"]);
+    }
     server.serve();
-    let mut sftp = server.raw("alice");
+    let (mut sftp, mut bobs) = (server.raw("alice"), server.raw("bob"));
     let handle = sftp.handle(&open("f", WRITE | CREAT));
-    let crossings = || -> Vec<String> {
+    let bobs_handle = bobs.handle(&open("f", WRITE | CREAT));
+    let crossings_of = |user: &str| -> Vec<String> {
         let events = named(&server, "near_quota").into_iter();
         events
+            .filter(|event| event["user"] == user)
             .map(|event| {
-                assert_eq!(
-                    (&event["user"], &event["quota"]),
-                    (&"alice".into(), &"bytes".into()),
-                    "{event}"
-                );
+                assert_eq!(event["quota"], "bytes", "{event}");
                 format!(
                     "{} {} {}",
                     event["percent"],
@@ -240,16 +240,28 @@ fn a_home_that_fills_up_has_an_event_in_each_direction() {
             })
             .collect()
     };
+    let mut bobs_size = 0;
     let mut resize = |size: u64, expected: &[&str]| {
         ok(&mut sftp, &fsetstat(bogus(&handle), &Attrs::size(size)), &handle);
-        wait_for(&format!("{expected:?} at {size}"), || {
-            crossings().len() >= expected.len()
+        // An event of bob's, who comes later, shows that the homes were looked at since.
+        bobs_size = if bobs_size == 0 { 600 } else { 0 };
+        let before = crossings_of("bob").len();
+        ok(
+            &mut bobs,
+            &fsetstat(bogus(&bobs_handle), &Attrs::size(bobs_size)),
+            &bobs_handle,
+        );
+        wait_for(&format!("an event of bob's at {size}"), || {
+            crossings_of("bob").len() > before
         });
-        assert_eq!(crossings(), expected);
+        wait_for(&format!("{expected:?} at {size}"), || {
+            crossings_of("alice").len() >= expected.len()
+        });
+        assert_eq!(crossings_of("alice"), expected);
     };
     resize(600, &["50 up 600"]);
     resize(950, &["50 up 600", "90 up 950"]);
-    // More of the same is not an event. The next one shows that there was none before.
+    // More of the same is not an event.
     resize(990, &["50 up 600", "90 up 950"]);
     resize(100, &["50 up 600", "90 up 950", "50 down 100", "90 down 100"]);
 }

@@ -2,7 +2,7 @@
 
 mod commands;
 mod concurrent_hashes;
-mod durable;
+pub mod durable;
 mod hashes;
 mod refusals;
 mod scp_stock;

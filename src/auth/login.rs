@@ -97,6 +97,11 @@ impl Login {
         &self.factors
     }
 
+    /// Returns how many recovery codes the user had left at the sign-in, if one was used.
+    pub fn recovery_codes_left(&self) -> Option<u64> {
+        self.proofs.recovery_codes_left()
+    }
+
     /// Returns what the log shows of the certificate, if the user has signed in by one.
     pub fn certificate(&self) -> Option<CertificateIdentity> {
         self.proofs.certificate()

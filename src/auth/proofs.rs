@@ -51,6 +51,25 @@ pub struct Proofs {
     /// The secret that the code was checked against, or that the recovery code belongs to. A new secret is another
     /// text.
     totp: Option<SealedSecret>,
+    /// How many recovery codes the user has left, if one was the code.
+    recovery_codes_left: Option<u64>,
+}
+
+/// A user whose credential was accepted.
+pub(super) struct AcceptedUser {
+    /// The user's record.
+    pub user: User,
+    /// How many recovery codes are left, if the credential was one.
+    pub recovery_codes_left: Option<u64>,
+}
+
+impl From<User> for AcceptedUser {
+    fn from(user: User) -> Self {
+        Self {
+            user,
+            recovery_codes_left: None,
+        }
+    }
 }
 
 /// The password that was proven. The same password may get another hash, and a new one has another hash and another
@@ -217,6 +236,19 @@ impl Proofs {
             None => None,
         };
         Ok([at.user.expires_at, key].into_iter().flatten().min())
+    }
+
+    /// Returns these proofs after a code was accepted, of which the recovery codes are known that are left, if it was one.
+    pub(super) fn with_recovery_codes_left(self, left: Option<u64>) -> Self {
+        Self {
+            recovery_codes_left: left.or(self.recovery_codes_left),
+            ..self
+        }
+    }
+
+    /// Returns how many recovery codes the user has left, if one was used.
+    pub(super) fn recovery_codes_left(&self) -> Option<u64> {
+        self.recovery_codes_left
     }
 
     /// Returns what the log shows of the certificate, if the user has signed in by one.

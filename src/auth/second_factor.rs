@@ -43,14 +43,19 @@ impl CodeChecker {
         }
     }
 
-    /// Accepts a code that the user has typed. It is used up then.
-    pub async fn check(&self, user: &User, typed: &Secret, now: Timestamp) -> Result<(), DenialReason> {
+    /// Accepts a code that the user has typed. It is used up then. Returns how many recovery codes are left if it was one.
+    pub async fn check(
+        &self,
+        user: &User,
+        typed: &Secret,
+        now: Timestamp,
+    ) -> Result<Option<u64>, DenialReason> {
         let sealed = user.totp.as_ref().ok_or(DenialReason::NoTotp)?;
         if let Some(code) = OneTimeCode::parse(typed.bytes()) {
-            return self.check_code(user, sealed, &code, now).await;
+            return self.check_code(user, sealed, &code, now).await.map(|()| None);
         }
         match RecoveryCode::parse(typed.bytes()) {
-            Some(code) => self.check_recovery_code(user, &code).await,
+            Some(code) => self.check_recovery_code(user, &code).await.map(Some),
             None => Err(DenialReason::WrongCode),
         }
     }
@@ -98,7 +103,7 @@ impl CodeChecker {
         Ok(secret.step_of(code, now.as_second()))
     }
 
-    async fn check_recovery_code(&self, user: &User, code: &RecoveryCode) -> Result<(), DenialReason> {
+    async fn check_recovery_code(&self, user: &User, code: &RecoveryCode) -> Result<u64, DenialReason> {
         let hash = code.hash(user.incarnation);
         let taken = self.store.take_recovery_code(&user.name, &hash).await;
         if !taken.map_err(DenialReason::Store)? {
@@ -110,7 +115,7 @@ impl CodeChecker {
             .await
             .unwrap_or_default();
         tracing::warn!(user = %user.name, left, "a recovery code was used in place of a one-time code");
-        Ok(())
+        Ok(left)
     }
 }
 

@@ -91,9 +91,9 @@ impl Config {
             log,
             events,
             metrics,
-            hooks,
+            // A reload applies all of them, and all settings of the sections below.
+            hooks: _,
         } = self;
-        // A reload applies all settings of these sections.
         let SshSettings {
             policy: _,
             kex: _,
@@ -144,11 +144,6 @@ impl Config {
             ("[log] digest", *digest != fresh.log.digest),
             ("[events]", *events != fresh.events),
             ("[metrics]", *metrics != fresh.metrics),
-            // What starts the helper that runs commands is started with the server, if it has hooks.
-            (
-                "[[hooks]] command",
-                hooks.is_empty() && fresh.hooks.iter().any(|hook| !hook.command.is_empty()),
-            ),
         ];
         let changed = changed.into_iter().filter(|(_, changed)| *changed);
         changed.map(|(section, _)| section).collect()

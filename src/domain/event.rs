@@ -40,14 +40,15 @@ pub enum Event {
     },
     /// The server has ended all sessions, and stops.
     Stopped { duration: Duration },
-    /// A user signed in. `method` has the name from RFC 4252; if two methods were required, both are joined
-    /// by `+`.
+    /// A user signed in. `method` has the name from RFC 4252; if two methods were required, both are joined by `+`.
+    /// `recovery_codes_left` is how many recovery codes the user has left, if one took the place of a one-time code.
     SignedIn {
         who: Actor,
         method: String,
         client: String,
         algorithms: Box<ChosenAlgorithms>,
         certificate: Option<Box<CertificateIdentity>>,
+        recovery_codes_left: Option<u64>,
     },
     /// A sign-in was refused. `user` is the name that the peer sent; `reason` is for the log only, and `code` is a
     /// fixed word for it.

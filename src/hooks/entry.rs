@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::domain::event::FileIdentity;
+use crate::domain::user::UserName;
 use base::visible;
 
 /// An event for a hook that is not in the queue yet.
@@ -136,6 +137,11 @@ impl QueueEntry {
             user: draft.user,
             file: draft.file,
         })
+    }
+
+    /// Returns the user of the event, if there is one.
+    pub fn user(&self) -> Option<UserName> {
+        self.user.as_deref().and_then(|user| UserName::stored(user).ok())
     }
 
     /// Returns the approximate number of bytes that the entry takes, in memory and on the disk.

@@ -116,8 +116,9 @@ impl HookHelper {
     }
 
     /// Follows the helper and its supervisor. `on_failure` is called at each end of one of them, with what an operator must
-    /// do something about. It returns when both have ended.
-    pub async fn listen(&self, on_failure: impl Fn(Option<&'static str>)) {
+    /// do something about. It returns when both have ended, and whether anybody was told: as long as there was no command,
+    /// nobody misses the supervisor.
+    pub async fn listen(&self, on_failure: impl Fn(Option<&'static str>)) -> bool {
         loop {
             let connection = self.connection.lock().clone();
             let has_supervisor = self.has_supervisor.load(Ordering::Relaxed);
@@ -139,14 +140,15 @@ impl HookHelper {
                 }
             };
             let problem = self.problem();
-            if failed {
+            let is_wanted = self.is_wanted.load(Ordering::Relaxed);
+            if failed && is_wanted {
                 on_failure(problem);
                 if let Some(problem) = problem {
                     tracing::error!("{problem}");
                 }
             }
             if problem == Some(NOT_AGAIN) {
-                return;
+                return is_wanted;
             }
         }
     }

@@ -27,6 +27,7 @@ use crate::storage::local::readable::FileState;
 use crate::storage::{Error as StorageError, Links, Storage, Wait};
 use crate::store::Store;
 
+use super::entry::QueueEntry;
 use super::upload_place::UploadPlace;
 
 /// The permissions of directories that are made at the target.
@@ -81,6 +82,21 @@ impl Publisher {
             Some(folder) => place.elsewhere(Some(&folder), below),
             None => place.elsewhere(None, to.clone()),
         })
+    }
+
+    /// Returns where the file of an entry is to be looked for: where it was uploaded to, or at the same path in the user's
+    /// present home or folder, if that was moved or restored elsewhere. Returns `None` if the entry has no file.
+    ///
+    /// # Errors
+    /// Returns the errors of the store.
+    pub async fn place_of(&self, entry: &QueueEntry) -> base::error::Result<Option<UploadPlace>> {
+        let Some(place) = entry.file.as_ref().and_then(UploadPlace::of) else {
+            return Ok(None);
+        };
+        Ok(Some(match entry.user() {
+            Some(name) => place.of_user(self.store.user(&name).await?.as_ref()),
+            None => place,
+        }))
     }
 
     /// Moves a file that a command has accepted, which was in this state.

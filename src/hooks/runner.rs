@@ -17,7 +17,6 @@ use super::table::{CurrentHooks, Hook};
 use super::upload_place::UploadPlace;
 use super::webhook::WebhookCaller;
 use crate::domain::event::{Event, HeldFile, PublishedFile};
-use crate::domain::user::UserName;
 use crate::ssh::service::Service;
 use crate::storage::local::readable::{FileState, ReadableFile};
 use crate::store::Store;
@@ -26,11 +25,11 @@ use crate::store::Store;
 const LAST_HOOKS: Duration = Duration::from_secs(3);
 /// The shortest time between two events about dropped events, however many there are.
 const DROPS_EVERY: Duration = Duration::from_secs(1);
-/// How often a server without a helper looks whether a reload has brought commands.
+/// How often a server without a supervisor looks whether a reload has brought commands.
 const LOOK_FOR_COMMANDS_EVERY: Duration = Duration::from_secs(1);
 /// What is wrong then, for the log and for `check`.
-const NO_HELPER: &str = "the commands of hooks cannot be run, since the processes that do it were not started with the server: their \
-                         events wait until it is restarted";
+const NO_HELPER: &str = "the commands of hooks cannot be run, since the process that starts their helper is not there: their events \
+                         wait until the server is restarted";
 
 /// The parts of a runner.
 pub struct HookRunnerSetup {
@@ -42,7 +41,7 @@ pub struct HookRunnerSetup {
     pub hooks: CurrentHooks,
     /// The entries that wait.
     pub queue: Arc<HookQueue>,
-    /// The helper, if the configuration of the start has commands.
+    /// The helper, if its supervisor could be started.
     pub helper: Option<Arc<HookHelper>>,
 }
 
@@ -83,13 +82,16 @@ impl HookRunner {
     /// Runs hooks until `quit` is cancelled, and a little longer for those that run then.
     pub async fn run(self: Arc<Self>, quit: CancellationToken) {
         let listening = async {
-            match &self.setup.helper {
+            let is_reported = match &self.setup.helper {
                 Some(helper) => {
                     helper
                         .listen(|problem| self.setup.queue.helper_failed(problem))
                         .await
                 }
-                None => self.report_missing_helper().await,
+                None => false,
+            };
+            if !is_reported {
+                self.report_missing_helper().await;
             }
             std::future::pending::<()>().await;
         };
@@ -196,9 +198,12 @@ impl HookRunner {
             self.running.end(&entry.hook);
             return;
         };
-        let end = match hook.settings.url {
-            Some(_) => self.call(&hook, &job).await,
-            None => self.run_command(&hook, &job).await,
+        let (end, place) = match hook.settings.url {
+            Some(_) => (self.call(&hook, &job).await, None),
+            None => match self.publisher.place_of(entry).await {
+                Ok(place) => (self.run_command(&hook, &job, place.clone()).await, place),
+                Err(error) => (JobEnd::Failed(error.to_string()), None),
+            },
         };
         match end {
             JobEnd::Done => queue.finish(entry.id),
@@ -210,11 +215,11 @@ impl HookRunner {
                 queue.fail(entry.id, &why, hook.settings.retries);
             }
             JobEnd::Held(reason) => {
-                self.emit_held(entry, &hook, reason);
+                self.emit_held(entry, &hook, place, reason);
                 queue.finish(entry.id);
             }
-            JobEnd::Published(place) => {
-                self.emit_published(entry, &hook, place);
+            JobEnd::Published(published) => {
+                self.emit_published(entry, &hook, place, published);
                 queue.finish(entry.id);
             }
         }
@@ -234,12 +239,12 @@ impl HookRunner {
         }
     }
 
-    async fn run_command(&self, hook: &Arc<Hook>, job: &HookJob) -> JobEnd {
+    async fn run_command(&self, hook: &Arc<Hook>, job: &HookJob, place: Option<UploadPlace>) -> JobEnd {
         let entry = &job.entry;
         let Some(helper) = &self.setup.helper else {
             return JobEnd::Failed("there is no helper".to_owned());
         };
-        let CheckedFile { place, file, to } = match self.find_file(hook, entry).await {
+        let CheckedFile { place, file, to } = match self.find_file(hook, place).await {
             Ok(found) => found,
             Err(end) => return end,
         };
@@ -263,9 +268,9 @@ impl HookRunner {
         }
     }
 
-    /// Opens the file of an entry, if there is one. The error is the end of the attempt.
-    async fn find_file(&self, hook: &Hook, entry: &QueueEntry) -> Result<CheckedFile, JobEnd> {
-        let Some(place) = entry.file.as_ref().and_then(UploadPlace::of) else {
+    /// Opens the file of an entry, if it has a place. The error is the end of the attempt.
+    async fn find_file(&self, hook: &Hook, place: Option<UploadPlace>) -> Result<CheckedFile, JobEnd> {
+        let Some(place) = place else {
             return match hook.move_to {
                 Some(_) => Err(JobEnd::Held("it is a directory, and not a file".to_owned())),
                 None => Ok(CheckedFile::default()),
@@ -311,7 +316,7 @@ impl HookRunner {
         checked: FileState,
         to: UploadPlace,
     ) -> JobEnd {
-        let Some(user) = entry.user.as_deref().and_then(|user| UserName::stored(user).ok()) else {
+        let Some(user) = entry.user() else {
             return JobEnd::Held("the event has no user".to_owned());
         };
         match self.publisher.publish(&user, place, checked, to.clone()).await {
@@ -327,12 +332,10 @@ impl HookRunner {
         }
     }
 
-    fn emit_held(&self, entry: &QueueEntry, hook: &Hook, reason: String) {
-        let place = entry.file.as_ref().and_then(UploadPlace::of);
-        let user = entry.user.as_deref().and_then(|user| UserName::stored(user).ok());
+    fn emit_held(&self, entry: &QueueEntry, hook: &Hook, place: Option<UploadPlace>, reason: String) {
         tracing::warn!(hook = %hook.label, id = entry.id, reason, "an upload is held");
         // An upload of a directory has no file.
-        let (Some(user), Some(place)) = (user, place) else {
+        let (Some(user), Some(place)) = (entry.user(), place) else {
             return;
         };
         self.setup.service.events.emit(&Event::Held(Box::new(HeldFile {
@@ -345,10 +348,14 @@ impl HookRunner {
         })));
     }
 
-    fn emit_published(&self, entry: &QueueEntry, hook: &Hook, published: PublishedPlace) {
-        let place = entry.file.as_ref().and_then(UploadPlace::of);
-        let user = entry.user.as_deref().and_then(|user| UserName::stored(user).ok());
-        if let (Some(user), Some(place)) = (user, place) {
+    fn emit_published(
+        &self,
+        entry: &QueueEntry,
+        hook: &Hook,
+        place: Option<UploadPlace>,
+        published: PublishedPlace,
+    ) {
+        if let (Some(user), Some(place)) = (entry.user(), place) {
             self.setup
                 .service
                 .events

@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 use crate::domain::event::FileIdentity;
 use crate::domain::folder::{Folder, FolderName};
 use crate::domain::path::VirtualPath;
+use crate::domain::user::User;
 use crate::mount::MountContext;
 use crate::storage::local::LocalStorage;
 use crate::storage::local::readable::{FileTime, ReadableFile};
@@ -31,6 +32,8 @@ pub struct UploadPlace {
     /// The path in the home or folder.
     pub path: VirtualPath,
     file: FileIdentity,
+    /// Whether its user is not there any more, so that the home may be gone, too.
+    is_abandoned: bool,
 }
 
 impl UploadPlace {
@@ -45,7 +48,31 @@ impl UploadPlace {
             user_home: directory(&folder.map_or(&file.home, |folder| &folder.home).0),
             path: VirtualPath::parse(&file.path.0).ok()?,
             file: file.identity(),
+            is_abandoned: false,
         })
+    }
+
+    /// Returns the place for this user as it is now; `None` is a user who was removed. A home or a folder that was moved, or
+    /// restored elsewhere, has the same paths.
+    pub(super) fn of_user(mut self, user: Option<&User>) -> Self {
+        let Some(user) = user else {
+            self.is_abandoned = true;
+            return self;
+        };
+        let folders = user.folders();
+        let is_there = user.home == self.home || folders.iter().any(|(folder, _)| folder.path == self.home);
+        let present = match &self.folder {
+            Some(name) => folders.iter().find(|(folder, _)| folder.name == *name),
+            None => None,
+        };
+        match (&self.folder, present) {
+            _ if is_there => {}
+            (None, _) => self.home.clone_from(&user.home),
+            (Some(_), Some((folder, _))) => self.home.clone_from(&folder.path),
+            (Some(_), None) => {}
+        }
+        self.user_home.clone_from(&user.home);
+        self
     }
 
     /// Returns the directory of the home or the folder.
@@ -83,9 +110,13 @@ impl UploadPlace {
     /// the name does not stand for this file any more. It may block on the disk.
     ///
     /// # Errors
-    /// Returns an error if the home cannot be opened.
+    /// Returns an error if the home of a user cannot be opened.
     pub fn open(&self, context: &MountContext) -> Result<Option<ReadableFile>> {
-        let local = self.local(context)?;
+        let local = match self.local(context) {
+            Ok(local) => local,
+            Err(_) if self.is_abandoned => return Ok(None),
+            Err(error) => return Err(error),
+        };
         let Some(file) = self.open_in(&local) else {
             return Ok(None);
         };

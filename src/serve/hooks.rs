@@ -29,16 +29,13 @@ use base::error::{Error, Result};
 const USER: &str = "user";
 const OWNER: &str = "owner";
 
-/// Starts the supervisor of the helper if the configuration has hooks, and the helper if one is a command. It is called
-/// before the server gives up the right to run programs. A server without hooks has no process beside it, which would take
-/// some megabytes of memory.
+/// Starts the supervisor of the helper, and the helper if a hook is a command. It is called before the server gives up the
+/// right to run programs. A server without hooks has a supervisor, too: a reload may bring the first command. It costs half a
+/// megabyte of memory.
 ///
 /// # Errors
 /// Returns an error if there are commands, and the helper does not start.
 pub fn start_helper(config: &Config) -> Result<Option<StartedHelper>> {
-    if config.hooks.is_empty() {
-        return Ok(None);
-    }
     let file = config.file.clone().into();
     let words: [OsString; 3] = match &config.server.user {
         Some(name) => [file, USER.into(), name.into()],

@@ -23,7 +23,7 @@ use super::algorithms::method_set;
 use super::announcement::{AnnouncedKeys, ConnectionHostKeys};
 use super::phase::{Accepted, ChannelUse, OfferedRecord, Phase, SignInState, SignedIn, Wanted};
 use super::questions::PendingQuestion;
-use super::refusal_reason::{RefusalReason, RefusedKey, RefusedKeys, key_name};
+use super::refusal_reason::{RefusalReason, RefusedKey, RefusedKeys, key_name, weak_signature};
 use super::service::Service;
 use super::signals::ConnectionSignals;
 use base::socket::ConnectionHandle;
@@ -131,10 +131,9 @@ impl Connection {
     }
 
     fn reject(&self, wanted: &Wanted, partial_success: bool) -> Auth {
+        let methods = wanted.methods(self.service.auth.settings());
         Auth::Reject {
-            proceed_with_methods: Some(method_set(
-                wanted.methods(self.service.auth.settings()).into_iter(),
-            )),
+            proceed_with_methods: Some(method_set(methods.into_iter())),
             partial_success,
         }
     }
@@ -199,6 +198,7 @@ impl Connection {
         revision: u64,
         outcome: Result<Login, Denial>,
     ) -> Auth {
+        self.report_unfinished(Some(user));
         let (passed, wanted) = match outcome {
             Ok(login) => {
                 self.methods.insert(method);
@@ -221,17 +221,24 @@ impl Connection {
             return self.refuse_for(user);
         }
         self.methods.insert(method);
-        if wanted.methods(self.service.auth.settings()).is_empty() {
-            let sentence = "what the sign-in needs besides is proven by methods that are switched off";
-            self.denied(user, method, RefusalReason::new("method_off", sentence));
-        }
         let answer = self.reject(&wanted, true);
         self.phase = Phase::Anonymous(SignInState {
             user: user.to_owned(),
             passed,
+            method: Some(method),
             wanted,
         });
         answer
+    }
+
+    /// Emits an event for the sign-in that has begun, unless it is that of `user`, who may go on.
+    fn report_unfinished(&self, user: Option<&str>) {
+        if let Phase::Anonymous(state) = &self.phase
+            && user != Some(state.user.as_str())
+            && let Some(unfinished) = state.unfinished(self.service.auth.settings())
+        {
+            self.denied(&state.user, unfinished.method, unfinished.reason());
+        }
     }
 
     /// Emits an event for the keys that were refused, unless they are of `user`, who may still have the right one.
@@ -376,20 +383,17 @@ impl Connection {
 
     /// Returns why no user may sign with this algorithm, or `None` if a user may.
     pub(super) fn may_not_sign(&self, algorithm: &Algorithm) -> Option<RefusalReason<'static>> {
-        const SHA1: RefusalReason<'static> = RefusalReason::new(
-            "weak_signature",
-            "signed with SHA-1 (ssh-rsa), which is not accepted: use rsa-sha2-256 or rsa-sha2-512",
-        );
-        if !self.has(Method::PublicKey) {
-            return Some(RefusalReason::new("method_off", "the method is switched off"));
+        match self.has(Method::PublicKey) {
+            true => weak_signature(algorithm),
+            false => Some(RefusalReason::new("method_off", "the method is switched off")),
         }
-        (*algorithm == Algorithm::Rsa { hash: None }).then_some(SHA1)
     }
 }
 
 impl Drop for Connection {
     fn drop(&mut self) {
         if let Phase::Anonymous(_) = self.phase {
+            self.report_unfinished(None);
             self.report_refused_keys(None);
         }
     }

@@ -93,17 +93,12 @@ fn ask(connection: &mut Connection, user: &str, question: Question) -> Auth {
     asked
 }
 
-/// Asks for another new password, unless there were too many.
+/// Asks for another new password, unless there were too many. The sign-in is reported when the client gives it up.
 fn ask_again(connection: &mut Connection, pending: PendingQuestion, why: String) -> Auth {
     let PendingQuestion { user, question } = pending;
     if let Some(question) = question.again(why) {
         return ask(connection, &user, question);
     }
-    let reason = RefusalReason::new(
-        "password_expired",
-        "the password has expired, and no new one was chosen",
-    );
-    connection.denied(&user, METHOD, reason);
     connection.refuse_for(&user)
 }
 

@@ -163,6 +163,7 @@ impl Handler for Connection {
                 client,
                 algorithms: Box::new(algorithms),
                 certificate: session.login.certificate().map(Box::new),
+                recovery_codes_left: session.login.recovery_codes_left(),
             });
         }
         match &self.host_keys {

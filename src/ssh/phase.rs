@@ -11,6 +11,8 @@ use crate::session::stream::connection_budget::ConnectionBudget;
 use crate::session::{EndReport, Registration};
 use crate::sftp::channel::SftpChannel;
 
+use super::refusal_reason::RefusalReason;
+
 /// How far the sign-in has come.
 pub(super) enum Phase {
     /// No user has signed in yet.
@@ -29,8 +31,57 @@ pub(super) struct SignInState {
     pub user: String,
     /// What was proven for it.
     pub passed: Proofs,
+    /// The method by which something was proven last.
+    pub method: Option<Method>,
     /// What the sign-in needs besides.
     pub wanted: Wanted,
+}
+
+/// A sign-in that was given up although something was right: by a program that cannot answer questions, by a user whose
+/// password has expired, or by somebody who tries a stolen password.
+pub(super) struct UnfinishedSignIn {
+    /// The method by which something was proven last.
+    pub method: Method,
+    code: &'static str,
+    sentence: String,
+}
+
+impl UnfinishedSignIn {
+    /// Returns what was missing.
+    pub fn reason(&self) -> RefusalReason<'_> {
+        RefusalReason::new(self.code, &self.sentence)
+    }
+}
+
+impl SignInState {
+    /// Returns what is missing, if something was right.
+    pub fn unfinished(&self, settings: &AuthSettings) -> Option<UnfinishedSignIn> {
+        let method = self.method?;
+        let (code, sentence) = match &self.wanted {
+            Wanted::Anything => return None,
+            wanted if wanted.methods(settings).is_empty() => (
+                "method_off",
+                "what the sign-in needs besides is proven by methods that are switched off".to_owned(),
+            ),
+            Wanted::NewPassword => (
+                "password_expired",
+                "the password has expired, and no new one was chosen".to_owned(),
+            ),
+            Wanted::Factors(missing) => {
+                let missing: Vec<&str> = missing.iter().map(|factor| factor.name()).collect();
+                let missing = missing.join(" and ");
+                let sentence = format!(
+                    "what was shown is right, and the client has given up before it showed {missing}"
+                );
+                ("incomplete", sentence)
+            }
+        };
+        Some(UnfinishedSignIn {
+            method,
+            code,
+            sentence,
+        })
+    }
 }
 
 /// What a sign-in needs next.

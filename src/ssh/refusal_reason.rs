@@ -2,7 +2,7 @@
 //!
 //! What a peer sent is cut to a bounded length here; the log escapes control characters.
 
-use russh::keys::HashAlg;
+use russh::keys::{Algorithm, HashAlg};
 use russh::{AlgorithmKind, Error, Mismatch};
 
 use crate::auth::{PresentedKey, keys};
@@ -36,6 +36,15 @@ impl<'a> RefusalReason<'a> {
 
 /// The word for a key that does not belong to the user, which is the most frequent reason by far.
 const UNKNOWN_KEY: &str = "unknown_key";
+
+/// Returns why no user may sign with this algorithm, or `None` if a user may.
+pub(super) fn weak_signature(algorithm: &Algorithm) -> Option<RefusalReason<'static>> {
+    const SHA1: RefusalReason<'static> = RefusalReason::new(
+        "weak_signature",
+        "signed with SHA-1 (ssh-rsa), which is not accepted: use rsa-sha2-256 or rsa-sha2-512",
+    );
+    (*algorithm == Algorithm::Rsa { hash: None }).then_some(SHA1)
+}
 
 /// A key that was refused.
 #[derive(Debug, Clone, Copy)]

@@ -3,10 +3,12 @@
 
 pub mod exposition;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use parking_lot::Mutex;
 use serde::Deserialize;
 
 use crate::domain::event::{Event, FileEnd, FileUse};
@@ -51,6 +53,20 @@ const METHODS: [&str; 8] = [
     "session",
 ];
 
+/// The codes of refused sign-ins that are on the page before the first one, for the alert rules: a counter that appears
+/// with 1 has not grown.
+const WATCHED_CODES: [&str; 9] = [
+    "certificate_authority",
+    "certificate_time",
+    "code_used",
+    "incomplete",
+    "password_expired",
+    "secrets_key",
+    "throttled",
+    "wrong_code",
+    "wrong_password",
+];
+
 /// The ways in which the use of a file ends.
 const ENDS: [FileEnd; 5] = [
     FileEnd::Client,
@@ -65,6 +81,10 @@ const ENDS: [FileEnd; 5] = [
 pub struct EventCounters {
     accepted: [AtomicU64; METHODS.len()],
     denied: [AtomicU64; METHODS.len()],
+    by_certificate: AtomicU64,
+    by_recovery_code: AtomicU64,
+    /// Refused sign-ins by their code. Codes are words of this program, so that there are few.
+    refused: Mutex<BTreeMap<&'static str, u64>>,
     uploads: [AtomicU64; ENDS.len()],
     downloads: [AtomicU64; ENDS.len()],
 }
@@ -96,6 +116,11 @@ fn count_login(counters: &[AtomicU64], method: &str) {
 impl EventCounters {
     /// Writes the metrics.
     pub fn write(&self, page: &mut Exposition) {
+        self.write_sign_ins(page);
+        self.write_transfers(page);
+    }
+
+    fn write_sign_ins(&self, page: &mut Exposition) {
         page.family(
             "homeport_logins_total",
             MetricKind::Counter,
@@ -107,6 +132,33 @@ impl EventCounters {
                 page.sample("homeport_logins_total", &labels, counter.load(Ordering::Relaxed));
             }
         }
+        page.family(
+            "homeport_denials_total",
+            MetricKind::Counter,
+            "Refused sign-ins since the start, by their code in the audit log.",
+        );
+        let mut refused: BTreeMap<&str, u64> = WATCHED_CODES.iter().map(|code| (*code, 0)).collect();
+        refused.extend(self.refused.lock().iter());
+        for (code, count) in refused {
+            page.sample("homeport_denials_total", &[("code", code)], count);
+        }
+        for (name, counter, help) in [
+            (
+                "homeport_certificate_logins_total",
+                &self.by_certificate,
+                "Sign-ins by a certificate since the start.",
+            ),
+            (
+                "homeport_recovery_code_logins_total",
+                &self.by_recovery_code,
+                "Sign-ins by a recovery code since the start.",
+            ),
+        ] {
+            page.single(name, MetricKind::Counter, help, counter.load(Ordering::Relaxed));
+        }
+    }
+
+    fn write_transfers(&self, page: &mut Exposition) {
         page.family(
             "homeport_transfers_total",
             MetricKind::Counter,
@@ -128,8 +180,23 @@ impl EventCounters {
 impl Subscriber for Arc<EventCounters> {
     fn on_event(&self, event: &Event) {
         match event {
-            Event::SignedIn { method, .. } => count_login(&self.accepted, method),
-            Event::Denied { method, .. } => count_login(&self.denied, method),
+            Event::SignedIn {
+                method,
+                certificate,
+                recovery_codes_left,
+                ..
+            } => {
+                count_login(&self.accepted, method);
+                let by_certificate = u64::from(certificate.is_some());
+                self.by_certificate.fetch_add(by_certificate, Ordering::Relaxed);
+                let by_recovery_code = u64::from(recovery_codes_left.is_some());
+                self.by_recovery_code
+                    .fetch_add(by_recovery_code, Ordering::Relaxed);
+            }
+            Event::Denied { method, code, .. } => {
+                count_login(&self.denied, method);
+                *self.refused.lock().entry(*code).or_default() += 1;
+            }
             Event::Closed { file, .. } => {
                 let counters = match is_upload(file) {
                     true => &self.uploads,
@@ -148,7 +215,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::domain::event::{Actor, SessionId};
+    use crate::domain::event::{Actor, CertificateIdentity, SessionId};
     use crate::domain::path::VirtualPath;
 
     fn who() -> Actor {
@@ -161,6 +228,14 @@ mod tests {
         }
     }
 
+    fn certificate() -> Box<CertificateIdentity> {
+        Box::new(CertificateIdentity {
+            key_id: String::new(),
+            serial: 1,
+            authority: String::new(),
+        })
+    }
+
     #[test]
     fn sign_ins_and_transfers_are_counted_by_what_they_were() {
         let counters = Arc::<EventCounters>::default();
@@ -170,16 +245,19 @@ mod tests {
                 method: method.to_owned(),
                 client: String::new(),
                 algorithms: Box::default(),
-                certificate: None,
+                certificate: (method == "publickey").then(certificate),
+                recovery_codes_left: (method == "something new").then_some(9),
             });
         }
-        counters.on_event(&Event::Denied {
-            peer: who().peer,
-            user: String::new(),
-            method: "password",
-            code: "wrong_password",
-            reason: String::new(),
-        });
+        for (method, code) in [("password", "wrong_password"), ("publickey", "unknown_key")] {
+            counters.on_event(&Event::Denied {
+                peer: who().peer,
+                user: String::new(),
+                method,
+                code,
+                reason: String::new(),
+            });
+        }
         let closed = |is_for_writing: bool, read: u64, written: u64, end: FileEnd| {
             counters.on_event(&Event::Closed {
                 who: who(),
@@ -209,6 +287,11 @@ mod tests {
             "homeport_logins_total{method=\"publickey+password\",result=\"accepted\"} 1",
             "homeport_logins_total{method=\"password\",result=\"accepted\"} 0",
             "homeport_logins_total{method=\"password\",result=\"denied\"} 1",
+            "homeport_denials_total{code=\"wrong_password\"} 1",
+            "homeport_denials_total{code=\"unknown_key\"} 1",
+            "homeport_denials_total{code=\"wrong_code\"} 0",
+            "homeport_certificate_logins_total 1",
+            "homeport_recovery_code_logins_total 1",
             "homeport_transfers_total{direction=\"up\",result=\"ok\"} 2",
             "homeport_transfers_total{direction=\"up\",result=\"lost\"} 1",
             "homeport_transfers_total{direction=\"down\",result=\"ok\"} 2",

@@ -148,6 +148,12 @@ fn metrics_are_off_by_default_and_homes_in_them_too() {
     let server = TestServer::start(&["alice"]);
     assert!(!server.log().contains("metrics are on"), "{}", server.log());
     let server = TestServer::start_with(&[("metrics", "listen = [\"127.0.0.1:0\"]")], &["alice"]);
+    // The homes are read in the background: those of another server show that it would have been time.
+    let homes = "listen = [\"127.0.0.1:0\"]\nhomes = true";
+    let other = TestServer::start_with(&[("metrics", homes)], &["alice"]);
+    wait_for("the homes of the other server", || {
+        scrape(metrics_port(&other)).contains("homeport_home_used_bytes{user=")
+    });
     assert!(!scrape(metrics_port(&server)).contains("homeport_home_"));
 }
 
@@ -187,6 +193,16 @@ fn nonsense_is_refused_and_idle_peers_are_in_nobodys_way() {
     let idle: Vec<TcpStream> = (0..50)
         .map(|_| TcpStream::connect(("127.0.0.1", port)).unwrap())
         .collect();
+    // The newest ones take the places of the oldest, which would have 5 s for a request.
+    let mut oldest = &idle[0];
+    oldest
+        .set_read_timeout(Some(std::time::Duration::from_secs(4)))
+        .unwrap();
+    match oldest.read(&mut [0; 1]) {
+        Ok(0) => {}
+        Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => {}
+        kept => panic!("the oldest connection was kept: {kept:?}"),
+    }
     check("POST /metrics HTTP/1.1\r\nHost: a\r\n\r\n", "405 ");
     check("SSH-2.0-OpenSSH_9.2\r\n\r\n", "400 ");
     check(

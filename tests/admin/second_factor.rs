@@ -5,6 +5,7 @@ use serde_json::Value;
 use testkit::server::{TestServer, password};
 use testkit::sign_in_talk::{Answered, CODE, Device, SignInTalk};
 
+use crate::admin::metrics::{metrics_port, scrape, value};
 use crate::admin::restore::restored_elsewhere;
 
 #[test]
@@ -99,6 +100,58 @@ fn gaining_a_second_factor_ends_sessions_by_password_alone() {
     let shown = server.admin_ok(&["user", "totp", "enroll", "alice", "--json"], "");
     let shown: Value = serde_json::from_str(&shown).unwrap();
     assert_eq!(shown["sessions_ended"], 1);
+}
+
+/// Whoever is asked for a code has shown something that is right, and may have stolen it.
+#[test]
+fn the_audit_log_and_the_metrics_have_what_became_of_second_factors() {
+    let server = TestServer::start_with(&[("metrics", "listen = [\"127.0.0.1:0\"]")], &["alice", "bob"]);
+    let device = Device::enroll(&server, "alice", &[]);
+    // Nothing was right here, and everything there.
+    let mut talk = SignInTalk::begin(&server, "bob");
+    assert!(matches!(talk.by_password("wrong"), Answered::Refused(_)));
+    drop(talk);
+    let mut talk = SignInTalk::begin(&server, "alice");
+    talk.by_password(&password("alice"));
+    talk.by_questions();
+    assert_eq!(talk.answer(&[device.codes[0].as_bytes()]), Answered::SignedIn);
+    server.wait_for_audit("\"recovery_codes_left\":9");
+    drop(talk);
+    // A code is missing, or wrong.
+    let mut talk = SignInTalk::begin(&server, "alice");
+    talk.by_password(&password("alice"));
+    drop(talk);
+    server.wait_for_audit("\"code\":\"incomplete\"");
+    let denied: Vec<Value> = server.events();
+    let denied: Vec<&Value> = denied.iter().filter(|event| event["event"] == "denied").collect();
+    assert_eq!(denied.len(), 2, "{denied:?}");
+    let of_alice = denied.iter().find(|line| line["user"] == "alice").unwrap();
+    assert_eq!(of_alice["method"], "password");
+    assert!(
+        of_alice["reason"]
+            .as_str()
+            .unwrap()
+            .ends_with("before it showed totp"),
+        "{of_alice}"
+    );
+    let mut talk = SignInTalk::begin(&server, "alice");
+    talk.by_password(&password("alice"));
+    talk.by_questions();
+    assert!(matches!(
+        talk.answer(&[device.wrong().as_bytes()]),
+        Answered::Refused(_)
+    ));
+    server.wait_for_audit("\"code\":\"wrong_code\"");
+    let page = scrape(metrics_port(&server));
+    for (series, expected) in [
+        ("homeport_recovery_code_logins_total", 1.0),
+        ("homeport_denials_total{code=\"wrong_password\"}", 1.0),
+        ("homeport_denials_total{code=\"incomplete\"}", 1.0),
+        ("homeport_denials_total{code=\"wrong_code\"}", 1.0),
+        ("homeport_certificate_logins_total", 0.0),
+    ] {
+        assert_eq!(value(&page, series), Some(expected), "{series}\n{page}");
+    }
 }
 
 #[test]

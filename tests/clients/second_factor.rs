@@ -295,6 +295,14 @@ fn an_expired_password_is_replaced_in_the_conversation() {
             }
         }
     };
+    // A client that cannot answer is in the audit log.
+    let mut other = SignInTalk::begin(&server, "alice");
+    assert_eq!(other.by_questions(), Answered::asks(PASSWORD));
+    assert_eq!(other.answer(&[old.as_bytes()]), Answered::asks(CODE));
+    let code = codes.next().expect("it expires before ten sign-ins");
+    assert_eq!(other.answer(&[code.as_bytes()]), asked);
+    drop(other);
+    server.wait_for_audit("\"code\":\"password_expired\"");
     // Two that differ, one that is too short, and the old one; then there were too many.
     assert_eq!(talk.answer(&[b"one of them here", b"another one here"]), asked);
     assert_eq!(talk.answer(&[b"short", b"short"]), asked);

@@ -4,6 +4,7 @@ mod commands;
 mod crashes;
 mod full;
 mod helper;
+mod moved;
 mod publishing;
 mod webhooks;
 

@@ -10,30 +10,27 @@ use testkit::{inspectable, wait_for};
 
 /// Records the server's system calls in order until it is dropped: `pwrite PATH`, `fsync PATH`, `send`.
 struct Trace {
-    strace: std::process::Child,
+    _strace: Strace,
     file: std::path::PathBuf,
 }
 
-impl Trace {
-    fn start(server: &TestServer) -> Self {
-        let file = server.path().join("trace");
-        let strace = Command::new("strace")
-            .args([
-                "-f",
-                "-qq",
-                "-y",
-                "-e",
-                "trace=pwrite64,write,sendto,writev,fsync,fdatasync",
-            ])
-            .args(["-e", "signal=none", "-o"])
-            .arg(&file)
+/// strace, which holds on to a server until it is dropped.
+pub struct Strace(std::process::Child);
+
+impl Strace {
+    /// Attaches to all threads of a server, with these further options.
+    pub fn attach(server: &TestServer, options: &[&str]) -> Self {
+        let child = Command::new("strace")
+            .args(["-f", "-qq", "-y", "-e", "signal=none"])
+            .args(options)
             .args(["-p", &server.pid().to_string()])
             .stdin(Stdio::null())
+            .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
             .expect("no strace on this machine (hint: apt-get install strace)");
-        let trace = Self { strace, file };
-        // strace attaches to each thread by itself, and the calls of a thread before that are not recorded.
+        let strace = Self(child);
+        // It attaches to each thread by itself, and the calls of a thread before that are not recorded.
         let threads = format!("/proc/{}/task", server.pid());
         wait_for("strace to hold on to every thread of the server", || {
             std::fs::read_dir(&threads).unwrap().all(|thread| {
@@ -45,7 +42,26 @@ impl Trace {
                 })
             })
         });
-        trace
+        strace
+    }
+}
+
+impl Drop for Strace {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+impl Trace {
+    fn start(server: &TestServer) -> Self {
+        let file = server.path().join("trace");
+        let calls = "trace=pwrite64,write,sendto,writev,fsync,fdatasync";
+        let strace = Strace::attach(server, &["-e", calls, "-o", file.to_str().unwrap()]);
+        Self {
+            _strace: strace,
+            file,
+        }
     }
 
     /// Returns the calls so far, with paths relative to the home.
@@ -73,13 +89,6 @@ impl Trace {
         }
         calls.dedup();
         calls
-    }
-}
-
-impl Drop for Trace {
-    fn drop(&mut self) {
-        let _ = self.strace.kill();
-        let _ = self.strace.wait();
     }
 }
 

@@ -18,6 +18,14 @@ MIXED = ("latency", "mix", "writers")
 PATIENCE_SECS = 600
 
 
+def name_of(pid):
+    """Returns the name by which a process was started; nothing if it has ended."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[0].decode(errors="replace")
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+
+
 class Measured:
     """A server whose CPU time, including that of ended children, and memory can be measured."""
 
@@ -34,11 +42,13 @@ class Measured:
     instead = {}
     # The rows in which it can take part; all rows if this is empty.
     rows = ()
+    # The name of a child process that is not a session, and lives as long as the server.
+    lasting = ""
 
     def cpu_secs(self):
         """Returns the user and system time, once no session is left."""
         deadline = time.monotonic() + 20
-        while children(self.process.pid):
+        while any(name_of(pid) != self.lasting for pid in children(self.process.pid)):
             if time.monotonic() > deadline:
                 raise RuntimeError(f"{self.name}: a session does not end")
             time.sleep(0.02)
@@ -65,13 +75,16 @@ class Measured:
         return total
 
     def resident_kib(self):
-        """Returns the resident memory of the server and all processes below it, including shared pages."""
-        total, left = 0, [self.process.pid]
+        """Returns the resident memory of the server, including shared pages, and the private memory of all processes
+        below it, which share the rest with it."""
+        lines = Path(f"/proc/{self.process.pid}/status").read_text().splitlines()
+        total = sum(int(line.split()[1]) for line in lines if line.startswith("VmRSS:"))
+        left = children(self.process.pid)
         while left:
             pid = left.pop()
             left += children(pid)
-            lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-            total += sum(int(line.split()[1]) for line in lines if line.startswith("VmRSS:"))
+            lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+            total += sum(int(line.split()[1]) for line in lines if line.startswith("Private_"))
         return total
 
     def make_directory(self, path):

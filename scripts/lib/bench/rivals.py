@@ -14,6 +14,7 @@ from .peers import Peer, ProFtpd, Rclone, SftpGo
 class Homeport(Measured, servers.Homeport):
     user = "bench"
     prefix = "/"
+    lasting = "homeportd-hooks-supervisor"
 
     def __init__(self, directory, binary, key, *limits, name="homeport"):
         directory.mkdir()

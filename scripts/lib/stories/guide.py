@@ -3,17 +3,24 @@
 from ..tools import ROOT
 
 
-def blocks(page, language):
-    """Returns the fenced blocks of a page in docs/ that have this language behind the fence."""
+def blocks(page, language, below=""):
+    """Returns the fenced blocks of a page in docs/ that have this language behind the fence: all of them, or those below
+    this heading."""
     found = []
     block = None
+    heading = ""
+    indentation = 0
     for line in (ROOT / "docs" / page).read_text().splitlines(keepends=True):
-        if block is not None and line.rstrip() == "```":
-            if block[0] == language:
+        plain = line.strip()
+        if block is not None and plain == "```":
+            if block[0] == language and below in ("", heading):
                 found.append("".join(block[1:]))
             block = None
         elif block is not None:
-            block.append(line)
-        elif line.startswith("```"):
-            block = [line.strip()[3:]]
+            block.append(line[indentation:] or "\n")
+        elif plain.startswith("```"):
+            block = [plain[3:]]
+            indentation = len(line) - len(line.lstrip())
+        elif line.startswith("#"):
+            heading = line.lstrip("#").strip()
     return found

@@ -1,4 +1,4 @@
-"""A machine of its own: a copy of this one's root that costs nothing (overlayfs), booted with systemd as PID 1.
+"""A machine of its own: a copy of this one's root, or of another, that costs nothing (overlayfs), booted with systemd as PID 1.
 
 It has its own processes, its own network with only the loopback address, and none of this machine's services. What is
 changed in it is gone afterwards.
@@ -25,9 +25,10 @@ class Failed(Exception):
 
 
 class Machine:
-    """A context manager: the machine runs inside of it."""
+    """A context manager: the machine runs inside of it. `base` is the root of which it is a copy."""
 
-    def __init__(self):
+    def __init__(self, base="/"):
+        self.base = base
         self.directory = Path(tempfile.mkdtemp(prefix="homeport-machine-"))
         self.root = self.directory / "root"
         self.console = self.directory / "console"
@@ -40,7 +41,7 @@ class Machine:
         try:
             for name in ("changes", "work", "root"):
                 (self.directory / name).mkdir()
-            layers = f"lowerdir=/,upperdir={self.directory}/changes,workdir={self.directory}/work"
+            layers = f"lowerdir={self.base},upperdir={self.directory}/changes,workdir={self.directory}/work"
             quiet(["mount", "-t", "overlay", "-o", layers, "overlay", self.root], hint)
             for pattern in NOT_COPIED:
                 for path in self.root.glob(pattern):

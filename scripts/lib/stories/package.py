@@ -1,6 +1,6 @@
 """The life of the Debian package on a machine, from its installation to its purge.
 
-Each function is a part of one story, in the order of PARTS; each leaves a server that works.
+Each function is a part of one story, in the order of parts.py; each leaves a server that works.
 """
 
 import json
@@ -376,23 +376,3 @@ def purge(machine, packages):
     machine.run("dpkg", "-i", packages["second"])
     expect(machine.run("homeportd", "hostkey", "list") == keys, "the host keys have changed")
     transfer(machine)
-
-
-PARTS = [
-    install,
-    judge_the_unit,
-    serve_a_user,
-    write_to_the_journal,
-    rotate_the_logs,
-    reload,
-    replace_a_host_key,
-    scan_for_viruses,
-    restart,
-    find_the_port_taken,
-    hang,
-    stand_behind_haproxy,
-    show_metrics,
-    be_read_by_fail2ban,
-    upgrade,
-    purge,
-]

@@ -32,7 +32,7 @@ const NOT_FOR_HOOKS: [&str; 7] = [
 pub enum HelperNeed {
     /// There are commands: a server whose helper does not start must not start, either.
     AtOnce,
-    /// There are hooks, and no commands yet. Only the supervisor is started, and nobody waits for it.
+    /// There are no commands yet. Only the supervisor is started, and nobody waits for it.
     Later,
 }
 

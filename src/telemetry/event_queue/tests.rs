@@ -192,6 +192,7 @@ fn no_event_is_larger_than_two_paths() {
             client: long.clone(),
             algorithms: Box::default(),
             certificate: None,
+            recovery_codes_left: None,
         },
         Event::Linked {
             who: who("alice"),

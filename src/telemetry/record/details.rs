@@ -195,6 +195,7 @@ pub(super) fn later_details(event: &Event) -> EventFields {
         Event::SignedIn {
             algorithms,
             certificate,
+            recovery_codes_left,
             ..
         } => {
             let ChosenAlgorithms {
@@ -211,6 +212,9 @@ pub(super) fn later_details(event: &Event) -> EventFields {
             );
             if let Some(certificate) = certificate {
                 fields.extend(certificate_fields(certificate));
+            }
+            if let Some(left) = recovery_codes_left {
+                fields.extend(fields!(recovery_codes_left: *left));
             }
             fields
         }

@@ -131,9 +131,16 @@ fn a_command_that_hangs_is_killed_with_all_that_it_has_started() {
     let script = "sleep 1000 &\necho $$ $! > DIR/pids\nsleep 1000";
     let hooks = "[[hooks]]\non = [\"uploaded\"]\ncommand = [\"DIR/hook\"]\nretries = 0\ntimeout_secs = 1\n";
     let story = HookStory::start(script, hooks);
+    let began = std::time::Instant::now();
     story.put("a", b"1");
     let entry = story.wait_for_set_aside();
     assert_eq!(entry["error"], "it took too long and was killed");
+    // Without the setting, it would be 30 s.
+    assert!(
+        began.elapsed() < std::time::Duration::from_secs(20),
+        "{:?}",
+        began.elapsed()
+    );
     let pids: Vec<u32> = story
         .read("pids")
         .split_whitespace()

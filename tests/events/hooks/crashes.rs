@@ -1,10 +1,35 @@
 //! Servers that are killed.
 
+use std::time::{Duration, Instant};
+
 use super::*;
+use crate::proof::durable::Strace;
 
 pub(super) const WAITING: &str = "printf '%s\\n' \"$(cat)\" >> DIR/begun
 until [ -e DIR/go ]; do sleep 0.02; done
 tail -n 1 DIR/begun >> DIR/told";
+
+/// The disk of the queue takes its time, and so do the answers.
+#[test]
+fn an_upload_is_answered_when_its_event_is_on_the_disk() {
+    const DELAY: Duration = Duration::from_millis(400);
+    let server = TestServer::new(&[testkit::inspectable()]);
+    let mut story = HookStory::of(server, TELL, ON_UPLOADS);
+    story.server.serve();
+    let mut sftp = story.server.raw("alice");
+    // What the account of the home writes at its first change is behind us then.
+    put(&mut sftp, "a", b"1");
+    story.wait_for_told(1);
+    let handle = sftp.handle(&open("b", WRITE | CREAT));
+    ok(&mut sftp, &write(bogus(&handle), 0, b"1"), &handle);
+    let delay = format!("inject=fdatasync:delay_enter={}", DELAY.as_micros());
+    let strace = Strace::attach(&story.server, &["-e", "trace=fdatasync", "-e", &delay]);
+    let began = Instant::now();
+    ok(&mut sftp, &close(bogus(&handle)), &handle);
+    assert!(began.elapsed() >= DELAY, "answered after {:?}", began.elapsed());
+    drop(strace);
+    assert_eq!(story.wait_for_told(2)[1]["path"], "/b");
+}
 
 #[test]
 fn what_was_answered_is_told_after_kill_9() {

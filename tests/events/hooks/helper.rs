@@ -147,20 +147,23 @@ fn without_its_supervisor_the_server_serves_and_events_wait_for_a_restart() {
     assert_eq!(story.wait_for_told(2)[1]["path"], "/b");
 }
 
+/// Nobody misses the supervisor of a server without commands, until a reload brings one.
 #[test]
-fn a_server_without_hooks_has_no_process_beside_it_and_its_first_command_waits_for_a_restart() {
+fn without_a_supervisor_the_first_command_waits_for_a_restart() {
     let mut story = HookStory::start(TELL, "");
-    assert!(children(story.server.pid()).is_empty());
+    let supervisor = story.supervisor();
+    kill(supervisor);
+    wait_for("the server to notice it", || {
+        children(story.server.pid()).is_empty()
+    });
+    let checked = story.server.admin_ok(&["check"], "");
+    assert!(!checked.contains("commands of hooks"), "{checked}");
     story.configure(ON_UPLOADS);
-    let text = story.server.admin_ok(&["reload"], "");
-    assert!(
-        text.contains("[[hooks]] command") && text.contains("restart"),
-        "{text}"
-    );
+    story.server.admin_ok(&["reload"], "");
     story.put("a", b"1");
     story
         .server
-        .wait_for_log("the processes that do it were not started with the server");
+        .wait_for_log("the process that starts their helper is not there");
     assert_eq!(story.list()[0]["state"], "waiting");
     let checked = story.server.admin(&["check"], "");
     let said =
@@ -173,9 +176,8 @@ fn a_server_without_hooks_has_no_process_beside_it_and_its_first_command_waits_f
 }
 
 #[test]
-fn a_server_with_hooks_has_a_supervisor_and_its_first_command_needs_no_restart() {
-    let url = "[[hooks]]\non = [\"stopped\"]\nurl = \"http://127.0.0.1:9/\"\n";
-    let mut story = HookStory::start(TELL, url);
+fn the_first_hook_of_a_server_needs_no_restart() {
+    let mut story = HookStory::start(TELL, "");
     story.put("a", b"1");
     let supervisor = story.supervisor();
     assert_eq!(story.helper(), None);
@@ -249,9 +251,7 @@ fn reloads_in_quick_succession_lose_no_event() {
     let expected: Vec<String> = (0..UPLOADS).map(|n| format!("/f{n}")).collect();
     assert_eq!(paths, expected);
     story.wait_for_empty_queue();
-    assert!(
-        !story.server.log().contains("the configuration was not changed"),
-        "{}",
-        story.server.log()
-    );
+    let log = story.server.log();
+    assert!(log.contains("the configuration was read again"), "{log}");
+    assert!(!log.contains("the configuration was not changed"), "{log}");
 }

@@ -165,9 +165,16 @@ fn an_address_that_does_not_answer_is_given_up_in_time() {
             "retries = 0\ntimeout_secs = 1",
         ),
     );
+    let began = std::time::Instant::now();
     story.put("a", b"1");
     let entry = story.wait_for_set_aside();
     assert!(entry["error"].as_str().unwrap().contains("timeout"), "{entry}");
+    // Without the setting, it would be 30 s.
+    assert!(
+        began.elapsed() < std::time::Duration::from_secs(20),
+        "{:?}",
+        began.elapsed()
+    );
 }
 
 #[test]
