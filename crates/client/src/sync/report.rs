@@ -67,6 +67,14 @@ pub(super) fn reason_of(change: Change) -> Option<&'static str> {
     }
 }
 
+/// A number of things in words: `1 file`, `2 files`.
+pub(super) fn counted(number: usize, one: &str, several: &str) -> String {
+    match number {
+        1 => format!("1 {one}"),
+        _ => format!("{number} {several}"),
+    }
+}
+
 /// Shows what a sync does, and counts it.
 pub(super) struct SyncReport {
     hub: Arc<ProgressHub>,

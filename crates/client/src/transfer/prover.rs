@@ -18,7 +18,7 @@ use super::outcome::Proof;
 use super::progress_hub::Stage;
 use super::settings::Verify;
 use crate::link::{
-    Extent, HashAnswer, HashComparison, HashQuestion, HashValue, LocalHash, NoHash, RemoteError,
+    Answered as _, Extent, HashAnswer, HashComparison, HashQuestion, HashValue, LocalHash, NoHash,
     confirm_commands, hashing, judge,
 };
 use crate::plan::Policy;
@@ -78,7 +78,7 @@ impl<'a> Prover<'a> {
     /// Checks before anything is sent that the verification that was asked for is possible.
     pub(super) async fn check_possible(&self) -> Result<(), TransferError> {
         let always = self.attempt.context.settings.verify == Verify::Always;
-        match always && !hashing::can_hash(self.attempt.link, self.attempt.hash_kind()).await {
+        match always && !hashing::can_hash(self.attempt.link, self.attempt.hash_kind()).await? {
             true => Err(TransferError::Unproven(NoHash::NoRoute)),
             false => Ok(()),
         }
@@ -163,11 +163,11 @@ impl<'a> Prover<'a> {
         self.attempt.context.settings.verify == Verify::Always
     }
 
-    /// The hash of the server's file, computed while its bytes are under way. `None`: the connection is lost.
-    pub(super) async fn hash_meanwhile(&self, handle: &[u8], size: u64) -> Option<HashAnswer> {
+    /// The hash of the server's file, computed while its bytes are under way.
+    pub(super) async fn hash_meanwhile(&self, handle: &[u8], size: u64) -> Result<HashAnswer, TransferError> {
         let mut question = self.question(Extent::AllOf(size));
         question.handle = Some(handle);
-        hashing::hash(self.attempt.link, &question).await.ok()
+        self.ask(&question).await
     }
 
     /// Compares the hash of the bytes that were sent with that of the server's whole file. `None`: no verification was
@@ -255,10 +255,7 @@ impl<'a> Prover<'a> {
             HashComparison::Differs(there) => there,
         };
         let now = self.attempt.link.stat(&self.file.job.remote).await;
-        if let Err(RemoteError::ConnectionLost(lost)) = now {
-            return Err(TransferError::ConnectionLost(lost));
-        }
-        let now = now.ok();
+        let now = now.unless_refused()?;
         if now
             .and_then(|now| now.size)
             .is_some_and(|size| size > received.size)
@@ -323,12 +320,10 @@ impl<'a> Prover<'a> {
     /// Compares the number of bytes that were sent with the size that the server shows, if it shows one.
     async fn compare_sizes(&self, here: u64) -> Result<(), TransferError> {
         let hint = STORED;
-        match self.attempt.link.stat(&self.file.job.remote).await {
-            Ok(Attributes {
-                size: Some(there), ..
-            }) if there != here => Err(TransferError::OtherSize { here, there, hint }),
-            Err(RemoteError::ConnectionLost(lost)) => Err(TransferError::ConnectionLost(lost)),
-            Ok(_) | Err(_) => Ok(()),
+        let shown = self.attempt.link.stat(&self.file.job.remote).await;
+        match shown.unless_refused()?.and_then(|attrs| attrs.size) {
+            Some(there) if there != here => Err(TransferError::OtherSize { here, there, hint }),
+            _ => Ok(()),
         }
     }
 

@@ -171,16 +171,10 @@ impl SpreadUpload<'_> {
 
     /// Cuts the file to its front, so that its size says no more than its bytes.
     async fn cut(&self, front: u64) -> Result<(), TransferError> {
-        match self
-            .attempt
-            .link
-            .set_handle(self.files.handle, &with_size(front))
-            .await
-        {
-            Err(RemoteError::ConnectionLost(lost)) => Err(TransferError::ConnectionLost(lost)),
-            // A server that does not do this gets the bytes beyond once more, and its file is whole in the end.
-            Ok(()) | Err(_) => Ok(()),
-        }
+        let attrs = with_size(front);
+        let cut = self.attempt.link.set_handle(self.files.handle, &attrs).await;
+        // A server that does not do this gets the bytes beyond once more, and its file is whole in the end.
+        Ok(cut.unless_refused()?.unwrap_or_default())
     }
 
     /// Sends ranges by one connection, until nothing is left or a connection has failed.
@@ -216,7 +210,10 @@ impl SpreadUpload<'_> {
             ..self.attempt
         };
         // A helper that cannot open the file has sent nothing, so nothing has to be done again.
-        let handle = lease.link.open_existing(self.path).await.ok()?;
+        let opened = lease.link.open_existing(self.path).await.unless_refused();
+        let Ok(Some(handle)) = opened else {
+            return None;
+        };
         let files = OpenFiles {
             handle: &handle,
             ..self.files
