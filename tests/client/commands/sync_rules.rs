@@ -109,10 +109,10 @@ fn check_names_every_kind_of_difference() {
     let made = Command::new("mkfifo").arg(here.join("pipe")).status().unwrap();
     assert!(made.success());
     let others = ["check", "--exclude", "kind", "--exclude", "size", "t", &remote];
-    sandbox
-        .run(others)
-        .expect_code(4)
-        .expect_stderr(&["pipe: not compared: it is a special file", "1 file, 0 differences"]);
+    sandbox.run(others).expect_code(4).expect_stderr(&[
+        "pipe: not compared: it is a special file",
+        "1 file, 0 differences",
+    ]);
 }
 
 #[test]
@@ -126,4 +126,20 @@ fn room_at_the_target_is_looked_for_before_anything_is_made() {
         .expect_code(1)
         .expect_stderr(&["no room at the target", "1.0 MiB missing", "nothing was changed"]);
     assert!(!sandbox.stored("t").exists());
+}
+
+#[test]
+fn one_thing_is_not_called_several() {
+    let trees = TwoTrees::new(true);
+    for (tree, time) in [(&trees.source, 1000), (&trees.target, 5000)] {
+        std::fs::create_dir(tree).unwrap();
+        std::fs::write(tree.join("f"), "same").unwrap();
+        set_time(&tree.join("f"), time);
+    }
+    for (more, says) in [
+        (&["-n"][..], "1 name to get new times or permissions"),
+        (&[], "1 name got new times or permissions"),
+    ] {
+        trees.sync(more).expect_code(0).expect_stderr(&[says]);
+    }
 }

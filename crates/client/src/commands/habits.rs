@@ -138,6 +138,11 @@ const OPTIONS: &[(&[&str], &[&str], &str)] = &[
         "--limit-rate SIZE limits the bytes per second",
     ),
     (
+        &["tail"],
+        &["-1", "-2", "-3", "-4", "-5", "-6", "-7", "-8", "-9"],
+        "-n NUMBER says how many lines",
+    ),
+    (
         ALL,
         &["--progress", "--stats", "-h", "--human-readable"],
         "progress is shown in a terminal, and --help shows help",

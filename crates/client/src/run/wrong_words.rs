@@ -45,12 +45,14 @@ impl WrongWords {
         if word.starts_with('-') {
             wrong.advice = invalid(error).and_then(|option| habits::instead_of_option(verb, option));
         } else if verb.is_none()
-            && let Some(command) = before.last().and_then(|word| word.to_str())
-            && let Some(advice) = habits::instead_of_command(command)
+            && let Some(first) = before.last().and_then(|word| word.to_str())
         {
             // The first word was taken for a host.
-            wrong.sentence = format!("there is no command \"{command}\"");
-            wrong.advice = Some(advice);
+            wrong.advice = habits::instead_of_command(first);
+            match wrong.advice {
+                Some(_) => wrong.sentence = format!("there is no command \"{first}\""),
+                None => wrong.advice = as_for_scp(first, word),
+            }
         }
         wrong
     }
@@ -70,6 +72,16 @@ impl WrongWords {
             Some(advice) => format!("{} (hint: {advice})", self.sentence),
             None => self.sentence.clone(),
         }
+    }
+}
+
+/// What does the same as `scp FIRST SECOND`, which is named by its words alone.
+fn as_for_scp(first: &str, second: &str) -> Option<&'static str> {
+    let has_path = |word: &str| word.split_once(':').is_some_and(|(_, path)| !path.is_empty());
+    match (has_path(first), second.contains(':')) {
+        (true, _) => Some("get fetches files: homeport get HOST:PATH… [DIRECTORY]"),
+        (false, true) => Some("put sends files: homeport put FILE… HOST:[PATH]"),
+        (false, false) => None,
     }
 }
 
@@ -149,6 +161,18 @@ mod tests {
                 "unexpected argument '--nonsense' found",
             ),
             ("homeport srv lss", "unrecognized subcommand 'lss'"),
+            (
+                "homeport srv:film.mkv .",
+                "unexpected argument '.' found (hint: get fetches files: homeport get HOST:PATH… [DIRECTORY])",
+            ),
+            (
+                "homeport film.mkv srv:",
+                "unexpected argument 'srv:' found (hint: put sends files: homeport put FILE… HOST:[PATH])",
+            ),
+            (
+                "homeport tail -5 srv:log",
+                "unexpected argument '-5' found (hint: -n NUMBER says how many lines)",
+            ),
         ] {
             let wrong = wrong(line);
             assert_eq!(wrong.sentence(), sentence, "{line}");

@@ -212,9 +212,13 @@ impl SyncReport {
             1 => "link",
             _ => "links",
         };
-        let (made, set, deleted) = match self.dry_run {
-            true => ("to make", "to set", "to delete"),
-            false => ("made", "set", "deleted"),
+        let names = match self.attributes {
+            1 => "name",
+            _ => "names",
+        };
+        let (made, get, deleted) = match self.dry_run {
+            true => ("to make", "to get", "to delete"),
+            false => ("made", "got", "deleted"),
         };
         let numbers = [
             (unchanged, "unchanged".to_owned()),
@@ -223,7 +227,7 @@ impl SyncReport {
             (if self.dry_run { self.sent } else { 0 }, "to send".to_owned()),
             (self.made, format!("{directories} {made}")),
             (self.linked, format!("{links} {made}")),
-            (self.attributes, format!("times or permissions {set}")),
+            (self.attributes, format!("{names} {get} new times or permissions")),
             (self.deleted, deleted.to_owned()),
             (plan.kept.len() as u64, "kept".to_owned()),
         ];
