@@ -25,6 +25,14 @@ async fn for_each_request<T: Send + 'static, F: Future<Output = T> + Send + 'sta
     running.join_all().await
 }
 
+/// Commands that succeed, unless the connection is lost.
+const COMMANDS: &[&[&str]] = &[
+    &["mv", "tom@127.0.0.1:/a", "tom@127.0.0.1:/b", "tom@127.0.0.1:/dir"],
+    &["cp", "-n", "tom@127.0.0.1:/a", "tom@127.0.0.1:/b"],
+    &["mkdir", "-p", "tom@127.0.0.1:/x/y"],
+    &["stat", "tom@127.0.0.1:/a"],
+];
+
 fn dying(dies_after: usize) -> Faults {
     Faults {
         dies_after: Some(dies_after),
@@ -160,12 +168,7 @@ async fn a_stream_is_proven_on_another_connection() {
 /// Commands on the server end when the connection does, and say so and nothing else.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_command_says_that_the_connection_was_lost() {
-    for words in [
-        &["mv", "tom@127.0.0.1:/a", "tom@127.0.0.1:/b", "tom@127.0.0.1:/dir"][..],
-        &["cp", "-n", "tom@127.0.0.1:/a", "tom@127.0.0.1:/b"],
-        &["mkdir", "-p", "tom@127.0.0.1:/x/y"],
-        &["stat", "tom@127.0.0.1:/a"],
-    ] {
+    for words in COMMANDS {
         let succeeded = for_each_request(2..7, |dies_after| async move {
             let faulty = FaultyServer::start(Faults {
                 directory: Some(b"/dir".to_vec()),

@@ -224,7 +224,7 @@ pub(super) async fn resolve<'a>(
                 let contents = match contents.next().unwrap_or(Ok(Contents::Unknown)) {
                     Ok(contents) => contents,
                     Err(why) => {
-                        resolved.unread.push((&action.source.path, why));
+                        resolved.unread.push((&*action.source.path, why));
                         continue;
                     }
                 };

@@ -309,7 +309,7 @@ impl<'a> Download<'a> {
         let beside = self.prover().is_wanted() && follower.is_some();
         let hashing = async {
             match beside {
-                true => self.prover().hash_meanwhile(files.handle, size).await.map(Some),
+                true => Ok(self.prover().hash_meanwhile(files.handle, size).await),
                 false => Ok(None),
             }
         };

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::mark::Mark;
 use super::window::{Ranges, SharedRanges, UncutFront};
 use super::{HelperCount, HelperFailure, SMALLEST, join_all, worst};
-use crate::link::{Link, RemoteError};
+use crate::link::{Answered as _, Link, RemoteError};
 use crate::transfer::attempt::Attempt;
 use crate::transfer::context::TransferContext;
 use crate::transfer::cut::with_size;
@@ -174,7 +174,8 @@ impl SpreadUpload<'_> {
         let attrs = with_size(front);
         let cut = self.attempt.link.set_handle(self.files.handle, &attrs).await;
         // A server that does not do this gets the bytes beyond once more, and its file is whole in the end.
-        Ok(cut.unless_refused()?.unwrap_or_default())
+        cut.unless_refused()?;
+        Ok(())
     }
 
     /// Sends ranges by one connection, until nothing is left or a connection has failed.
