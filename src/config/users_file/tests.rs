@@ -1,7 +1,7 @@
 use super::*;
 use crate::domain::permission::change::{MOST_FOLDERS, MOST_RULES};
-use crate::domain::settings::MemberSettings;
 use crate::domain::quota::SessionLimit;
+use crate::domain::settings::MemberSettings;
 use crate::ops::users_file::declaration::DeclaredPassword;
 
 const HASH: &str =

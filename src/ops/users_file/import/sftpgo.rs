@@ -194,14 +194,13 @@ impl<'d> SftpgoImport<'_, 'd> {
         self.reader.importer.bound(&title, &mut settings);
         if let Some(name) = &name {
             let folders = settings.folders.keys().cloned().map(Reference::Folder);
+            let text = group.description.as_deref().unwrap_or_default();
+            let comment = self.reader.importer.comment(&title, text);
             self.reader.importer.groups.push(Declared {
                 references: folders.map(|reference| (reference, None)).collect(),
                 record: Group {
                     name: name.clone(),
-                    comment: self
-                        .reader
-                        .importer
-                        .comment(&title, group.description.as_deref().unwrap_or_default()),
+                    comment,
                     settings: settings.clone(),
                 },
             });
