@@ -114,7 +114,7 @@ mod tests {
         }
         remove(&mut user, &format!("SHA256:{}", "x".repeat(43))).unwrap();
         assert_eq!(user.keys.len(), 2);
-        user.keys.extend(["unreadable".into(), "another".into()]);
+        user.keys.extend(["unreadable", "another"].map(str::to_owned));
         add(&mut user, &[TWO.into()]).unwrap();
         assert_eq!(user.keys.len(), 4);
         user.keys.truncate(2);

@@ -9,6 +9,7 @@ use super::settings::CreationArgs;
 use super::values::{OrInherit, bytes, change};
 use crate::domain::texts;
 use crate::domain::folder::FolderName;
+use crate::domain::texts;
 use crate::domain::user::Limit;
 use crate::ops::folders::FolderChanges;
 use base::size::Size;

@@ -127,7 +127,7 @@ async fn make_directories(directories: &[PlannedDirectory], context: &OpsContext
     }
     for mut directories in by_place.into_values() {
         // What is missing decides whether the place must be this server's.
-        directories.sort_by_key(|directory| !is_missing(directory));
+        directories.sort_by_cached_key(|directory| !is_missing(directory));
         let Some(first) = directories.first() else {
             continue;
         };

@@ -127,7 +127,7 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// Returns the names that neither the file nor what stays in the store has, and those that only a stored user may have.
+    /// Returns the names that neither the file nor what stays in the store has, and those that a new user cannot have.
     fn unknown_references(&self) -> Vec<Mistake> {
         let declaration = self.declaration;
         let groups: BTreeSet<&GroupName> = declaration
