@@ -127,7 +127,7 @@ impl Publisher {
             None => None,
         };
         let service = Arc::clone(&self.service);
-        let moving = tokio::task::spawn_blocking(move || {
+        let moving = tokio::task::spawn_blocking(move || -> Result<PublishOutcome, PublishOutcome> {
             let context = &service.mount_context;
             let home = open_for_server(place.home(), &source.creation, account, context).map_err(failed)?;
             let folder = target.map(|(account, target)| {

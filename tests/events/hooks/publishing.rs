@@ -260,13 +260,13 @@ fn folder_path(story: &HookStory, name: &str) -> PathBuf {
 fn add_folder(story: &HookStory, name: &str, more: &[&str]) {
     let place = folder_path(story, name);
     let words = ["folder", "add", name, place.to_str().unwrap()];
-    story.server.admin_ok(&[&words, more].concat(), "");
+    story.server.admin_ok(&[&words[..], more].concat(), "");
 }
 
 fn used(story: &HookStory, words: &[&str]) -> (u64, u64) {
     let text = story
         .server
-        .admin_ok(&[&["quota", "show"], words, &["--json"]].concat(), "");
+        .admin_ok(&[&["quota", "show"][..], words, &["--json"]].concat(), "");
     let usage: Value = serde_json::from_str(&text).unwrap();
     (
         usage["used_bytes"].as_u64().unwrap(),
@@ -297,7 +297,9 @@ fn a_folder_that_the_user_does_not_see_gets_what_was_found_clean() {
     assert_eq!(used(&story, &["alice"]), (0, 2));
     assert_eq!(used(&story, &["--folder", "clean"]), (5, 2));
     for scan in [&["alice"][..], &["--folder", "clean"]] {
-        story.server.admin_ok(&[&["quota", "scan"], scan].concat(), "");
+        story
+            .server
+            .admin_ok(&[&["quota", "scan"][..], scan].concat(), "");
     }
     assert_eq!(used(&story, &["alice"]), (0, 2));
     assert_eq!(used(&story, &["--folder", "clean"]), (5, 2));

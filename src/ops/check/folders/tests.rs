@@ -161,17 +161,18 @@ fn permissions_by_directory_where_case_is_ignored_are_errors() {
         without_case(std::slice::from_ref(user), probe, &mut report);
         report.errors
     };
-    let mut alice = f.alice(&[team.clone()], &[("/", "list,read"), ("/In", "none")]);
+    let mut alice = f.alice(
+        std::slice::from_ref(&team),
+        &[("/", "list,read"), ("/In", "none")],
+    );
     let home = "group staff: permissions differ by directory, and for user alice the file system ignores the case of names \
                 in \"/\": other letters would avoid them";
     let errors = found(&alice, |_| true);
     assert!(errors.len() == 1 && errors[0].starts_with(home), "{errors:#?}");
-    let in_team =
-        [("/", "all"), ("/In", "none")].map(|(path, set)| (path.parse().unwrap(), set.parse().unwrap()));
-    alice
-        .settings
-        .folders
-        .insert(team.name.clone(), in_team.into_iter().collect());
+    let in_team = [("/", "all"), ("/In", "none")];
+    let in_team = in_team.map(|(path, set)| (path.parse::<RulePath>().unwrap(), set.parse().unwrap()));
+    let in_team: PermissionRules = in_team.into_iter().collect();
+    alice.settings.folders.insert(team.name.clone(), in_team);
     let errors = found(&alice, |_| true);
     assert!(
         errors.len() == 2 && errors[1].starts_with("user alice, folder team: permissions differ"),
