@@ -176,22 +176,19 @@ fn a_file_that_cannot_be_read_is_not_taken_for_the_same() {
     std::fs::create_dir(sandbox.local("t")).unwrap();
     sandbox.create_file("t/open", 1000, 1);
     sandbox.create_file("t/secret", 1000, 2);
-    let remote = sandbox.remote("t");
-    run(&sandbox, &["sync", "t", &remote]).expect_code(0);
+    let target = sandbox.remote("t");
+    let remote = target.as_str();
+    run(&sandbox, &["sync", "t", remote]).expect_code(0);
     std::fs::write(sandbox.stored("t/extra"), "extra").unwrap();
     set_mode(&sandbox.local("t/secret"), 0o000);
     let unread = ["secret", "cannot read the file: permission denied"];
-    for trees in [["t", &remote], [&remote, "t"]] {
+    for trees in [["t", remote], [remote, "t"]] {
         let check = [&["check", "--exclude", "extra"][..], &trees].concat();
         let checked = run(&sandbox, &check).expect_code(4).expect_stderr(&unread);
         assert_eq!(checked.out, "");
     }
-    run(
-        &sandbox,
-        &["check", "--exclude", "extra", "--quick", "t", &remote],
-    )
-    .expect_code(0);
-    let sync = ["sync", "--checksum", "--delete", "--yes", "t", &remote];
+    run(&sandbox, &["check", "--exclude", "extra", "--quick", "t", remote]).expect_code(0);
+    let sync = ["sync", "--checksum", "--delete", "--yes", "t", remote];
     run(&sandbox, &sync)
         .expect_code(4)
         .expect_stderr(&unread)

@@ -216,8 +216,9 @@ mod tests {
         );
         let odd = RemoteError::UnexpectedReply("a name");
         let failed = |error: &RemoteError| Err::<u8, _>(error.clone());
-        assert_eq!(Ok(7).unless_refused(), Ok(Some(7)));
-        assert_eq!(Ok(7).unless_missing(), Ok(Some(7)));
+        let seven: Result<u8, RemoteError> = Ok(7);
+        assert_eq!(seven.clone().unless_refused(), Ok(Some(7)));
+        assert_eq!(seven.unless_missing(), Ok(Some(7)));
         for refusal in [&missing, &denied, &odd] {
             assert_eq!(failed(refusal).unless_refused(), Ok(None), "{refusal}");
         }

@@ -50,7 +50,7 @@ async fn small_files(
     directory: &[u8],
     path: &[u8],
 ) -> Result<Vec<(Vec<u8>, u64)>, ConnectionLost> {
-    let directory_or_here = if directory.is_empty() { b"." } else { directory };
+    let directory_or_here: &[u8] = if directory.is_empty() { b"." } else { directory };
     let listed = link.list_some(directory_or_here, NAMES).await.unless_refused()?;
     let small = listed.unwrap_or_default().into_iter().filter_map(|entry| {
         let size = entry.attrs.size.filter(|size| SIZES.contains(size))?;
