@@ -5,7 +5,7 @@ use std::path::Path;
 
 /// Where control groups are mounted.
 const GROUPS: &str = "/sys/fs/cgroup";
-/// The most levels of control groups that are looked at; the kernel allows no more by default than a few.
+/// The most levels of control groups that are looked at, from the inside.
 const MOST_LEVELS: usize = 64;
 
 /// Returns the memory that this process may use, in bytes.

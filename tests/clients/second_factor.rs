@@ -185,10 +185,13 @@ fn answers_that_do_not_fit_the_questions_are_refused() {
         Message::new(61).u32(1).u32(u32::MAX),
         Message::new(61),
     ];
-    for message in &malformed {
+    for messages in malformed.chunks(4) {
         let mut talk = at_the_code();
-        talk.ssh.send(message);
-        assert_eq!(talk.answered(), refused);
+        for message in messages {
+            talk.ssh.send(message);
+            assert_eq!(talk.answered(), refused);
+            assert_eq!(talk.by_questions(), Answered::asks(CODE));
+        }
     }
     server.wait_for_audit("the message does not have as many answers as it says");
     // A second answer to one question.
