@@ -7,7 +7,6 @@ use clap::{Args, Subcommand};
 use super::group::SharedOutputArgs;
 use super::settings::CreationArgs;
 use super::values::{OrInherit, bytes, change};
-use crate::domain::texts;
 use crate::domain::folder::FolderName;
 use crate::domain::texts;
 use crate::domain::user::Limit;
