@@ -111,7 +111,12 @@ impl Battlefield {
             ("to_eve", self.server.home("eve")),
         ];
         for (link, target) in targets {
-            let _ = link_on_disk(target, directory.join(link));
+            let link = directory.join(link);
+            // A door that could not be put back, because mallory had taken the link away.
+            if !link.is_symlink() {
+                let _ = fs::remove_dir_all(&link);
+            }
+            let _ = link_on_disk(target, link);
         }
     }
 

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::*;
+use crate::domain::folder::FolderName;
 use crate::domain::quota::Limit;
 use crate::domain::settings::MemberSettings;
 use crate::domain::user::Factor;
@@ -18,7 +19,7 @@ fn dump() -> Imported {
 fn rules(settings: &MemberSettings, folder: Option<&str>) -> String {
     let rules = match folder {
         None => settings.permissions.as_ref(),
-        Some(folder) => settings.folders.get(&folder.parse().unwrap()),
+        Some(folder) => settings.folders.get(&folder.parse::<FolderName>().unwrap()),
     };
     rules.map(ToString::to_string).unwrap_or_default()
 }
