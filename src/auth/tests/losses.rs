@@ -62,7 +62,7 @@ async fn a_session_ends_with_whatever_it_has_and_its_user_has_not() {
     let continues = |until| Review::Continues {
         rates: crate::domain::rate::RateRules::default(),
         until,
-        max_sessions: Some(3.into()),
+        max_sessions: Some(3),
     };
     // Each row holds a change, its effect on the session by key, and its effect on the session by password.
     type Row<'a> = (&'a str, Box<dyn Fn(&mut User) + Send + 'a>, Review, Review);

@@ -188,8 +188,10 @@ mod tests {
 
     #[test]
     fn a_cap_of_no_sessions_is_refused() {
-        assert_eq!("default".parse::<SessionCap>().unwrap(), SessionCap(None));
-        assert_eq!("1".parse::<SessionCap>().unwrap(), SessionCap(Some(1)));
+        assert_eq!("inherit".parse::<SessionCap>().unwrap(), SessionCap(None));
+        let usual = "default".parse::<SessionCap>().unwrap();
+        assert_eq!(usual, SessionCap(Some(SessionLimit::Usual)));
+        assert_eq!("1".parse::<SessionCap>().unwrap(), SessionCap(Some(1.into())));
         let error = "0".parse::<SessionCap>().unwrap_err().to_string();
         assert!(
             error.contains("could not sign in (hint: homeportd user disable"),
