@@ -5,6 +5,7 @@
 //! the file that defines the item, so a re-export (`pub use`) is looked through and is no import itself. Paths inside
 //! of macros count too. This cannot see methods that are called on values whose type another module has named.
 
+mod answers;
 mod map;
 mod modules;
 mod types;

@@ -12,6 +12,7 @@ mod faulty_server;
 mod final_attributes;
 mod full;
 mod hashless;
+mod lost;
 mod meanwhile;
 mod other_views;
 mod parallel;

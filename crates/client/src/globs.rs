@@ -17,7 +17,7 @@ use std::path::PathBuf;
 
 use sftp_wire::{Attributes, Reply, Request};
 
-use crate::link::{Link, RemoteError};
+use crate::link::{Answered as _, Link, RemoteError};
 use crate::names::{self, is_single_name, join};
 use base::glob::{
     Pattern, PatternByte, components, ends_in_slash, escaped, existing, is_pattern, literal, parse, root,
@@ -61,11 +61,8 @@ pub async fn remote(link: &Link, directory: &[u8], word: &[u8]) -> Result<Vec<Ve
         let wanted = Pattern::compile(component);
         let mut next = Vec::new();
         for base in &found {
-            let entries = match link.list(&join(directory, base)).await {
-                Ok(entries) => entries,
-                Err(lost @ RemoteError::ConnectionLost(_)) => return Err(lost),
-                Err(_) => continue,
-            };
+            let entries = link.list(&join(directory, base)).await.unless_refused()?;
+            let Some(entries) = entries else { continue };
             let fits = entries.iter().filter(|entry| {
                 let leads_on = components.peek().is_none() || may_lead_on(&entry.attrs);
                 leads_on && is_single_name(&entry.name) && wanted.matches(&entry.name)

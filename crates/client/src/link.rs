@@ -36,7 +36,7 @@ pub use command_view::{
 };
 pub use copy::copy;
 pub use directory_reader::DirectoryReader;
-pub use error::{ConnectionLost, OpenError, RemoteError, TransportError, done};
+pub use error::{Answered, ConnectionLost, OpenError, RemoteError, TransportError, done};
 pub use hash::{Extent, HashKind, HashQuestion, HashValue, NoHash};
 pub use hash_routes::{HashAnswer, HashRoute, HashRoutes};
 pub use inbox::{CompletedRequest, Completion, DataSink};
@@ -143,11 +143,16 @@ impl Link {
     /// # Errors
     /// When the server refuses for another reason.
     pub async fn look(&self, path: &[u8]) -> Result<Option<Attributes>, RemoteError> {
-        match self.stat(path).await {
-            Ok(attrs) => Ok(Some(attrs)),
-            Err(failed) if failed.is_missing() => Ok(None),
-            Err(failed) => Err(failed),
-        }
+        self.stat(path).await.unless_missing()
+    }
+
+    /// Whether a path leads to a directory. One that the server does not show does not.
+    ///
+    /// # Errors
+    /// When the connection is lost.
+    pub async fn is_directory(&self, path: &[u8]) -> Result<bool, ConnectionLost> {
+        let attrs = self.stat(path).await.unless_refused()?;
+        Ok(attrs.is_some_and(|attrs| attrs.is_directory() == Some(true)))
     }
 
     /// The absolute path, with links resolved.

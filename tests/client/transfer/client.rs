@@ -7,8 +7,10 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use homeport::connect::{ConfigFile, Credentials};
+use homeport::link::{RemoteError, Space};
 use homeport::remote::Remote;
 use homeport::transfer::error::TransferError;
+use homeport::transfer::free_space::{InsufficientSpace, missing_space};
 use homeport::transfer::progress_hub::{FileProgress, ProgressHub, ProgressObserver, Totals};
 use homeport::transfer::{Direction, Engine, Job, Outcome, Settings, Summary};
 use tokio_util::sync::CancellationToken;
@@ -84,6 +86,18 @@ impl Client {
             size: size as u64,
             ..self.job(Direction::Down, name)
         }
+    }
+
+    /// Returns the room that uploads lack on the server, if this much is there.
+    pub async fn missing_space(
+        &self,
+        jobs: &[Job],
+        space: Space,
+    ) -> Result<Option<InsufficientSpace>, RemoteError> {
+        let hub = ProgressHub::new(Arc::default(), Box::new(Recorder(Arc::default())));
+        let (remote, stop) = (Arc::clone(&self.remote), CancellationToken::new());
+        let engine = Engine::new(remote, Settings::default(), hub, stop);
+        missing_space(&engine.context, jobs, Some(space)).await
     }
 
     /// Runs these jobs to their end.

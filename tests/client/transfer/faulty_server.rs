@@ -38,6 +38,10 @@ pub struct Faults {
     pub refuses: Option<u64>,
     /// The first connection ends after this many requests.
     pub dies_after: Option<usize>,
+    /// The first connection ends when it is to run a command.
+    pub dies_at_command: bool,
+    /// The time of the last change of every file. Without it the server does not tell times.
+    pub modified: Option<u32>,
     /// The delay of the reply to the first READ or WRITE of each connection.
     pub late: Duration,
     /// The number of READs whose replies are sent together, the last one first.

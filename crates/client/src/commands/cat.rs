@@ -9,7 +9,7 @@ use clap::Args;
 use super::candidates::Candidates;
 use super::session::{RemotePath, Session};
 use super::verb::Verb;
-use crate::link::{Link, OpenFile, ReadAhead, RemoteError};
+use crate::link::{Answered as _, ConnectionLost, Link, OpenFile, ReadAhead};
 use crate::output::print_bytes;
 use base::error::{Error, Result};
 
@@ -69,14 +69,19 @@ async fn print_file(link: &Arc<Link>, path: &[u8]) -> Result<std::result::Result
 /// # Errors
 /// A sentence, also where the path is a directory.
 pub(super) async fn open_for_reading(link: &Arc<Link>, path: &[u8]) -> std::result::Result<OpenFile, String> {
-    let is_directory = |attrs: sftp_wire::Attributes| attrs.is_directory() == Some(true);
-    match OpenFile::open(link, path).await {
+    let words = |lost: ConnectionLost| lost.to_string();
+    let (opened, is_directory) = match OpenFile::open(link, path).await {
         // Some servers open directories, and fail only when they are read.
-        Ok(file) if file.attributes().await.is_ok_and(is_directory) => Err("it is a directory".to_owned()),
-        Ok(file) => Ok(file),
-        Err(failed @ RemoteError::ConnectionLost(_)) => Err(failed.to_string()),
-        Err(_) if link.stat(path).await.is_ok_and(is_directory) => Err("it is a directory".to_owned()),
-        Err(failed) => Err(failed.to_string()),
+        Ok(file) => {
+            let attrs = file.attributes().await.unless_refused().map_err(words)?;
+            let is_directory = attrs.and_then(|attrs| attrs.is_directory()) == Some(true);
+            (Ok(file), is_directory)
+        }
+        Err(failed) => (Err(failed), link.is_directory(path).await.map_err(words)?),
+    };
+    match is_directory {
+        true => Err("it is a directory".to_owned()),
+        false => opened.map_err(|failed| failed.to_string()),
     }
 }
 

@@ -8,10 +8,11 @@ use clap::Args;
 use sftp_wire::{Attributes, FileType};
 
 use super::candidates::Candidates;
+use super::refusal::not_answered;
 use super::session::Session;
 use super::tree_reader::{TreeEvent, TreeReader};
 use super::verb::Verb;
-use crate::link::{Link, Name, RemoteError, copy, symlink};
+use crate::link::{Answered as _, ConnectionLost, Link, Name, RemoteError, copy, symlink};
 use crate::names::{join, last};
 use base::error::{Error, Result};
 use base::visible::printable;
@@ -26,7 +27,7 @@ use base::visible::printable;
 )]
 pub struct CpArgs {
     /// Also copy directories with their contents.
-    #[arg(short, long)]
+    #[arg(short, long, short_alias = 'R')]
     pub recursive: bool,
     /// Keep the times and permissions of files.
     #[arg(short, long)]
@@ -61,7 +62,7 @@ async fn cp(session: &Arc<Session>, args: &CpArgs) -> Result<u8> {
     };
     let sources = session.matching_all(&link, words).await?;
     let target = session.path(target);
-    let is_directory = is_directory(&link, &target).await;
+    let is_directory = link.is_directory(&target).await.map_err(not_answered)?;
     if !is_directory && (sources.len() > 1 || target.ends_with(b"/") && !args.recursive) {
         return Err(
             Error::new(format!("\"{}\" is not a directory", printable(&target)))
@@ -79,10 +80,19 @@ async fn cp(session: &Arc<Session>, args: &CpArgs) -> Result<u8> {
             true => join(&target, last(&source.path)),
             false => target.clone(),
         };
-        match job.link.stat(&source.path).await {
-            Err(failed) => job.fail(&source.path, &failed),
-            Ok(attrs) if attrs.is_directory() == Some(true) => job.tree(source.path, to, attrs).await,
-            Ok(attrs) => job.file(&source.path, &to, attrs).await,
+        let copied = match job.link.stat(&source.path).await {
+            Err(failed) => Err(failed),
+            Ok(attrs) if attrs.is_directory() == Some(true) => job
+                .tree(source.path.clone(), to, attrs)
+                .await
+                .map_err(RemoteError::from),
+            Ok(attrs) => job
+                .file(&source.path, &to, attrs)
+                .await
+                .map_err(RemoteError::from),
+        };
+        if let Err(failed) = copied {
+            job.fail(&source.path, &failed);
         }
         if job.link.channel.is_lost() {
             break;
@@ -91,10 +101,8 @@ async fn cp(session: &Arc<Session>, args: &CpArgs) -> Result<u8> {
     Ok(job.code)
 }
 
-async fn is_directory(link: &Link, path: &[u8]) -> bool {
-    let attrs = link.stat(path).await;
-    attrs.is_ok_and(|attrs| attrs.is_directory() == Some(true))
-}
+/// The result of a step whose refusals were reported.
+type Reported = std::result::Result<(), ConnectionLost>;
 
 /// The run of one command.
 struct CopyJob<'a> {
@@ -111,35 +119,54 @@ impl CopyJob<'_> {
     }
 
     /// Copies one file. `attrs` are those of what it points to, if it is a link.
-    async fn file(&mut self, from: &[u8], to: &[u8], attrs: Attributes) {
+    async fn file(&mut self, from: &[u8], to: &[u8], attrs: Attributes) -> Reported {
         match attrs.file_type() {
             Some(FileType::Regular) | None => {}
-            Some(FileType::Directory) => return self.fail(from, &"is a directory (hint: cp -r)"),
-            Some(_) => return self.fail(from, &"is not a regular file"),
+            Some(FileType::Directory) => {
+                self.fail(from, &"is a directory (hint: cp -r)");
+                return Ok(());
+            }
+            Some(_) => {
+                self.fail(from, &"is not a regular file");
+                return Ok(());
+            }
         }
-        let there = self.link.lstat(to).await;
-        if self.args.no_clobber && there.is_ok() {
-            return;
+        // What the server does not show may be there.
+        let may_be_there = match self.link.lstat(to).await.unless_missing() {
+            Ok(there) => there.is_some(),
+            Err(RemoteError::ConnectionLost(lost)) => return Err(lost),
+            Err(refusal) if self.args.no_clobber => {
+                self.fail(to, &format!("cannot look whether it is there: {refusal}"));
+                return Ok(());
+            }
+            Err(RemoteError::Refused { .. } | RemoteError::UnexpectedReply(_)) => true,
+        };
+        if self.args.no_clobber && may_be_there {
+            return Ok(());
         }
         // Emptying the target would empty the source.
-        if there.is_ok() && self.is_same(from, to).await {
-            return self.fail(from, &"is the same file as its copy would be");
+        if may_be_there && self.is_same(from, to).await? {
+            self.fail(from, &"is the same file as its copy would be");
+            return Ok(());
         }
         if let Err(failed) = copy(&self.link, from, to).await {
             let to = printable(to);
-            return self.fail(from, &format!("cannot copy it to \"{to}\": {failed}"));
-        }
-        if self.args.preserve {
+            self.fail(from, &format!("cannot copy it to \"{to}\": {failed}"));
+        } else if self.args.preserve {
             self.keep(to, attrs).await;
         }
+        Ok(())
     }
 
     /// Whether both paths lead to the same file, as far as names and links show.
-    async fn is_same(&self, one: &[u8], other: &[u8]) -> bool {
-        match tokio::join!(self.link.realpath(one), self.link.realpath(other)) {
-            (Ok(one), Ok(other)) => one == other,
-            _ => false,
-        }
+    async fn is_same(&self, one: &[u8], other: &[u8]) -> std::result::Result<bool, ConnectionLost> {
+        let (one, other) = tokio::try_join!(self.real(one), self.real(other))?;
+        Ok(one.is_some() && one == other)
+    }
+
+    /// The path with links resolved. `None`: the server does not say it.
+    async fn real(&self, path: &[u8]) -> std::result::Result<Option<Vec<u8>>, ConnectionLost> {
+        self.link.realpath(path).await.unless_refused()
     }
 
     async fn keep(&mut self, path: &[u8], attrs: Attributes) {
@@ -154,15 +181,18 @@ impl CopyJob<'_> {
     }
 
     /// Copies a directory with its contents.
-    async fn tree(&mut self, from: Vec<u8>, to: Vec<u8>, attrs: Attributes) {
+    async fn tree(&mut self, from: Vec<u8>, to: Vec<u8>, attrs: Attributes) -> Reported {
         if !self.args.recursive {
-            return self.fail(&from, &"is a directory (hint: cp -r)");
+            self.fail(&from, &"is a directory (hint: cp -r)");
+            return Ok(());
         }
-        if self.is_inside(&from, &to).await {
-            return self.fail(&from, &"cannot be copied into itself");
+        if self.is_inside(&from, &to).await? {
+            self.fail(&from, &"cannot be copied into itself");
+            return Ok(());
         }
         if let Err(failed) = self.directory(&to).await {
-            return self.fail(&to, &format!("cannot make the directory: {failed}"));
+            self.fail(&to, &format!("cannot make the directory: {failed}"));
+            return Ok(());
         }
         // The times of a directory change with each new entry, so they are set at the end.
         let mut directories = vec![(to.clone(), attrs)];
@@ -179,7 +209,7 @@ impl CopyJob<'_> {
             for entry in entries {
                 let (source, target) = (join(&from, &entry.name), join(&to, &entry.name));
                 if entry.attrs.is_directory() != Some(true) {
-                    self.entry(&source, &target, &entry).await;
+                    self.entry(&source, &target, &entry).await?;
                     continue;
                 }
                 if let Err(failed) = self.directory(&target).await {
@@ -196,21 +226,23 @@ impl CopyJob<'_> {
                 self.keep(&path, attrs).await;
             }
         }
+        Ok(())
     }
 
     /// Copies an entry of a directory that is not a directory itself.
-    async fn entry(&mut self, from: &[u8], to: &[u8], entry: &Name) {
+    async fn entry(&mut self, from: &[u8], to: &[u8], entry: &Name) -> Reported {
         if !entry.attrs.is_symlink() {
             return self.file(from, to, entry.attrs).await;
         }
-        if self.args.no_clobber && self.link.lstat(to).await.is_ok() {
-            return;
+        let there = self.link.lstat(to).await.unless_refused()?;
+        if self.args.no_clobber && there.is_some() {
+            return Ok(());
         }
         let made = match self.link.readlink(from).await {
             Ok(target) => {
-                // A link that is there is replaced. If nothing is there, this does nothing.
-                if self.link.lstat(to).await.is_ok_and(|attrs| attrs.is_symlink()) {
-                    let _ = self.link.remove(to).await;
+                // A link that is there is replaced. If that is refused, the server says why when the new one is made.
+                if there.is_some_and(|attrs| attrs.is_symlink()) {
+                    self.link.remove(to).await.unless_refused()?;
                 }
                 symlink(&self.link, &target, to).await
             }
@@ -219,30 +251,34 @@ impl CopyJob<'_> {
         if let Err(failed) = made {
             self.fail(from, &format!("cannot copy the link: {failed}"));
         }
+        Ok(())
     }
 
     /// Makes a directory, unless it is there.
     async fn directory(&self, path: &[u8]) -> std::result::Result<(), RemoteError> {
         match self.link.mkdir(path).await {
-            Err(_) if is_directory(&self.link, path).await => Ok(()),
-            made => made,
+            Err(refusal) => match self.link.is_directory(path).await? {
+                true => Ok(()),
+                false => Err(refusal),
+            },
+            Ok(()) => Ok(()),
         }
     }
 
     /// Whether `to` is `from` or lies in it.
-    async fn is_inside(&self, from: &[u8], to: &[u8]) -> bool {
-        let Ok(from) = self.link.realpath(from).await else {
-            return false;
+    async fn is_inside(&self, from: &[u8], to: &[u8]) -> std::result::Result<bool, ConnectionLost> {
+        let Some(from) = self.real(from).await? else {
+            return Ok(false);
         };
         // A target that does not exist yet lies where the directory above it is.
-        let real = match self.link.realpath(to).await {
-            Ok(real) => real,
-            Err(_) => match self.link.realpath(crate::names::parent(to)).await {
-                Ok(above) => join(&above, last(to)),
-                Err(_) => return false,
+        let to = match self.real(to).await? {
+            Some(to) => to,
+            None => match self.real(crate::names::parent(to)).await? {
+                Some(above) => join(&above, last(to)),
+                None => return Ok(false),
             },
         };
-        real.strip_prefix(&from[..])
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/") || from == b"/")
+        let rest = to.strip_prefix(&from[..]);
+        Ok(rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/") || from == b"/"))
     }
 }

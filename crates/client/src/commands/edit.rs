@@ -16,12 +16,12 @@ use sftp_wire::{Attributes, FileType};
 use super::candidates::Candidates;
 use super::local_program::LocalProgram;
 use super::put::put;
-use super::refusal::refused;
+use super::refusal::{not_answered, refused};
 use super::server_words::UsageError;
 use super::session::{RemotePath, Session};
 use super::transfer::TransferArgs;
 use super::verb::Verb;
-use crate::link::{OpenFile, ReadAhead};
+use crate::link::{Answered as _, OpenFile, ReadAhead};
 use crate::names::last;
 use crate::output::Style;
 use base::digest::Algorithm;
@@ -164,10 +164,10 @@ async fn send_back(
     let link = session.link().await?;
     let target = match before {
         // A link stays a link: the file that it points to is written.
-        Some(_) => link
-            .realpath(&found.path)
-            .await
-            .unwrap_or_else(|_| found.path.clone()),
+        Some(_) => {
+            let real = link.realpath(&found.path).await.unless_refused();
+            real.map_err(not_answered)?.unwrap_or_else(|| found.path.clone())
+        }
         None => {
             // If this fails, the file on the server is only readable for its owner.
             let _ = std::fs::set_permissions(copy, Permissions::from_mode(NEW_FILE));

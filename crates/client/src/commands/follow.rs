@@ -17,6 +17,9 @@ use base::error::Result;
 /// How often the file is looked at.
 const PAUSE: Duration = Duration::from_secs(1);
 
+/// How often in a row the connection may break before the file is open again.
+const BREAKS: u32 = 5;
+
 /// What has become of the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum FileChange {
@@ -117,16 +120,20 @@ async fn print_on(file: &OpenFile, offset: &mut u64) -> std::result::Result<Resu
     Ok(Ok(()))
 }
 
-/// Connects again, and opens the file again.
+/// Connects again, and opens the file again. A connection that breaks before the file is open is made again, too.
 async fn again(
     session: &Arc<Session>,
     found: &RemotePath,
 ) -> Result<std::result::Result<(Arc<Link>, OpenFile), String>> {
-    let link = session.link().await?;
-    let opened = OpenFile::open(&link, &found.path).await;
-    Ok(opened
-        .map(|file| (link, file))
-        .map_err(|failed| failed.to_string()))
+    let mut breaks = 0;
+    loop {
+        let link = session.link().await?;
+        match OpenFile::open(&link, &found.path).await {
+            Ok(file) => return Ok(Ok((link, file))),
+            Err(RemoteError::ConnectionLost(_)) if breaks < BREAKS => breaks += 1,
+            Err(failed) => return Ok(Err(failed.to_string())),
+        }
+    }
 }
 
 /// Looks at the file and at its path.

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use sftp_wire::{Attributes, Extension};
 use tokio::task::JoinSet;
 
-use crate::link::{self, ConnectionLost, Link, RemoteError};
+use crate::link::{self, Answered as _, ConnectionLost, Link, RemoteError};
 use crate::plan::Policy;
 use crate::symlinks::stays_within;
 use crate::transfer::{
@@ -317,9 +317,7 @@ async fn replace_remote(link: &Link, target: &[u8], path: &[u8]) -> Result<(), R
     }
     let temporary = temporary_name(path);
     // It may be there from an earlier run.
-    if let Err(RemoteError::ConnectionLost(lost)) = link.remove(&temporary).await {
-        return Err(lost.into());
-    }
+    link.remove(&temporary).await.unless_refused()?;
     link::symlink(link, target, &temporary).await?;
     link.rename(&temporary, path).await
 }

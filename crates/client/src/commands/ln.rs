@@ -8,11 +8,12 @@ use async_trait::async_trait;
 use clap::Args;
 
 use super::candidates::Candidates;
+use super::refusal::not_answered;
 use super::server_words::{BareHost, UsageError, path_word, take_server};
 use super::session::Session;
 use super::verb::Verb;
 use crate::connect::{PathArgument, Target};
-use crate::link::{Link, hardlink, symlink};
+use crate::link::{Answered as _, ConnectionLost, Link, hardlink, symlink};
 use crate::names::{join, last};
 use base::error::{Error, Result};
 use base::glob::{escape, unescape};
@@ -86,13 +87,13 @@ async fn ln(session: &Arc<Session>, args: &LnArgs) -> Result<u8> {
     };
     let text = unescape(target.as_bytes());
     let mut path = session.path(name);
-    let is_directory = |attrs: sftp_wire::Attributes| attrs.is_directory() == Some(true);
     // With -f a link to a directory is replaced, which is what people mean by it.
     let there = match args.force {
         true => link.lstat(&path).await,
         false => link.stat(&path).await,
     };
-    if there.is_ok_and(is_directory) {
+    let there = there.unless_refused().map_err(not_answered)?;
+    if there.is_some_and(|attrs| attrs.is_directory() == Some(true)) {
         path = join(&path, last(&text));
     }
     if let Err(why) = make(session, args, &link, target, &path).await {
@@ -109,15 +110,16 @@ async fn make(
     target: &OsStr,
     path: &[u8],
 ) -> std::result::Result<(), String> {
+    let words = |lost: ConnectionLost| lost.to_string();
     if args.force {
-        match link.lstat(path).await {
-            Ok(attrs) if attrs.is_directory() == Some(true) => return Err("it is a directory".to_owned()),
-            Ok(_) => link
+        match link.lstat(path).await.unless_refused().map_err(words)? {
+            Some(attrs) if attrs.is_directory() == Some(true) => return Err("it is a directory".to_owned()),
+            Some(_) => link
                 .remove(path)
                 .await
                 .map_err(|failed| format!("cannot replace it: {failed}"))?,
             // There is nothing to replace, or the server says why when the link is made.
-            Err(_) => {}
+            None => {}
         }
     }
     let made = match args.symbolic {
@@ -127,7 +129,7 @@ async fn make(
     let Err(failed) = made else {
         return Ok(());
     };
-    if failed.is_failure() && link.lstat(path).await.is_ok() {
+    if failed.is_failure() && link.lstat(path).await.unless_refused().map_err(words)?.is_some() {
         return Err("cannot make the link: something with that name is there".to_owned());
     }
     let shown = printable(&unescape(target.as_bytes()));

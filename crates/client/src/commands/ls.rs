@@ -15,7 +15,7 @@ use super::session::{RemotePath, Session};
 use super::verb::Verb;
 use super::walk::MAX_DEPTH;
 use crate::connect::Target;
-use crate::link::{Link, Name, RemoteError};
+use crate::link::{Answered as _, Link, Name, RemoteError};
 use crate::names::{is_single_name, join};
 use base::error::Result;
 
@@ -33,7 +33,7 @@ pub struct LsArgs {
     #[arg(short)]
     pub long: bool,
     /// Also show names that begin with a dot.
-    #[arg(short, long)]
+    #[arg(short, long, short_alias = 'A')]
     pub all: bool,
     /// Show sizes with units, as in 1.2 MiB.
     #[arg(short = 'h', long)]
@@ -141,11 +141,10 @@ async fn named(link: &Link, args: &LsArgs, path: &[u8]) -> std::result::Result<A
     if args.directory || !itself.is_symlink() {
         return Ok(itself);
     }
-    match link.stat(path).await {
-        Ok(there) if there.is_directory() == Some(true) || !args.long => Ok(there),
-        // A link whose target does not exist is listed as well.
-        _ => Ok(itself),
-    }
+    // A link whose target does not exist is listed as well.
+    let there = link.stat(path).await.unless_refused()?;
+    let counts = |there: &Attributes| there.is_directory() == Some(true) || !args.long;
+    Ok(there.filter(counts).unwrap_or(itself))
 }
 
 /// Lists a directory, and with `-R` those below it.

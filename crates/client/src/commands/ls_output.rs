@@ -4,8 +4,9 @@ use serde_json::json;
 use sftp_wire::{Attributes, FileType};
 
 use super::details;
+use super::refusal::not_answered;
 use super::session::Session;
-use crate::link::{Link, Name, OwnerIds, OwnerNames};
+use crate::link::{Answered as _, ConnectionLost, Link, Name, OwnerIds, OwnerNames};
 use crate::names::{join, last};
 use crate::output::columns::width;
 use crate::output::{Stdout, Style, about, print_bytes, print_json};
@@ -146,7 +147,7 @@ async fn long_lines(format: LsFormat, link: &Link, directory: &[u8], entries: &[
     };
     let (user_width, group_width, size_width) = (widest(1), widest(2), widest(3));
     for (number, chunk) in entries.chunks(LINKS).enumerate() {
-        let targets = targets(link, directory, chunk).await;
+        let targets = targets(link, directory, chunk).await.map_err(not_answered)?;
         let mut out = Vec::new();
         let from = number * LINKS;
         for ((row, entry), target) in rows.iter().zip(entries).skip(from).zip(targets) {
@@ -173,7 +174,11 @@ fn pad(cell: &str, columns: usize) -> String {
 }
 
 /// The paths to which the links among these entries point.
-async fn targets(link: &Link, directory: &[u8], entries: &[Name]) -> Vec<Option<Vec<u8>>> {
+async fn targets(
+    link: &Link,
+    directory: &[u8],
+    entries: &[Name],
+) -> std::result::Result<Vec<Option<Vec<u8>>>, ConnectionLost> {
     let asked: Vec<_> = entries
         .iter()
         .map(|entry| {
@@ -184,11 +189,12 @@ async fn targets(link: &Link, directory: &[u8], entries: &[Name]) -> Vec<Option<
     let mut targets = Vec::with_capacity(asked.len());
     for answer in asked {
         targets.push(match answer {
-            Some(answer) => answer.await.ok(),
+            // A link that cannot be read is shown without its target.
+            Some(answer) => answer.await.unless_refused()?,
             None => None,
         });
     }
-    targets
+    Ok(targets)
 }
 
 fn as_json(entry: &Name, directory: &[u8]) -> serde_json::Value {

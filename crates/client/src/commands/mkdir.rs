@@ -9,7 +9,7 @@ use clap::Args;
 use super::candidates::Candidates;
 use super::session::Session;
 use super::verb::Verb;
-use crate::link::Link;
+use crate::link::{Answered as _, Link};
 use crate::names::parent;
 use base::error::Result;
 use base::visible::printable;
@@ -62,9 +62,10 @@ async fn mkdir(session: &Arc<Session>, args: &MkdirArgs) -> Result<u8> {
 async fn make(link: &Link, path: &[u8]) -> std::result::Result<(), String> {
     match link.mkdir(path).await {
         Ok(()) => Ok(()),
-        Err(failed) => match link.lstat(path).await {
-            Ok(_) => Err("cannot make the directory: something with that name is there".to_owned()),
-            Err(_) => Err(format!("cannot make the directory: {failed}")),
+        Err(failed) => match link.lstat(path).await.unless_refused() {
+            Ok(Some(_)) => Err("cannot make the directory: something with that name is there".to_owned()),
+            Ok(None) => Err(format!("cannot make the directory: {failed}")),
+            Err(lost) => Err(lost.to_string()),
         },
     }
 }
@@ -72,10 +73,7 @@ async fn make(link: &Link, path: &[u8]) -> std::result::Result<(), String> {
 async fn with_parents(link: &Link, path: &[u8]) -> std::result::Result<(), String> {
     let mut missing = vec![path.to_vec()];
     while let Some(next) = missing.last().cloned() {
-        let is_directory = link
-            .stat(&next)
-            .await
-            .is_ok_and(|attrs| attrs.is_directory() == Some(true));
+        let is_directory = link.is_directory(&next).await.map_err(|lost| lost.to_string())?;
         let above = parent(&next).to_vec();
         if is_directory {
             missing.pop();

@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use clap::Args;
 
 use super::candidates::Candidates;
+use super::refusal::not_answered;
 use super::session::Session;
 use super::verb::Verb;
 use crate::names::{join, last};
@@ -48,10 +49,7 @@ async fn mv(session: &Arc<Session>, args: &MvArgs) -> Result<u8> {
     };
     let sources = session.matching_all(&link, words).await?;
     let target = session.path(target);
-    let is_directory = link
-        .stat(&target)
-        .await
-        .is_ok_and(|attrs| attrs.is_directory() == Some(true));
+    let is_directory = link.is_directory(&target).await.map_err(not_answered)?;
     if sources.len() > 1 && !is_directory {
         return Err(
             Error::new(format!("\"{}\" is not a directory", printable(&target)))

@@ -10,10 +10,11 @@ use sftp_wire::Request;
 
 use super::candidates::Candidates;
 use super::prefetch::{Prefetch, Prefetched};
+use super::refusal::not_answered;
 use super::session::Session;
 use super::verb::Verb;
 use super::walk::MAX_DEPTH;
-use crate::link::{Link, RemoteError, done};
+use crate::link::{Answered as _, Link, RemoteError, done};
 use crate::names::{is_single_name, join, last};
 use base::error::{Error, Result};
 use base::visible::printable;
@@ -26,7 +27,7 @@ const REMOVALS: usize = 64;
 #[command(after_help = "Examples:\n  homeport rm HOST:'*.tmp'\n  homeport rm -r HOST:old")]
 pub struct RmArgs {
     /// Also remove directories with their contents.
-    #[arg(short, long)]
+    #[arg(short, long, short_alias = 'R')]
     pub recursive: bool,
     /// Do not ask for confirmation, and ignore files that do not exist.
     #[arg(short, long)]
@@ -85,8 +86,16 @@ async fn remove(
         Err(failed) => return Ok(Err(format!("cannot remove it: {failed}"))),
     };
     // The LSTAT of some servers follows links, as that of ProFTPD does. What a link points to is not removed.
-    let is_directory = attrs.is_directory() == Some(true) && link.readlink(path).await.is_err();
-    if !is_directory {
+    let is_link = match attrs.is_directory() {
+        Some(true) => link
+            .readlink(path)
+            .await
+            .unless_refused()
+            .map_err(not_answered)?
+            .is_some(),
+        _ => true,
+    };
+    if is_link {
         return Ok(link
             .remove(path)
             .await

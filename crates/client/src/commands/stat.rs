@@ -13,7 +13,7 @@ use super::details;
 use super::refusal::refused;
 use super::session::{RemotePath, Session};
 use super::verb::Verb;
-use crate::link::{Link, OwnerIds, OwnerNames, RemoteError};
+use crate::link::{Answered as _, Link, OwnerIds, OwnerNames, RemoteError};
 use crate::output::{Stdout, Style, about, print_bytes, print_json};
 use base::error::Result;
 use base::size::Size;
@@ -77,7 +77,7 @@ async fn look(
     let attrs = link.lstat(path).await?;
     let target = match attrs.is_symlink() {
         // A link that cannot be read is shown without its target.
-        true => link.readlink(path).await.ok(),
+        true => link.readlink(path).await.unless_refused()?,
         false => None,
     };
     Ok((attrs, target))

@@ -14,8 +14,8 @@ use super::candidates::Candidates;
 use super::session::{RemotePath, Session};
 use super::verb::Verb;
 use crate::link::{
-    ClaimedHash, ConnectionLost, Credibility, Extent, HashAnswer, HashKind, HashQuestion, HashValue, Link,
-    NoHash, OpenFile, ReadAhead, RemoteError, confirm_commands, credibility, hashing,
+    Answered as _, ClaimedHash, ConnectionLost, Credibility, Extent, HashAnswer, HashKind, HashQuestion,
+    HashValue, Link, NoHash, OpenFile, ReadAhead, RemoteError, confirm_commands, credibility, hashing,
 };
 use crate::output::{Stdout, Style, about, print_bytes, print_json};
 use crate::verbose;
@@ -103,14 +103,13 @@ async fn hash_of_the_file(
     };
     Ok(match credibility(link, question.path, claimed).await? {
         Credibility::Nothing => HashAnswer::CannotBeHad(NoHash::OtherFile),
-        Credibility::Unchecked => match by_reading(link, question.path).await {
-            Ok(read) if read == Some(hash) => {
+        Credibility::Unchecked => match by_reading(link, question.path).await.unless_refused()? {
+            Some(read) if read == Some(hash) => {
                 confirm_commands(link);
                 answer
             }
-            Ok(_) => HashAnswer::CannotBeHad(NoHash::OtherFile),
-            Err(RemoteError::ConnectionLost(lost)) => return Err(lost),
-            Err(_) => HashAnswer::CannotBeHad(NoHash::Unchecked),
+            Some(_) => HashAnswer::CannotBeHad(NoHash::OtherFile),
+            None => HashAnswer::CannotBeHad(NoHash::Unchecked),
         },
         Credibility::OfTheFile | Credibility::Outdated => answer,
     })
@@ -138,7 +137,8 @@ async fn by_reading(link: &Arc<Link>, path: &[u8]) -> std::result::Result<Option
 /// together.
 async fn hash_of(link: &Arc<Link>, path: &[u8], large: &Semaphore) -> Answer {
     // The size says how long a command may take.
-    let expected = link.stat(path).await.ok().and_then(|attrs| attrs.size);
+    let attrs = link.stat(path).await.unless_refused()?;
+    let expected = attrs.and_then(|attrs| attrs.size);
     let _turn = match expected {
         Some(..LARGE) => None,
         _ => large.acquire().await.ok(),

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use sftp_wire::{Attributes, FileType};
 
-use crate::link::{Link, RemoteError};
+use crate::link::{Answered as _, Link, RemoteError};
 use crate::local_attributes::opened_mode;
 use crate::plan::ExistingEntry;
 
@@ -22,10 +22,8 @@ pub(super) async fn remote_directory(
         Err(refused) => refused,
     };
     // The directory may exist. If it does not, the error of MKDIR says more than that of the listing.
-    let listed = match link.list(remote).await {
-        Ok(listed) => listed,
-        Err(RemoteError::ConnectionLost(lost)) => return Err(lost.into()),
-        Err(_) => return Err(refused),
+    let Some(listed) = link.list(remote).await.unless_refused()? else {
+        return Err(refused);
     };
     let there = |attrs: &Attributes| match (attrs.file_type(), attrs.size) {
         (Some(FileType::Regular), Some(size)) => Some(ExistingEntry::File(size)),
@@ -75,8 +73,6 @@ pub(super) async fn open_remote(
         permissions: Some(mode),
         ..Attributes::default()
     };
-    match link.set(directory, &open).await {
-        Err(RemoteError::ConnectionLost(lost)) => Err(lost.into()),
-        Ok(()) | Err(_) => Ok(()),
-    }
+    link.set(directory, &open).await.unless_refused()?;
+    Ok(())
 }

@@ -25,7 +25,9 @@ use crate::report;
 use crate::symlinks::LinkRule;
 use crate::transfer::free_space::InsufficientSpace;
 use crate::transfer::progress_hub::{ProgressHub, Totals};
-use crate::transfer::{Breaks, Engine, HashChoice, ProgressAtBreak, SMALL_BYTES, Settings, Summary, Verify};
+use crate::transfer::{
+    Breaks, Engine, HashChoice, ProgressAtBreak, RemoteWork, SMALL_BYTES, Settings, Summary, Verify,
+};
 use base::error::{Error, Result};
 use base::size::Size;
 use base::visible::printable;
@@ -34,7 +36,7 @@ use base::visible::printable;
 #[derive(Debug, Clone, PartialEq, Eq, Default, Args)]
 pub struct TransferArgs {
     /// Also transfer directories with their contents.
-    #[arg(short, long)]
+    #[arg(short, long, short_alias = 'R')]
     pub recursive: bool,
     /// Keep the times and permissions of files and directories, as `sftp -p` does. Owners, groups and the set-id bits
     /// are not kept: what is new belongs to the user who makes it.
@@ -333,17 +335,16 @@ impl<'a> TransferRun<'a> {
     /// Sets times and permissions of the server's directories, the innermost first: a new entry changes the time of its
     /// directory.
     async fn keep_remote(&self, engine: &Engine, found: &WalkResult) {
-        // Without a connection the files have failed already, which was reported.
-        if !found.remote_directories.is_empty()
-            && let Ok(link) = engine.context.link().await
-        {
-            for (path, attrs) in found.remote_directories.iter().rev() {
-                if let Err(failed) = link.set(path, attrs).await {
-                    self.hub.warn(&format!(
-                        "{}: cannot keep times and permissions: {failed}",
-                        printable(path)
-                    ));
-                }
+        for (path, attrs) in found.remote_directories.iter().rev() {
+            let Err(failed) = RemoteWork::Set(path, attrs).run(&engine.context).await else {
+                continue;
+            };
+            let name = printable(path);
+            self.hub
+                .warn(&format!("{name}: cannot keep times and permissions: {failed}"));
+            if matches!(failed, RemoteError::ConnectionLost(_)) {
+                // It is the same for all others.
+                return;
             }
         }
     }

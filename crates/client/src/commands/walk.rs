@@ -17,7 +17,7 @@ use super::links::FoundLink;
 use super::prefetch::{Prefetch, Prefetched};
 use super::target_directory::{make_local, open_local, open_remote, remote_directory};
 use crate::branch::{Branch, FileId};
-use crate::link::{Link, Name, RemoteError};
+use crate::link::{Answered as _, Link, Name, RemoteError};
 use crate::local_attributes::local_attributes;
 use crate::names::{is_single_name, join};
 use crate::plan::ExistingEntry;
@@ -233,13 +233,10 @@ impl Walk<'_> {
     /// Walks through a file or directory of the server that goes to `local`.
     pub async fn down(&mut self, remote: Vec<u8>, local: PathBuf) -> Result<(), RemoteError> {
         if self.links == LinkRule::Copy && !remote.ends_with(b"/") {
-            match self.link.lstat(&remote).await {
-                Err(RemoteError::ConnectionLost(lost)) => return Err(lost.into()),
-                Ok(attrs) if attrs.is_symlink() => {
-                    self.found.links.push(FoundLink::down(remote, local, 0));
-                    return Ok(());
-                }
-                Ok(_) | Err(_) => {}
+            let itself = self.link.lstat(&remote).await.unless_refused()?;
+            if itself.is_some_and(|attrs| attrs.is_symlink()) {
+                self.found.links.push(FoundLink::down(remote, local, 0));
+                return Ok(());
             }
         }
         let attrs = match self.link.stat(&remote).await {
@@ -264,11 +261,9 @@ impl Walk<'_> {
         if self.links != LinkRule::Follow {
             return Ok(path.to_vec());
         }
-        match self.link.realpath(path).await {
-            Err(RemoteError::ConnectionLost(lost)) => Err(lost.into()),
-            // A server without REALPATH: the depth still ends the walk.
-            real => Ok(real.unwrap_or_else(|_| path.to_vec())),
-        }
+        let real = self.link.realpath(path).await.unless_refused()?;
+        // A server without REALPATH: the depth still ends the walk.
+        Ok(real.unwrap_or_else(|| path.to_vec()))
     }
 
     fn push_down(&mut self, remote: Vec<u8>, local: PathBuf, attrs: Attributes) {

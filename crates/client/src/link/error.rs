@@ -81,6 +81,40 @@ impl RemoteError {
     }
 }
 
+/// What a request has brought, for code that goes on after a refusal. A server that refuses has answered; one whose
+/// connection is lost has not, and that must not be taken for a refusal.
+pub trait Answered<T>: Sized {
+    /// The value. `None`: the server refuses, for whatever reason.
+    ///
+    /// # Errors
+    /// When the connection is lost.
+    fn unless_refused(self) -> Result<Option<T>, ConnectionLost>;
+
+    /// The value. `None`: nothing has the name.
+    ///
+    /// # Errors
+    /// When the server refuses for another reason, or the connection is lost.
+    fn unless_missing(self) -> Result<Option<T>, RemoteError>;
+}
+
+impl<T> Answered<T> for Result<T, RemoteError> {
+    fn unless_refused(self) -> Result<Option<T>, ConnectionLost> {
+        match self {
+            Ok(value) => Ok(Some(value)),
+            Err(RemoteError::ConnectionLost(lost)) => Err(lost),
+            Err(RemoteError::Refused { .. } | RemoteError::UnexpectedReply(_)) => Ok(None),
+        }
+    }
+
+    fn unless_missing(self) -> Result<Option<T>, RemoteError> {
+        match self {
+            Ok(value) => Ok(Some(value)),
+            Err(failed) if failed.is_missing() => Ok(None),
+            Err(failed) => Err(failed),
+        }
+    }
+}
+
 /// Why the transport below an SFTP channel failed. Holds its own error.
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
@@ -162,5 +196,36 @@ impl fmt::Display for RemoteError {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lost_connection_is_not_an_answer() {
+        let lost = ConnectionLost("it was closed".into());
+        let refused = |code| RemoteError::Refused {
+            code,
+            message: Vec::new(),
+        };
+        let (missing, denied) = (
+            refused(StatusCode::NoSuchFile),
+            refused(StatusCode::PermissionDenied),
+        );
+        let odd = RemoteError::UnexpectedReply("a name");
+        let failed = |error: &RemoteError| Err::<u8, _>(error.clone());
+        let seven: Result<u8, RemoteError> = Ok(7);
+        assert_eq!(seven.clone().unless_refused(), Ok(Some(7)));
+        assert_eq!(seven.unless_missing(), Ok(Some(7)));
+        for refusal in [&missing, &denied, &odd] {
+            assert_eq!(failed(refusal).unless_refused(), Ok(None), "{refusal}");
+        }
+        assert_eq!(failed(&missing).unless_missing(), Ok(None));
+        for other in [denied, odd, lost.clone().into()] {
+            assert_eq!(failed(&other).unless_missing(), Err(other));
+        }
+        assert_eq!(failed(&lost.clone().into()).unless_refused(), Err(lost));
     }
 }

@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 
 use super::Link;
 use super::channel::ByteRange;
-use super::error::{ConnectionLost, RemoteError};
+use super::error::{Answered as _, ConnectionLost, RemoteError};
 use super::hash::{HashKind, HashValue};
 use super::inbox::{Completion, DataSink};
 
@@ -44,10 +44,8 @@ pub(super) async fn read_head(
     path: &[u8],
     most: u64,
 ) -> Result<Option<Vec<u8>>, ConnectionLost> {
-    let handle = match link.open_read(path).await {
-        Ok(handle) => handle,
-        Err(RemoteError::ConnectionLost(lost)) => return Err(lost),
-        Err(_) => return Ok(None),
+    let Some(handle) = link.open_read(path).await.unless_refused()? else {
+        return Ok(None);
     };
     let head = Arc::new(HeadSink::default());
     let sink: Arc<dyn DataSink> = Arc::clone(&head) as _;

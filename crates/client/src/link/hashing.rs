@@ -5,7 +5,7 @@ use sftp_wire::extension::{CheckFileFormat, CheckFileQuery, Md5HashReply, Md5Que
 use sftp_wire::{ExtendedReply as _, ExtendedRequest, Reply, Request};
 
 use super::Link;
-use super::error::{ConnectionLost, RemoteError};
+use super::error::{Answered as _, ConnectionLost, RemoteError};
 use super::hash::{Extent, HashKind, HashQuestion, HashValue, NoHash};
 use super::hash_routes::{HashAnswer, HashRoute};
 
@@ -14,7 +14,7 @@ use super::hash_routes::{HashAnswer, HashRoute};
 /// # Errors
 /// When the connection is lost. All else is an answer.
 pub async fn hash(link: &Link, question: &HashQuestion<'_>) -> Result<HashAnswer, ConnectionLost> {
-    let mut first_reason = None;
+    let (mut first_reason, mut ran_command) = (None, false);
     for route in HashRoute::ALL {
         if !route.fits(question) || !route.is_offered(&link.channel) || !link.hash_routes.is_usable(route) {
             continue;
@@ -28,6 +28,7 @@ pub async fn hash(link: &Link, question: &HashQuestion<'_>) -> Result<HashAnswer
             Err(_) if link.channel.is_lost() => return Err(link.channel.lost()),
             Err(reason) => reason,
         };
+        ran_command |= route.is_command();
         link.hash_routes.refused(route, &reason);
         let is_missing = matches!(&reason, NoHash::Refused(refused) if refused.is_missing());
         // The reason of the best route is the one that is shown.
@@ -36,20 +37,40 @@ pub async fn hash(link: &Link, question: &HashQuestion<'_>) -> Result<HashAnswer
             break;
         }
     }
+    if ran_command {
+        check_connection(link).await?;
+    }
     Ok(HashAnswer::CannotBeHad(first_reason.unwrap_or(NoHash::NoRoute)))
 }
 
+/// Checks that the connection is up, after a command has failed: the channel of a command may end before the others are
+/// known to be lost.
+async fn check_connection(link: &Link) -> Result<(), ConnectionLost> {
+    // Any answer will do.
+    link.realpath(b".").await.unless_refused().map(|_| ())
+}
+
 /// Whether there is any route for this algorithm, as far as that can be decided without a file.
-pub async fn can_hash(link: &Link, kind: HashKind) -> bool {
+///
+/// # Errors
+/// When the connection is lost.
+pub async fn can_hash(link: &Link, kind: HashKind) -> Result<bool, ConnectionLost> {
     let usable = |route: &HashRoute| route.has(kind) && link.hash_routes.is_usable(*route);
     let extensions = HashRoute::ALL.into_iter().filter(|route| !route.is_command());
     if extensions
         .filter(usable)
         .any(|route| route.is_offered(&link.channel))
     {
-        return true;
+        return Ok(true);
     }
-    usable(&HashRoute::Command) && link.commands.runs(&*link.transport).await
+    if !usable(&HashRoute::Command) {
+        return Ok(false);
+    }
+    let runs = link.commands.runs(&*link.transport).await;
+    if !runs {
+        check_connection(link).await?;
+    }
+    Ok(runs)
 }
 
 /// Whether the server offers an algorithm by an extension that is not known to fail.

@@ -2,7 +2,7 @@
 //! small files beside it, and in the directories above, are compared as a whole.
 
 use super::Link;
-use super::error::{ConnectionLost, RemoteError};
+use super::error::{Answered as _, ConnectionLost};
 use super::file_head::{CommandView, md5_of, read_head};
 use super::hash::{Extent, HashKind, HashQuestion};
 use super::hash_routes::HashRoute;
@@ -50,14 +50,9 @@ async fn small_files(
     directory: &[u8],
     path: &[u8],
 ) -> Result<Vec<(Vec<u8>, u64)>, ConnectionLost> {
-    let listed = match link
-        .list_some(if directory.is_empty() { b"." } else { directory }, NAMES)
-        .await
-    {
-        Err(RemoteError::ConnectionLost(lost)) => return Err(lost),
-        listed => listed.unwrap_or_default(),
-    };
-    let small = listed.into_iter().filter_map(|entry| {
+    let directory_or_here: &[u8] = if directory.is_empty() { b"." } else { directory };
+    let listed = link.list_some(directory_or_here, NAMES).await.unless_refused()?;
+    let small = listed.unwrap_or_default().into_iter().filter_map(|entry| {
         let size = entry.attrs.size.filter(|size| SIZES.contains(size))?;
         let file = join(directory, &entry.name);
         let is_file = entry.attrs.file_type() == Some(FileType::Regular);

@@ -1,7 +1,7 @@
 //! Checks that there is room at the target, before the first byte is sent.
 
 use super::options::Trees;
-use crate::link::{RemoteError, Space};
+use crate::link::{Answered as _, RemoteError, Space};
 use crate::names::parent;
 use crate::plan::Policy;
 use crate::transfer::free_space::{InsufficientSpace, missing_space, missing_space_here};
@@ -44,9 +44,7 @@ async fn missing_on_server(
         Err(failed) if failed.is_missing() => Space::at(&link, parent(target)).await,
         space => space,
     };
-    match space {
-        Err(RemoteError::ConnectionLost(lost)) => Err(lost.into()),
-        // A server that cannot say it says why when a file is created.
-        space => missing_space(context, jobs, space.unwrap_or(None)).await,
-    }
+    // A server that cannot say it says why when a file is created.
+    let space = space.unless_refused()?.flatten();
+    missing_space(context, jobs, space).await
 }

@@ -9,7 +9,6 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use rustix::fs::{AtFlags, CWD, RenameFlags, Timespec, Timestamps, renameat_with, utimensat};
 use rustix::io::Errno;
@@ -19,15 +18,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::entry::{EntryKind, TreeEntry};
 use super::list::below;
-use crate::link::{self, Link, RemoteError};
+use crate::link::RemoteError;
 use crate::names::join;
-use crate::transfer::{Breaks, Engine, ProgressAtBreak};
+use crate::transfer::{Engine, RemoteWork};
 use base::error::Clause;
 
-/// How often it is looked whether a rename was carried out whose connection broke, and the time between two looks: a
-/// server may need a while for what the lost connection has sent.
-const LOOKS_AFTER_RENAME: usize = 5;
-const LOOK_AGAIN: Duration = Duration::from_millis(300);
 /// How many operations are under way at once.
 const AT_ONCE: usize = 64;
 
@@ -40,126 +35,9 @@ pub(super) enum TargetTree {
     Remote(Arc<Engine>, Vec<u8>),
 }
 
-/// An operation on the server that can be repeated on another connection.
-enum RemoteWork<'a> {
-    Make(&'a [u8]),
-    Remove(&'a [u8]),
-    RemoveDirectory(&'a [u8]),
-    Set(&'a [u8], &'a Attributes),
-    /// Renames, and replaces what has the new name.
-    Rename(&'a [u8], &'a [u8]),
-    /// Renames unless something has the new name.
-    RenameToNew(&'a [u8], &'a [u8]),
-    /// Makes a link with the second path, which points to the first.
-    Symlink(&'a [u8], &'a [u8]),
-    Look(&'a [u8]),
-}
-
-impl RemoteWork<'_> {
-    /// Does the work, and returns the attributes of a name that was looked at, if it is there. `again`: the connection
-    /// broke at an earlier attempt, which may have been carried out.
-    async fn run(&self, link: &Link, again: bool) -> Result<Option<Attributes>, RemoteError> {
-        let done = match self {
-            Self::Make(path) => match link.mkdir(path).await {
-                Err(failed @ RemoteError::Refused { .. }) => {
-                    let is_directory = |attrs: Attributes| attrs.is_directory() == Some(true);
-                    done_if(link.lstat(path).await.map(is_directory), failed)
-                }
-                made => made,
-            },
-            Self::Remove(path) => missing_is_done(link.remove(path).await),
-            Self::RemoveDirectory(path) => missing_is_done(link.rmdir(path).await),
-            Self::Set(path, attrs) => link.set(path, attrs).await,
-            Self::Rename(from, to) | Self::RenameToNew(from, to) => {
-                let renamed = match self {
-                    Self::RenameToNew(..) => link.rename_to_new(from, to).await,
-                    _ => link.rename(from, to).await,
-                };
-                match renamed {
-                    Err(failed @ RemoteError::Refused { .. }) if again => {
-                        done_if(was_renamed(link, from, to).await, failed)
-                    }
-                    renamed => renamed,
-                }
-            }
-            Self::Symlink(target, path) => match link::symlink(link, target, path).await {
-                Err(failed @ RemoteError::Refused { .. }) if again => {
-                    let is_target = |there: Vec<u8>| there == *target;
-                    done_if(link.readlink(path).await.map(is_target), failed)
-                }
-                made => made,
-            },
-            Self::Look(path) => return look(link, path).await,
-        };
-        done.map(|()| None)
-    }
-}
-
-/// The result of work that was refused as `failed`, and may be done all the same: `is_done` is what a look has shown. If
-/// the connection broke at the look, the work is to be repeated, like any whose connection broke.
-fn done_if(is_done: Result<bool, RemoteError>, failed: RemoteError) -> Result<(), RemoteError> {
-    match is_done {
-        Ok(true) => Ok(()),
-        Err(lost @ RemoteError::ConnectionLost(_)) => Err(lost),
-        Ok(false) | Err(_) => Err(failed),
-    }
-}
-
-/// Whether a rename was carried out whose connection broke. The server may still be at it.
-async fn was_renamed(link: &Link, from: &[u8], to: &[u8]) -> Result<bool, RemoteError> {
-    for number in 1.. {
-        if look(link, from).await?.is_none() && look(link, to).await?.is_some() {
-            return Ok(true);
-        }
-        if number >= LOOKS_AFTER_RENAME {
-            break;
-        }
-        tokio::time::sleep(LOOK_AGAIN).await;
-    }
-    Ok(false)
-}
-
-/// The attributes of a name, which is not followed if it is a link. `None`: nothing has the name.
-async fn look(link: &Link, path: &[u8]) -> Result<Option<Attributes>, RemoteError> {
-    match link.lstat(path).await {
-        Err(failed) if failed.is_missing() => Ok(None),
-        looked => looked.map(Some),
-    }
-}
-
-fn missing_is_done(result: Result<(), RemoteError>) -> Result<(), RemoteError> {
-    match result {
-        Err(failed) if failed.is_missing() => Ok(()),
-        result => result,
-    }
-}
-
-/// Does work on the server, on as many connections as it takes.
-async fn on_server(engine: &Engine, work: RemoteWork<'_>) -> Result<Option<Attributes>, RemoteError> {
-    let hub = &engine.context.hub;
-    let mut breaks = Breaks::new(hub.done());
-    let mut again = false;
-    loop {
-        let link = engine.context.link().await?;
-        let result = work.run(&link, again).await;
-        if !matches!(result, Err(RemoteError::ConnectionLost(_))) {
-            hub.operation_ended();
-            return result;
-        }
-        let reached = ProgressAtBreak {
-            run: hub.done(),
-            file: 0,
-        };
-        if !breaks.allow_another(reached) {
-            return result;
-        }
-        again = true;
-    }
-}
-
 /// Changes something on the server, on as many connections as it takes.
 async fn change(engine: &Engine, work: RemoteWork<'_>) -> Result<(), String> {
-    let changed = on_server(engine, work).await;
+    let changed = work.run(&engine.context).await;
     changed.map(|_| ()).map_err(|failed| failed.to_string())
 }
 
@@ -317,7 +195,7 @@ impl TargetTree {
                 Err(error) => words(Err(error)).map(|()| false),
             },
             Self::Remote(engine, top) => {
-                let there = on_server(engine, RemoteWork::Look(&join(top, path))).await;
+                let there = RemoteWork::Look(&join(top, path)).run(&engine.context).await;
                 let there = there.map_err(|failed| failed.to_string())?;
                 Ok(there.is_some())
             }
@@ -337,7 +215,7 @@ impl TargetTree {
                 Ok(u32::try_from(meta.mtime()).ok())
             }
             Self::Remote(engine, top) => {
-                match on_server(engine, RemoteWork::Look(&join(top, path))).await {
+                match RemoteWork::Look(&join(top, path)).run(&engine.context).await {
                     Ok(there) => Ok(there.and_then(|attrs| attrs.times).map(|times| times.modified)),
                     // A drop box may show nothing.
                     Err(RemoteError::Refused { .. }) => Ok(None),

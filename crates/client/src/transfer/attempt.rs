@@ -11,7 +11,7 @@ use super::job::Job;
 use super::progress_hub::FileProgress;
 use super::settings::HashChoice;
 use super::spread::window::UncutFront;
-use crate::link::{HashKind, Link, RemoteError, hashing};
+use crate::link::{Answered as _, HashKind, Link, hashing};
 
 /// One attempt at one file, on one connection.
 #[derive(Clone, Copy)]
@@ -45,12 +45,10 @@ impl Attempt<'_> {
     /// Whether the server has emptied a file of `size` bytes when it was opened for writing, as rclone does, although
     /// nobody asked for that. What was there must be sent again.
     pub(super) async fn is_emptied(&self, handle: &[u8], size: u64) -> Result<bool, TransferError> {
-        let there = match self.link.fstat(handle).await {
-            Ok(attrs) => attrs.size,
-            Err(RemoteError::ConnectionLost(lost)) => return Err(TransferError::ConnectionLost(lost)),
-            Err(_) => None,
-        };
-        let is_emptied = there.is_some_and(|there| there < size);
+        let there = self.link.fstat(handle).await.unless_refused()?;
+        let is_emptied = there
+            .and_then(|attrs| attrs.size)
+            .is_some_and(|there| there < size);
         if is_emptied {
             self.context.warn_once("emptied files", || {
                 "the server empties files that are to be completed, so they are sent from the beginning"

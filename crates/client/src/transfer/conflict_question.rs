@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use super::job::{Direction, Job};
-use crate::link::Link;
+use crate::link::{Answered as _, ConnectionLost, Link};
 use crate::plan::{Conflict, Policy};
 use base::size::Size;
 
@@ -28,14 +28,17 @@ pub(super) struct ConflictFacts {
 
 impl ConflictFacts {
     /// Looks at both files. What cannot be found out stays unknown.
-    pub async fn of(link: &Link, job: &Job) -> Self {
+    ///
+    /// # Errors
+    /// When the connection is lost.
+    pub async fn of(link: &Link, job: &Job) -> Result<Self, ConnectionLost> {
         use std::os::unix::fs::MetadataExt as _;
         let local = std::fs::metadata(&job.local).ok();
         let local = local.map(|meta| FileFacts {
             size: Some(meta.len()),
             modified: Some(meta.mtime()),
         });
-        let remote = link.stat(&job.remote).await.ok();
+        let remote = link.stat(&job.remote).await.unless_refused()?;
         let remote = remote.map(|attrs| FileFacts {
             size: attrs.size,
             modified: attrs.times.map(|times| i64::from(times.modified)),
@@ -44,10 +47,10 @@ impl ConflictFacts {
             Direction::Up => (local, remote),
             Direction::Down => (remote, local),
         };
-        Self {
+        Ok(Self {
             source: source.unwrap_or_default(),
             existing: existing.unwrap_or_default(),
-        }
+        })
     }
 
     /// Whether the file that is to be transferred is newer. `None`: one of the dates is not known.

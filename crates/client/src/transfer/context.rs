@@ -165,7 +165,7 @@ impl TransferContext {
     /// Decides a conflict: by the settings, by an answer that was given for all, or by asking until there is an answer.
     ///
     /// # Errors
-    /// When the user cannot be asked, or stops the run.
+    /// When the user cannot be asked, or stops the run, or the connection is lost.
     pub(super) async fn resolve_conflict(
         &self,
         link: &Link,
@@ -179,7 +179,7 @@ impl TransferContext {
         if self.stop.is_cancelled() {
             return Err(TransferError::Stopped);
         }
-        let facts = ConflictFacts::of(link, job).await;
+        let facts = ConflictFacts::of(link, job).await?;
         if let Some(policy) = answers.and_then(|answer| answer.policy(&facts)) {
             return Ok(policy);
         }

@@ -8,9 +8,8 @@ use sftp_wire::Attributes;
 use super::attempt::{Attempt, FileState};
 use super::context::TransferContext;
 use super::error::TransferError;
-use super::job::Job;
 use super::write_pump::FailedWrite;
-use crate::link::{Link, RemoteError};
+use crate::link::{Answered as _, Link, RemoteError};
 
 /// How long a stopped run waits for a file to be cut.
 const STOPPED: Duration = Duration::from_secs(2);
@@ -24,26 +23,34 @@ pub(super) fn with_size(size: u64) -> Attributes {
 }
 
 /// Cuts the server's file back after a refused WRITE, and returns the error. Later WRITEs may have succeeded; the rest
-/// must be a beginning of the file, without a hole that the next run would take for the file's own bytes.
-pub(super) async fn cut_back(attempt: Attempt<'_>, job: &Job, failed: FailedWrite) -> TransferError {
-    if let Some(refused_at) = failed.refused_at
-        && matches!(failed.error, TransferError::Remote(..))
-        && let Err(uncut) = attempt.link.set(&job.remote, &with_size(refused_at)).await
-    {
-        let name = job.name();
-        let warning = format!("{name}: the part that has arrived may have holes: {uncut}");
-        attempt.context.hub.warn(&warning);
+/// must be a beginning of the file, without a hole that the next run would take for the file's own bytes. If the
+/// connection is lost, the next attempt cuts the file before it looks at it.
+pub(super) async fn cut_back(attempt: Attempt<'_>, file: &FileState, failed: FailedWrite) -> TransferError {
+    let FailedWrite { refused_at, error } = failed;
+    let (Some(refused_at), TransferError::Remote(..)) = (refused_at, &error) else {
+        return error;
+    };
+    match attempt.link.set(&file.job.remote, &with_size(refused_at)).await {
+        Ok(()) => {}
+        Err(RemoteError::ConnectionLost(lost)) => {
+            file.uncut.set(refused_at);
+            return TransferError::ConnectionLost(lost);
+        }
+        Err(uncut) => {
+            let name = file.job.name();
+            let warning = format!("{name}: the part that has arrived may have holes: {uncut}");
+            attempt.context.hub.warn(&warning);
+        }
     }
-    failed.error
+    error
 }
 
 /// Cuts a file to a beginning that is whole, and removes it if the server does not do that. Returns its size then, if
 /// it is there.
 pub(super) async fn cut_or_remove(link: &Link, path: &[u8], size: u64) -> Result<Option<u64>, TransferError> {
-    match link.set(path, &with_size(size)).await {
-        Ok(()) => return Ok(Some(size)),
-        Err(RemoteError::ConnectionLost(lost)) => return Err(TransferError::ConnectionLost(lost)),
-        Err(_) => {}
+    let cut = link.set(path, &with_size(size)).await;
+    if cut.unless_refused()?.is_some() {
+        return Ok(Some(size));
     }
     let removed = link.remove(path).await;
     removed.map_err(TransferError::remote("cut or remove the beginning of the file"))?;

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::mpsc;
 
 use super::error::TransferError;
-use crate::link::{ByteRange, Completion, DataSink, Link, RemoteError};
+use crate::link::{Answered as _, ByteRange, Completion, DataSink, Link};
 
 /// The size of each end, in bytes.
 const END: u64 = 256 << 10;
@@ -52,11 +52,9 @@ pub(super) async fn ends_agree(
     local: &Arc<File>,
     length: u64,
 ) -> Result<bool, TransferError> {
-    let handle = match link.open_read(remote).await {
-        Ok(handle) => handle,
-        Err(RemoteError::ConnectionLost(lost)) => return Err(TransferError::ConnectionLost(lost)),
+    let Some(handle) = link.open_read(remote).await.unless_refused()? else {
         // The file may only be written, so nothing is known about it.
-        Err(_) => return Ok(false),
+        return Ok(false);
     };
     let agree = compare_ends(link, &handle, local, length).await;
     // Nothing was written through the handle, so the reply does not matter.

@@ -80,6 +80,12 @@ pub enum TransferError {
     Stopped,
 }
 
+impl From<ConnectionLost> for TransferError {
+    fn from(lost: ConnectionLost) -> Self {
+        Self::ConnectionLost(lost)
+    }
+}
+
 impl TransferError {
     /// For `map_err`: says that the server refuses to do `what`.
     pub fn remote(what: &'static str) -> impl Fn(RemoteError) -> Self {

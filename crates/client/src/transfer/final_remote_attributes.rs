@@ -11,7 +11,7 @@ use sftp_wire::Attributes;
 use super::attempt::{Attempt, FileState};
 use super::error::TransferError;
 use super::job::Job;
-use crate::link::RemoteError;
+use crate::link::{Answered as _, RemoteError};
 use crate::local_attributes::{local_attributes, permanent_mode};
 
 /// The attributes that an uploaded file gets at the end.
@@ -53,12 +53,11 @@ impl<'a> FinalRemoteAttributes<'a> {
         if self.attempt.context.settings.preserve || (self.replaced_mode.is_none() && stays) {
             return Ok(self);
         }
-        let now = match self.attempt.link.fstat(handle).await {
-            Err(RemoteError::ConnectionLost(lost)) => return Err(TransferError::ConnectionLost(lost)),
+        let Some(now) = self.attempt.link.fstat(handle).await.unless_refused()? else {
             // Such a server does not tell the mode.
-            Err(_) => return Ok(self),
-            Ok(now) => now.permissions.map(|mode| mode & 0o7777),
+            return Ok(self);
         };
+        let now = now.permissions.map(|mode| mode & 0o7777);
         // The server has removed the bits of its umask.
         let grown = now.map(|now| permanent_mode(now, self.local_mode));
         let wanted = self.replaced_mode.or(grown);

@@ -6,8 +6,9 @@ use super::context::TransferContext;
 use super::decide::existing_entry;
 use super::job::Job;
 use super::part_file::already_here;
+use super::remote_work::RemoteWork;
 use super::spread;
-use crate::link::{RemoteError, Space};
+use crate::link::{Answered as _, ConnectionLost, RemoteError, Space};
 use crate::plan::{ExistingEntry, Policy};
 
 /// The space that a transfer needs, and the space that is free.
@@ -56,7 +57,7 @@ pub fn missing_space_here(jobs: &[Job], conflicts: Policy) -> Option<Insufficien
 /// free space.
 ///
 /// # Errors
-/// When the attributes of existing files cannot be requested.
+/// When the connection is lost, and no other can be made.
 pub async fn missing_space(
     context: &TransferContext,
     jobs: &[Job],
@@ -70,16 +71,15 @@ pub async fn missing_space(
         return Ok(None);
     }
     // The whole files would not fit, but parts of them may exist already.
-    let link = context.link().await?;
     let mut needed = 0_u64;
     let skips = context.settings.conflicts == Policy::Skip;
     for job in jobs {
-        let have = match existing_entry(link.look(&job.remote).await.unwrap_or_default()) {
+        let have = match there(context, &job.remote).await? {
             ExistingEntry::File(_) if skips => job.size,
             ExistingEntry::File(size) => size,
             // It may have grown under its temporary name.
             ExistingEntry::Nothing if job.size >= spread::SMALLEST => {
-                match existing_entry(link.look(&job.temporary_path()).await.unwrap_or_default()) {
+                match there(context, &job.temporary_path()).await? {
                     ExistingEntry::File(size) => size,
                     _ => 0,
                 }
@@ -90,4 +90,10 @@ pub async fn missing_space(
     }
     let free = space.free;
     Ok((needed > free).then_some(InsufficientSpace { needed, free }))
+}
+
+/// What the server has at a path. What cannot be looked at counts as nothing.
+async fn there(context: &TransferContext, path: &[u8]) -> Result<ExistingEntry, ConnectionLost> {
+    let looked = RemoteWork::LookThrough(path).run(context).await;
+    Ok(existing_entry(looked.unless_refused()?.flatten()))
 }

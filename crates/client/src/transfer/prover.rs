@@ -18,8 +18,8 @@ use super::outcome::Proof;
 use super::progress_hub::Stage;
 use super::settings::Verify;
 use crate::link::{
-    Extent, HashAnswer, HashComparison, HashQuestion, HashValue, LocalHash, NoHash, RemoteError,
-    confirm_commands, hashing, judge,
+    Answered as _, ConnectionLost, Extent, HashAnswer, HashComparison, HashQuestion, HashValue, LocalHash,
+    NoHash, confirm_commands, hashing, judge,
 };
 use crate::plan::Policy;
 
@@ -78,7 +78,7 @@ impl<'a> Prover<'a> {
     /// Checks before anything is sent that the verification that was asked for is possible.
     pub(super) async fn check_possible(&self) -> Result<(), TransferError> {
         let always = self.attempt.context.settings.verify == Verify::Always;
-        match always && !hashing::can_hash(self.attempt.link, self.attempt.hash_kind()).await {
+        match always && !hashing::can_hash(self.attempt.link, self.attempt.hash_kind()).await? {
             true => Err(TransferError::Unproven(NoHash::NoRoute)),
             false => Ok(()),
         }
@@ -167,7 +167,11 @@ impl<'a> Prover<'a> {
     pub(super) async fn hash_meanwhile(&self, handle: &[u8], size: u64) -> Option<HashAnswer> {
         let mut question = self.question(Extent::AllOf(size));
         question.handle = Some(handle);
-        hashing::hash(self.attempt.link, &question).await.ok()
+        match hashing::hash(self.attempt.link, &question).await {
+            Ok(answer) => Some(answer),
+            // Those who fetch the bytes notice it, too.
+            Err(ConnectionLost(_)) => None,
+        }
     }
 
     /// Compares the hash of the bytes that were sent with that of the server's whole file. `None`: no verification was
@@ -255,10 +259,7 @@ impl<'a> Prover<'a> {
             HashComparison::Differs(there) => there,
         };
         let now = self.attempt.link.stat(&self.file.job.remote).await;
-        if let Err(RemoteError::ConnectionLost(lost)) = now {
-            return Err(TransferError::ConnectionLost(lost));
-        }
-        let now = now.ok();
+        let now = now.unless_refused()?;
         if now
             .and_then(|now| now.size)
             .is_some_and(|size| size > received.size)
@@ -323,12 +324,10 @@ impl<'a> Prover<'a> {
     /// Compares the number of bytes that were sent with the size that the server shows, if it shows one.
     async fn compare_sizes(&self, here: u64) -> Result<(), TransferError> {
         let hint = STORED;
-        match self.attempt.link.stat(&self.file.job.remote).await {
-            Ok(Attributes {
-                size: Some(there), ..
-            }) if there != here => Err(TransferError::OtherSize { here, there, hint }),
-            Err(RemoteError::ConnectionLost(lost)) => Err(TransferError::ConnectionLost(lost)),
-            Ok(_) | Err(_) => Ok(()),
+        let shown = self.attempt.link.stat(&self.file.job.remote).await;
+        match shown.unless_refused()?.and_then(|attrs| attrs.size) {
+            Some(there) if there != here => Err(TransferError::OtherSize { here, there, hint }),
+            _ => Ok(()),
         }
     }
 

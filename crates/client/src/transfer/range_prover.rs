@@ -8,7 +8,7 @@ use tokio::task::spawn_blocking;
 use super::attempt::Attempt;
 use super::digest::Digest;
 use super::file_sink::ContiguousFront;
-use crate::link::{Extent, Handle, HashAnswer, HashKind, HashQuestion, HashValue, hashing};
+use crate::link::{Answered as _, Extent, Handle, HashAnswer, HashKind, HashQuestion, HashValue, hashing};
 
 /// The size of a range, in bytes: large enough that a round trip for each does not count, and small enough that the
 /// last one is proven soon.
@@ -110,7 +110,11 @@ impl<'a> RangeProver<'a> {
         if size < 2 * RANGE || !hashing::offers(attempt.link, kind) {
             return None;
         }
-        let handle = attempt.link.open_read(path).await.ok()?;
+        let opened = attempt.link.open_read(path).await.unless_refused();
+        // If the connection is lost, sending the file says it.
+        let Ok(Some(handle)) = opened else {
+            return None;
+        };
         Some(Self {
             attempt,
             path,

@@ -21,7 +21,7 @@ use super::error::TransferError;
 use super::spread;
 use super::spread::upload::is_spread;
 use super::temporary_names::{ClaimedRoom, parent_or_here};
-use crate::link::{Link, RemoteError, Space};
+use crate::link::{Answered as _, Link, RemoteError, Space};
 
 /// A temporary name for an upload.
 pub(super) struct TemporaryName<'a> {
@@ -60,10 +60,8 @@ impl<'a> TemporaryName<'a> {
                 refused_is_none(Space::at(link, parent_or_here(&job.remote))),
             )
         };
-        let (old, there, space) = match looking.await {
-            Err(RemoteError::ConnectionLost(lost)) => return Err(TransferError::ConnectionLost(lost)),
-            Err(_) => return Ok(None),
-            Ok(found) => found,
+        let Some((old, there, space)) = looking.await.unless_refused()? else {
+            return Ok(None);
         };
         let is_file = |attrs: &Attributes| attrs.file_type() == Some(FileType::Regular);
         if !is_file(&old) || !there.as_ref().is_none_or(is_file) {
@@ -107,10 +105,8 @@ impl<'a> TemporaryName<'a> {
                 missing_is_none(attempt.link.lstat(&path)),
             )
         };
-        let (old, there) = match looking.await {
-            Ok(found) => found,
-            Err(RemoteError::ConnectionLost(lost)) => return Err(TransferError::ConnectionLost(lost)),
-            Err(_) => return Ok(None),
+        let Some((old, there)) = looking.await.unless_refused()? else {
+            return Ok(None);
         };
         if old.is_some_and(|old| old.is_symlink()) {
             // What the link points to is made in place. A rename would replace the link, or be refused.
@@ -165,12 +161,9 @@ async fn is_replaceable(
     if links != Some(1) {
         return Ok(false);
     }
-    match names.owner(created_owner(attempt.link, path)).await {
-        Ok(owner) => Ok(owner == old.owner),
-        Err(RemoteError::ConnectionLost(lost)) => Err(TransferError::ConnectionLost(lost)),
-        // Opening the file will say why.
-        Err(_) => Ok(true),
-    }
+    let owner = names.owner(created_owner(attempt.link, path)).await;
+    // If it is refused, opening the file will say why.
+    Ok(owner.unless_refused()?.is_none_or(|owner| owner == old.owner))
 }
 
 /// The owner of a file that this user creates.
@@ -189,19 +182,11 @@ async fn created_owner(link: &Link, path: &[u8]) -> Result<Option<Owner>, Remote
 async fn missing_is_none(
     looked: impl Future<Output = Result<Attributes, RemoteError>>,
 ) -> Result<Option<Attributes>, RemoteError> {
-    match looked.await {
-        Ok(attrs) => Ok(Some(attrs)),
-        Err(failed) if failed.is_missing() => Ok(None),
-        Err(failed) => Err(failed),
-    }
+    looked.await.unless_missing()
 }
 
 async fn refused_is_none<T>(
     asked: impl Future<Output = Result<T, RemoteError>>,
 ) -> Result<Option<T>, RemoteError> {
-    match asked.await {
-        Ok(answer) => Ok(Some(answer)),
-        Err(RemoteError::ConnectionLost(lost)) => Err(lost.into()),
-        Err(_) => Ok(None),
-    }
+    Ok(asked.await.unless_refused()?)
 }

@@ -10,9 +10,12 @@ pub mod upload;
 use sftp_wire::Attributes;
 
 use super::attempt::{Attempt, FileState};
+use super::breaks::{Breaks, ProgressAtBreak};
+use super::context::TransferContext;
 use super::error::TransferError;
 use super::job::Job;
 use super::outcome::Proof;
+use super::progress_hub::FileProgress;
 use super::prover::{Prover, ReceivedBytes};
 use crate::link::HashValue;
 
@@ -29,6 +32,49 @@ struct StreamedBytes {
     size: u64,
     /// Their hash. `None`: no verification was asked for.
     hash: Option<HashValue>,
+}
+
+/// The bytes of a stream that has ended, whose file is still to be compared with them.
+#[derive(Clone, Copy)]
+enum EndedStream<'a> {
+    /// They came from standard input, and are the whole file now.
+    Stored(StreamedBytes),
+    /// They went to standard output. The attributes are those that the file had before.
+    Received(StreamedBytes, &'a Attributes),
+}
+
+/// Compares what went through a stream with the file of the job, on as many connections as it takes.
+async fn prove(
+    context: &TransferContext,
+    progress: &FileProgress,
+    job: &Job,
+    stream: EndedStream<'_>,
+) -> Result<Proof, TransferError> {
+    let hub = &context.hub;
+    let mut breaks = Breaks::new(hub.done());
+    loop {
+        let link = context.link().await.map_err(TransferError::Disconnected)?;
+        let attempt = Attempt {
+            context,
+            link: &link,
+            progress,
+        };
+        let (result, size) = match stream {
+            EndedStream::Stored(sent) => (prove_stored(attempt, job.clone(), sent).await, sent.size),
+            EndedStream::Received(received, before) => (
+                prove_received(attempt, job.clone(), received, before).await,
+                received.size,
+            ),
+        };
+        // All bytes have arrived by then.
+        let reached = ProgressAtBreak {
+            run: hub.done(),
+            file: size,
+        };
+        if !matches!(result, Err(TransferError::ConnectionLost(_))) || !breaks.allow_another(reached) {
+            return result;
+        }
+    }
 }
 
 /// Compares the bytes that came from standard input with the whole file of the job, to which they went.

@@ -11,7 +11,7 @@ use sftp_wire::Owner;
 use tokio::sync::{Mutex, OnceCell};
 
 use super::part_file::with_ending;
-use crate::link::{Link, RemoteError};
+use crate::link::{Answered as _, Link, RemoteError};
 use crate::names::{last, parent};
 
 /// The ending of the temporary name.
@@ -80,10 +80,9 @@ impl TemporaryNames {
 }
 
 async fn link_counts(link: &Link, directory: &[u8]) -> Result<LinkCounts, RemoteError> {
-    let listed = match link.list_some(directory, MAX_NAMES).await {
-        Ok(listed) => listed,
-        Err(RemoteError::ConnectionLost(lost)) => return Err(lost.into()),
-        Err(_) => return Ok(None),
+    let listed = link.list_some(directory, MAX_NAMES).await.unless_refused()?;
+    let Some(listed) = listed else {
+        return Ok(None);
     };
     let counts = listed
         .into_iter()

@@ -22,7 +22,7 @@ use super::source_file::SourceFile;
 use super::spread::upload::{SpreadUpload, is_spread};
 use super::upload_at_once::{HashedHead, OpenTarget, send_at_once};
 use super::write_pump::pump_up;
-use crate::link::{Handle, RemoteError};
+use crate::link::{Answered as _, Handle, RemoteError};
 use crate::local_attributes::growing_mode;
 use crate::plan::{Conflict, ExistingEntry, Policy};
 use base::visible::printable;
@@ -54,9 +54,21 @@ impl<'a> Upload<'a> {
                     .map_err(TransferError::remote("look at the file"))?,
             ),
         };
+        let destination = self.cut_to_front(destination).await?;
         let outcome = self.store(&source, destination).await;
         self.clear_leftover(&outcome).await;
         outcome
+    }
+
+    /// Cuts what an attempt of this run has written in place, if it may have holes. Returns what is there then.
+    async fn cut_to_front(&self, there: ExistingEntry) -> Result<ExistingEntry, TransferError> {
+        match (self.file.uncut.get(), there) {
+            (Some(front), ExistingEntry::File(size)) if self.file.begun_by_this_run && size > front => {
+                let cut = cut_or_remove(self.attempt.link, &self.file.job.remote, front).await?;
+                Ok(cut.map_or(ExistingEntry::Nothing, ExistingEntry::File))
+            }
+            _ => Ok(there),
+        }
     }
 
     /// Decides what is done with the target, and does it.
@@ -201,11 +213,8 @@ impl<'a> Upload<'a> {
 
     /// Whether something has the name of the file, or may have it.
     async fn is_taken(&self) -> Result<bool, TransferError> {
-        match self.attempt.link.look(&self.file.job.remote).await {
-            Ok(there) => Ok(there.is_some()),
-            Err(RemoteError::ConnectionLost(lost)) => Err(TransferError::ConnectionLost(lost)),
-            Err(_) => Ok(true),
-        }
+        let there = self.attempt.link.look(&self.file.job.remote).await;
+        Ok(there.unless_refused()?.is_none_or(|there| there.is_some()))
     }
 
     /// Removes a temporary file that could not be renamed, after the file was written in place. If that fails, too, its
@@ -269,7 +278,7 @@ impl<'a> Upload<'a> {
         let small = size - from.min(size) < SMALL_BYTES;
         let digest = if small {
             let head = HashedHead { from, head };
-            let sent = send_at_once(self.attempt, &self.file.job, source, &target, head).await?;
+            let sent = send_at_once(self.attempt, self.file, source, &target, head).await?;
             self.prover().is_wanted().then(|| sent.value())
         } else {
             let digest = self.prover().is_wanted().then_some(head);
@@ -298,7 +307,7 @@ impl<'a> Upload<'a> {
             let sent = match sent {
                 Ok(sent) => sent,
                 Err(failed) => {
-                    let error = cut_back(self.attempt, &self.file.job, failed).await;
+                    let error = cut_back(self.attempt, self.file, failed).await;
                     // The bytes that have arrived are kept, and the reply does not matter.
                     self.attempt.link.forget_handle(&target.handle);
                     return Err(error);
@@ -336,8 +345,10 @@ impl<'a> Upload<'a> {
                     permissions: there.map(|mode| growing_mode(mode & 0o7777)),
                     ..Attributes::default()
                 };
-                link.set(path, &attrs).await.map_err(|_| refusal)?;
-                open().await
+                match link.set(path, &attrs).await.unless_refused()? {
+                    Some(()) => open().await,
+                    None => Err(refusal),
+                }
             }
             opened => opened,
         }
@@ -363,18 +374,16 @@ impl<'a> Upload<'a> {
     /// Ends an upload whose bytes had all arrived when the connection broke. The file is opened and closed again, so that
     /// the server knows that it is whole. Returns whether it still is.
     async fn finish_again(&self, source: &SourceFile) -> Result<bool, TransferError> {
-        match self.attempt.link.open_existing(&self.file.job.remote).await {
-            Ok(handle) => {
-                let is_emptied = self.attempt.is_emptied(&handle, source.meta.len()).await?;
-                let target = self.with_final_attributes(handle, source).await?;
-                self.finish(&target).await?;
-                return Ok(!is_emptied);
-            }
-            Err(RemoteError::ConnectionLost(lost)) => return Err(TransferError::ConnectionLost(lost)),
+        let opened = self.attempt.link.open_existing(&self.file.job.remote).await;
+        let Some(handle) = opened.unless_refused()? else {
             // Its final mode may have been set already.
-            Err(_) => self.final_attributes(source).set_path().await?,
-        }
-        Ok(true)
+            self.final_attributes(source).set_path().await?;
+            return Ok(true);
+        };
+        let is_emptied = self.attempt.is_emptied(&handle, source.meta.len()).await?;
+        let target = self.with_final_attributes(handle, source).await?;
+        self.finish(&target).await?;
+        Ok(!is_emptied)
     }
 
     async fn finish(&self, target: &OpenTarget<'_>) -> Result<(), TransferError> {

@@ -2,12 +2,11 @@
 
 use sftp_wire::Request;
 
-use super::attempt::Attempt;
+use super::attempt::{Attempt, FileState};
 use super::cut::cut_back;
 use super::digest::Digest;
 use super::error::TransferError;
 use super::final_remote_attributes::FinalRemoteAttributes;
-use super::job::Job;
 use super::source_file::SourceFile;
 use super::write_pump::{FirstRefusal, check_written, read_full};
 use crate::link::{Block, Handle, done};
@@ -23,7 +22,7 @@ pub(super) struct OpenTarget<'a> {
 /// Sends what lies behind `from`, sets the last attributes, and closes the file. Returns the digest of all of it.
 pub(super) async fn send_at_once(
     attempt: Attempt<'_>,
-    job: &Job,
+    file: &FileState,
     source: &SourceFile,
     OpenTarget { handle, last }: &OpenTarget<'_>,
     HashedHead { from, mut head }: HashedHead,
@@ -63,7 +62,7 @@ pub(super) async fn send_at_once(
         refusal.take(offset, check_written(attempt, written));
     }
     if let Err(failed) = refusal.into_result() {
-        return Err(cut_back(attempt, job, failed).await);
+        return Err(cut_back(attempt, file, failed).await);
     }
     let lost = |_| attempt.lost();
     if let Some(set) = set {

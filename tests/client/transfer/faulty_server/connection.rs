@@ -12,7 +12,7 @@ use sftp_wire::extension::{Md5HashReply, Md5Query};
 use sftp_wire::frame::{LENGTH_FIELD, request_length};
 use sftp_wire::{
     Announcement, Attributes, ExtendedReply as _, ExtendedRequest, Extension, Name, NamesReply, OpenFlags,
-    Packet, PacketType, Reply, Request, StatusCode,
+    Packet, PacketType, Reply, Request, StatusCode, Times,
 };
 
 use super::replies::{attributes, flip, no_such_file, status};
@@ -86,6 +86,9 @@ impl Handler for FaultyConnection {
         command: &[u8],
         session: &mut Session,
     ) -> Result<(), Self::Error> {
+        if self.first && self.faults.dies_at_command {
+            return session.disconnect(russh::Disconnect::ByApplication, "enough", "en");
+        }
         let Some(shell) = &self.faults.shell else {
             session.channel_failure(channel)?;
             return session.close(channel);
@@ -314,7 +317,14 @@ impl FaultyConnection {
             _ if self.faults.directory.as_deref() == Some(path) => attributes(0, 0o040_755),
             Some(content) => {
                 let size = (content.len() as u64).saturating_add_signed(self.faults.size_lie);
-                attributes(size, 0o100_644)
+                let times = self.faults.modified.map(|modified| Times {
+                    accessed: modified,
+                    modified,
+                });
+                Attributes {
+                    times,
+                    ..attributes(size, 0o100_644)
+                }
             }
             None => return status(id, StatusCode::NoSuchFile, "No such file"),
         };

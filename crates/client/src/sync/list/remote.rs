@@ -7,7 +7,7 @@ use sftp_wire::{Attributes, FileType};
 use tokio::task::JoinSet;
 
 use super::{Listing, MAX_DEPTH, MAX_ENTRIES, Scope, excluded};
-use crate::link::{Link, Name, RemoteError};
+use crate::link::{Answered as _, Link, Name, RemoteError};
 use crate::names::{is_single_name, join, parent};
 use crate::symlinks::stays_within;
 use crate::sync::entry::{EntryKind, TreeEntry, from_outermost};
@@ -57,10 +57,8 @@ fn depth(path: &[u8]) -> usize {
 
 /// The real path of a directory. A server without REALPATH leaves it as it is; the depth still ends the listing.
 async fn real_path(link: &Link, path: &[u8]) -> Result<Vec<u8>, RemoteError> {
-    match link.realpath(path).await {
-        Err(RemoteError::ConnectionLost(lost)) => Err(lost.into()),
-        real => Ok(real.unwrap_or_else(|_| path.to_vec())),
-    }
+    let real = link.realpath(path).await.unless_refused()?;
+    Ok(real.unwrap_or_else(|| path.to_vec()))
 }
 
 /// A listing of a tree of the server, while it grows.
@@ -244,17 +242,11 @@ impl WantedLook {
             return Ok(found);
         }
         if self.copies_links {
-            found.target = match link.readlink(path).await {
-                Err(RemoteError::ConnectionLost(lost)) => return Err(lost.into()),
-                // It is there, even if the server says that it is not: then it takes no part, and nothing is deleted for it.
-                target => target.ok(),
-            };
+            // It is there, even if the server says that it is not: then it takes no part, and nothing is deleted for it.
+            found.target = link.readlink(path).await.unless_refused()?;
         }
         if self.follows_files {
-            let followed = match link.stat(path).await {
-                Err(RemoteError::ConnectionLost(lost)) => return Err(lost.into()),
-                followed => followed.ok(),
-            };
+            let followed = link.stat(path).await.unless_refused()?;
             let stands_for = |attrs: &Attributes| match attrs.file_type() {
                 Some(FileType::Regular) => true,
                 Some(FileType::Directory) => self.follows_directories,

@@ -8,7 +8,7 @@ use sftp_wire::Attributes;
 
 use super::window::SharedRanges;
 use super::{HelperCount, HelperFailure, SMALLEST, join_all, worst};
-use crate::link::{Link, RemoteError};
+use crate::link::{Answered as _, ConnectionLost, Link};
 use crate::transfer::attempt::Attempt;
 use crate::transfer::digest::Follower;
 use crate::transfer::error::TransferError;
@@ -75,11 +75,8 @@ impl SpreadDownload<'_> {
     /// The attributes of the open file. `None`: the server does not tell them, so nothing shows that others open the same
     /// file.
     async fn attributes(&self) -> Result<Option<Attributes>, TransferError> {
-        match self.attempt.link.fstat(self.files.handle).await {
-            Ok(attributes) => Ok(Some(attributes)),
-            Err(RemoteError::ConnectionLost(lost)) => Err(TransferError::ConnectionLost(lost)),
-            Err(_) => Ok(None),
-        }
+        let attributes = self.attempt.link.fstat(self.files.handle).await;
+        Ok(attributes.unless_refused()?)
     }
 
     /// Fetches what is left with so many helpers. Returns how one of them has failed, if one has.
@@ -138,10 +135,14 @@ impl SpreadDownload<'_> {
             ..self.attempt
         };
         // A helper that cannot open the file has fetched nothing, so nothing has to be done again.
-        let handle = lease.link.open_read(self.path).await.ok()?;
+        let opened = lease.link.open_read(self.path).await.unless_refused();
+        let Ok(Some(handle)) = opened else {
+            return None;
+        };
         let helped = match is_same(&lease.link, &handle, round.before).await {
-            true => self.share(attempt, &handle, round).await,
-            false => Ok(()),
+            Ok(true) => self.share(attempt, &handle, round).await,
+            // It has fetched nothing either.
+            Ok(false) | Err(ConnectionLost(_)) => Ok(()),
         };
         // Nothing was written through the handle, so the reply does not matter.
         lease.link.forget_handle(&handle);
@@ -154,12 +155,11 @@ impl SpreadDownload<'_> {
 }
 
 /// Whether the open file is the one that is fetched, as far as its attributes show it.
-async fn is_same(link: &Link, handle: &[u8], before: &Attributes) -> bool {
+async fn is_same(link: &Link, handle: &[u8], before: &Attributes) -> Result<bool, ConnectionLost> {
     let seen = |attributes: &Attributes| {
         let modified = attributes.times.map(|times| times.modified);
         (attributes.size, modified)
     };
-    link.fstat(handle)
-        .await
-        .is_ok_and(|attributes| seen(&attributes) == seen(before))
+    let attributes = link.fstat(handle).await.unless_refused()?;
+    Ok(attributes.is_some_and(|attributes| seen(&attributes) == seen(before)))
 }

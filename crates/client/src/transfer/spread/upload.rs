@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::mark::Mark;
 use super::window::{Ranges, SharedRanges, UncutFront};
 use super::{HelperCount, HelperFailure, SMALLEST, join_all, worst};
-use crate::link::{Link, RemoteError};
+use crate::link::{Answered as _, Link, RemoteError};
 use crate::transfer::attempt::Attempt;
 use crate::transfer::context::TransferContext;
 use crate::transfer::cut::with_size;
@@ -171,16 +171,11 @@ impl SpreadUpload<'_> {
 
     /// Cuts the file to its front, so that its size says no more than its bytes.
     async fn cut(&self, front: u64) -> Result<(), TransferError> {
-        match self
-            .attempt
-            .link
-            .set_handle(self.files.handle, &with_size(front))
-            .await
-        {
-            Err(RemoteError::ConnectionLost(lost)) => Err(TransferError::ConnectionLost(lost)),
-            // A server that does not do this gets the bytes beyond once more, and its file is whole in the end.
-            Ok(()) | Err(_) => Ok(()),
-        }
+        let attrs = with_size(front);
+        let cut = self.attempt.link.set_handle(self.files.handle, &attrs).await;
+        // A server that does not do this gets the bytes beyond once more, and its file is whole in the end.
+        cut.unless_refused()?;
+        Ok(())
     }
 
     /// Sends ranges by one connection, until nothing is left or a connection has failed.
@@ -216,7 +211,10 @@ impl SpreadUpload<'_> {
             ..self.attempt
         };
         // A helper that cannot open the file has sent nothing, so nothing has to be done again.
-        let handle = lease.link.open_existing(self.path).await.ok()?;
+        let opened = lease.link.open_existing(self.path).await.unless_refused();
+        let Ok(Some(handle)) = opened else {
+            return None;
+        };
         let files = OpenFiles {
             handle: &handle,
             ..self.files

@@ -10,7 +10,7 @@ use sftp_wire::Attributes;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
-use super::{StreamedBytes, check_provable, prove_received};
+use super::{EndedStream, StreamedBytes, check_provable, prove};
 use crate::link::DataSink;
 use crate::plan::ExistingEntry;
 use crate::transfer::attempt::Attempt;
@@ -105,17 +105,17 @@ impl<'a> StreamDownload<'a> {
         let hash = writer.finish().await;
         let hash = hash.map_err(TransferError::local("write to standard output"))?;
         progress.set_total(at);
-        let link = context.link().await.map_err(TransferError::Disconnected)?;
-        let attempt = Attempt {
-            context,
-            link: &link,
-            progress,
-        };
         let received = StreamedBytes {
             size: at,
             hash: hash.map(Digest::value),
         };
-        let proof = prove_received(attempt, self.job.clone(), received, &attrs).await?;
+        let proof = prove(
+            context,
+            progress,
+            &self.job,
+            EndedStream::Received(received, &attrs),
+        )
+        .await?;
         let resumed_from = 0;
         Ok(Outcome::Sent { resumed_from, proof })
     }

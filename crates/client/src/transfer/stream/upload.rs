@@ -10,18 +10,18 @@ use sftp_wire::{Attributes, Extension};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::{StreamedBytes, check_provable, prove_stored};
+use super::{EndedStream, StreamedBytes, check_provable, prove};
 use crate::link::{Block, InFlightPermit, Link};
 use crate::plan::{Conflict, ExistingEntry, Policy};
 use crate::transfer::attempt::Attempt;
-use crate::transfer::breaks::{Breaks, ProgressAtBreak};
 use crate::transfer::context::TransferContext;
 use crate::transfer::decide::existing_entry;
 use crate::transfer::digest::BlockHasher;
 use crate::transfer::error::TransferError;
 use crate::transfer::job::{Job, endings};
-use crate::transfer::outcome::{Outcome, Proof};
+use crate::transfer::outcome::Outcome;
 use crate::transfer::progress_hub::{FileProgress, Stage};
+use crate::transfer::remote_work::RemoteWork;
 use crate::transfer::settings::Verify;
 use crate::transfer::temporary_names::temporary_name;
 use crate::transfer::write_pump::{FirstRefusal, check_written};
@@ -122,7 +122,11 @@ impl<'a> StreamUpload<'a> {
         let closed = link.close_handle(&handle).await;
         closed.map_err(TransferError::remote("close the file"))?;
         progress.set_total(sent.size);
-        let proof = self.prove(progress, &path, sent).await?;
+        let job = Job {
+            remote: path.clone(),
+            ..self.job.clone()
+        };
+        let proof = prove(context, progress, &job, EndedStream::Stored(sent)).await?;
         if temporary {
             self.publish(&path, mode).await?;
         }
@@ -161,54 +165,22 @@ impl<'a> StreamUpload<'a> {
         Err(TransferError::NoName)
     }
 
-    /// Verifies what has arrived, on another connection if the first breaks meanwhile.
-    async fn prove(
-        &self,
-        progress: &FileProgress,
-        path: &[u8],
-        sent: StreamedBytes,
-    ) -> Result<Proof, TransferError> {
-        let hub = &self.context.hub;
-        let mut breaks = Breaks::new(hub.done());
-        loop {
-            let link = self.context.link().await.map_err(TransferError::Disconnected)?;
-            let attempt = Attempt {
-                context: self.context,
-                link: &link,
-                progress,
-            };
-            let job = Job {
-                remote: path.to_vec(),
-                ..self.job.clone()
-            };
-            let result = prove_stored(attempt, job, sent).await;
-            // All bytes have arrived by then.
-            let reached = ProgressAtBreak {
-                run: hub.done(),
-                file: sent.size,
-            };
-            if !matches!(result, Err(TransferError::ConnectionLost(_))) || !breaks.allow_another(reached) {
-                return result;
-            }
-        }
-    }
-
     /// Gives the whole file its name, with the mode of the one that it replaces.
     async fn publish(&mut self, temporary: &[u8], mode: Option<u32>) -> Result<(), TransferError> {
-        let link = self.context.link().await.map_err(TransferError::Disconnected)?;
         let attrs = Attributes {
             permissions: mode.map(|mode| mode & 0o7777),
             ..Attributes::default()
         };
         if mode.is_some()
-            && let Err(refused) = link.set(temporary, &attrs).await
+            && let Err(refused) = RemoteWork::Set(temporary, &attrs).run(self.context).await
         {
             let name = self.job.name();
             let warning =
                 format!("{name}: it does not keep the permissions of the file that it replaces: {refused}");
             self.context.hub.warn(&warning);
         }
-        let renamed = link.rename(temporary, &self.job.remote).await;
+        let renaming = RemoteWork::Rename(temporary, &self.job.remote);
+        let renamed = renaming.run(self.context).await;
         if let Err(refused) = renamed {
             // All bytes have arrived: they stay under the other name.
             self.growing = None;
