@@ -167,3 +167,82 @@ fn what_the_user_may_not_read_or_write_is_named() {
         .expect_code(1)
         .expect_stderr(&["cannot open the log", "permission denied"]);
 }
+
+/// A file that this machine cannot read is not taken for the same because its size and time are, and nothing is deleted
+/// then.
+#[test]
+fn a_file_that_cannot_be_read_is_not_taken_for_the_same() {
+    let sandbox = ClientSandbox::new(&[]);
+    std::fs::create_dir(sandbox.local("t")).unwrap();
+    sandbox.create_file("t/open", 1000, 1);
+    sandbox.create_file("t/secret", 1000, 2);
+    let target = sandbox.remote("t");
+    let remote = target.as_str();
+    run(&sandbox, &["sync", "t", remote]).expect_code(0);
+    std::fs::write(sandbox.stored("t/extra"), "extra").unwrap();
+    set_mode(&sandbox.local("t/secret"), 0o000);
+    let unread = ["secret", "cannot read the file: permission denied"];
+    for trees in [["t", remote], [remote, "t"]] {
+        let check = [&["check", "--exclude", "extra"][..], &trees].concat();
+        let checked = run(&sandbox, &check).expect_code(4).expect_stderr(&unread);
+        assert_eq!(checked.out, "");
+    }
+    run(&sandbox, &["check", "--exclude", "extra", "--quick", "t", remote]).expect_code(0);
+    let sync = ["sync", "--checksum", "--delete", "--yes", "t", remote];
+    run(&sandbox, &sync)
+        .expect_code(4)
+        .expect_stderr(&unread)
+        .expect_stderr(&["nothing is deleted"]);
+    assert!(sandbox.stored("t/extra").exists());
+    set_mode(&sandbox.local("t/secret"), 0o644);
+    run(&sandbox, &sync).expect_code(0);
+    assert!(!sandbox.stored("t/extra").exists());
+}
+
+/// A file that cannot be read cannot be compared: it stays or is replaced where that is asked for.
+#[test]
+fn a_download_meets_a_file_that_cannot_be_read() {
+    let sandbox = ClientSandbox::new(&[]);
+    std::fs::write(sandbox.stored("f"), "from the server").unwrap();
+    sandbox.create_file("f", 15, 1);
+    let (here, there) = (sandbox.local("f"), sandbox.remote("f"));
+    set_mode(&here, 0o000);
+    let get = |more: &[&str]| run(&sandbox, &[&["get"], more, &[&there]].concat());
+    get(&[]).expect_code(4).expect_stderr(&["permission denied"]);
+    get(&["--skip"]).expect_code(0);
+    set_mode(&here, 0o600);
+    assert_eq!(std::fs::read(&here).unwrap(), bytes(15, 1));
+    set_mode(&here, 0o000);
+    get(&["--overwrite"])
+        .expect_code(0)
+        .expect_stderr(&["MD5 verified"]);
+    assert_eq!(mode(&here), 0o000, "the mode of a file that is replaced stays");
+    set_mode(&here, 0o600);
+    assert_eq!(std::fs::read(&here).unwrap(), b"from the server");
+}
+
+#[test]
+fn directories_that_cannot_be_listed_are_named() {
+    let sandbox = ClientSandbox::new(&[]);
+    std::fs::create_dir(sandbox.local("closed")).unwrap();
+    set_mode(&sandbox.local("closed"), 0o300);
+    let remote = sandbox.remote("t");
+    for command in ["sync", "check"] {
+        run(&sandbox, &[command, "closed", &remote])
+            .expect_code(1)
+            .expect_stderr(&["closed\": cannot list the directory: permission denied"]);
+    }
+}
+
+/// A key that has the usual name and cannot be read is named where nobody is signed in.
+#[test]
+fn a_key_that_cannot_be_read_is_named() {
+    let sandbox = ClientSandbox::new(&[]);
+    let key = sandbox.local("key");
+    std::fs::write(&key, "not for everybody").unwrap();
+    set_mode(&key, 0o000);
+    let words = ["ls", "-i", key.to_str().unwrap(), "nobody@127.0.0.1:"];
+    let refused = run(&sandbox, &words).expect_code(3);
+    let refused = refused.expect_stderr(&["cannot be read: permission denied"]);
+    assert!(!refused.err.contains("os error"), "{}", refused.err);
+}

@@ -11,6 +11,7 @@ use super::entry::{EntryKind, TreeEntry, order};
 use super::filter::Filter;
 use super::options::Trees;
 use super::perform::{resolve, stoppable};
+use super::report::counted;
 use crate::output::{Stdout, Style, about, print_bytes, print_json};
 use crate::progress::{self, EventTarget};
 use crate::report;
@@ -75,8 +76,11 @@ pub async fn check(session: &SyncSession, trees: &Trees, filter: &Filter, rules:
     };
     let plan = compare(&listings.source.entries, &listings.target.entries, &rules);
     let resolving = resolve(&engine.context, trees, &rules, &plan);
-    let (resolved, unknown) = stoppable(session, resolving).await?;
-    let mut incomplete = plan.skipped.len();
+    let resolved = stoppable(session, resolving).await?;
+    let mut incomplete = plan.skipped.len() + resolved.unread.len();
+    for (path, why) in &resolved.unread {
+        hub.fail(path, why);
+    }
     for (path, why) in listings.failures() {
         incomplete += 1;
         hub.fail(path, why);
@@ -88,9 +92,10 @@ pub async fn check(session: &SyncSession, trees: &Trees, filter: &Filter, rules:
             entry.kind.name()
         ));
     }
-    if unknown > 0 {
+    if resolved.unknown > 0 {
         hub.warn(&format!(
-            "of {unknown} files only sizes and times were compared, because a hash cannot be had"
+            "of {} only sizes and times were compared, because a hash cannot be had",
+            counted(resolved.unknown, "file", "files")
         ));
     }
     drop((engine, hub));
@@ -109,7 +114,11 @@ pub async fn check(session: &SyncSession, trees: &Trees, filter: &Filter, rules:
     }
     let is_file = |entry: &&TreeEntry| matches!(entry.kind, EntryKind::File(_));
     let compared = listings.source.entries.iter().filter(is_file).count();
-    let text = format!("{compared} files, {} differences", differences.len());
+    let text = format!(
+        "{}, {}",
+        counted(compared, "file", "files"),
+        counted(differences.len(), "difference", "differences")
+    );
     report::record("summary", &text);
     if session.output.style == Style::Words {
         report::write(&text);

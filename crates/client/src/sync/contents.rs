@@ -13,6 +13,7 @@ use crate::link::{
     RemoteError, hashing, judge,
 };
 use crate::transfer::{Breaks, ProgressAtBreak, TransferContext};
+use base::error::Clause;
 
 /// The number of files that are hashed at once.
 const AT_ONCE: usize = 16;
@@ -41,6 +42,10 @@ pub(super) struct FilePair {
     pub(super) size: u64,
 }
 
+/// What is known about the contents of a pair, or why this machine's file cannot be read. Such a file is not one whose
+/// hash cannot be had: nothing says that it is the same.
+pub(super) type PairResult = Result<Contents, String>;
+
 /// Compares pairs of files, and returns what is known about each, in their order.
 ///
 /// # Errors
@@ -48,8 +53,8 @@ pub(super) struct FilePair {
 pub(super) async fn compared(
     context: &TransferContext,
     pairs: &[FilePair],
-) -> Result<Vec<Contents>, RemoteError> {
-    let mut results = vec![Contents::Unknown; pairs.len()];
+) -> Result<Vec<PairResult>, RemoteError> {
+    let mut results = vec![Ok(Contents::Unknown); pairs.len()];
     let mut waiting: Vec<usize> = (0..pairs.len()).rev().collect();
     let mut asked = JoinSet::new();
     let mut breaks = Breaks::new(context.hub.done());
@@ -100,9 +105,9 @@ async fn compared_pair(
     link: &Link,
     pair: FilePair,
     stop: CancellationToken,
-) -> Result<Contents, ConnectionLost> {
+) -> Result<PairResult, ConnectionLost> {
     if pair.size == 0 {
-        return Ok(Contents::Same);
+        return Ok(Ok(Contents::Same));
     }
     // This machine's file is hashed on another thread while the server hashes its own.
     let here = tokio::task::spawn_blocking(move || local_hash(pair.local, &stop));
@@ -115,23 +120,23 @@ async fn compared_pair(
     };
     let there = hashing::hash(link, &question).await;
     let here = here.await.map_err(io::Error::other).flatten();
-    contents(link, &question, here.ok(), there).await
+    match here {
+        Ok(here) => contents(link, &question, here, there?).await.map(Ok),
+        Err(error) => Ok(Err(format!("cannot read the file: {}", Clause(&error)))),
+    }
 }
 
 async fn contents(
     link: &Link,
     question: &HashQuestion<'_>,
-    here: Option<HashValue>,
-    there: Result<HashAnswer, ConnectionLost>,
+    here: HashValue,
+    there: HashAnswer,
 ) -> Result<Contents, ConnectionLost> {
-    let Some(here) = here else {
-        return there.map(|_| Contents::Unknown);
-    };
     let here = LocalHash {
         value: here,
         is_of_shown_bytes: false,
     };
-    Ok(match judge(link, question, here, there?).await? {
+    Ok(match judge(link, question, here, there).await? {
         HashComparison::Equal => Contents::Same,
         HashComparison::Differs(_) => Contents::Different,
         HashComparison::Unknown(_) | HashComparison::Unchecked => Contents::Unknown,

@@ -15,7 +15,7 @@ use super::finish::{Finisher, ReportingObserver};
 use super::list::below;
 use super::lock::{LockedTarget, lock};
 use super::options::{SyncOptions, Trees};
-use super::report::{Step, SyncReport, reason_of};
+use super::report::{Step, SyncReport, counted, reason_of};
 use super::room::check_room;
 use super::run::SyncRun;
 use super::target::TargetTree;
@@ -127,11 +127,15 @@ async fn work(
 ) -> Result<u64> {
     let options = run.options;
     let resolving = resolve(&run.engine.context, run.trees, &options.rules, plan);
-    let (resolved, unknown) = stoppable(session, resolving).await?;
-    if unknown > 0 {
+    let resolved = stoppable(session, resolving).await?;
+    if resolved.unknown > 0 {
         run.report.warn(&format!(
-            "the contents of {unknown} files could not be compared, because a hash cannot be had"
+            "the contents of {} could not be compared, because a hash cannot be had",
+            counted(resolved.unknown, "file", "files")
         ));
+    }
+    for (path, why) in &resolved.unread {
+        run.fail(path, why);
     }
     let deletion = permitted(session, plan, options, listings, run.summary.failed).await?;
     if deletion == Deletion::Withheld {
@@ -182,6 +186,10 @@ pub(super) struct ResolvedActions<'a> {
     pub(super) actions: Vec<Action<'a>>,
     /// The number of files that are the same on both sides.
     pub(super) unchanged: u64,
+    /// The number of files whose contents could not be compared, because a hash cannot be had.
+    pub(super) unknown: usize,
+    /// The files that this machine cannot read, and why.
+    pub(super) unread: Vec<(&'a [u8], String)>,
 }
 
 /// Compares contents where they decide.
@@ -190,7 +198,7 @@ pub(super) async fn resolve<'a>(
     trees: &Trees,
     rules: &Rules,
     plan: &Plan<'a>,
-) -> Result<(ResolvedActions<'a>, u64)> {
+) -> Result<ResolvedActions<'a>> {
     let undecided = |action: &&Action<'_>| action.change == Change::Compare;
     let pair = |action: &Action<'_>| FilePair {
         local: below(&trees.local, &action.source.path),
@@ -207,13 +215,20 @@ pub(super) async fn resolve<'a>(
     let mut resolved = ResolvedActions {
         actions: Vec::new(),
         unchanged: plan.unchanged,
+        unknown: 0,
+        unread: Vec::new(),
     };
-    let mut unknown = 0;
     for action in &plan.actions {
         let change = match (action.change, action.target) {
             (Change::Compare, Some(target)) => {
-                let contents = contents.next().unwrap_or(Contents::Unknown);
-                unknown += u64::from(contents == Contents::Unknown);
+                let contents = match contents.next().unwrap_or(Ok(Contents::Unknown)) {
+                    Ok(contents) => contents,
+                    Err(why) => {
+                        resolved.unread.push((&*action.source.path, why));
+                        continue;
+                    }
+                };
+                resolved.unknown += usize::from(contents == Contents::Unknown);
                 rules.compared(action.source, target, contents)
             }
             (change, _) => Some(change),
@@ -223,7 +238,7 @@ pub(super) async fn resolve<'a>(
             None => resolved.unchanged += 1,
         }
     }
-    Ok((resolved, unknown))
+    Ok(resolved)
 }
 
 /// Decides whether the plan may delete, and asks the user where an option does not say.
@@ -285,10 +300,7 @@ async fn ask(session: &SyncSession, plan: &Plan<'_>) -> Result<bool> {
 
 /// The number of names that a plan deletes, in words.
 fn names_of(plan: &Plan<'_>) -> String {
-    match plan.deletes.len() {
-        1 => "1 name".to_owned(),
-        names => format!("{names} names"),
-    }
+    counted(plan.deletes.len(), "name", "names")
 }
 
 /// Shows what a run would do.

@@ -67,6 +67,14 @@ pub(super) fn reason_of(change: Change) -> Option<&'static str> {
     }
 }
 
+/// A number of things in words: `1 file`, `2 files`.
+pub(super) fn counted(number: usize, one: &str, several: &str) -> String {
+    match number {
+        1 => format!("1 {one}"),
+        _ => format!("{number} {several}"),
+    }
+}
+
 /// Shows what a sync does, and counts it.
 pub(super) struct SyncReport {
     hub: Arc<ProgressHub>,
@@ -204,9 +212,13 @@ impl SyncReport {
             1 => "link",
             _ => "links",
         };
-        let (made, set, deleted) = match self.dry_run {
-            true => ("to make", "to set", "to delete"),
-            false => ("made", "set", "deleted"),
+        let names = match self.attributes {
+            1 => "name",
+            _ => "names",
+        };
+        let (made, get, deleted) = match self.dry_run {
+            true => ("to make", "to get", "to delete"),
+            false => ("made", "got", "deleted"),
         };
         let numbers = [
             (unchanged, "unchanged".to_owned()),
@@ -215,7 +227,7 @@ impl SyncReport {
             (if self.dry_run { self.sent } else { 0 }, "to send".to_owned()),
             (self.made, format!("{directories} {made}")),
             (self.linked, format!("{links} {made}")),
-            (self.attributes, format!("times or permissions {set}")),
+            (self.attributes, format!("{names} {get} new times or permissions")),
             (self.deleted, deleted.to_owned()),
             (plan.kept.len() as u64, "kept".to_owned()),
         ];

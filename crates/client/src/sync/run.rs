@@ -45,7 +45,7 @@ impl SyncRun<'_> {
         self.summary.failed == 0 && !self.summary.stopped && !self.engine.context.stop.is_cancelled()
     }
 
-    fn fail(&mut self, path: &[u8], why: &str) {
+    pub(super) fn fail(&mut self, path: &[u8], why: &str) {
         self.summary.failed += 1;
         self.report.failed(path, why);
     }
