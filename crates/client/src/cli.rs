@@ -80,7 +80,7 @@ pub const MANUAL: ManualSections = ManualSections {
     after_help = "Remote files are written [USER@]HOST:PATH, relative to the home, or sftp://[USER@]HOST[:PORT]/PATH.\n\n\
         Examples:\n  \
         homeport alice@files.example.org                       a shell\n  \
-        homeport put backup.tar alice@files.example.org:       send it; run again to go on after a break\n  \
+        homeport put backup.tar alice@files.example.org:       send it, or the rest\n  \
         homeport get -r alice@files.example.org:photos .       fetch a directory\n  \
         homeport sum alice@files.example.org:backup.tar        its MD5, computed there\n  \
         tar c . | homeport put - alice@files.example.org:x.tar      a stream\n\n\

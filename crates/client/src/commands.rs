@@ -22,6 +22,7 @@ pub mod find;
 pub mod find_tests;
 mod follow;
 pub mod get;
+pub mod habits;
 pub mod less;
 mod links;
 pub mod list;

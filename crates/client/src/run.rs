@@ -4,6 +4,7 @@ mod failure;
 mod reported_prompts;
 mod sign_in;
 mod task;
+mod wrong_words;
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt as _;
@@ -29,6 +30,7 @@ use base::visible::printable;
 use failure::CommandFailure;
 use sign_in::signed_in;
 use task::Task;
+use wrong_words::WrongWords;
 
 /// The longest wait until the disconnect message is sent.
 const DISCONNECT_TIMEOUT: Duration = Duration::from_millis(500);
@@ -38,33 +40,26 @@ pub fn run_line(words: Vec<OsString>) -> ExitCode {
     let words = cli::words(words.into_iter());
     let mut options = words.iter().take_while(|word| word.as_os_str() != "--");
     let wants_json = options.any(|word| word.as_os_str() == "--json");
-    match Cli::try_parse_from(words) {
-        Ok(cli) => run(cli),
-        Err(error) if wants_json && error.use_stderr() => {
-            report::install(Style::Json, None);
-            report::error(&usage_error(&error));
-            ExitCode::from(WRONG_USAGE)
-        }
-        Err(error) => {
-            let text = error.to_string();
-            if error.use_stderr() && output::for_stderr(&text) != text {
-                // clap does not wrap its errors.
-                report::write(text.trim_end());
-                return ExitCode::from(WRONG_USAGE);
-            }
-            // That prints help and the version, too.
-            error.exit()
-        }
+    let error = match Cli::try_parse_from(&words) {
+        Ok(cli) => return run(cli),
+        // That prints help and the version.
+        Err(error) if !error.use_stderr() => error.exit(),
+        Err(error) => error,
+    };
+    let wrong = WrongWords::new(&error, &words);
+    if wants_json {
+        report::install(Style::Json, None);
+        report::error(&wrong.sentence());
+        return ExitCode::from(WRONG_USAGE);
     }
-}
-
-/// What is wrong with a command line, in one sentence: the usage follows in clap's next paragraph.
-fn usage_error(error: &clap::Error) -> String {
-    let text = error.to_string();
-    let first = text.split("\n\n").next().unwrap_or_default();
-    let words: Vec<&str> = first.split_whitespace().collect();
-    let words = words.join(" ");
-    words.strip_prefix("error: ").unwrap_or(&words).to_owned()
+    let own = error.to_string();
+    // clap does not wrap its errors.
+    let is_wide = output::for_stderr(&own) != own;
+    match wrong.text().or(is_wide.then_some(own)) {
+        Some(text) => report::write(text.trim_end()),
+        None => error.exit(),
+    }
+    ExitCode::from(WRONG_USAGE)
 }
 
 /// Whether the system's ssh has started this program to ask for a password.

@@ -238,7 +238,22 @@ fn invalid_command_lines_are_usage_errors() {
     let here = sandbox.remote("f");
     for (words, says) in [
         (vec!["get", "local"], "no server is named"),
-        (vec!["put", "f", "g"], "names no server"),
+        (
+            vec!["put", "f", "g"],
+            "names no server (hint: a server has a colon behind it: g:)",
+        ),
+        (
+            vec!["cp", "f", "alice@127.0.0.1:"],
+            "names no server (hint: [USER@]HOST:PATH; put and get transfer files of this machine)",
+        ),
+        (
+            vec!["rsync", "f", "alice@127.0.0.1:"],
+            "there is no command \"rsync\"",
+        ),
+        (
+            vec!["sync", "-a", "f", "alice@127.0.0.1:"],
+            "times are always kept",
+        ),
         (vec!["put", &here], "no file is named"),
         (vec!["put", &here, &here], "is on a server"),
         (

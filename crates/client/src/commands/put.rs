@@ -1,6 +1,6 @@
 //! `put`: sends files of this machine to the server.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -66,6 +66,8 @@ impl Verb for PutArgs {
         let target = match PathArgument::parse(last) {
             Ok(PathArgument::Remote(target)) => target,
             Ok(PathArgument::Local(_)) => {
+                let with_colon = host_of(last).map(|host| format!("a server has a colon behind it: {host}:"));
+                let hint = with_colon.as_deref().unwrap_or(hint);
                 return Err(UsageError::new(format!("{last:?} names no server"), hint));
             }
             Err(error) => return Err(UsageError::new(error.to_string(), hint)),
@@ -165,6 +167,13 @@ pub async fn put(
         );
     }
     run.transfer(engine, found, into).await
+}
+
+/// The word, if a host may have been meant by it.
+fn host_of(word: &OsStr) -> Option<&str> {
+    let is_of_host = |c: char| c.is_ascii_alphanumeric() || "-._@".contains(c);
+    let word = word.to_str()?;
+    word.chars().all(is_of_host).then_some(word)
 }
 
 /// The directory that a path lies in.

@@ -59,6 +59,7 @@ pub(super) fn take_server(words: &mut Vec<OsString>, bare_host: BareHost) -> Res
                 Err(error) => return Err(UsageError::new(error.to_string(), hint)),
             },
             Ok(PathArgument::Local(_)) => {
+                let hint = "[USER@]HOST:PATH; put and get transfer files of this machine";
                 return Err(UsageError::new(format!("{text:?} names no server"), hint));
             }
             Err(error) => return Err(UsageError::new(error.to_string(), hint)),

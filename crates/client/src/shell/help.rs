@@ -2,10 +2,11 @@
 
 use std::fmt::Write as _;
 
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use super::grammar::{self, ShellCommand, names};
 use super::messages::{ShellMessage, quoted_name};
+use crate::commands::habits;
 use crate::output::Stdout;
 use crate::output::columns::wrap;
 use base::visible::{printable, printable_lines};
@@ -80,12 +81,14 @@ fn long(verb: &clap::Command) -> String {
 
 /// Returns the message that there is no such verb.
 fn unknown(grammar: &clap::Command, name: &[u8]) -> ShellMessage {
+    let quoted = quoted_name(name);
+    let known_elsewhere = std::str::from_utf8(name).ok();
+    if let Some(advice) = known_elsewhere.and_then(habits::instead_of_command) {
+        return ShellMessage::wrong(format!("there is no command {quoted} (hint: {advice})"));
+    }
     let meant = nearest(grammar, name);
     let meant = meant.map_or_else(String::new, |near| format!("; did you mean \"{near}\"?"));
-    ShellMessage::wrong(format!(
-        "there is no command {}{meant} (hint: help)",
-        quoted_name(name)
-    ))
+    ShellMessage::wrong(format!("there is no command {quoted}{meant} (hint: help)"))
 }
 
 /// Turns clap's error into one sentence, or into the help that was asked for.
@@ -103,8 +106,14 @@ fn sentence(verb: &clap::Command, error: &clap::Error) -> ShellMessage {
     let words = lines.join(" ");
     let words = words.strip_prefix("error: ").unwrap_or(&words);
     let name = verb.get_name();
+    let option = match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(option)) if error.kind() == ErrorKind::UnknownArgument => Some(option),
+        _ => None,
+    };
+    let advice = option.and_then(|option| habits::instead_of_option(Some(name), option));
+    let advice = advice.map_or_else(|| format!("help {name}"), str::to_owned);
     ShellMessage::wrong(format!(
-        "{name}: {} (hint: help {name})",
+        "{name}: {} (hint: {advice})",
         printable(words.as_bytes())
     ))
 }

@@ -296,6 +296,16 @@ fn errors_are_one_sentence() {
         ),
         ("xyzzy", 2, "there is no command \"xyzzy\" (hint: help)"),
         (
+            "symlink a b",
+            2,
+            "there is no command \"symlink\" (hint: ln -s makes symbolic links)",
+        ),
+        (
+            "put -f x",
+            2,
+            "put: unexpected argument '-f' found (hint: what has arrived is always verified by its hash)",
+        ),
+        (
             "'\u{1b}[2J'",
             2,
             "there is no command \"\\u{1b}[2J\" (hint: help)",
