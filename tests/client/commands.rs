@@ -14,6 +14,7 @@ mod streams;
 mod sync;
 mod sync_deletes;
 mod sync_refused;
+mod sync_rules;
 mod transfers;
 mod trees;
 

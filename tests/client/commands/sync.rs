@@ -27,7 +27,7 @@ fn events(result: &CommandResult, event: &str) -> Vec<serde_json::Value> {
 }
 
 /// The changes that a command has printed as JSON, sorted: `send a (new)`.
-fn changes(result: &CommandResult) -> Vec<String> {
+pub fn changes(result: &CommandResult) -> Vec<String> {
     let one = |object: serde_json::Value| {
         format!(
             "{} {}",

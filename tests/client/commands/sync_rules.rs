@@ -1,0 +1,145 @@
+//! The rules by which `sync` and `check` decide about names: times that are almost equal, or that a server does not
+//! keep, names from a list, kinds, and room.
+
+use std::os::unix::fs::PermissionsExt;
+
+use super::sync::{changes, read, set_time};
+use super::*;
+
+#[test]
+fn times_may_be_as_far_apart_as_the_window() {
+    for up in [true, false] {
+        let trees = TwoTrees::new(up);
+        for (tree, text, time) in [(&trees.source, "abc", 1000), (&trees.target, "xyz", 1010)] {
+            std::fs::create_dir(tree).unwrap();
+            std::fs::write(tree.join("f"), text).unwrap();
+            set_time(&tree.join("f"), time);
+        }
+        let within = |window: &str| {
+            let sync = trees.sync(&["-n", "--json", "--modify-window", window]);
+            changes(&sync.expect_code(0))
+        };
+        assert_eq!(within("10"), [""; 0]);
+        assert_eq!(within("9"), ["send f"]);
+        let [source, target] = &trees.words;
+        let check = |window: &str| {
+            let words = ["check", "--quick", "--modify-window", window, source, target];
+            trees.sandbox.run(words)
+        };
+        check("10").expect_code(0);
+        check("9").expect_code(5);
+    }
+}
+
+/// As in a drop box, where a user may not set attributes.
+#[test]
+fn where_times_are_not_kept_contents_decide() {
+    let rights = "list,read,create,overwrite,mkdir";
+    let sandbox = ClientSandbox::new(&["--permissions", rights]);
+    for (name, text) in [("t/a", "a"), ("t/d/b", "bbb")] {
+        let path = sandbox.local(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, text).unwrap();
+        set_time(&path, 1_000_000);
+    }
+    let remote = sandbox.remote("t");
+    let not_kept = ["the target does not keep times"];
+    sandbox
+        .run(["sync", "t", &remote])
+        .expect_code(0)
+        .expect_stderr(&not_kept);
+    same_trees(&sandbox.local("t"), &sandbox.stored("t"));
+    std::fs::write(sandbox.local("t/a"), "A").unwrap();
+    set_time(&sandbox.local("t/a"), 1_000_000);
+    let again = sandbox.run(["sync", "--json", "t", &remote]).expect_code(0);
+    assert_eq!(changes(&again), ["send a"]);
+    assert_eq!(read(&sandbox.stored("t/a")), "A");
+    let same = sandbox.run(["sync", "--json", "t", &remote]).expect_code(0);
+    assert_eq!(changes(&same), [""; 0]);
+    // Nothing is decided by times that say nothing. The smallest file has shown it.
+    sandbox
+        .run(["sync", "--update", "t", &sandbox.remote("other")])
+        .expect_code(1)
+        .expect_stderr(&["does not keep times, and --update compares them"]);
+    assert!(sandbox.stored("other/a").exists() && !sandbox.stored("other/d/b").exists());
+}
+
+#[test]
+fn names_that_are_not_listed_are_neither_sent_nor_deleted() {
+    for up in [true, false] {
+        let trees = TwoTrees::new(up);
+        for name in ["a", "d/x", "unlisted"] {
+            let path = trees.source.join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, name).unwrap();
+        }
+        std::fs::create_dir_all(trees.target.join("d")).unwrap();
+        for name in ["extra", "d/extra"] {
+            std::fs::write(trees.target.join(name), name).unwrap();
+        }
+        std::fs::write(trees.sandbox.local("names"), "a\nd\n").unwrap();
+        let args = ["--json", "--delete", "--yes", "--files-from", "names"];
+        let done = trees.sync(&args).expect_code(0);
+        assert_eq!(changes(&done), ["delete d/extra", "send a", "send d/x"], "{up}");
+        assert!(trees.target.join("extra").exists() && !trees.target.join("unlisted").exists());
+    }
+}
+
+#[test]
+fn check_names_every_kind_of_difference() {
+    let sandbox = ClientSandbox::new(&[]);
+    let (here, there) = (sandbox.local("t"), sandbox.stored("t"));
+    for (tree, size, mode) in [(&here, "abc", 0o644), (&there, "ab", 0o600)] {
+        std::fs::create_dir(tree).unwrap();
+        std::fs::write(tree.join("size"), size).unwrap();
+        std::fs::write(tree.join("mode"), "same").unwrap();
+        std::fs::set_permissions(tree.join("mode"), PermissionsExt::from_mode(mode)).unwrap();
+    }
+    std::fs::write(here.join("kind"), "a file").unwrap();
+    std::fs::create_dir(there.join("kind")).unwrap();
+    let remote = sandbox.remote("t");
+    let found = sandbox.run(["check", "-p", "t", &remote]).expect_code(5);
+    assert_eq!(
+        found.out,
+        "kind differs: kind\npermissions differ: mode\nsize differs: size\n"
+    );
+    let found = sandbox.run(["check", "t", &remote]).expect_code(5);
+    assert_eq!(found.out, "kind differs: kind\nsize differs: size\n");
+    // What cannot be compared is not the same.
+    let made = Command::new("mkfifo").arg(here.join("pipe")).status().unwrap();
+    assert!(made.success());
+    let others = ["check", "--exclude", "kind", "--exclude", "size", "t", &remote];
+    sandbox.run(others).expect_code(4).expect_stderr(&[
+        "pipe: not compared: it is a special file",
+        "1 file, 0 differences",
+    ]);
+}
+
+#[test]
+fn room_at_the_target_is_looked_for_before_anything_is_made() {
+    let sandbox = ClientSandbox::new(&["--quota", "1MiB"]);
+    std::fs::create_dir(sandbox.local("t")).unwrap();
+    sandbox.create_file("t/f", 2 << 20, 1);
+    let remote = sandbox.remote("t");
+    sandbox
+        .run(["sync", "t", &remote])
+        .expect_code(1)
+        .expect_stderr(&["no room at the target", "1.0 MiB missing", "nothing was changed"]);
+    assert!(!sandbox.stored("t").exists());
+}
+
+#[test]
+fn one_thing_is_not_called_several() {
+    let trees = TwoTrees::new(true);
+    for (tree, time) in [(&trees.source, 1000), (&trees.target, 5000)] {
+        std::fs::create_dir(tree).unwrap();
+        std::fs::write(tree.join("f"), "same").unwrap();
+        set_time(&tree.join("f"), time);
+    }
+    for (more, says) in [
+        (&["-n"][..], "1 name to get new times or permissions"),
+        (&[], "1 name got new times or permissions"),
+    ] {
+        trees.sync(more).expect_code(0).expect_stderr(&[says]);
+    }
+}
