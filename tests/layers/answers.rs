@@ -36,6 +36,17 @@ const EXCEPTIONS: &[(&str, &str, &str)] = &[
         "the next read of the file says it",
     ),
     ("commands/tree_reader.rs", "read", "that is the end of a queue"),
+    (
+        "sync/backup.rs",
+        "take",
+        "the error is returned, unless the name was taken",
+    ),
+    (
+        "transfer/context.rs",
+        "resolve_conflict",
+        "that is an answer of the user",
+    ),
+    ("transfer/spread/download.rs", "share", "the error is returned"),
 ];
 
 /// The names of all types, variants and functions in a piece of code.
@@ -200,6 +211,8 @@ impl<'ast> Visit<'ast> for DroppedErrors<'_> {
     }
 
     fn visit_local(&mut self, local: &'ast Local) {
+        // What stands on the right may use an older variable of the same name.
+        visit::visit_local(self, local);
         if let Some(init) = &local.init {
             let source = self.source(&init.expr);
             match (&local.pat, source) {
@@ -216,7 +229,6 @@ impl<'ast> Visit<'ast> for DroppedErrors<'_> {
                 _ => {}
             }
         }
-        visit::visit_local(self, local);
     }
 
     fn visit_expr_method_call(&mut self, call: &'ast ExprMethodCall) {
@@ -306,6 +318,7 @@ fn dropped_errors_are_found_whatever_their_form() {
         "if link.stat().await.is_ok_and(is_one) {}",
         "let there = link.stat().await; there.is_ok();",
         "link.stat().await.map_err(|_| other)?;",
+        "let there = link.stat().await; let there = there.ok();",
         "match link.stat().await { Ok(size) => size, Err(_) => 0 };",
         "match link.stat().await { Ok(1) => 1, _ => 0 };",
         "match link.stat().await { Ok(_) | Err(_) => 0 };",

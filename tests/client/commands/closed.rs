@@ -198,3 +198,51 @@ fn a_file_that_cannot_be_read_is_not_taken_for_the_same() {
     run(&sandbox, &sync).expect_code(0);
     assert!(!sandbox.stored("t/extra").exists());
 }
+
+/// A file that cannot be read cannot be compared: it stays or is replaced where that is asked for.
+#[test]
+fn a_download_meets_a_file_that_cannot_be_read() {
+    let sandbox = ClientSandbox::new(&[]);
+    std::fs::write(sandbox.stored("f"), "from the server").unwrap();
+    sandbox.create_file("f", 15, 1);
+    let (here, there) = (sandbox.local("f"), sandbox.remote("f"));
+    set_mode(&here, 0o000);
+    let get = |more: &[&str]| run(&sandbox, &[&["get"], more, &[&there]].concat());
+    get(&[]).expect_code(4).expect_stderr(&["permission denied"]);
+    get(&["--skip"]).expect_code(0);
+    set_mode(&here, 0o600);
+    assert_eq!(std::fs::read(&here).unwrap(), bytes(15, 1));
+    set_mode(&here, 0o000);
+    get(&["--overwrite"])
+        .expect_code(0)
+        .expect_stderr(&["MD5 verified"]);
+    assert_eq!(mode(&here), 0o000, "the mode of a file that is replaced stays");
+    set_mode(&here, 0o600);
+    assert_eq!(std::fs::read(&here).unwrap(), b"from the server");
+}
+
+#[test]
+fn directories_that_cannot_be_listed_are_named() {
+    let sandbox = ClientSandbox::new(&[]);
+    std::fs::create_dir(sandbox.local("closed")).unwrap();
+    set_mode(&sandbox.local("closed"), 0o300);
+    let remote = sandbox.remote("t");
+    for command in ["sync", "check"] {
+        run(&sandbox, &[command, "closed", &remote])
+            .expect_code(1)
+            .expect_stderr(&["closed\": cannot list the directory: permission denied"]);
+    }
+}
+
+/// A key that has the usual name and cannot be read is named where nobody is signed in.
+#[test]
+fn a_key_that_cannot_be_read_is_named() {
+    let sandbox = ClientSandbox::new(&[]);
+    let key = sandbox.local("key");
+    std::fs::write(&key, "not for everybody").unwrap();
+    set_mode(&key, 0o000);
+    let words = ["ls", "-i", key.to_str().unwrap(), "nobody@127.0.0.1:"];
+    let refused = run(&sandbox, &words).expect_code(3);
+    let refused = refused.expect_stderr(&["cannot be read: permission denied"]);
+    assert!(!refused.err.contains("os error"), "{}", refused.err);
+}

@@ -98,9 +98,14 @@ pub(super) async fn list_both(session: &SyncSession, trees: &Trees, filter: &Fil
         target: target.unwrap_or_default(),
         target_exists,
     };
-    for listing in [&listings.source, &listings.target] {
+    let (here, there) = (trees.local.as_os_str().as_encoded_bytes(), &trees.remote[..]);
+    let tops = match trees.direction {
+        Direction::Up => [here, there],
+        Direction::Down => [there, here],
+    };
+    for (listing, top) in [&listings.source, &listings.target].into_iter().zip(tops) {
         if let Some(why) = listing.top_failure() {
-            return Err(Error::new(why.to_owned()));
+            return Err(Error::new(format!("\"{}\": {why}", printable(top))));
         }
     }
     Ok(listings)

@@ -49,6 +49,19 @@ impl Difference {
             Self::Mode => "permissions differ",
         }
     }
+
+    fn print(self, path: &[u8], style: Style) -> Result<()> {
+        match style {
+            Style::Json => {
+                let event = json!({ "event": "difference", "difference": self.name() });
+                print_json(about(path, event))
+            }
+            Style::Words | Style::Quiet => {
+                let name = Stdout::of_this_process().name(path);
+                print_bytes(&[self.name().as_bytes(), b": ", &name, b"\n"].concat())
+            }
+        }
+    }
 }
 
 /// Prints the names at which two trees differ, and returns the exit code. Contents are compared by their hashes, unless
@@ -101,16 +114,7 @@ pub async fn check(session: &SyncSession, trees: &Trees, filter: &Filter, rules:
     drop((engine, hub));
     let differences = differences(&plan, &resolved.actions, trees.direction, rules.modes);
     for (path, difference) in &differences {
-        match session.output.style {
-            Style::Json => {
-                let event = json!({ "event": "difference", "difference": difference.name() });
-                print_json(about(path, event))?;
-            }
-            Style::Words | Style::Quiet => {
-                let name = Stdout::of_this_process().name(path);
-                print_bytes(&[difference.name().as_bytes(), b": ", &name, b"\n"].concat())?;
-            }
-        }
+        difference.print(path, session.output.style)?;
     }
     let is_file = |entry: &&TreeEntry| matches!(entry.kind, EntryKind::File(_));
     let compared = listings.source.entries.iter().filter(is_file).count();

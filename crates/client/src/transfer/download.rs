@@ -94,10 +94,10 @@ impl<'a> Download<'a> {
         let destination = look(&self.file.job.local)?;
         let file = match destination {
             ExistingEntry::Nothing => return self.fetch(attrs, size).await,
-            ExistingEntry::File(_) => {
-                let opened = File::open(&self.file.job.local);
-                Some(Arc::new(opened.map_err(TransferError::local("open the file"))?))
-            }
+            ExistingEntry::File(_) => match File::open(&self.file.job.local) {
+                Ok(file) => Some(Arc::new(file)),
+                Err(error) => return self.without_comparison(error, attrs, size).await,
+            },
             ExistingEntry::Directory | ExistingEntry::Other => None,
         };
         // A name that is a link or a directory is a conflict that nothing replaces.
@@ -132,6 +132,28 @@ impl<'a> Download<'a> {
         self.replace = true;
         self.replaced = replaced;
         self.fetch(attrs, size).await
+    }
+
+    /// Decides about a file at the target that cannot be read, and so cannot be compared, if the settings do.
+    async fn without_comparison(
+        mut self,
+        error: std::io::Error,
+        attrs: Attributes,
+        size: u64,
+    ) -> Result<Outcome, TransferError> {
+        match self.attempt.context.settings.conflicts {
+            Policy::Skip => Ok(Outcome::Skipped),
+            Policy::Overwrite => {
+                self.replace = true;
+                self.replaced = std::fs::metadata(&self.file.job.local).ok();
+                self.fetch(attrs, size).await
+            }
+            Policy::Rename => {
+                self.rename_local()?;
+                self.fetch(attrs, size).await
+            }
+            Policy::Ask => Err(TransferError::local("open the file")(error)),
+        }
     }
 
     fn prover(&self) -> Prover<'_> {

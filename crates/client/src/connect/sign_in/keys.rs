@@ -19,6 +19,7 @@ use zeroize::Zeroizing;
 use super::credentials::Credentials;
 use crate::connect::destination::IdentityFile;
 use crate::connect::prompts::AsyncPrompts;
+use base::error::Clause;
 
 /// How often a passphrase is asked for, as in ssh.
 const PASSPHRASE_TRIES: usize = 3;
@@ -52,8 +53,8 @@ pub(super) fn load(file: &IdentityFile) -> (Option<KeyFile>, Option<String>) {
         Err(problem) => {
             // The agent may have the key whose public part is here.
             let public = public_beside();
-            let is_reported =
-                (file.named && (public.is_none() || !problem.is_missing())) || problem.is_open();
+            // Keys that nobody has named need not be there.
+            let is_reported = !problem.is_missing() || (file.named && public.is_none());
             let key = public.map(|public| found(Some(public), false));
             return (key, is_reported.then(|| problem.describe(path)));
         }
@@ -83,10 +84,6 @@ impl KeyFileProblem {
         matches!(self, KeyFileProblem::Missing)
     }
 
-    fn is_open(&self) -> bool {
-        matches!(self, KeyFileProblem::Open(_))
-    }
-
     fn describe(&self, path: &Path) -> String {
         let path = path.display();
         match self {
@@ -94,7 +91,9 @@ impl KeyFileProblem {
             KeyFileProblem::Open(mode) => format!(
                 "the private key \"{path}\" can be read by others (permissions {mode:04o}) and is not used (hint: chmod 600 \"{path}\")"
             ),
-            KeyFileProblem::Unreadable(error) => format!("the key \"{path}\" cannot be read: {error}"),
+            KeyFileProblem::Unreadable(error) => {
+                format!("the key \"{path}\" cannot be read: {}", Clause(error))
+            }
         }
     }
 }
