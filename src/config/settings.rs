@@ -9,6 +9,7 @@ use super::server::ServerSettings;
 use super::source;
 use crate::accounts::QuotaSettings;
 use crate::auth::AuthSettings;
+use crate::auth::external::settings::ExternalSettings;
 use crate::domain::user::Quota;
 use crate::hooks::settings::HookSettings;
 use crate::ops::backup::NamedPath;
@@ -124,12 +125,14 @@ impl Config {
         let auth = AuthSettings {
             user_ca_keys: fresh.auth.user_ca_keys.clone(),
             revoked_keys: fresh.auth.revoked_keys.clone(),
+            external: fresh.auth.external.clone(),
             ..auth.clone()
         };
         let server = ServerSettings {
             host_keys: fresh.server.host_keys.clone(),
             ..server.clone()
         };
+        let has_no_helper = hooks.is_empty() && self.auth.external.command.is_empty();
         let changed = [
             ("[server]", server != fresh.server),
             ("[auth]", auth != fresh.auth),
@@ -139,10 +142,14 @@ impl Config {
             ("[log] digest", *digest != fresh.log.digest),
             ("[events]", *events != fresh.events),
             ("[metrics]", *metrics != fresh.metrics),
-            // What starts the helper that runs commands is started with the server, if it has hooks.
+            // What starts the helper that runs commands is started with the server, if it has hooks or a program.
+            (
+                "[auth.external] command",
+                has_no_helper && !fresh.auth.external.command.is_empty(),
+            ),
             (
                 "[[hooks]] command",
-                hooks.is_empty() && fresh.hooks.iter().any(|hook| !hook.command.is_empty()),
+                has_no_helper && fresh.hooks.iter().any(|hook| !hook.command.is_empty()),
             ),
         ];
         let changed = changed.into_iter().filter(|(_, changed)| *changed);
@@ -164,6 +171,7 @@ impl Config {
                 "[auth] revoked_keys",
                 self.auth.revoked_keys != fresh.auth.revoked_keys,
             ),
+            ("[auth.external]", self.auth.external != fresh.auth.external),
             ("[ssh]", self.ssh != fresh.ssh),
             ("[limits]", self.limits != fresh.limits),
             ("[log]", self.log != fresh.log),
@@ -187,6 +195,7 @@ impl Config {
                 .hooks
                 .iter()
                 .filter_map(|hook| hook.secret_file.clone())
+                .chain(self.auth.external.secret_file.clone())
                 .collect(),
             user: self.server.user.clone(),
             password_rules: self.auth.password.clone(),
@@ -243,7 +252,16 @@ impl Config {
             max_attempts: _,
             user_ca_keys,
             revoked_keys,
+            external,
         } = auth;
+        let ExternalSettings {
+            secret_file,
+            command: _,
+            url: _,
+            proofs: _,
+            timeout_secs: _,
+            cache_secs: _,
+        } = external;
         let StorageSettings {
             homes,
             roots,
@@ -275,6 +293,8 @@ impl Config {
         for (name, list) in lists {
             settings.extend(list.as_mut().map(|list| PathSetting::new("auth", name, list)));
         }
+        let secret = secret_file.as_mut();
+        settings.extend(secret.map(|secret| PathSetting::new("auth.external", "secret_file", secret)));
         let secrets = hooks.iter_mut().filter_map(|hook| hook.secret_file.as_mut());
         settings.extend(secrets.map(|secret| PathSetting::new("hooks", "secret_file", secret)));
         settings

@@ -35,6 +35,7 @@ use crate::auth::secrets_key::SecretsKeyFile;
 use crate::config::Config;
 use crate::control;
 use crate::domain::event::Event;
+use crate::external::{RecordSetup, SourceLoader};
 use crate::hooks::helper::StartedHelper;
 use crate::io::IoScheduler;
 use crate::io::descriptors::DescriptorShares;
@@ -72,6 +73,7 @@ pub struct Server {
     accounts_quit: CancellationToken,
     disk: Arc<Disk>,
     hooks: ServerHooks,
+    external: SourceLoader,
     _lock: DataLock,
 }
 
@@ -119,6 +121,9 @@ impl Server {
         let hooks = ServerHooks::open(&config, helper)?;
         let sources = EventSources::beside(&audit);
         let subscribers = subscribers(audit, &sources, &hooks);
+        let events = Events::new(subscribers).with_uploads(uploads(&config)?);
+        let external = source_loader(&installation, &store, &events, &hooks);
+        auth.set_external(external.load(&config.auth.external)?);
         let control = control::server::bind(&config.control_socket())?;
         let shares = DescriptorShares::of_process();
         let scheduler = IoScheduler::new(slots(), shares.session_threads(), Handle::current())
@@ -132,7 +137,7 @@ impl Server {
         homes::warn_of_foreign_places(&installation, &id);
         let service = Service::new(ServiceSetup {
             auth,
-            events: Events::new(subscribers).with_uploads(uploads(&config)?),
+            events,
             accounts,
             threads: SessionThreads::new(scheduler.thread_slots(), Handle::current()),
             mount_context: MountContext {
@@ -167,6 +172,7 @@ impl Server {
             accounts_quit,
             disk,
             hooks,
+            external,
             _lock: lock,
         })
     }
@@ -222,6 +228,7 @@ impl Server {
             ReloadedParts {
                 log: self.reload,
                 hooks: self.hooks.current.clone(),
+                external: self.external,
             },
             self.notifier.clone(),
         ));
@@ -251,7 +258,7 @@ impl Server {
         tasks.watch_disk(&config.store.path, self.disk);
         tasks.watch_quotas(&self.service, &config.quota);
         let hook_queue = Arc::clone(&self.hooks.queue);
-        let hooks = self.hooks.run(&self.service, &self.store, tasks.quit.clone())?;
+        let hooks = self.hooks.run(&self.service, &self.store, tasks.quit.clone());
         tasks.helpers.spawn(hooks);
         let reporter = Reporter::start(self.notifier, self.watchdog, Arc::clone(&self.service));
         Ok(StartedServer {
@@ -336,6 +343,23 @@ fn authenticator(config: &Config, installation: &Installation, store: &Arc<SqlSt
     Authenticator::new(Arc::clone(store) as Arc<dyn Store>, config.auth.clone())
         .with_secrets_key(SecretsKeyFile::in_directory(installation.data_dir()))
         .with_password_rules(Arc::new(config.auth.password.clone()))
+}
+
+/// Returns what makes the outside source of users.
+fn source_loader(
+    installation: &Installation,
+    store: &Arc<SqlStore>,
+    events: &Events,
+    hooks: &ServerHooks,
+) -> SourceLoader {
+    SourceLoader {
+        setup: RecordSetup {
+            store: Arc::clone(store) as Arc<dyn Store>,
+            installation: installation.clone(),
+            events: events.clone(),
+        },
+        helper: hooks.helper.clone(),
+    }
 }
 
 async fn open_store(

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::Deserialize;
 
+use crate::auth::EXTERNAL_FAILED;
 use crate::domain::event::{Event, FileEnd, FileUse};
 use crate::domain::network::Network;
 use crate::session::events::Subscriber;
@@ -65,6 +66,7 @@ const ENDS: [FileEnd; 5] = [
 pub struct EventCounters {
     accepted: [AtomicU64; METHODS.len()],
     denied: [AtomicU64; METHODS.len()],
+    external_failures: AtomicU64,
     uploads: [AtomicU64; ENDS.len()],
     downloads: [AtomicU64; ENDS.len()],
 }
@@ -108,6 +110,13 @@ impl EventCounters {
             }
         }
         page.family(
+            "homeport_external_failures_total",
+            MetricKind::Counter,
+            "Sign-ins that were refused because the outside source of users has failed.",
+        );
+        let failures = self.external_failures.load(Ordering::Relaxed);
+        page.sample("homeport_external_failures_total", &[], failures);
+        page.family(
             "homeport_transfers_total",
             MetricKind::Counter,
             "Files that were opened and closed since the start, by direction and by how their use ended.",
@@ -129,7 +138,12 @@ impl Subscriber for Arc<EventCounters> {
     fn on_event(&self, event: &Event) {
         match event {
             Event::SignedIn { method, .. } => count_login(&self.accepted, method),
-            Event::Denied { method, .. } => count_login(&self.denied, method),
+            Event::Denied { method, code, .. } => {
+                count_login(&self.denied, method);
+                if *code == EXTERNAL_FAILED {
+                    self.external_failures.fetch_add(1, Ordering::Relaxed);
+                }
+            }
             Event::Closed { file, .. } => {
                 let counters = match is_upload(file) {
                     true => &self.uploads,

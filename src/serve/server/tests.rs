@@ -28,6 +28,7 @@ fn reloading(server: Server) -> Reloading {
         ReloadedParts {
             log: server.reload,
             hooks: server.hooks.current,
+            external: server.external,
         },
         server.notifier,
     )
