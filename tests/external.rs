@@ -9,6 +9,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 
 use serde_json::Value;
+use testkit::raw::RawSftp;
 use testkit::server::TestServer;
 use testkit::stock::By;
 use testkit::wait_for;
@@ -127,6 +128,21 @@ impl SourceStory {
     fn is_stored(&self, user: &str) -> bool {
         let shown = self.server.admin(&["user", "show", user, "--json"], "");
         shown.status.code() != Some(3)
+    }
+
+    /// Returns a session of carol, whose password is right.
+    fn session(&self) -> RawSftp {
+        let mut command = self.server.client("ssh", "carol", PASSWORD);
+        command.args(["-s", "carol@127.0.0.1", "sftp"]);
+        RawSftp::start(self.server.with_password(command, "right"))
+    }
+
+    /// Waits for the event that a record was changed.
+    fn wait_for_change(&self, what: &str, user: &str) {
+        wait_for(what, || {
+            let mut events = self.events("admin").into_iter();
+            events.any(|event| event["what"] == what && event["name"] == user)
+        });
     }
 
     fn reload(&self) {

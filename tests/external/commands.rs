@@ -2,7 +2,7 @@
 
 use super::*;
 use testkit::packets::{Attrs, CREAT, READ, TRUNC, WRITE, bogus, close, mkdir, open, write};
-use testkit::raw::{RawSftp, Received};
+use testkit::raw::Received;
 use testkit::replies::Reply;
 
 #[test]
@@ -29,12 +29,7 @@ fn its_users_sign_in_and_have_what_it_says() {
     assert_eq!(shown["quota_bytes"], 1024);
     assert_eq!(shown["comment"], "of the directory");
     assert_eq!(shown["has_password"], false);
-    let admin = story.events("admin");
-    assert!(
-        admin
-            .iter()
-            .any(|event| event["what"] == "external add" && event["name"] == "carol")
-    );
+    story.wait_for_change("external add", "carol");
     let list = story.server.admin_ok(&["user", "list"], "");
     assert!(list.contains("outside source"), "{list}");
 
@@ -67,15 +62,6 @@ fn its_users_sign_in_and_have_what_it_says() {
     );
 }
 
-impl SourceStory {
-    /// Returns a session of carol.
-    fn session(&self) -> RawSftp {
-        let mut command = self.server.client("ssh", "carol", PASSWORD);
-        command.args(["-s", "carol@127.0.0.1", "sftp"]);
-        RawSftp::start(self.server.with_password(command, "right"))
-    }
-}
-
 #[test]
 fn what_it_takes_away_ends_the_other_sessions() {
     let story = SourceStory::start(JUDGE, "");
@@ -88,13 +74,9 @@ fn what_it_takes_away_ends_the_other_sessions() {
     story.answer(r#"{"v":1,"user":{"name":"carol","permissions":"read-only"}}"#);
     story.welcome("carol", "right");
     assert_eq!(session.receive(testkit::PATIENCE), Received::Ended);
-    let admin = story.events("admin");
-    assert!(
-        admin.iter().any(|event| event["what"] == "external set"),
-        "{admin:?}"
-    );
+    story.wait_for_change("external set", "carol");
     // The same answer again changes nothing.
-    let count = admin.len();
+    let count = story.events("admin").len();
     story.welcome("carol", "right");
     assert_eq!(story.events("admin").len(), count);
 }

@@ -88,8 +88,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_POST(self):
         self.rfile.read(int(self.headers['content-length']))
         self.send_response(200)
+        body = os.environ['BODY'].encode()
+        self.send_header('content-length', str(len(body)))
         self.end_headers()
-        self.wfile.write(os.environ['BODY'].encode())
+        self.wfile.write(body)
 context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
 context.load_cert_chain('cert.pem', 'key.pem')
 server = http.server.HTTPServer(('127.0.0.1', 0), Handler)

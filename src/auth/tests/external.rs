@@ -170,10 +170,7 @@ async fn failures_are_answered_at_the_same_time_whoever_judges() {
     };
     for user in ["calvin", "nobody", ".hidden"] {
         let after = answered(user).await;
-        assert!(
-            after >= Duration::from_secs(1) && after < Duration::from_millis(1900),
-            "{user} {after:?}"
-        );
+        assert!(after >= Duration::from_secs(1), "{user} {after:?}");
     }
 }
 
