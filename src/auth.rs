@@ -8,6 +8,7 @@
 mod address;
 mod certificates;
 mod denial;
+pub mod external;
 mod failure_floor;
 #[doc(hidden)]
 pub mod fuzz;
@@ -20,6 +21,7 @@ mod pacing;
 pub mod password;
 mod presented;
 mod proofs;
+mod record_check;
 pub mod recovery;
 mod second_factor;
 pub mod secrets_key;
@@ -40,7 +42,7 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 pub use self::address::Source;
-pub use self::denial::{Denial, DenialReason};
+pub use self::denial::{Denial, DenialReason, EXTERNAL_FAILED};
 pub use self::login::{Attempt, Login, OfferedKey, Review};
 pub use self::own_password::NewPasswordDenial;
 pub use self::presented::PresentedKey;
@@ -51,15 +53,19 @@ pub use self::sign_ins::SignInHistory;
 pub use self::throttle::ThrottleSettings;
 pub use self::verifier::FairSemaphore;
 
+use self::external::check::ExternalCheck;
+use self::external::settings::ExternalSettings;
+use self::external::{ExternalSource, ExternalUsers};
 use self::key_check::KeyCheck;
 use self::own_password::OwnPasswords;
-use self::pacing::{Pacing, UncheckedSecret};
-use self::password::{MAX_PASSWORD, Verdict};
+use self::pacing::{Applicant, Pacing, UncheckedSecret};
+use self::password::MAX_PASSWORD;
+use self::record_check::RecordCheck;
 use self::second_factor::CodeChecker;
 use self::secrets_key::SecretsKeyFile;
 use self::upgrades::HashUpgrades;
-use self::verifier::{FairPermit, VerifierBounds};
-use crate::domain::user::{User, UserName};
+use self::verifier::VerifierBounds;
+use crate::domain::user::{Factor, User, UserName};
 use crate::store::Store;
 use base::secret::Secret;
 
@@ -77,6 +83,7 @@ pub struct Authenticator {
     keys: KeyCheck,
     codes: CodeChecker,
     own_passwords: OwnPasswords,
+    external: ExternalUsers,
 }
 
 impl std::fmt::Debug for Authenticator {
@@ -102,6 +109,7 @@ impl Authenticator {
             keys: KeyCheck::new(Arc::clone(&store)),
             codes: CodeChecker::new(Arc::clone(&store), None),
             own_passwords: OwnPasswords::new(Arc::clone(&store), settings.password.clone()),
+            external: ExternalUsers::default(),
             store,
             settings,
         }
@@ -114,6 +122,18 @@ impl Authenticator {
             codes: CodeChecker::new(Arc::clone(&self.store), Some(file)),
             ..self
         }
+    }
+
+    /// Replaces the outside source of users; `None` if there is none.
+    pub fn set_external(&self, source: Option<(ExternalSettings, Arc<dyn ExternalSource>)>) {
+        match source {
+            Some(_) => self
+                .pacing
+                .floor
+                .cover_answer(Duration::ZERO, Instant::now().into_std()),
+            None => self.pacing.floor.forget_answers(),
+        }
+        self.external.replace(source);
     }
 
     /// Returns the check of keys, which knows what the operator trusts and has revoked.
@@ -155,17 +175,21 @@ impl Authenticator {
     /// and a password that is being verified counts as wrong.
     pub async fn login(&self, attempt: Attempt<'_>) -> Result<Login, Denial> {
         let start = Instant::now();
-        let source = Source::from(attempt.peer);
         // An invalid name is treated like a name that no user has.
         let name = UserName::stored(attempt.user).ok();
-        let name = name.as_ref();
+        let applicant = Applicant {
+            source: Source::from(attempt.peer),
+            name: name.as_ref(),
+            factor: attempt.credential.factor(),
+            start,
+        };
         let checked = match attempt.credential {
-            Credential::VerifiedKey(key) => match self.check_key(&attempt, name, key).await {
-                Ok(user) => Ok(user.into()),
-                Err(reason) => Err((self.pacing.count(source, None, &reason), reason)),
-            },
+            Credential::VerifiedKey(key) => {
+                let checked = self.external().key(&attempt, key, applicant).await;
+                checked.map(AcceptedUser::from)
+            }
             Credential::Password(secret) | Credential::Code(secret) => {
-                self.try_secret(&attempt, name, secret, start).await
+                self.try_secret(&attempt, secret, applicant).await
             }
         };
         match checked {
@@ -205,19 +229,23 @@ impl Authenticator {
     async fn try_secret(
         &self,
         attempt: &Attempt<'_>,
-        name: Option<&UserName>,
         secret: &Secret,
-        start: Instant,
+        applicant: Applicant<'_>,
     ) -> Result<AcceptedUser, (Duration, DenialReason)> {
-        let source = Source::from(attempt.peer);
+        let Applicant {
+            source, name, start, ..
+        } = applicant;
         // The length is not secret, and a long password must not use memory in the queue.
         if secret.bytes().len() > MAX_PASSWORD {
             let reason = DenialReason::PasswordTooLong;
             return Err((self.pacing.count(source, Some(name), &reason), reason));
         }
+        if let Some(judged) = self.external().password(attempt, applicant).await {
+            return judged.map(AcceptedUser::from);
+        }
         let permit = self
             .pacing
-            .admit(source, name, attempt.credential.factor(), start)
+            .admit(applicant, |queued| self.pacing.verifier.acquire(queued))
             .await
             // The attempt has already waited in `admit`, so its answer is not delayed further.
             .map_err(|reason| (Duration::ZERO, reason))?;
@@ -228,11 +256,11 @@ impl Authenticator {
             checked: false,
         };
         let checked = match attempt.credential {
-            Credential::Code(_) => self.check_code(attempt, name, secret).await,
-            _ => self
-                .check_password(attempt, name, secret, &permit)
-                .await
-                .map(AcceptedUser::from),
+            Credential::Code(_) => self.records().code(attempt, name, secret).await,
+            _ => {
+                let checked = self.records().password(attempt, name, secret, &permit).await;
+                checked.map(AcceptedUser::from)
+            }
         };
         unchecked.checked = true;
         // Count the failure before the permit is released, so that no other attempt runs in between.
@@ -242,17 +270,37 @@ impl Authenticator {
         })
     }
 
+    fn records(&self) -> RecordCheck<'_> {
+        RecordCheck {
+            store: &*self.store,
+            settings: &self.settings,
+            pacing: &self.pacing,
+            codes: &self.codes,
+            keys: &self.keys,
+        }
+    }
+
+    fn external(&self) -> ExternalCheck<'_> {
+        ExternalCheck {
+            users: &self.external,
+            records: self.records(),
+        }
+    }
+
     /// Checks whether this key would be accepted with a valid signature. This serves key probes, which do not count as
     /// failures by themselves: see [`Authenticator::keys_refused`]. The reason is for the log.
     ///
     /// An unknown user, a user without keys and a user with many keys look alike: the queries to the store are the same
     /// and cost the same. The difference that remains, some microseconds, is hidden by [`PROBE`].
+    ///
+    /// If an outside source judges keys, every offer is accepted, for every name, since the source is never asked about
+    /// offers: `None` is an offer that no record accepts.
     pub async fn offered(
         &self,
         user: &str,
         peer: IpAddr,
         key: &PresentedKey,
-    ) -> Result<OfferedKey, DenialReason> {
+    ) -> Result<Option<OfferedKey>, DenialReason> {
         let answer_at = Instant::now() + PROBE;
         let attempt = Attempt {
             user,
@@ -263,13 +311,19 @@ impl Authenticator {
         };
         // A probe only asks: it creates no login, and nothing is counted.
         let name = UserName::stored(user).ok();
-        let checked = self.check_key(&attempt, name.as_ref(), key).await;
+        let checked = self.records().key(&attempt, name.as_ref(), key).await;
         if checked.is_err() {
             sleep_until(answer_at).await;
         }
-        let user = checked?;
+        let is_judged = self.external.for_factor(Factor::PublicKey).is_some();
+        let user = match checked {
+            Ok(user) => user,
+            Err(DenialReason::Store(error)) => return Err(DenialReason::Store(error)),
+            Err(_) if is_judged => return Ok(None),
+            Err(reason) => return Err(reason),
+        };
         let (name, identity) = name.zip(key.identity()).ok_or(DenialReason::UnknownUser)?;
-        Ok(OfferedKey { name, identity, user })
+        Ok(Some(OfferedKey { name, identity, user }))
     }
 
     /// Counts one failure for the address of a connection that offered keys and ended without a sign-in by key.
@@ -297,67 +351,6 @@ impl Authenticator {
                 Err(lost) => Review::Ends(lost),
             },
         )
-    }
-
-    async fn check_key(
-        &self,
-        attempt: &Attempt<'_>,
-        name: Option<&UserName>,
-        key: &PresentedKey,
-    ) -> Result<User, DenialReason> {
-        let user = self.keys.find(attempt, name, key).await?;
-        attempt.admits(&self.settings, &user, Timestamp::now())?;
-        Ok(user)
-    }
-
-    /// Verifies the password before anything else about the user is checked, so that all refusals cost the same time.
-    async fn check_password(
-        &self,
-        attempt: &Attempt<'_>,
-        name: Option<&UserName>,
-        password: &Secret,
-        permit: &FairPermit,
-    ) -> Result<User, DenialReason> {
-        let user = self.find(name).await?;
-        let hash = user.as_ref().and_then(|user| user.password_hash.as_ref());
-        let verdict = self.pacing.verifier.verify(permit, password, hash).await;
-        let user = user.ok_or(DenialReason::UnknownUser)?;
-        match verdict {
-            Verdict::Right => {}
-            Verdict::Wrong if user.password_hash.is_none() => return Err(DenialReason::NoPassword),
-            Verdict::Wrong => return Err(DenialReason::WrongPassword),
-            Verdict::BadHash => return Err(DenialReason::BadHash),
-            Verdict::NotVerified => return Err(DenialReason::NotVerified),
-        }
-        attempt.admits(&self.settings, &user, Timestamp::now())?;
-        Ok(user)
-    }
-
-    async fn find(&self, name: Option<&UserName>) -> Result<Option<User>, DenialReason> {
-        match name {
-            Some(name) => self.store.user(name).await.map_err(DenialReason::Store),
-            None => Ok(None),
-        }
-    }
-
-    /// Checks a code of a user who has proven another factor on this connection.
-    async fn check_code(
-        &self,
-        attempt: &Attempt<'_>,
-        name: Option<&UserName>,
-        code: &Secret,
-    ) -> Result<AcceptedUser, DenialReason> {
-        let user = self.find(name).await?.ok_or(DenialReason::UnknownUser)?;
-        let now = Timestamp::now();
-        attempt.admits(&self.settings, &user, now)?;
-        if !attempt.passed.are_of(&user) {
-            return Err(DenialReason::FactorNotAccepted);
-        }
-        let recovery_codes_left = self.codes.check(&user, code, now).await?;
-        Ok(AcceptedUser {
-            user,
-            recovery_codes_left,
-        })
     }
 
     /// Decides, after a factor was passed, whether the sign-in is complete.

@@ -8,6 +8,7 @@ mod admin;
 mod client;
 mod clients;
 mod events;
+mod external;
 mod folders;
 mod fuzz;
 mod guide;

@@ -12,6 +12,9 @@ use super::trust::revoked::RevokedBy;
 use crate::domain::user::Factor;
 use base::error::Error;
 
+/// The code of the refusals of an outside source that has failed.
+pub const EXTERNAL_FAILED: &str = "external_failed";
+
 /// The outcome of an attempt that did not complete a sign-in.
 #[derive(Debug)]
 pub enum Denial {
@@ -83,6 +86,12 @@ pub enum DenialReason {
     HungUp,
     /// The password could not be verified because memory or threads were missing.
     NotVerified,
+    /// The outside source refuses the name or the proof.
+    ExternalRefused,
+    /// The outside source could not be asked, or its answer cannot be used.
+    External(Error),
+    /// The user's record is an outside source's, which does not judge this proof.
+    ExternalOff,
     /// The store could not answer.
     Store(Error),
 }
@@ -127,6 +136,9 @@ impl DenialReason {
             DenialReason::QueueFull => "busy",
             DenialReason::HungUp => "hung_up",
             DenialReason::NotVerified => "not_verified",
+            DenialReason::ExternalRefused => "external_refused",
+            DenialReason::External(_) => EXTERNAL_FAILED,
+            DenialReason::ExternalOff => "external_off",
             DenialReason::Store(_) => "store_error",
         }
     }
@@ -171,7 +183,13 @@ impl fmt::Display for DenialReason {
             DenialReason::NotVerified => {
                 "the password could not be verified: not enough memory, or no thread"
             }
-            DenialReason::SecretsKey(error) | DenialReason::Store(error) => return write!(f, "{error}"),
+            DenialReason::ExternalRefused => "the outside source of users refuses the name or the proof",
+            DenialReason::ExternalOff => {
+                "the user is known from an outside source, which does not judge this proof: see [auth.external]"
+            }
+            DenialReason::SecretsKey(error) | DenialReason::Store(error) | DenialReason::External(error) => {
+                return write!(f, "{error}");
+            }
         };
         f.write_str(text)
     }

@@ -8,10 +8,11 @@ use jiff::Timestamp;
 
 use super::certificates::{CertificateDenial, accepted_until};
 use super::denial::DenialReason;
+use super::key_options::TouchRules;
 use super::login::Attempt;
 use super::presented::PresentedKey;
 use super::trust::KeyTrust;
-use crate::domain::user::{User, UserName};
+use crate::domain::user::{User, UserName, UserSource};
 use crate::store::Store;
 
 /// Checks the keys of users.
@@ -43,6 +44,21 @@ impl KeyCheck {
         Arc::clone(&self.trust.read())
     }
 
+    /// Checks what an outside source cannot know of a key that it is asked about.
+    ///
+    /// # Errors
+    /// Returns an error if the key is revoked, or if a security key was not touched.
+    pub(super) fn may_be_judged(&self, key: &PresentedKey) -> Result<(), DenialReason> {
+        if let Some(entry) = self.trust().revoked().find(key) {
+            return Err(DenialReason::Revoked(entry));
+        }
+        let rules = TouchRules {
+            touch: true,
+            verification: false,
+        };
+        key.satisfies(rules).map_err(DenialReason::KeyNotPermitted)
+    }
+
     /// Returns the record of the user, if the key is accepted for it. `name` is `None` if no user can have the name of
     /// the attempt.
     pub(super) async fn find(
@@ -66,6 +82,10 @@ impl KeyCheck {
             None => None,
         };
         let user = found.ok_or(DenialReason::UnknownUser)?;
+        if user.source == UserSource::External {
+            // Its record alone allows nothing.
+            return Err(DenialReason::ExternalOff);
+        }
         let trust = self.trust();
         accepted_until(key, &attempt.circumstances(&user, Timestamp::now(), &trust))?;
         // The SSH layer has verified the certificate of a key that was signed with. That of an offer is verified here,

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use super::password::rules::PasswordRules;
 use super::password::{self, MAX_PASSWORD};
 use super::proofs::Proofs;
-use crate::domain::user::{PasswordHash, User, UserName};
+use crate::domain::user::{PasswordHash, User, UserName, UserSource};
 use crate::store::Store;
 use base::error::Error;
 use base::secret::Secret;
@@ -38,7 +38,9 @@ impl OwnPasswords {
 
     /// Returns whether a sign-in with these proofs must go on with a new password.
     pub fn must_change(&self, user: &User, proofs: &Proofs, now: Timestamp) -> bool {
-        proofs.has_password() && self.rules.is_expired(user, now)
+        // Passwords that an outside source judges are changed there.
+        let is_ours = user.source == UserSource::Local;
+        is_ours && proofs.has_password() && self.rules.is_expired(user, now)
     }
 
     /// Stores a new password for the record of these proofs, and returns the record as it is then.

@@ -10,8 +10,21 @@ use super::address::Source;
 use super::denial::DenialReason;
 use super::failure_floor::FailureFloor;
 use super::throttle::{Throttle, ThrottleSettings};
-use super::verifier::{FairPermit, QueuedAttempt, Verifier, VerifierBounds};
+use super::verifier::{QueueFull, QueuedAttempt, Verifier, VerifierBounds};
 use crate::domain::user::{Factor, UserName};
+
+/// An attempt that wants to be examined.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Applicant<'a> {
+    /// Where it comes from.
+    pub(super) source: Source,
+    /// The name, if a user can have it.
+    pub(super) name: Option<&'a UserName>,
+    /// What it proves.
+    pub(super) factor: Factor,
+    /// When it arrived.
+    pub(super) start: Instant,
+}
 
 /// The queue of attempts, the delays after failures, and the earliest answer to a failure.
 pub(super) struct Pacing {
@@ -42,23 +55,36 @@ impl Pacing {
         Arc::clone(&self.throttle)
     }
 
+    /// Returns an attempt as it waits in a queue.
+    pub(super) fn queued(&self, source: Source, name: Option<&UserName>) -> QueuedAttempt {
+        QueuedAttempt {
+            source,
+            name: name.cloned(),
+            known: self.throttle().knows(source, name, Instant::now().into_std()),
+        }
+    }
+
     /// Waits for a permit, unless there were too many failures before. After too many failures the attempt is not
     /// examined, but waits as long as a wrong password would; if enough is forgiven by then, it is examined after all.
     /// So an honest user can sign in soon after an attack from the same address.
-    pub(super) async fn admit(
+    ///
+    /// `acquire` waits for the permit: to verify a password, or to ask an outside source.
+    pub(super) async fn admit<P, F>(
         &self,
-        source: Source,
-        name: Option<&UserName>,
-        factor: Factor,
-        start: Instant,
-    ) -> Result<FairPermit, DenialReason> {
+        applicant: Applicant<'_>,
+        acquire: impl Fn(QueuedAttempt) -> F,
+    ) -> Result<P, DenialReason>
+    where
+        F: Future<Output = Result<P, QueueFull>>,
+    {
+        let Applicant {
+            source,
+            name,
+            factor,
+            start,
+        } = applicant;
         for last in [false, true] {
-            let queued = QueuedAttempt {
-                source,
-                name: name.cloned(),
-                known: self.throttle().knows(source, name, Instant::now().into_std()),
-            };
-            let permit = self.verifier.acquire(queued).await;
+            let permit = acquire(self.queued(source, name)).await;
             let (refused, delay) = {
                 let throttle = self.throttle();
                 let now = Instant::now().into_std();
@@ -96,9 +122,14 @@ impl Pacing {
         let mut throttle = self.throttle();
         match (reason, password_for) {
             // Neither the peer nor the user caused this failure.
-            (DenialReason::Store(_) | DenialReason::SecretsKey(_) | DenialReason::NotVerified, _) => {
-                throttle.refusal_delay(source, password_for.flatten(), now)
-            }
+            (
+                DenialReason::Store(_)
+                | DenialReason::SecretsKey(_)
+                | DenialReason::NotVerified
+                | DenialReason::External(_)
+                | DenialReason::QueueFull,
+                _,
+            ) => throttle.refusal_delay(source, password_for.flatten(), now),
             (_, Some(name)) => throttle.wrong_password(source, name, now),
             (_, None) => throttle.failed(source, now),
         }

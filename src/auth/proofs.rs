@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use super::certificates::{Circumstances, accepted_until};
 use super::presented::PresentedKey;
 use crate::domain::event::CertificateIdentity;
-use crate::domain::user::{Factor, PasswordHash, Permission, SealedSecret, User};
+use crate::domain::user::{Factor, PasswordHash, Permission, SealedSecret, User, UserSource};
 use base::secret::Secret;
 
 /// A credential that a peer presents to sign in.
@@ -46,7 +46,7 @@ impl<'a> Credential<'a> {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Proofs {
     pub(super) incarnation: i64,
-    key: Option<Box<PresentedKey>>,
+    key: Option<ProvenKey>,
     password: Option<PasswordProof>,
     /// The secret that the code was checked against, or that the recovery code belongs to. A new secret is another
     /// text.
@@ -72,19 +72,57 @@ impl From<User> for AcceptedUser {
     }
 }
 
+/// The key that was proven.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct ProvenKey {
+    key: Box<PresentedKey>,
+    /// Whose judgement accepts it: that of the record's lines, or that of an outside source.
+    judge: UserSource,
+}
+
+impl ProvenKey {
+    /// Returns the time until which the key is accepted, or `None` if it does not expire.
+    fn accepted_until(&self, at: &Circumstances<'_>) -> Result<Option<Timestamp>, Revocation> {
+        let lost = match self.key.certificate() {
+            Some(_) => Revocation::Certificate,
+            None => Revocation::Key,
+        };
+        match self.judge {
+            UserSource::Local => accepted_until(&self.key, at).map_err(|_| lost),
+            UserSource::External => {
+                let is_revoked = at.trust.revoked().find(&self.key).is_some();
+                let is_judged = at.user.source == UserSource::External;
+                if is_judged && !is_revoked {
+                    Ok(None)
+                } else {
+                    Err(lost)
+                }
+            }
+        }
+    }
+}
+
 /// The password that was proven. The same password may get another hash, and a new one has another hash and another
 /// time.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct PasswordProof {
-    /// The hash that the password was verified against.
-    hash: PasswordHash,
-    /// The time at which the password was set, if it is known.
-    set_at: Option<Timestamp>,
+enum PasswordProof {
+    /// The password was verified against a hash.
+    OfRecord {
+        /// The hash.
+        hash: PasswordHash,
+        /// The time at which the password was set, if it is known.
+        set_at: Option<Timestamp>,
+    },
+    /// An outside source has accepted the password.
+    OfSource,
 }
 
 impl PasswordProof {
     fn of(user: &User) -> Option<Self> {
-        user.password_hash.clone().map(|hash| Self {
+        if user.source == UserSource::External {
+            return Some(PasswordProof::OfSource);
+        }
+        user.password_hash.clone().map(|hash| PasswordProof::OfRecord {
             hash,
             set_at: user.password_set_at,
         })
@@ -92,10 +130,13 @@ impl PasswordProof {
 
     /// Whether the password of the same record is still this one.
     fn is_current(&self, user: &User) -> bool {
-        user.password_hash.as_ref().is_some_and(|hash| {
-            let set_once = self.set_at.is_some() && self.set_at == user.password_set_at;
-            *hash == self.hash || set_once
-        })
+        match self {
+            PasswordProof::OfSource => user.source == UserSource::External,
+            PasswordProof::OfRecord { hash, set_at } => user.password_hash.as_ref().is_some_and(|current| {
+                let set_once = set_at.is_some() && *set_at == user.password_set_at;
+                current == hash || set_once
+            }),
+        }
     }
 }
 
@@ -215,7 +256,12 @@ impl Proofs {
             (proofs.key, proofs.password, proofs.totp) = (None, None, None);
         }
         match credential {
-            Credential::VerifiedKey(key) => proofs.key = Some(Box::new((*key).clone())),
+            Credential::VerifiedKey(key) => {
+                proofs.key = Some(ProvenKey {
+                    key: Box::new((*key).clone()),
+                    judge: at.user.source,
+                });
+            }
             Credential::Password(_) => proofs.password = PasswordProof::of(at.user),
             Credential::Code(_) => proofs.totp.clone_from(&at.user.totp),
         }
@@ -229,10 +275,7 @@ impl Proofs {
     pub(super) fn accepted_until(&self, at: &Circumstances<'_>) -> Result<Option<Timestamp>, Revocation> {
         self.secrets_are_current(at.user)?;
         let key = match &self.key {
-            Some(key) => accepted_until(key, at).map_err(|_| match key.certificate() {
-                Some(_) => Revocation::Certificate,
-                None => Revocation::Key,
-            })?,
+            Some(proof) => proof.accepted_until(at)?,
             None => None,
         };
         Ok([at.user.expires_at, key].into_iter().flatten().min())
@@ -253,6 +296,6 @@ impl Proofs {
 
     /// Returns what the log shows of the certificate, if the user has signed in by one.
     pub(super) fn certificate(&self) -> Option<CertificateIdentity> {
-        self.key.as_ref()?.certificate_identity()
+        self.key.as_ref()?.key.certificate_identity()
     }
 }

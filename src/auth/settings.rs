@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Deserializer, de};
 
+use super::external::settings::ExternalSettings;
 use super::password::rules::PasswordRules;
 use super::throttle::ThrottleSettings;
 use crate::domain::user::Factor;
@@ -20,6 +21,8 @@ pub struct AuthSettings {
     pub throttle: ThrottleSettings,
     /// The rules for passwords.
     pub password: PasswordRules,
+    /// The outside source of users. A reload replaces it.
+    pub external: ExternalSettings,
     /// The time within which a connection must have signed in, in seconds.
     #[serde(deserialize_with = "not_zero")]
     pub login_grace_secs: u64,
@@ -38,6 +41,7 @@ impl Default for AuthSettings {
             methods: Method::ALL.into(),
             throttle: ThrottleSettings::default(),
             password: PasswordRules::default(),
+            external: ExternalSettings::default(),
             // This is sshd's LoginGraceTime: people need time to check a host key and type a password.
             login_grace_secs: 120,
             // This is sshd's MaxAuthTries.

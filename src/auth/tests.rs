@@ -1,6 +1,7 @@
 //! Tests which attempts are accepted and which are refused. Delays and limits are tested in [`pacing`].
 
 mod certificates;
+mod external;
 mod foreign;
 mod losses;
 mod pacing;

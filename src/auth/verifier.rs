@@ -97,14 +97,24 @@ impl Default for FairSemaphore {
             waiting_per_source: usize::MAX,
             ..VerifierBounds::default()
         };
+        Self::bounded(bounds)
+    }
+}
+
+impl FairSemaphore {
+    /// Creates a semaphore with these limits.
+    pub(super) fn bounded(bounds: VerifierBounds) -> Self {
         Self(Arc::new(FairQueue {
             bounds,
             state: Mutex::default(),
         }))
     }
-}
 
-impl FairSemaphore {
+    /// Waits for a permit for this attempt; dropping the future gives up the place in the queue.
+    pub(super) async fn acquire_for(&self, attempt: QueuedAttempt) -> Result<FairPermit, QueueFull> {
+        self.0.acquire(attempt).await
+    }
+
     /// Waits for a permit; dropping the future gives up the place in the queue. A peer that is signed in (`signed_in`)
     /// goes ahead of the others, three times out of four.
     pub async fn acquire(&self, peer: IpAddr, signed_in: bool) -> Result<FairPermit, QueueFull> {

@@ -22,6 +22,8 @@ pub struct UserJson<'a> {
     name: &'a str,
     group: Option<&'a str>,
     comment: &'a str,
+    /// `local` or `external`.
+    source: &'static str,
     enabled: bool,
     home: String,
     keys: Vec<KeyJson<'a>>,
@@ -58,6 +60,7 @@ impl<'a> From<&'a UserView> for UserJson<'a> {
             name: view.name.as_str(),
             group: view.group.as_ref().map(GroupName::as_str),
             comment: &view.comment,
+            source: view.source.name(),
             enabled: view.enabled,
             home: view.home.display().to_string(),
             keys: view.keys.iter().map(Into::into).collect(),

@@ -6,10 +6,17 @@ use toml::de::DeTable;
 
 use super::report::Problem;
 use super::settings::{Config, PathSetting};
-use crate::hooks::settings::HookProblem;
+use crate::auth::external::settings::ExternalSettings;
+use crate::hooks::settings::{HookProblem, ProgramOrAddress};
 
 /// The most seconds of a drain: a day. A longer time is most likely a mistake.
 const MAX_DRAIN_SECS: u64 = 86_400;
+
+/// The most seconds that an outside source may take to answer. Clients wait for it as for a slow password.
+const MAX_EXTERNAL_SECS: u64 = 60;
+
+/// The most seconds for which an accepted proof is accepted again: a day.
+const MAX_CACHE_SECS: u64 = 86_400;
 
 /// The longest login grace in seconds: an hour. The default is 2 minutes, as with sshd.
 const MAX_GRACE_SECS: u64 = 3600;
@@ -29,6 +36,7 @@ pub(super) fn all(config: &Config, table: &DeTable<'_>) -> Vec<Problem> {
     problems.extend(ranges(table));
     problems.extend(paths(config, table));
     problems.extend(hooks(config, table));
+    problems.extend(external(config, table));
     problems
 }
 
@@ -200,6 +208,39 @@ fn hooks(config: &Config, table: &DeTable<'_>) -> Vec<Problem> {
         }
     }
     problems
+}
+
+/// Checks the section `[auth.external]`.
+fn external(config: &Config, table: &DeTable<'_>) -> Vec<Problem> {
+    let settings = &config.auth.external;
+    let ExternalSettings {
+        timeout_secs,
+        cache_secs,
+        ..
+    } = *settings;
+    let mut problems = ProgramOrAddress::of_external(settings).problems();
+    if settings.proofs.is_empty() {
+        let hint = "\"password\", \"publickey\" or both";
+        problems.push(HookProblem::new("proofs", "is empty", hint));
+    }
+    if !(1..=MAX_EXTERNAL_SECS).contains(&timeout_secs) {
+        let what = format!("must be between 1 and {MAX_EXTERNAL_SECS}");
+        problems.push(HookProblem::new("timeout_secs", what, ""));
+    }
+    if cache_secs > MAX_CACHE_SECS {
+        let what = format!("must be at most {MAX_CACHE_SECS}");
+        problems.push(HookProblem::new("cache_secs", what, ""));
+    }
+    let section = table.get("auth").and_then(|auth| auth.get_ref().get("external"));
+    let problem = |HookProblem { setting, what, hint }| {
+        let value = section.and_then(|section| section.get_ref().get(setting));
+        let span = value
+            .map(|value| value.span())
+            .or(section.map(|section| section.span()));
+        let hint = (!hint.is_empty()).then_some(&*hint);
+        Problem::new(span, format!("\"{setting}\" in [auth.external] {what}"), hint)
+    };
+    problems.into_iter().map(problem).collect()
 }
 
 fn paths(config: &Config, table: &DeTable<'_>) -> Vec<Problem> {

@@ -9,6 +9,7 @@ use super::server::ServerSettings;
 use super::source;
 use crate::accounts::QuotaSettings;
 use crate::auth::AuthSettings;
+use crate::auth::external::settings::ExternalSettings;
 use crate::domain::user::Quota;
 use crate::hooks::settings::HookSettings;
 use crate::ops::backup::NamedPath;
@@ -124,6 +125,7 @@ impl Config {
         let auth = AuthSettings {
             user_ca_keys: fresh.auth.user_ca_keys.clone(),
             revoked_keys: fresh.auth.revoked_keys.clone(),
+            external: fresh.auth.external.clone(),
             ..auth.clone()
         };
         let server = ServerSettings {
@@ -164,6 +166,7 @@ impl Config {
                 "[auth] revoked_keys",
                 self.auth.revoked_keys != fresh.auth.revoked_keys,
             ),
+            ("[auth.external]", self.auth.external != fresh.auth.external),
             ("[ssh]", self.ssh != fresh.ssh),
             ("[limits]", self.limits != fresh.limits),
             (
@@ -195,6 +198,7 @@ impl Config {
                 .hooks
                 .iter()
                 .filter_map(|hook| hook.secret_file.clone())
+                .chain(self.auth.external.secret_file.clone())
                 .collect(),
             user: self.server.user.clone(),
             password_rules: self.auth.password.clone(),
@@ -251,7 +255,16 @@ impl Config {
             max_attempts: _,
             user_ca_keys,
             revoked_keys,
+            external,
         } = auth;
+        let ExternalSettings {
+            secret_file,
+            command: _,
+            url: _,
+            proofs: _,
+            timeout_secs: _,
+            cache_secs: _,
+        } = external;
         let StorageSettings {
             homes,
             roots,
@@ -283,6 +296,8 @@ impl Config {
         for (name, list) in lists {
             settings.extend(list.as_mut().map(|list| PathSetting::new("auth", name, list)));
         }
+        let secret = secret_file.as_mut();
+        settings.extend(secret.map(|secret| PathSetting::new("auth.external", "secret_file", secret)));
         let secrets = hooks.iter_mut().filter_map(|hook| hook.secret_file.as_mut());
         settings.extend(secrets.map(|secret| PathSetting::new("hooks", "secret_file", secret)));
         settings

@@ -128,12 +128,13 @@ fn the_sample_holds_every_setting_at_its_default() {
 
     // With every line that only shows an unset setting put in force, nothing is missing.
     let shown = every_setting();
-    parse(&shown).unwrap();
+    parse(&valid_settings()).unwrap();
     let table: toml::Table = toml::from_str(&shown).unwrap();
-    for section in sections
-        .iter()
-        .map(String::as_str)
-        .chain(["auth.throttle", "auth.password"])
+    for section in
+        sections
+            .iter()
+            .map(String::as_str)
+            .chain(["auth.throttle", "auth.password", "auth.external"])
     {
         let names = names_in(section);
         assert!(!names.is_empty(), "{section}");
@@ -164,9 +165,17 @@ fn every_setting() -> String {
     shown.collect()
 }
 
+/// The same without the program of `[auth.external]`, which has an address, too.
+fn valid_settings() -> String {
+    every_setting().replace("command = [\"/usr/local/bin/homeport-ldap\"]\n", "")
+}
+
 #[test]
 fn every_number_and_every_list_has_a_rule_or_a_reason_for_none() {
-    const NO_RULE: [(&str, &str); 8] = [
+    const NO_RULE: [(&str, &str); 10] = [
+        // The section checks itself.
+        ("auth.external", "timeout_secs"),
+        ("auth.external", "cache_secs"),
         // Its own type refuses 0, and no number of attempts is too large.
         ("auth", "max_attempts"),
         // Its own type has a range.
@@ -179,7 +188,9 @@ fn every_number_and_every_list_has_a_rule_or_a_reason_for_none() {
         ("auth.throttle", "user_failures"),
         ("auth.throttle", "user_forgive_secs"),
     ];
-    const NO_LIST_RULE: [(&str, &str); 8] = [
+    const NO_LIST_RULE: [(&str, &str); 10] = [
+        ("auth.external", "command"),
+        ("auth.external", "proofs"),
         // Without percentages or patterns, there are no such events.
         ("quota", "warn_at"),
         ("events", "partial"),
@@ -204,6 +215,7 @@ fn every_number_and_every_list_has_a_rule_or_a_reason_for_none() {
     let nested = [
         ("auth.throttle", within_auth("throttle")),
         ("auth.password", within_auth("password")),
+        ("auth.external", within_auth("external")),
     ];
     for (section, settings) in sections.chain(nested) {
         for (name, value) in settings {
@@ -265,6 +277,9 @@ fn what_a_reload_does_not_apply_is_named() {
     let command = "[[hooks]]\non = [\"removed\"]\ncommand = [\"/bin/true\"]";
     check(command, &[]);
     assert_eq!(before.applied_by_reload(&parse(command).unwrap()), ["[[hooks]]"]);
+    let external = "[auth.external]\ncommand = [\"/bin/true\"]";
+    check(external, &[]);
+    check("[auth.external]\nurl = \"https://example.org/\"", &[]);
     check(
         "[ssh]\npolicy = \"fips\"\n[limits]\nhandles = 1\n[log]\nlevel = \"debug\"\naudit = \"a\"",
         &[],
@@ -284,6 +299,7 @@ fn what_a_reload_applies_is_named() {
         "[quota]\ndefault_bytes = 1\ndefault_files = 1",
         &["[quota] default_bytes", "[quota] default_files"],
     );
+    check("[auth.external]\ncache_secs = 5", &["[auth.external]"]);
     check(
         "[auth]\nuser_ca_keys = \"ca.pub\"\nrevoked_keys = \"revoked\"",
         &["[auth] user_ca_keys", "[auth] revoked_keys"],
@@ -296,7 +312,7 @@ fn what_a_reload_applies_is_named() {
 
 #[test]
 fn a_home_may_hold_none_of_the_configured_paths() {
-    let mut config = parse(&every_setting()).unwrap();
+    let mut config = parse(&valid_settings()).unwrap();
     config.storage.roots = vec!["/srv/one".into(), "/srv/other".into()];
     let installation = config.installation();
     let mut known: Vec<&PathBuf> = installation.configured_paths().collect();
@@ -304,7 +320,7 @@ fn a_home_may_hold_none_of_the_configured_paths() {
     let mut paths: Vec<&PathBuf> = settings.iter().map(|setting| &*setting.path).collect();
     known.sort();
     paths.sort();
-    assert_eq!(paths.len(), 9);
+    assert_eq!(paths.len(), 10);
     assert_eq!(known, paths);
 }
 

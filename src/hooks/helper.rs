@@ -1,4 +1,5 @@
-//! The helper: a process that runs the commands of hooks, because the server itself cannot run programs.
+//! The helper: a process that runs the commands of the configuration (of hooks, and of `[auth.external]`), because the server
+//! itself cannot run programs.
 //!
 //! Before it gives up that right, the server starts the [`supervisor`], and talks to it over a pair of sockets. When there
 //! are commands, the supervisor starts the helper, passes the server's end of the helper's socket on, and starts another
@@ -25,7 +26,7 @@ use tokio::net::UnixDatagram;
 use tokio::sync::Notify;
 
 use self::connection::HelperConnection;
-pub use self::connection::{CommandResult, HookCommand, NoAnswer};
+pub use self::connection::{CommandAttachment, CommandResult, HookCommand, NoAnswer};
 pub use self::message::CommandEnd;
 use self::message::{ReceivedMessage, SupervisorReply, SupervisorRequest};
 pub use self::start::{HelperNeed, StartedHelper};
@@ -33,10 +34,11 @@ use base::error::Error;
 
 /// What is wrong when there is no supervisor, for the log and for `check`.
 const NOT_AGAIN: &str = "the commands of hooks cannot be run any more, since the processes that do it have ended: their events \
-                         wait until the server is restarted";
+                         wait until the server is restarted, and the program of [auth.external] judges nobody until then";
 /// The same, as long as there is a helper.
 const LAST_ONE: &str = "the process that starts the helper of hooks again has ended: after the helper's end, the events of commands \
-                        would wait until the server is restarted, so restart it soon";
+                        would wait, and the program of [auth.external] judge nobody, until the server is restarted, so restart it \
+                        soon";
 
 /// The helper, which may have ended and be started again.
 #[derive(Debug)]

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::attempt::{JobEnd, PublishedPlace};
 use super::entry::QueueEntry;
-use super::helper::{HookCommand, HookHelper, NoAnswer};
+use super::helper::{CommandAttachment, HookCommand, HookHelper, NoAnswer};
 use super::opening::FileOpener;
 use super::publish::{PublishOutcome, Publisher};
 use super::queue::{DroppedEvents, HookJob, HookQueue};
@@ -252,7 +252,10 @@ impl HookRunner {
         let command = HookCommand {
             words: &hook.settings.command,
             input: &body,
-            file: file.as_ref().map(|file| &file.descriptor),
+            attached: match &file {
+                Some(file) => CommandAttachment::File(&file.descriptor),
+                None => CommandAttachment::Nothing,
+            },
             timeout_secs: hook.settings.timeout_secs,
         };
         let result = match helper.run(command).await {

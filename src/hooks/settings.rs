@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use ureq::http::Uri;
 
+use crate::auth::external::settings::ExternalSettings;
 use crate::domain::path::VirtualPath;
 use crate::ops::audit::PathPattern;
 use crate::telemetry::record::NAMES;
@@ -53,49 +54,47 @@ impl Default for HookSettings {
     }
 }
 
-/// Something that is wrong with a setting of a hook.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HookProblem {
-    /// The name of the setting.
-    pub setting: &'static str,
-    /// What is wrong, as the end of a sentence that begins with the setting.
-    pub what: String,
-    /// What the operator can do about it.
-    pub hint: String,
+/// A program or an address, as a table of the configuration names it.
+#[derive(Debug, Clone, Copy)]
+pub struct ProgramOrAddress<'a> {
+    /// The program and its arguments.
+    pub command: &'a [String],
+    /// The address that is called instead of a program.
+    pub url: Option<&'a str>,
+    /// The file with the secret that requests are signed with.
+    pub secret_file: Option<&'a Path>,
+    /// What the operator can do who has set both.
+    pub if_both: &'a str,
+    /// A command, for messages.
+    pub example: &'a str,
 }
 
-impl HookProblem {
-    fn new(setting: &'static str, what: impl Into<String>, hint: impl Into<String>) -> Self {
+impl<'a> ProgramOrAddress<'a> {
+    /// Returns what `[auth.external]` names.
+    pub fn of_external(settings: &'a ExternalSettings) -> Self {
         Self {
-            setting,
-            what: what.into(),
-            hint: hint.into(),
+            command: &settings.command,
+            url: settings.url.as_deref(),
+            secret_file: settings.secret_file.as_deref(),
+            if_both: "leave one of them out",
+            example: "/usr/local/bin/homeport-users",
         }
     }
-}
 
-impl HookSettings {
-    /// Returns what is wrong with the settings and that their types cannot express.
+    /// Returns what is wrong, other than that there is neither.
     pub fn problems(&self) -> Vec<HookProblem> {
-        let mut problems = self.problems_with_events();
-        match (&self.url, self.command.first()) {
-            (Some(_), Some(_)) => problems.push(HookProblem::new(
-                "url",
-                "stands beside a command",
-                "a hook has one of them; write a second [[hooks]]",
-            )),
-            (None, None) => problems.push(HookProblem::new(
-                "command",
-                "is missing, and so is \"url\"",
-                r#"for example command = ["/usr/local/bin/arrived"]"#,
-            )),
+        let mut problems = Vec::new();
+        match (self.url, self.command.first()) {
+            (Some(_), Some(_)) => {
+                problems.push(HookProblem::new("url", "stands beside a command", self.if_both))
+            }
             (None, Some(program)) if !Path::new(program).is_absolute() => problems.push(HookProblem::new(
                 "command",
                 "must begin with the absolute path of a program",
                 "no shell looks for it; for example \"/bin/sh\", \"-c\", \"…\"",
             )),
             (Some(url), None) => problems.extend(problem_with_url(url)),
-            (None, Some(_)) => {}
+            (None, Some(_) | None) => {}
         }
         if self.command.iter().any(|word| word.contains('\0')) {
             problems.push(HookProblem::new(
@@ -111,9 +110,72 @@ impl HookSettings {
                 "it signs the requests to a url",
             ));
         }
+        problems
+    }
+
+    /// Returns the problem that there is neither.
+    pub fn missing(&self) -> Option<HookProblem> {
+        (self.url.is_none() && self.command.is_empty()).then(|| {
+            let hint = format!("for example command = [\"{}\"]", self.example);
+            HookProblem::new("command", "is missing, and so is \"url\"", hint)
+        })
+    }
+
+    /// Returns the name for people. Neither arguments nor the path of an address are part of it, since they may be secrets.
+    pub fn label(&self) -> String {
+        match self.url {
+            None => self.command.first().cloned().unwrap_or_default(),
+            Some(url) => {
+                let uri: Option<Uri> = url.parse().ok();
+                let authority = uri.as_ref().and_then(|uri| uri.authority());
+                let scheme = uri.as_ref().and_then(|uri| uri.scheme_str()).unwrap_or_default();
+                authority.map_or_else(String::new, |authority| format!("{scheme}://{authority}"))
+            }
+        }
+    }
+}
+
+/// Something that is wrong with a setting of a hook.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HookProblem {
+    /// The name of the setting.
+    pub setting: &'static str,
+    /// What is wrong, as the end of a sentence that begins with the setting.
+    pub what: String,
+    /// What the operator can do about it.
+    pub hint: String,
+}
+
+impl HookProblem {
+    /// Creates a problem of this setting.
+    pub fn new(setting: &'static str, what: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self {
+            setting,
+            what: what.into(),
+            hint: hint.into(),
+        }
+    }
+}
+
+impl HookSettings {
+    /// Returns what is wrong with the settings and that their types cannot express.
+    pub fn problems(&self) -> Vec<HookProblem> {
+        let mut problems = self.problems_with_events();
+        problems.extend(self.target().missing());
+        problems.extend(self.target().problems());
         problems.extend(self.problem_with_target());
         problems.extend(self.problems_with_numbers());
         problems
+    }
+
+    fn target(&self) -> ProgramOrAddress<'_> {
+        ProgramOrAddress {
+            command: &self.command,
+            url: self.url.as_deref(),
+            secret_file: self.secret_file.as_deref(),
+            if_both: "a hook has one of them; write a second [[hooks]]",
+            example: "/usr/local/bin/arrived",
+        }
     }
 
     fn problems_with_events(&self) -> Vec<HookProblem> {
@@ -205,15 +267,7 @@ impl HookSettings {
     /// Returns the name of the hook for people. Neither arguments nor the path of an address are part of it, since they
     /// may be secrets.
     pub fn label(&self) -> String {
-        match &self.url {
-            None => self.command.first().cloned().unwrap_or_default(),
-            Some(url) => {
-                let uri: Option<Uri> = url.parse().ok();
-                let authority = uri.as_ref().and_then(|uri| uri.authority());
-                let scheme = uri.as_ref().and_then(|uri| uri.scheme_str()).unwrap_or_default();
-                authority.map_or_else(String::new, |authority| format!("{scheme}://{authority}"))
-            }
-        }
+        self.target().label()
     }
 }
 

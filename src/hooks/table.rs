@@ -47,7 +47,11 @@ impl Hook {
         Ok(Self {
             id: settings.id(),
             label: settings.label(),
-            secret: settings.secret_file.as_deref().map(read_secret).transpose()?,
+            secret: settings
+                .secret_file
+                .as_deref()
+                .map(|file| read_secret(file, "a hook"))
+                .transpose()?,
             settings: settings.clone(),
             move_to,
             pattern,
@@ -116,9 +120,17 @@ fn is_below(path: &VirtualPath, directory: &VirtualPath) -> bool {
     rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
 }
 
-/// Reads the secret of a hook. A line end behind it is not part of it.
-fn read_secret(file: &Path) -> Result<Secret> {
-    let cannot = || Error::new(format!("cannot read the secret of a hook \"{}\"", file.display()));
+/// Reads the secret that the requests of `owner` are signed with. A line end behind it is not part of it.
+///
+/// # Errors
+/// Returns an error if it cannot be read, is too short, or can be read by everybody.
+pub fn read_secret(file: &Path, owner: &str) -> Result<Secret> {
+    let cannot = || {
+        Error::new(format!(
+            "cannot read the secret of {owner} \"{}\"",
+            file.display()
+        ))
+    };
     let failed = |error| advice::because(cannot(), error, file, "u+r");
     let meta = file.metadata().map_err(failed)?;
     if meta.mode() & 0o007 != 0 {
@@ -284,7 +296,7 @@ mod tests {
         let check = |text: &str, mode: u32, expected: std::result::Result<&str, &str>| {
             std::fs::write(&file, text).unwrap();
             std::fs::set_permissions(&file, std::fs::Permissions::from_mode(mode)).unwrap();
-            match (read_secret(&file), expected) {
+            match (read_secret(&file, "a hook"), expected) {
                 (Ok(secret), Ok(expected)) => assert_eq!(secret.reveal(), expected),
                 (Err(error), Err(expected)) => assert!(error.to_string().contains(expected), "{error}"),
                 (read, _) => panic!("{read:?}"),
@@ -294,6 +306,6 @@ mod tests {
         check("0123456789abcdef", 0o644, Err("every user"));
         check("short\n", 0o600, Err("fewer than 16"));
         std::fs::remove_file(&file).unwrap();
-        assert!(read_secret(&file).is_err());
+        assert!(read_secret(&file, "a hook").is_err());
     }
 }

@@ -1,19 +1,35 @@
-//! Calls the address of a hook: one POST, signed, without redirects. Certificates are verified.
+//! Calls addresses of the configuration (of hooks, and of `[auth.external]`): one POST, signed, without redirects.
+//! Certificates are verified.
 
 use std::time::Duration;
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use jiff::Timestamp;
 use sha2::Sha256;
-use ureq::Agent;
+use ureq::http::Response;
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
+use ureq::{Agent, Body};
 
 use super::table::Hook;
 use base::error::Clause;
+use base::secret::Secret;
 use base::visible;
 
 /// The header with the time and the signature of a request.
 const SIGNATURE: &str = "homeport-signature";
+
+/// A request to an address.
+#[derive(Debug, Clone, Copy)]
+pub struct AddressRequest<'a> {
+    /// The address.
+    pub url: &'a str,
+    /// The secret that the request is signed with.
+    pub secret: Option<&'a Secret>,
+    /// How long everything may take, until the answer has been read.
+    pub timeout: Duration,
+    /// What is sent: JSON.
+    pub body: &'a str,
+}
 
 /// Calls addresses. The certificates that it trusts are those of the system, as they were when it was created.
 #[derive(Debug, Clone)]
@@ -58,15 +74,44 @@ impl WebhookCaller {
     /// # Errors
     /// Returns why the request has failed: what is not in the range 200 to 299 is a failure, too.
     pub fn call(&self, hook: &Hook, body: &str) -> Result<(), String> {
-        let url = hook.settings.url.as_deref().unwrap_or_default();
+        let request = AddressRequest {
+            url: hook.settings.url.as_deref().unwrap_or_default(),
+            secret: hook.secret.as_ref(),
+            timeout: Duration::from_secs(hook.settings.timeout_secs),
+            body,
+        };
+        self.send(request).map(drop)
+    }
+
+    /// Sends a request, and returns the body of the answer, which may have this many bytes. It blocks until the answer has
+    /// come, or the request's time is over.
+    ///
+    /// # Errors
+    /// Returns why the request has failed: as [`WebhookCaller::call`] does, or because the answer is too long.
+    pub fn ask(&self, request: AddressRequest<'_>, most_bytes: u64) -> Result<Vec<u8>, String> {
+        let mut response = self.send(request)?;
+        let body = response.body_mut().with_config().limit(most_bytes);
+        body.read_to_vec().map_err(|error| match error {
+            ureq::Error::BodyExceedsLimit(_) => format!("its answer has more than {most_bytes} bytes"),
+            error => Clause(&error).to_string(),
+        })
+    }
+
+    fn send(&self, request: AddressRequest<'_>) -> Result<Response<Body>, String> {
+        let AddressRequest {
+            url,
+            secret,
+            timeout,
+            body,
+        } = request;
         let request = self
             .agent
             .post(url)
             .config()
-            .timeout_global(Some(Duration::from_secs(hook.settings.timeout_secs)))
+            .timeout_global(Some(timeout))
             .build()
             .content_type("application/json");
-        let request = match &hook.secret {
+        let request = match secret {
             Some(secret) => request.header(
                 SIGNATURE,
                 signature(secret.bytes(), Timestamp::now().as_second(), body),
@@ -74,7 +119,7 @@ impl WebhookCaller {
             None => request,
         };
         match request.send(body) {
-            Ok(response) if response.status().is_success() => Ok(()),
+            Ok(response) if response.status().is_success() => Ok(response),
             Ok(response) if response.status().is_redirection() => Err(format!(
                 "it answered {}, and redirects are not followed",
                 response.status()

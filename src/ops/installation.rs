@@ -25,7 +25,7 @@ pub struct Installation {
     pub user_ca_keys: Option<PathBuf>,
     /// The file with the keys and certificates that are revoked.
     pub revoked_keys: Option<PathBuf>,
-    /// The files with the secrets that hooks sign requests with.
+    /// The files with the secrets that the requests of hooks and `[auth.external]` are signed with.
     pub hook_secrets: Vec<PathBuf>,
     /// The system user that a server started as root becomes.
     pub user: Option<String>,

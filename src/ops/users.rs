@@ -26,7 +26,7 @@ use crate::domain::group::GroupName;
 use crate::domain::user::{Limit, User, UserName};
 use crate::store::{name_taken, no_such_group};
 use base::error::Result;
-use change::{ConfirmedChange, StoredChange, UserChange};
+use change::{ConfirmedChange, StoredChange, UserChange, require_local};
 use settings::{SettingChange, SettingChanges};
 
 /// A user who is to be added, with the home and settings.
@@ -195,6 +195,7 @@ pub async fn set_password(
 ) -> Result<ConfirmedChange> {
     // Check this before a password is asked for.
     let before = context.user(name).await?;
+    require_local(&before)?;
     let password = ask(name)?;
     let is_same = |hash| password.matches(hash);
     let is_change = !before.password_hash.as_ref().is_some_and(is_same);
@@ -203,6 +204,7 @@ pub async fn set_password(
         password.check(name, &context.installation.password_rules)?;
         let hash = password.into_hash()?;
         let change = move |user: &mut User| {
+            require_local(user)?;
             user.password_hash = Some(hash.clone());
             user.password_set_at = Some(Timestamp::now());
             Ok(())
@@ -227,6 +229,7 @@ pub async fn rename(
 ) -> Result<ConfirmedChange> {
     let to = new_name.clone();
     let change = move |user: &mut User| {
+        require_local(user)?;
         user.name = to.clone();
         Ok(())
     };

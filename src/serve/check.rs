@@ -4,14 +4,13 @@
 //! the same order, with the same rights and the same system calls. The checks of users, places and host keys are in
 //! `ops/check/`.
 
-use super::hooks;
-use super::key_trust;
-use super::preflight;
-use super::sandbox;
+use super::{hooks, key_trust, preflight, sandbox};
 use crate::config::Config;
 use crate::control::client::Client;
 use crate::domain::folder::Folder;
-use crate::domain::user::User;
+use crate::domain::user::{User, UserSource};
+use crate::external;
+use crate::hooks::helper::StartedHelper;
 use crate::io::descriptors::{self, DescriptorShares};
 use crate::ops::check::report::Report;
 use crate::ops::check::{folders, host_keys, places, secrets, unfinished, users};
@@ -56,7 +55,9 @@ pub async fn check(config: &Config, holder: SocketHolder) -> Result<CheckResult>
     let owned = preflight::ownership(config, &mut report);
     // For a server that does not answer, this waits only once.
     let answers = sockets_and_lock(config, holder, &server, &mut report).await;
+    let helper = external_helper(config, &mut report);
     become_the_server(config, owned)?;
+    external::check::try_source(&config.auth.external, helper, &mut report).await;
     preflight::places(config, &mut report);
     preflight::creation(config, &mut report);
     key_trust::check(config, &mut report);
@@ -80,6 +81,20 @@ pub async fn check(config: &Config, holder: SocketHolder) -> Result<CheckResult>
     Ok(CheckResult { report, users: found })
 }
 
+/// Starts the helper for the program of `[auth.external]`, if there is one. It must be called before rights are given up.
+fn external_helper(config: &Config, report: &mut Report) -> Option<StartedHelper> {
+    if config.auth.external.command.is_empty() {
+        return None;
+    }
+    match hooks::start_helper(config) {
+        Ok(helper) => helper,
+        Err(error) => {
+            report.error(error);
+            None
+        }
+    }
+}
+
 /// Checks all users, their homes and the use of these; returns how many users there are. The use is that of `server` if
 /// one runs, otherwise what was recorded last.
 async fn users_and_homes(
@@ -100,6 +115,7 @@ async fn users_and_homes(
         preflight::orphans(config, report);
     }
     users::check(&installation, &found, report);
+    without_a_source(config, &found, report);
     let shared = match store.folders().await {
         Ok(shared) => shared,
         Err(e) => {
@@ -119,6 +135,18 @@ async fn users_and_homes(
         }
     }
     found.len()
+}
+
+/// Reports users of an outside source that the configuration does not have any more.
+fn without_a_source(config: &Config, users: &[User], report: &mut Report) {
+    let external = users.iter().filter(|user| user.source == UserSource::External);
+    let count = external.count();
+    if count > 0 && !config.auth.external.is_on() {
+        report.warn(format!(
+            "{count} users are of an outside source, and [auth.external] names none: they cannot sign in (hint: homeportd \
+             user remove; their files stay)"
+        ));
+    }
 }
 
 /// Returns the use of homes and that of folders: from `server` if one runs, otherwise as it was recorded last.

@@ -29,9 +29,9 @@ use base::error::{Error, Result};
 const USER: &str = "user";
 const OWNER: &str = "owner";
 
-/// Starts the supervisor of the helper, and the helper if a hook is a command. It is called before the server gives up the
-/// right to run programs. A server without hooks has a supervisor, too: a reload may bring the first command. It costs half a
-/// megabyte of memory.
+/// Starts the supervisor of the helper, and the helper if a hook or `[auth.external]` has a command. It is called before the
+/// server gives up the right to run programs. A server without commands has a supervisor, too: a reload may bring the first one.
+/// It costs half a megabyte of memory.
 ///
 /// # Errors
 /// Returns an error if there are commands, and the helper does not start.
@@ -41,7 +41,8 @@ pub fn start_helper(config: &Config) -> Result<Option<StartedHelper>> {
         Some(name) => [file, USER.into(), name.into()],
         None => [file, OWNER.into(), config.data_dir().into()],
     };
-    match config.hooks.iter().any(|hook| !hook.command.is_empty()) {
+    let has_program = !config.auth.external.command.is_empty();
+    match has_program || config.hooks.iter().any(|hook| !hook.command.is_empty()) {
         true => StartedHelper::start(&words, HelperNeed::AtOnce).map(Some),
         // Without a supervisor, the first command that a reload brings is reported.
         false => Ok(StartedHelper::start(&words, HelperNeed::Later).ok()),
@@ -62,8 +63,11 @@ pub fn helper_process() -> Option<ExitCode> {
         };
         let file = PathBuf::from(file?);
         Ok(Box::new(move || {
-            let hooks = config::load(&file).ok()?.hooks;
-            Some(hooks.into_iter().map(|hook| hook.command).collect())
+            let config = config::load(&file).ok()?;
+            let hooks = config.hooks.into_iter().map(|hook| hook.command);
+            let commands = hooks.chain(std::iter::once(config.auth.external.command));
+            // No command is not one.
+            Some(commands.filter(|command| !command.is_empty()).collect())
         }))
     })
 }
@@ -95,14 +99,15 @@ pub(super) fn check_targets(config: &Config, users: &[User], folders: &[Folder],
 pub(super) struct ServerHooks {
     pub(super) current: CurrentHooks,
     pub(super) queue: Arc<HookQueue>,
-    helper: Option<StartedHelper>,
+    /// The helper, if one was started with the server.
+    pub(super) helper: Option<Arc<HookHelper>>,
 }
 
 impl ServerHooks {
-    /// Reads the secrets, and opens the queue. The data directory must be locked.
+    /// Reads the secrets, opens the queue, and connects to the helper. The data directory must be locked.
     ///
     /// # Errors
-    /// Returns an error if one of them cannot be read.
+    /// Returns an error if one of them cannot be read, or if the helper cannot be watched.
     pub(super) fn open(config: &Config, helper: Option<StartedHelper>) -> Result<Self> {
         let current = CurrentHooks::new(HookTable::load(&config.hooks)?);
         let queue = Arc::new(HookQueue::open(config.data_dir(), QueueLimits::default())?);
@@ -110,35 +115,32 @@ impl ServerHooks {
         Ok(Self {
             current,
             queue,
-            helper,
+            helper: helper.map(HookHelper::connect).transpose()?,
         })
     }
 
     /// Returns what runs hooks until `quit` is cancelled.
-    ///
-    /// # Errors
-    /// Returns an error if the helper cannot be watched.
     pub(super) fn run(
         self,
         service: &Arc<Service>,
         store: &Arc<SqlStore>,
         quit: CancellationToken,
-    ) -> Result<impl Future<Output = ()> + Send + use<>> {
+    ) -> impl Future<Output = ()> + Send + use<> {
         let setup = HookRunnerSetup {
             service: Arc::clone(service),
             store: Arc::clone(store) as Arc<dyn Store>,
             hooks: self.current,
             queue: self.queue,
-            helper: self.helper.map(HookHelper::connect).transpose()?,
+            helper: self.helper,
         };
-        Ok(async move {
+        async move {
             // It reads the certificates of the system.
             let made = tokio::task::spawn_blocking(move || HookRunner::new(setup)).await;
             match made {
                 Ok(runner) => runner.run(quit).await,
                 Err(error) => tracing::error!(%error, "hooks cannot be run"),
             }
-        })
+        }
     }
 
     /// Returns the subscriber of events, for the server's run with this name.

@@ -13,6 +13,7 @@ use super::manager::notifier::{Notice, Notifier};
 use crate::auth::AuthSettings;
 use crate::config::{self, Config};
 use crate::domain::quota::{DefaultQuota, Quota};
+use crate::external::SourceLoader;
 use crate::hooks::table::{CurrentHooks, HookTable};
 use crate::io::descriptors::DescriptorShares;
 use crate::ops::running::ReloadView;
@@ -55,6 +56,8 @@ pub(super) struct ReloadedParts {
     pub default_quota: DefaultQuota,
     /// Puts quotas in force.
     pub changes: Arc<RecordChanges>,
+    /// What makes the outside source of users, which a reload replaces.
+    pub external: SourceLoader,
 }
 
 /// A reload that the service manager knows of. Dropping it says that the reload has ended, also if it was given up
@@ -155,6 +158,8 @@ impl Reloading {
         let hooks = fresh.hooks.clone();
         let hooks = run_blocking(move || HookTable::load(&hooks)).await?;
         let trust = key_trust::load(&fresh.auth).await?;
+        let (loader, settings) = (self.parts.external.clone(), fresh.auth.external.clone());
+        let external = run_blocking(move || loader.load(&settings)).await?;
         // The log changes last of what can fail, so that a refused configuration changes nothing.
         let (log, settings) = (self.parts.log.clone(), fresh.log.clone());
         run_blocking(move || log.apply(&settings)).await?;
@@ -162,6 +167,7 @@ impl Reloading {
             .await?;
         self.service.replace(current);
         self.parts.hooks.replace(hooks);
+        self.service.auth.set_external(external);
         key_trust::put_in_force(&self.service, trust).await;
         Ok(fresh)
     }

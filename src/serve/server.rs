@@ -36,6 +36,7 @@ use crate::config::Config;
 use crate::control;
 use crate::domain::event::Event;
 use crate::domain::quota::DefaultQuota;
+use crate::external::{RecordSetup, SourceLoader};
 use crate::hooks::helper::StartedHelper;
 use crate::io::IoScheduler;
 use crate::io::descriptors::DescriptorShares;
@@ -75,6 +76,7 @@ pub struct Server {
     disk: Arc<Disk>,
     hooks: ServerHooks,
     default_quota: DefaultQuota,
+    external: SourceLoader,
     _lock: DataLock,
 }
 
@@ -123,6 +125,9 @@ impl Server {
         let hooks = ServerHooks::open(&config, helper)?;
         let sources = EventSources::beside(&audit);
         let subscribers = subscribers(audit, &sources, &hooks);
+        let events = Events::new(subscribers).with_uploads(uploads(&config)?);
+        let external = source_loader(&installation, &store, &events, &hooks);
+        auth.set_external(external.load(&config.auth.external)?);
         let control = control::server::bind(&config.control_socket())?;
         let shares = DescriptorShares::of_process();
         let scheduler = IoScheduler::new(slots(), shares.session_threads(), Handle::current())
@@ -136,7 +141,7 @@ impl Server {
         homes::warn_of_foreign_places(&installation, &id);
         let service = Service::new(ServiceSetup {
             auth,
-            events: Events::new(subscribers).with_uploads(uploads(&config)?),
+            events,
             accounts,
             threads: SessionThreads::new(scheduler.thread_slots(), Handle::current()),
             mount_context: MountContext {
@@ -173,6 +178,7 @@ impl Server {
             disk,
             hooks,
             default_quota,
+            external,
             _lock: lock,
         })
     }
@@ -230,6 +236,7 @@ impl Server {
                 hooks: self.hooks.current.clone(),
                 default_quota: self.default_quota,
                 changes: Arc::clone(&self.changes),
+                external: self.external,
             },
             self.notifier.clone(),
         ));
@@ -259,7 +266,7 @@ impl Server {
         tasks.watch_disk(&config.store.path, self.disk);
         tasks.watch_quotas(&self.service, &self.store, &config.quota);
         let hook_queue = Arc::clone(&self.hooks.queue);
-        let hooks = self.hooks.run(&self.service, &self.store, tasks.quit.clone())?;
+        let hooks = self.hooks.run(&self.service, &self.store, tasks.quit.clone());
         tasks.helpers.spawn(hooks);
         let reporter = Reporter::start(self.notifier, self.watchdog, Arc::clone(&self.service));
         Ok(StartedServer {
@@ -343,6 +350,23 @@ fn subscribers(audit: AuditLog, sources: &EventSources, hooks: &ServerHooks) -> 
 fn authenticator(config: &Config, installation: &Installation, store: &Arc<SqlStore>) -> Authenticator {
     Authenticator::new(Arc::clone(store) as Arc<dyn Store>, config.auth.clone())
         .with_secrets_key(SecretsKeyFile::in_directory(installation.data_dir()))
+}
+
+/// Returns what makes the outside source of users.
+fn source_loader(
+    installation: &Installation,
+    store: &Arc<SqlStore>,
+    events: &Events,
+    hooks: &ServerHooks,
+) -> SourceLoader {
+    SourceLoader {
+        setup: RecordSetup {
+            store: Arc::clone(store) as Arc<dyn Store>,
+            installation: installation.clone(),
+            events: events.clone(),
+        },
+        helper: hooks.helper.clone(),
+    }
 }
 
 async fn open_store(

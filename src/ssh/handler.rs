@@ -83,7 +83,7 @@ impl Handler for Connection {
         };
         match outcome {
             Ok(key) => {
-                self.offered = Some(OfferedRecord { key, revision });
+                self.offered = key.map(|key| OfferedRecord { key, revision });
                 Ok(Auth::Accept)
             }
             Err(reason) => {

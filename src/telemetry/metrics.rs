@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use parking_lot::Mutex;
 use serde::Deserialize;
 
+use crate::auth::EXTERNAL_FAILED;
 use crate::domain::event::{Event, FileEnd, FileUse};
 use crate::domain::network::Network;
 use crate::session::events::Subscriber;
@@ -55,10 +56,11 @@ const METHODS: [&str; 8] = [
 
 /// The codes of refused sign-ins that are on the page before the first one, for the alert rules: a counter that appears
 /// with 1 has not grown.
-const WATCHED_CODES: [&str; 9] = [
+const WATCHED_CODES: [&str; 10] = [
     "certificate_authority",
     "certificate_time",
     "code_used",
+    EXTERNAL_FAILED,
     "incomplete",
     "password_expired",
     "secrets_key",

@@ -21,6 +21,7 @@
 pub mod audit;
 pub mod exclusive;
 pub mod fuzz;
+pub mod http;
 pub mod in_process;
 pub mod packets;
 pub mod processes;

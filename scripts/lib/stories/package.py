@@ -299,6 +299,9 @@ Host files.example.org
 """
 
 
+LDAPWHOAMI = ("ldapwhoami", "-x", "-H", "ldap://127.0.0.1:3890")
+
+
 def scan_for_viruses(machine, _):
     """Does what the page about virus scanning says, with clamd and one signature."""
     page = "virus-scanning.md"
@@ -340,6 +343,48 @@ def scan_for_viruses(machine, _):
     machine.write(CONFIG, config)
     machine.run("homeportd", "reload")
     machine.run("systemctl", "stop", "clamav-daemon.socket", "clamav-daemon.service")
+
+
+def ask_a_directory(machine, _):
+    """Does what the page about outside users says, with a directory of its own."""
+    page = "external-users.md"
+    config = machine.read(CONFIG)
+    slapd, entries = [block for block in blocks(page, "") if "dc=example,dc=org" in block and "uri=" not in block]
+    machine.write("/root/slapd.conf", slapd)
+    machine.write("/root/users.ldif", entries)
+    machine.write("/root/askpass", '#!/bin/sh\nprintf "%s\\n" "$SECRET"\n')
+    machine.run("chmod", "700", "/root/askpass")
+    machine.write(CONFIG, config + "".join(blocks(page, "toml")))
+    # The packages are on this machine already, of which the other one is a copy.
+    lines = "".join(blocks(page, "sh")).splitlines()
+    script = "\n".join(line for line in lines if not line.startswith("apt-get "))
+    machine.run("sh", "-e", "-c", f"cd /root\n{script}")
+    wait_for("the directory", lambda: machine.try_run(*LDAPWHOAMI).returncode == 0)
+
+    def signs_in(user, password):
+        batch = "put /root/file file\nls\n"
+        options = ["Port=2222", "BatchMode=no", "NumberOfPasswordPrompts=1", "PubkeyAuthentication=no"]
+        options += ["StrictHostKeyChecking=accept-new"]
+        words = [word for option in options for word in ("-o", option)]
+        asked = ("SSH_ASKPASS=/root/askpass", "SSH_ASKPASS_REQUIRE=force", f"SECRET={password}")
+        command = ("sftp", "-q", *words, "-b", "-", f"{user}@127.0.0.1")
+        return machine.try_run(*command, text=batch, env=asked).returncode == 0
+
+    expect(signs_in("carol", "correct horse"), "carol cannot sign in")
+    expect(not signs_in("carol", "battery staple"), "carol may sign in with another one's password")
+    expect(not signs_in("mallory", "correct horse"), "a stranger may sign in")
+    shown = json.loads(machine.run("homeportd", "user", "show", "carol", "--json"))
+    expect(shown["source"] == "external" and shown["quota_bytes"] == 10 << 20, shown)
+    checked = machine.try_run("homeportd", "check", "--sockets-held")
+    expect("[auth.external]:" not in checked.stdout + checked.stderr, checked.stdout + checked.stderr)
+
+    # Without the directory nobody of it signs in.
+    machine.run("systemctl", "stop", "homeport-trial")
+    expect(not signs_in("carol", "correct horse"), "carol may sign in without the directory")
+    codes = [json.loads(line).get("code") for line in machine.read(AUDIT).splitlines()]
+    expect("external_refused" in codes and "external_failed" in codes, codes[-5:])
+    machine.write(CONFIG, config)
+    machine.run("systemctl", "restart", "homeport")
 
 
 def retried(machine, waiting):

@@ -12,6 +12,7 @@ PARTS = [
     restore.restore_on_another_machine,
     package.replace_a_host_key,
     package.scan_for_viruses,
+    package.ask_a_directory,
     package.restart,
     package.find_the_port_taken,
     package.hang,

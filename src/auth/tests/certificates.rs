@@ -85,7 +85,7 @@ async fn what_was_read_for_one_certificate_does_not_serve_another() {
             peer,
             credential: Credential::VerifiedKey(&key),
             passed: Proofs::default(),
-            offered: Some(offered.clone()),
+            offered: offered.clone(),
         };
         f.auth.login(attempt).await
     };

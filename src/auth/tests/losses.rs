@@ -226,7 +226,7 @@ async fn a_key_that_was_offered_is_not_looked_up_again() {
             peer: peer.parse().unwrap(),
             credential: Credential::VerifiedKey(&key),
             passed: Proofs::default(),
-            offered: Some(offered.clone()),
+            offered: offered.clone(),
         };
         f.auth.login(attempt).await
     };

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::cli::{output, sharing};
+use crate::domain::user::UserSource;
 use crate::ops::users::change::{ConfirmedChange, UserChange};
 use crate::ops::users::view::UserView;
 use base::size::Size;
@@ -24,10 +25,13 @@ pub fn user(view: &UserView) -> String {
         ("home", view.home.display().to_string()),
         (
             "password",
-            match view.password_kind {
-                None => "none".to_owned(),
-                Some("argon2id") => "set".to_owned(),
-                Some(other) => format!("set (hashed by {other} until the next sign-in)"),
+            match (view.source, view.password_kind) {
+                (UserSource::External, _) => {
+                    "judged by the outside source of users ([auth.external])".to_owned()
+                }
+                (UserSource::Local, None) => "none".to_owned(),
+                (UserSource::Local, Some("argon2id")) => "set".to_owned(),
+                (UserSource::Local, Some(other)) => format!("set (hashed by {other} until the next sign-in)"),
             },
         ),
         ("second factor", second_factor(view)),
@@ -96,6 +100,7 @@ pub fn table(users: &[UserView]) -> String {
 }
 
 fn ways_to_sign_in(user: &UserView) -> String {
+    let source = (user.source == UserSource::External).then(|| "outside source".to_owned());
     let password = user.has_password.then(|| "password".to_owned());
     let keys = match user.keys.len() {
         0 => None,
@@ -103,7 +108,12 @@ fn ways_to_sign_in(user: &UserView) -> String {
         n => Some(format!("{n} keys")),
     };
     let codes = user.totp.map(|_| "codes".to_owned());
-    let ways: Vec<String> = password.into_iter().chain(keys).chain(codes).collect();
+    let ways: Vec<String> = source
+        .into_iter()
+        .chain(password)
+        .chain(keys)
+        .chain(codes)
+        .collect();
     match ways.is_empty() {
         true => "nothing".to_owned(),
         false => ways.join(", "),

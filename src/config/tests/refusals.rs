@@ -19,6 +19,34 @@ pub(super) const REFUSALS: &[(&str, &str)] = &[
         "homeportd.toml:2:16: \"max_attempts\" in [auth]: nobody could sign in: expected at least 1\n 2 | max_attempts = 0\n   |                ^",
     ),
     (
+        "[auth.external]\ncommand = [\"homeport-ldap\"]",
+        "homeportd.toml:2:11: \"command\" in [auth.external] must begin with the absolute path of a program (hint: no shell looks for it; for example \"/bin/sh\", \"-c\", \"…\")\n 2 | command = [\"homeport-ldap\"]\n   |           ^^^^^^^^^^^^^^^^^",
+    ),
+    (
+        "[auth.external]\ncommand = [\"/bin/true\"]\nurl = \"https://example.org/\"",
+        "homeportd.toml:3:7: \"url\" in [auth.external] stands beside a command (hint: leave one of them out)\n 3 | url = \"https://example.org/\"\n   |       ^^^^^^^^^^^^^^^^^^^^^^",
+    ),
+    (
+        "[auth.external]\nurl = \"http://example.org/\"",
+        "homeportd.toml:2:7: \"url\" in [auth.external] must begin with https:// (hint: http:// is for addresses of this machine alone, such as http://127.0.0.1:8080/)\n 2 | url = \"http://example.org/\"\n   |       ^^^^^^^^^^^^^^^^^^^^^",
+    ),
+    (
+        "[auth.external]\nproofs = []",
+        "homeportd.toml:2:10: \"proofs\" in [auth.external] is empty (hint: \"password\", \"publickey\" or both)\n 2 | proofs = []\n   |          ^^",
+    ),
+    (
+        "[auth.external]\nproofs = [\"totp\"]",
+        "homeportd.toml:2:11: \"totp\" is not a value of \"proofs\" in [auth.external] (hint: it can be password, publickey)\n 2 | proofs = [\"totp\"]\n   |           ^^^^^^",
+    ),
+    (
+        "[auth.external]\ntimeout_secs = 0",
+        "homeportd.toml:2:16: \"timeout_secs\" in [auth.external] must be between 1 and 60\n 2 | timeout_secs = 0\n   |                ^",
+    ),
+    (
+        "[auth.external]\ncache_secs = 90_000",
+        "homeportd.toml:2:14: \"cache_secs\" in [auth.external] must be at most 86400\n 2 | cache_secs = 90_000\n   |              ^^^^^^",
+    ),
+    (
         "[server]\nlisen = []",
         "homeportd.toml:2:1: unknown setting \"lisen\" in [server] (hint: did you mean \"listen\"?)\n 2 | lisen = []\n   | ^^^^^",
     ),

@@ -17,7 +17,7 @@ use rustix::io::Errno;
 use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, kill_process_group, wait};
 
 use super::message::CommandEnd;
-use super::names::{WITH_FILE, WITHOUT_FILE};
+use super::names::{WITH_FILE, WITH_OUTPUT, WITHOUT_FILE};
 use base::visible;
 
 /// The most bytes that are kept of what a command prints. The rest is read and discarded.
@@ -97,7 +97,17 @@ pub(super) struct CommandStart {
     pub(super) words: Vec<String>,
     pub(super) timeout: Duration,
     pub(super) input: OwnedFd,
-    pub(super) file: Option<OwnedFd>,
+    pub(super) attached: AttachedDescriptor,
+}
+
+/// What a command is started with besides its input.
+pub(super) enum AttachedDescriptor {
+    /// Nothing.
+    Nothing,
+    /// A file, as descriptor 3.
+    File(OwnedFd),
+    /// Where its standard output goes.
+    Output(OwnedFd),
 }
 
 /// Runs a command to its end, and returns how it has ended and the first line that it has printed.
@@ -109,14 +119,16 @@ pub(super) fn run(start: CommandStart, running: &RunningCommands) -> (CommandEnd
         Err(error) => return not_started(error),
     };
     let mut command = Command::new("/proc/self/exe");
-    command.arg0(match start.file {
-        Some(_) => WITH_FILE,
-        None => WITHOUT_FILE,
-    });
+    let (name, stdout) = match start.attached {
+        AttachedDescriptor::Nothing => (WITHOUT_FILE, Stdio::null()),
+        AttachedDescriptor::File(file) => (WITH_FILE, Stdio::from(file)),
+        AttachedDescriptor::Output(pipe) => (WITH_OUTPUT, Stdio::from(pipe)),
+    };
     command
+        .arg0(name)
         .args(&start.words)
         .stdin(Stdio::from(start.input))
-        .stdout(start.file.map_or_else(Stdio::null, Stdio::from))
+        .stdout(stdout)
         .stderr(Stdio::from(OwnedFd::from(writer)))
         .process_group(0);
     let started = match running.start(command) {

@@ -3,7 +3,7 @@
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::io::Write as _;
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -13,7 +13,9 @@ use tokio::io::Interest;
 use tokio::net::UnixDatagram;
 use tokio::sync::oneshot;
 
-use super::message::{self, CommandEnd, CommandRequest, EndedCommand, HelperReply, ReceivedMessage};
+use super::message::{
+    self, AttachedKind, CommandEnd, CommandRequest, EndedCommand, HelperReply, ReceivedMessage,
+};
 
 /// How much longer than the command's own time the server waits for the helper's answer.
 const GRACE: Duration = Duration::from_secs(15);
@@ -24,10 +26,39 @@ pub struct HookCommand<'a> {
     pub words: &'a [String],
     /// What it reads from its standard input.
     pub input: &'a str,
-    /// The file that it gets as descriptor 3.
-    pub file: Option<&'a OwnedFd>,
+    /// What it gets besides.
+    pub attached: CommandAttachment<'a>,
     /// How many seconds it may take.
     pub timeout_secs: u64,
+}
+
+/// What a command gets besides its input.
+#[derive(Debug)]
+pub enum CommandAttachment<'a> {
+    /// Nothing. What it prints is kept for messages, as far as [`CommandResult`] says.
+    Nothing,
+    /// A file, as descriptor 3.
+    File(&'a OwnedFd),
+    /// The end of a pipe, as its standard output. Only what it prints on standard error is kept for messages.
+    Output(OwnedFd),
+}
+
+impl CommandAttachment<'_> {
+    fn kind(&self) -> AttachedKind {
+        match self {
+            CommandAttachment::Nothing => AttachedKind::Nothing,
+            CommandAttachment::File(_) => AttachedKind::File,
+            CommandAttachment::Output(_) => AttachedKind::Output,
+        }
+    }
+
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        match self {
+            CommandAttachment::Nothing => None,
+            CommandAttachment::File(file) => Some(file.as_fd()),
+            CommandAttachment::Output(pipe) => Some(pipe.as_fd()),
+        }
+    }
 }
 
 /// What has come of a command.
@@ -120,25 +151,38 @@ impl HelperConnection {
     /// Runs a command to its end.
     pub(super) async fn run(&self, command: HookCommand<'_>) -> Result<CommandResult, NoAnswer> {
         let id = self.last_id.fetch_add(1, Ordering::Relaxed) + 1;
-        let input = memory_file(command.input)
-            .map_err(|error| NoAnswer::Failed(format!("cannot pass the event: {error}")))?;
+        let HookCommand {
+            words,
+            input,
+            attached,
+            timeout_secs,
+        } = command;
+        let input = memory_file(input)
+            .map_err(|error| NoAnswer::Failed(format!("cannot pass the command's input: {error}")))?;
         let request = CommandRequest {
             id,
-            words: command.words.to_vec(),
-            timeout_secs: command.timeout_secs,
+            words: words.to_vec(),
+            attached: attached.kind(),
+            timeout_secs,
         };
         let (sender, receiver) = oneshot::channel();
         if !self.expect(id, sender) {
             return Err(NoAnswer::HelperEnded);
         }
-        let mut descriptors = vec![input.as_fd()];
-        descriptors.extend(command.file.map(|file| file.as_fd()));
-        let sending = self.socket.async_io(Interest::WRITABLE, || {
-            Ok(message::send(&self.socket, &request, &descriptors)?)
-        });
-        let limit = Duration::from_secs(command.timeout_secs) + GRACE;
-        let answered = tokio::time::timeout(limit, async {
-            match sending.await {
+        let limit = Duration::from_secs(timeout_secs) + GRACE;
+        let answered = tokio::time::timeout(limit, async move {
+            let sent = {
+                let descriptors: Vec<BorrowedFd<'_>> = std::iter::once(input.as_fd())
+                    .chain(attached.descriptor())
+                    .collect();
+                let sending = self.socket.async_io(Interest::WRITABLE, || {
+                    Ok(message::send(&self.socket, &request, &descriptors)?)
+                });
+                sending.await
+            };
+            // A pipe ends when the command does, and no copy of it is left here.
+            drop((input, attached));
+            match sent {
                 Ok(()) => receiver.await.map_err(|_| NoAnswer::HelperEnded),
                 Err(error) if has_ended(&error) => Err(NoAnswer::HelperEnded),
                 Err(error) => Err(NoAnswer::Failed(format!("cannot ask the helper: {error}"))),

@@ -13,14 +13,27 @@ use serde::{Deserialize, Serialize};
 
 /// The largest message in bytes: a command line, which the configuration limits.
 const LARGEST: usize = 128 * 1024;
-/// The most descriptors of a message: the input, and the file.
+/// The most descriptors of a message: the input, and what is attached.
 const MOST_DESCRIPTORS: usize = 2;
 
-/// A command that the helper is to run. Its input comes as the first descriptor, the file, if there is one, as the second.
+/// What a command gets besides its input, as the second descriptor of its message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum AttachedKind {
+    /// There is no second descriptor.
+    Nothing,
+    /// A file, which the command finds as descriptor 3.
+    File,
+    /// Where the command's standard output goes.
+    Output,
+}
+
+/// A command that the helper is to run. Its input comes as the first descriptor, what is attached as the second.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct CommandRequest {
     pub(super) id: u64,
     pub(super) words: Vec<String>,
+    pub(super) attached: AttachedKind,
     pub(super) timeout_secs: u64,
 }
 

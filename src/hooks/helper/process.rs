@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use rustix::process::{Signal, set_child_subreaper, set_parent_process_death_signal};
 
-use super::command::{self, CommandStart, RunningCommands};
-use super::message::{self, CommandEnd, CommandRequest, EndedCommand, HelperReply};
-use super::names::{HELPER, SUPERVISOR, WITH_FILE, WITHOUT_FILE};
+use super::command::{self, AttachedDescriptor, CommandStart, RunningCommands};
+use super::message::{self, AttachedKind, CommandEnd, CommandRequest, EndedCommand, HelperReply};
+use super::names::{HELPER, SUPERVISOR, WITH_FILE, WITH_OUTPUT, WITHOUT_FILE};
 use super::supervisor::{self, outlive_signals};
 use base::error::Result;
 
@@ -57,8 +57,9 @@ pub fn run(become_server: impl FnOnce(&[OsString]) -> Result<LoadCommands>) -> O
     match name.to_str()? {
         SUPERVISOR => Some(supervisor::run(&words, || become_server(&words).map(drop))),
         HELPER => Some(serve(|| become_server(&words))),
-        WITH_FILE => Some(become_program(true, &words)),
-        WITHOUT_FILE => Some(become_program(false, &words)),
+        WITH_FILE => Some(become_program(AttachedKind::File, &words)),
+        WITH_OUTPUT => Some(become_program(AttachedKind::Output, &words)),
+        WITHOUT_FILE => Some(become_program(AttachedKind::Nothing, &words)),
         _ => None,
     }
 }
@@ -126,11 +127,23 @@ fn answer(request: CommandRequest, descriptors: Vec<OwnedFd>, socket: &OwnedFd, 
         // The kernel leaves descriptors out if this process may not have more.
         return not_started(request.id, "its input has not arrived", socket);
     };
+    let attached = match (request.attached, descriptors.next()) {
+        (AttachedKind::File, Some(file)) => AttachedDescriptor::File(file),
+        (AttachedKind::Output, Some(pipe)) => AttachedDescriptor::Output(pipe),
+        (AttachedKind::Nothing, _) => AttachedDescriptor::Nothing,
+        (AttachedKind::File | AttachedKind::Output, None) => {
+            return not_started(
+                request.id,
+                "what it gets besides its input has not arrived",
+                socket,
+            );
+        }
+    };
     let start = CommandStart {
         words: request.words,
         timeout: Duration::from_secs(request.timeout_secs),
         input,
-        file: descriptors.next(),
+        attached,
     };
     let (end, first_line) = command::run(start, running);
     let ended = EndedCommand {
@@ -142,13 +155,13 @@ fn answer(request: CommandRequest, descriptors: Vec<OwnedFd>, socket: &OwnedFd, 
     let _ = message::send(socket, &HelperReply::Ended(ended), &[]);
 }
 
-/// Becomes the program of a hook. The file came as standard output; it moves to descriptor 3, and what the program prints
+/// Becomes the program of a command. A file came as standard output; it moves to descriptor 3, and what the program prints
 /// goes to the pipe that came as standard error. Safe code cannot choose the number of a descriptor: a process that has no
-/// other ones gets 3.
-fn become_program(has_file: bool, words: &[OsString]) -> ExitCode {
+/// other ones gets 3. Where the output itself is wanted, it goes where it came to.
+fn become_program(attached: AttachedKind, words: &[OsString]) -> ExitCode {
     // It must not outlive the helper.
     let _ = set_parent_process_death_signal(Some(Signal::KILL));
-    if has_file {
+    if attached == AttachedKind::File {
         match rustix::io::dup(stdout()) {
             Ok(file) if file.as_raw_fd() == FILE => {
                 let _ = file.into_raw_fd();
@@ -171,10 +184,12 @@ fn become_program(has_file: bool, words: &[OsString]) -> ExitCode {
     let Ok(pipe) = stderr().as_fd().try_clone_to_owned() else {
         return ExitCode::from(CANNOT_RUN);
     };
-    let error = Command::new(program)
-        .args(arguments)
-        .stdout(Stdio::from(pipe))
-        .exec();
+    let mut command = Command::new(program);
+    command.args(arguments);
+    if attached != AttachedKind::Output {
+        command.stdout(Stdio::from(pipe));
+    }
+    let error = command.exec();
     eprintln!("cannot run {program:?}: {error}");
     ExitCode::from(CANNOT_RUN)
 }

@@ -15,7 +15,7 @@ use super::report::Report;
 use crate::accounts::account::UsageAccuracy;
 use crate::auth::keys::AuthorizedKey;
 use crate::auth::password;
-use crate::domain::user::{Factor, User};
+use crate::domain::user::{Factor, User, UserSource};
 use crate::ops::homes::{HomeRules, place_of};
 use crate::ops::installation::Installation;
 use crate::ops::usage::HomeUsage;
@@ -270,9 +270,11 @@ fn sign_in(user: &User, certificates: bool, report: &mut Report) {
                 .hint(hint),
         );
     }
+    // What the outside source judges, only the source has.
+    let is_external = user.source == UserSource::External;
     let has = |factor: &Factor| match factor {
-        Factor::PublicKey => certificates || !user.keys.is_empty(),
-        Factor::Password => user.password_hash.is_some(),
+        Factor::PublicKey => is_external || certificates || !user.keys.is_empty(),
+        Factor::Password => is_external || user.password_hash.is_some(),
         Factor::Totp => user.totp.is_some(),
     };
     if let Some(missing) = user.require().iter().find(|factor| !has(factor)) {

@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 
 use crate::domain::event::AdminAct;
-use crate::domain::user::UserName;
+use crate::domain::user::{User, UserName, UserSource};
 use crate::ops::announcement::Announcement;
 use crate::ops::context::OpsContext;
 use crate::ops::running::{Effect, RunningServer};
-use base::error::Result;
+use base::error::{Error, Result};
 
 /// What was done to a user.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -122,5 +122,17 @@ impl ConfirmedChange {
     /// that hangs.
     pub fn is_busy(&self) -> bool {
         self.effect.is_some_and(|effect| effect.still_busy > 0)
+    }
+}
+
+/// Refuses what only an outside source decides about its users: their names, passwords and keys.
+pub(super) fn require_local(user: &User) -> Result<()> {
+    match user.source {
+        UserSource::Local => Ok(()),
+        UserSource::External => Err(Error::new(format!(
+            "\"{}\" is a user of the outside source ([auth.external]), which decides about names, passwords and keys",
+            user.name
+        ))
+        .hint("change it there; user remove and user add make a user of this server's own")),
     }
 }

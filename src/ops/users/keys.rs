@@ -1,6 +1,6 @@
 //! The public keys in users' records.
 
-use super::change::{ConfirmedChange, StoredChange, UserChange};
+use super::change::{ConfirmedChange, StoredChange, UserChange, require_local};
 use crate::domain::user::{User, UserName};
 use crate::ops::admin;
 use crate::ops::context::OpsContext;
@@ -17,7 +17,10 @@ pub async fn add_keys(
     context: &OpsContext<'_>,
 ) -> Result<ConfirmedChange> {
     let fingerprints = lines.iter().map(|line| KeyView::new(line).fingerprint).collect();
-    let change = move |user: &mut User| keys::add(user, &lines).map(drop);
+    let change = move |user: &mut User| {
+        require_local(user)?;
+        keys::add(user, &lines).map(drop)
+    };
     let changed = context.store.change_user(name, Box::new(change)).await?;
     let act = admin::user_changed("user key add", Some(&changed.before), Some(&changed.after));
     StoredChange::new(name, UserChange::KeysAdded(fingerprints), changed.is_change())

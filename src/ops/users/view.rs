@@ -11,7 +11,7 @@ use crate::domain::folder::{CreationChoice, Folder, FolderName};
 use crate::domain::group::GroupName;
 use crate::domain::rate::RateRules;
 use crate::domain::settings::MemberSettings;
-use crate::domain::user::{Factor, PermissionRules, Quota, User, UserName};
+use crate::domain::user::{Factor, PermissionRules, Quota, User, UserName, UserSource};
 use crate::ops::context::OpsContext;
 use crate::ops::keys::KeyView;
 use crate::ops::running::if_running;
@@ -25,6 +25,8 @@ use base::error::{Error, Result};
 pub struct UserView {
     /// The name of the user.
     pub name: UserName,
+    /// Where the record comes from.
+    pub source: UserSource,
     /// Whether the user is enabled. A disabled user cannot sign in.
     pub enabled: bool,
     /// The absolute path of the home.
@@ -163,6 +165,7 @@ impl UserView {
             group: user.group.clone(),
             comment: user.comment.clone(),
             own: user.settings.clone(),
+            source: user.source,
             enabled: user.enabled,
             keys: user.keys.iter().map(|line| KeyView::new(line)).collect(),
             principals: user.principals.clone(),

@@ -203,8 +203,12 @@ fn configured(config: &Config, certificates: &NamedCertificates) -> Vec<FileGran
         grant(&directory_of(&path), FileRights::Read);
     }
     let secrets = config.hooks.iter().filter_map(|hook| hook.secret_file.as_deref());
-    let key_lists = [&config.auth.user_ca_keys, &config.auth.revoked_keys];
-    for file in secrets.chain(key_lists.into_iter().flatten().map(PathBuf::as_path)) {
+    let named = [
+        &config.auth.user_ca_keys,
+        &config.auth.revoked_keys,
+        &config.auth.external.secret_file,
+    ];
+    for file in secrets.chain(named.into_iter().flatten().map(PathBuf::as_path)) {
         for path in with_target(file) {
             grant(&directory_of(&path), FileRights::Read);
         }

@@ -30,6 +30,7 @@ fn reloading(server: Server) -> Reloading {
             hooks: server.hooks.current,
             default_quota: server.default_quota,
             changes: server.changes,
+            external: server.external,
         },
         server.notifier,
     )

@@ -1,75 +1,10 @@
 //! Addresses that are called.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
-use std::sync::mpsc::{Receiver, channel};
+use std::net::TcpListener;
 
 use super::*;
 use hmac::{Hmac, KeyInit as _, Mac as _};
-
-/// A request that the test's HTTP server has received.
-#[derive(Debug)]
-struct HttpRequest {
-    line: String,
-    headers: Vec<String>,
-    body: String,
-}
-
-impl HttpRequest {
-    fn read(stream: &TcpStream) -> Option<Self> {
-        let mut reader = BufReader::new(stream);
-        let mut line = String::new();
-        reader.read_line(&mut line).ok()?;
-        let mut headers = Vec::new();
-        loop {
-            let mut header = String::new();
-            reader.read_line(&mut header).ok()?;
-            match header.trim_end() {
-                "" => break,
-                header => headers.push(header.to_owned()),
-            }
-        }
-        let mut request = Self {
-            line: line.trim_end().to_owned(),
-            headers,
-            body: String::new(),
-        };
-        let length: usize = request.header("content-length")?.parse().ok()?;
-        let mut body = vec![0; length];
-        reader.read_exact(&mut body).ok()?;
-        request.body = String::from_utf8(body).ok()?;
-        Some(request)
-    }
-
-    fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find_map(|header| {
-            let (found, value) = header.split_once(':')?;
-            found.eq_ignore_ascii_case(name).then_some(value.trim())
-        })
-    }
-}
-
-/// Answers each request with the next of these answers, and then with the last one.
-fn http_server(answers: Vec<String>) -> (u16, Receiver<HttpRequest>) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
-    let (sender, requests) = channel();
-    std::thread::spawn(move || {
-        let mut answers = answers.iter();
-        let mut last = "";
-        for stream in listener.incoming().map_while(Result::ok) {
-            let Some(request) = HttpRequest::read(&stream) else {
-                continue;
-            };
-            last = answers.next().map_or(last, String::as_str);
-            let _ = (&stream).write_all(last.as_bytes());
-            if sender.send(request).is_err() {
-                return;
-            }
-        }
-    });
-    (port, requests)
-}
+use testkit::http::{HttpsServer, http_server};
 
 fn answer(status: &str, headers: &str) -> String {
     format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\n{headers}\r\n")
@@ -180,7 +115,7 @@ fn an_address_that_does_not_answer_is_given_up_in_time() {
 #[test]
 fn a_certificate_that_the_system_does_not_trust_is_refused() {
     let mut story = HookStory::new("", "");
-    let https = HttpsServer::start(story.server.path());
+    let https = HttpsServer::start(story.server.path(), "");
     let url = format!("https://localhost:{}/", https.port);
     story.configure(&hook(&url, "retries = 0"));
     story.server.serve();
@@ -210,59 +145,4 @@ fn a_certificate_that_the_system_does_not_trust_is_refused() {
     story.server.serve_by(&["env", &variable]);
     story.put("b", b"1");
     story.wait_for_empty_queue();
-}
-
-/// An HTTPS server that accepts everything. It ends with the test.
-struct HttpsServer {
-    process: std::process::Child,
-    port: String,
-}
-
-impl HttpsServer {
-    const SCRIPT: &str = "import http.server, ssl
-class Handler(http.server.BaseHTTPRequestHandler):
-    def do_POST(self):
-        self.rfile.read(int(self.headers['content-length']))
-        self.send_response(200)
-        self.end_headers()
-context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-context.load_cert_chain('cert.pem', 'key.pem')
-server = http.server.HTTPServer(('127.0.0.1', 0), Handler)
-server.socket = context.wrap_socket(server.socket, server_side=True)
-print(server.server_port, flush=True)
-server.serve_forever()";
-
-    /// Starts the server in this directory, with a certificate of its own for `localhost`: `cert.pem`.
-    fn start(directory: &std::path::Path) -> Self {
-        let request = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=localhost \
-                       -addext subjectAltName=DNS:localhost -addext basicConstraints=critical,CA:FALSE \
-                       -keyout key.pem -out cert.pem";
-        let made = std::process::Command::new("openssl")
-            .args(request.split_whitespace())
-            .current_dir(directory)
-            .output()
-            .unwrap();
-        assert!(made.status.success(), "{made:?}");
-        let mut process = std::process::Command::new("python3")
-            .args(["-c", Self::SCRIPT])
-            .current_dir(directory)
-            .stdout(std::process::Stdio::piped())
-            .stderr(std::process::Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut port = String::new();
-        let mut output = BufReader::new(process.stdout.take().unwrap());
-        output.read_line(&mut port).unwrap();
-        Self {
-            process,
-            port: port.trim().to_owned(),
-        }
-    }
-}
-
-impl Drop for HttpsServer {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
 }

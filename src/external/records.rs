@@ -1,0 +1,189 @@
+//! Puts what an outside source has answered into the store, as the record of a user who is the source's.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::config::users_file;
+use crate::domain::event::{AdminAct, AdminRecord, Event, Operator};
+use crate::domain::user::{User, UserName, UserSource};
+use crate::ops::installation::Installation;
+use crate::ops::users_file::declaration::DeclaredUser;
+use crate::ops::{admin, homes};
+use crate::session::events::Events;
+use crate::store::Store;
+use base::error::{Error, Result};
+use base::paths::resolve;
+
+/// The name of an answer in messages, as if it were a file.
+const ANSWER: &str = "the answer";
+
+/// What the records need.
+#[derive(Clone)]
+pub struct RecordSetup {
+    /// The store of the users.
+    pub store: Arc<dyn Store>,
+    /// Where homes may lie.
+    pub installation: Installation,
+    /// Where changes of records are told.
+    pub events: Events,
+}
+
+/// The records of the users whom a source has named.
+pub(super) struct ExternalRecords {
+    setup: Arc<RecordSetup>,
+}
+
+/// A user as a source has answered, with a home that may lie where it does.
+struct AnsweredUser {
+    declared: DeclaredUser,
+    /// `[storage] homes`, without links.
+    homes: PathBuf,
+}
+
+impl AnsweredUser {
+    /// Reads the settings of a user, by the rules and with the messages of a file of users. It blocks on the disk.
+    fn read(name: &UserName, settings: toml::Table, setup: &RecordSetup) -> Result<Self> {
+        let installation = &setup.installation;
+        let mut user = toml::Table::new();
+        user.insert(name.to_string(), settings.into());
+        let mut users = toml::Table::new();
+        users.insert("users".to_owned(), user.into());
+        let text = toml::to_string(&users).map_err(|error| Error::new("it cannot be read").because(error))?;
+        let homes = resolve(&installation.storage.homes);
+        let declaration = users_file::declaration(text, Path::new(ANSWER), &homes, installation);
+        let mistakes: Vec<String> = declaration
+            .mistakes
+            .iter()
+            .map(|mistake| match &mistake.hint {
+                Some(hint) => format!("{} (hint: {hint})", mistake.what),
+                None => mistake.what.clone(),
+            })
+            .collect();
+        if !mistakes.is_empty() {
+            return Err(Error::new(mistakes.join("; ")));
+        }
+        let declared = declaration.users.into_iter().next();
+        let declared = declared.ok_or_else(|| Error::new("it has no user"))?.record;
+        if declared.home.is_none() {
+            homes::check_place(installation, &resolve(&homes.join(name.as_str())))?;
+        }
+        Ok(Self { declared, homes })
+    }
+
+    /// Returns the record as it is to be.
+    fn record(&self, stored: Option<&User>) -> User {
+        User {
+            source: UserSource::External,
+            password_hash: None,
+            password_set_at: None,
+            ..self.declared.record(stored, &self.homes)
+        }
+    }
+}
+
+impl ExternalRecords {
+    pub(super) fn new(setup: RecordSetup) -> Self {
+        Self {
+            setup: Arc::new(setup),
+        }
+    }
+
+    /// Makes the record of a user what a source has answered, and returns it. If it is so already, nothing is written.
+    ///
+    /// # Errors
+    /// Returns an error if the settings are invalid, if the home may not lie where it does, if an operator has added a user
+    /// of this name meanwhile, or if the store refuses.
+    pub(super) async fn put(&self, name: &UserName, settings: toml::Table) -> Result<User> {
+        let (setup, of) = (Arc::clone(&self.setup), name.clone());
+        let reading = tokio::task::spawn_blocking(move || AnsweredUser::read(&of, settings, &setup));
+        let answered = reading
+            .await
+            .map_err(|error| Error::new("it cannot be read").because(error))??;
+        let store = &*self.setup.store;
+        if let Some(before) = store.user(name).await? {
+            return self.change(before, answered).await;
+        }
+        let added = store.add_user(&answered.record(None)).await;
+        match (added, store.user(name).await?) {
+            (Ok(()), Some(user)) => {
+                self.make_home(&user).await;
+                self.emit(admin::user_changed("external add", None, Some(&user)));
+                Ok(user)
+            }
+            // Another connection of the same user was faster.
+            (Err(_), Some(before)) => self.change(before, answered).await,
+            (Err(error), None) => Err(error),
+            (Ok(()), None) => Err(Error::new("the user was removed at once")),
+        }
+    }
+
+    async fn change(&self, before: User, answered: AnsweredUser) -> Result<User> {
+        require_external(&before)?;
+        if answered.record(Some(&before)) == before {
+            return Ok(before);
+        }
+        let name = before.name.clone();
+        let change = move |user: &mut User| {
+            require_external(user)?;
+            *user = answered.record(Some(user));
+            Ok(())
+        };
+        let store: &dyn Store = &*self.setup.store;
+        let changed = store.change_user(&name, Box::new(change)).await?;
+        // The store knows what the user inherits now.
+        let user = store.user(&name).await?;
+        let user = user.ok_or_else(|| Error::new("the user was removed meanwhile"))?;
+        if user.home != before.home {
+            self.make_home(&user).await;
+        }
+        if changed.is_change() {
+            self.emit(admin::user_changed(
+                "external set",
+                Some(&changed.before),
+                Some(&user),
+            ));
+        }
+        Ok(user)
+    }
+
+    /// Makes the home of a new record, as `user add` does, unless the storage is not this server's. If that fails, the
+    /// session will not open it, and say so.
+    async fn make_home(&self, user: &User) {
+        let made = self.try_make_home(user).await;
+        if let Err(error) = made {
+            tracing::warn!(user = %user.name, %error, "the home of a user of the outside source was not made");
+        }
+    }
+
+    async fn try_make_home(&self, user: &User) -> Result<()> {
+        let id = self.setup.store.id().await?;
+        let (setup, user) = (Arc::clone(&self.setup), user.clone());
+        let making = tokio::task::spawn_blocking(move || {
+            let site = homes::checker(&setup.installation, &id)(&user.home)?;
+            site.owned?;
+            homes::make_for(&setup.installation, &user).map(drop)
+        });
+        making
+            .await
+            .map_err(|error| Error::new("the home cannot be made").because(error))?
+    }
+
+    fn emit(&self, act: AdminAct) {
+        let by = Operator {
+            uid: rustix::process::geteuid().as_raw(),
+            sudo_user: None,
+        };
+        self.setup
+            .events
+            .emit(&Event::Admin(Box::new(AdminRecord { by, act })));
+    }
+}
+
+fn require_external(user: &User) -> Result<()> {
+    match user.source {
+        UserSource::External => Ok(()),
+        UserSource::Local => Err(Error::new(
+            "an operator has added a user of this name, who is not the source's",
+        )),
+    }
+}
