@@ -65,7 +65,7 @@ use self::second_factor::CodeChecker;
 use self::secrets_key::SecretsKeyFile;
 use self::upgrades::HashUpgrades;
 use self::verifier::VerifierBounds;
-use crate::domain::user::{Factor, User, UserName};
+use crate::domain::user::{Factor, UserName};
 use crate::store::Store;
 use base::secret::Secret;
 

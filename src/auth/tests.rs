@@ -16,6 +16,7 @@ use tempfile::TempDir;
 use super::password::cheap;
 use super::*;
 use crate::domain::settings::MemberSettings;
+use crate::domain::user::User;
 use crate::domain::user::{Factor, Limit, Permissions};
 use crate::store::sql::SqlStore;
 
