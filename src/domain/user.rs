@@ -284,12 +284,12 @@ impl User {
 
 /// A secret that is encrypted under the key in the data directory, as text. It must not be shown all the same.
 #[derive(Clone, PartialEq, Eq)]
-pub struct SealedSecret(String);
+pub struct SealedSecret(Box<str>);
 
 impl SealedSecret {
     /// Wraps the text of an encrypted secret.
     pub fn new(text: String) -> Self {
-        Self(text)
+        Self(text.into())
     }
 
     /// Returns the text, for the store and for what decrypts it.
@@ -306,12 +306,12 @@ impl fmt::Debug for SealedSecret {
 
 /// A password's hash as a PHC string. It is not a password, but it must not be shown either.
 #[derive(Clone, PartialEq, Eq)]
-pub struct PasswordHash(String);
+pub struct PasswordHash(Box<str>);
 
 impl PasswordHash {
     /// Wraps a PHC string, `$argon2id$…`, without checking it.
     pub fn new(phc: String) -> Self {
-        Self(phc)
+        Self(phc.into())
     }
 
     /// Returns the PHC string, for the verifier and the store.

@@ -241,7 +241,7 @@ fn a_reload_puts_the_quota_of_users_without_one_in_force() {
     });
     let mut codes = |at: u64| {
         sessions.each_mut().map(|(session, handle)| {
-            match session.ask_about(&write(nth(0), at, &[b'x'; 6000]), handle) {
+            match session.ask_about(&write(nth(0), at, [b'x'; 6000]), handle) {
                 Reply::Status { code, .. } => code,
                 other => panic!("{other:?}"),
             }

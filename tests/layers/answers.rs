@@ -35,6 +35,11 @@ const EXCEPTIONS: &[(&str, &str, &str)] = &[
         "follow",
         "the next read of the file says it",
     ),
+    (
+        "commands/runner.rs",
+        "run",
+        "the error is shown, and ends the command",
+    ),
     ("commands/tree_reader.rs", "read", "that is the end of a queue"),
     (
         "sync/backup.rs",
@@ -45,6 +50,11 @@ const EXCEPTIONS: &[(&str, &str, &str)] = &[
         "transfer/context.rs",
         "resolve_conflict",
         "that is an answer of the user",
+    ),
+    (
+        "transfer/prover.rs",
+        "hash_meanwhile",
+        "those who fetch the bytes notice it, too",
     ),
     ("transfer/spread/download.rs", "share", "the error is returned"),
 ];

@@ -2,12 +2,15 @@
 
 use std::future::Future;
 use std::io;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::task::{Context, Poll, Waker};
 
 use parking_lot::Mutex;
+use signal_hook::SigId;
 use signal_hook::consts::SIGINT;
-use signal_hook::low_level::emulate_default_handler;
+use signal_hook::flag;
+use signal_hook::low_level::{emulate_default_handler, unregister};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
@@ -56,6 +59,10 @@ async fn watch(mut signals: Signal, stop: CancellationToken) {
         if signals.recv().await.is_none() {
             return;
         }
+        ARRIVED.store(false, Ordering::Relaxed);
+        if IGNORED_LATE.swap(false, Ordering::Relaxed) {
+            continue;
+        }
         match *MEANING.lock() {
             SigintMeaning::Ignore => continue,
             SigintMeaning::StopQuietly => {}
@@ -84,18 +91,40 @@ pub enum SigintMeaning {
 /// What SIGINT does to the program at the moment.
 static MEANING: Mutex<SigintMeaning> = Mutex::new(SigintMeaning::Stop);
 
+/// Whether a SIGINT has come that [`watch`] has not received. It is looked after while SIGINT is ignored.
+static ARRIVED: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
+/// Whether the next SIGINT that [`watch`] receives came while SIGINT was ignored: a program that ends by it may have ended
+/// before the signal was received here.
+static IGNORED_LATE: AtomicBool = AtomicBool::new(false);
+
 /// Gives SIGINT this meaning as long as the result lives.
 pub fn meaning(meaning: SigintMeaning) -> MeaningGuard {
-    MeaningGuard(std::mem::replace(&mut MEANING.lock(), meaning))
+    ARRIVED.store(false, Ordering::Relaxed);
+    let ignores = meaning == SigintMeaning::Ignore;
+    MeaningGuard {
+        // Without it, a late signal stops the work.
+        note: ignores
+            .then(|| flag::register(SIGINT, Arc::clone(&ARRIVED)).ok())
+            .flatten(),
+        before: std::mem::replace(&mut MEANING.lock(), meaning),
+    }
 }
 
 /// Restores the meaning that SIGINT had before.
 #[must_use]
-pub struct MeaningGuard(SigintMeaning);
+pub struct MeaningGuard {
+    before: SigintMeaning,
+    note: Option<SigId>,
+}
 
 impl Drop for MeaningGuard {
     fn drop(&mut self) {
-        *MEANING.lock() = self.0;
+        *MEANING.lock() = self.before;
+        if let Some(note) = self.note.take() {
+            unregister(note);
+            let is_late = ARRIVED.swap(false, Ordering::Relaxed);
+            IGNORED_LATE.store(is_late, Ordering::Relaxed);
+        }
     }
 }
 

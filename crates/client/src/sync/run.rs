@@ -235,14 +235,16 @@ impl SyncRun<'_> {
     async fn finished(&mut self) {
         for (finish, result) in self.finisher.finish().await {
             match result {
-                Ok(()) => {
-                    self.directories.touch(&finish.path);
-                    self.report.done(Step::Send, &finish.path, finish.reason);
+                Ok(()) => {}
+                Err(why) if finish.temporary => {
+                    self.fail(&finish.path, &why);
+                    continue;
                 }
-                Err(why) if finish.temporary => self.fail(&finish.path, &why),
                 // The content is there, and is compared with the next time.
                 Err(why) => self.report.warn_once(&finish.path, &why),
             }
+            self.directories.touch(&finish.path);
+            self.report.done(Step::Send, &finish.path, finish.reason);
         }
     }
 

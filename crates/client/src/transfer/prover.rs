@@ -18,8 +18,8 @@ use super::outcome::Proof;
 use super::progress_hub::Stage;
 use super::settings::Verify;
 use crate::link::{
-    Answered as _, ConnectionLost, Extent, HashAnswer, HashComparison, HashQuestion, HashValue, LocalHash,
-    NoHash, confirm_commands, hashing, judge,
+    Answered as _, Extent, HashAnswer, HashComparison, HashQuestion, HashValue, LocalHash, NoHash,
+    confirm_commands, hashing, judge,
 };
 use crate::plan::Policy;
 
@@ -167,11 +167,9 @@ impl<'a> Prover<'a> {
     pub(super) async fn hash_meanwhile(&self, handle: &[u8], size: u64) -> Option<HashAnswer> {
         let mut question = self.question(Extent::AllOf(size));
         question.handle = Some(handle);
-        match hashing::hash(self.attempt.link, &question).await {
-            Ok(answer) => Some(answer),
-            // Those who fetch the bytes notice it, too.
-            Err(ConnectionLost(_)) => None,
-        }
+        let answered = hashing::hash(self.attempt.link, &question).await;
+        // Those who fetch the bytes notice a lost connection, too.
+        answered.ok()
     }
 
     /// Compares the hash of the bytes that were sent with that of the server's whole file. `None`: no verification was
