@@ -354,7 +354,9 @@ def ask_a_directory(machine, _):
     machine.write("/root/users.ldif", entries)
     machine.write("/root/askpass", '#!/bin/sh\nprintf "%s\\n" "$SECRET"\n')
     machine.run("chmod", "700", "/root/askpass")
-    machine.write(CONFIG, config + "".join(blocks(page, "toml")))
+    # The section is in the configuration of the package already.
+    (settings,) = blocks(page, "toml")
+    machine.write(CONFIG, replaced_section(config, "[auth.external]", settings))
     # The packages are on this machine already, of which the other one is a copy.
     lines = "".join(blocks(page, "sh")).splitlines()
     script = "\n".join(line for line in lines if not line.startswith("apt-get "))
@@ -385,6 +387,13 @@ def ask_a_directory(machine, _):
     expect("external_refused" in codes and "external_failed" in codes, codes[-5:])
     machine.write(CONFIG, config)
     machine.run("systemctl", "restart", "homeport")
+
+
+def replaced_section(config, header, section):
+    """Returns the text of a configuration with another section in place of the one that has this header."""
+    before, behind = config.split(f"\n{header}\n", 1)
+    rest = behind.find("\n[")
+    return f"{before}\n{section}{behind[rest:] if rest >= 0 else ''}"
 
 
 def retried(machine, waiting):
