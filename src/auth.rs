@@ -58,7 +58,7 @@ use self::external::settings::ExternalSettings;
 use self::external::{ExternalSource, ExternalUsers};
 use self::key_check::KeyCheck;
 use self::own_password::OwnPasswords;
-use self::pacing::{Applicant, Pacing, UncheckedSecret};
+use self::pacing::{Applicant, Pacing};
 use self::password::MAX_PASSWORD;
 use self::record_check::RecordCheck;
 use self::second_factor::CodeChecker;
@@ -232,9 +232,7 @@ impl Authenticator {
         secret: &Secret,
         applicant: Applicant<'_>,
     ) -> Result<AcceptedUser, (Duration, DenialReason)> {
-        let Applicant {
-            source, name, start, ..
-        } = applicant;
+        let Applicant { source, name, .. } = applicant;
         // The length is not secret, and a long password must not use memory in the queue.
         if secret.bytes().len() > MAX_PASSWORD {
             let reason = DenialReason::PasswordTooLong;
@@ -249,25 +247,17 @@ impl Authenticator {
             .await
             // The attempt has already waited in `admit`, so its answer is not delayed further.
             .map_err(|reason| (Duration::ZERO, reason))?;
-        let mut unchecked = UncheckedSecret {
-            pacing: &self.pacing,
-            source,
-            name,
-            checked: false,
-        };
-        let checked = match attempt.credential {
-            Credential::Code(_) => self.records().code(attempt, name, secret).await,
-            _ => {
-                let checked = self.records().password(attempt, name, secret, &permit).await;
-                checked.map(AcceptedUser::from)
+        let checking = async {
+            match attempt.credential {
+                Credential::Code(_) => self.records().code(attempt, name, secret).await,
+                _ => {
+                    let checked = self.records().password(attempt, name, secret, &permit).await;
+                    checked.map(AcceptedUser::from)
+                }
             }
         };
-        unchecked.checked = true;
-        // Count the failure before the permit is released, so that no other attempt runs in between.
-        checked.map_err(|reason| {
-            let delay = self.pacing.count(source, Some(name), &reason);
-            (self.pacing.floor.answer_after(start.elapsed(), delay), reason)
-        })
+        // The failure is counted before the permit is released, so that no other attempt runs in between.
+        self.pacing.judged(applicant, checking).await
     }
 
     fn records(&self) -> RecordCheck<'_> {

@@ -136,9 +136,35 @@ impl Pacing {
     }
 }
 
+impl Pacing {
+    /// Waits for the verdict on a password or a code. A failure is counted before the caller lets another attempt run, and
+    /// comes with the time for which its answer must be held back. If the peer does not wait, it counts as wrong.
+    pub(super) async fn judged<T>(
+        &self,
+        applicant: Applicant<'_>,
+        checking: impl Future<Output = Result<T, DenialReason>>,
+    ) -> Result<T, (Duration, DenialReason)> {
+        let Applicant {
+            source, name, start, ..
+        } = applicant;
+        let mut unchecked = UncheckedSecret {
+            pacing: self,
+            source,
+            name,
+            checked: false,
+        };
+        let checked = checking.await;
+        unchecked.checked = true;
+        checked.map_err(|reason| {
+            let delay = self.count(source, Some(name), &reason);
+            (self.floor.answer_after(start.elapsed(), delay), reason)
+        })
+    }
+}
+
 /// A password or a code that is being checked. If the peer does not wait for the verdict, it counts as wrong; otherwise a
 /// peer could cause hashes without any cost.
-pub(super) struct UncheckedSecret<'a> {
+struct UncheckedSecret<'a> {
     pub(super) pacing: &'a Pacing,
     pub(super) source: Source,
     pub(super) name: Option<&'a UserName>,

@@ -62,14 +62,14 @@ impl UploadPlace {
         let folders = user.folders();
         let is_there = user.home == self.home || folders.iter().any(|(folder, _)| folder.path == self.home);
         let present = match &self.folder {
-            Some(name) => folders.iter().find(|(folder, _)| folder.name == *name),
-            None => None,
+            Some(name) => {
+                let found = folders.iter().find(|(folder, _)| folder.name == *name);
+                found.map(|(folder, _)| &folder.path)
+            }
+            None => Some(&user.home),
         };
-        match (&self.folder, present) {
-            _ if is_there => {}
-            (None, _) => self.home.clone_from(&user.home),
-            (Some(_), Some((folder, _))) => self.home.clone_from(&folder.path),
-            (Some(_), None) => {}
+        if let Some(present) = present.filter(|_| !is_there) {
+            self.home.clone_from(present);
         }
         self.user_home.clone_from(&user.home);
         self

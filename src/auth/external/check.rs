@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::{ActiveSource, ExternalProof, ExternalQuestion, ExternalTurn, ExternalUsers, is_asked_about};
 use crate::auth::denial::DenialReason;
 use crate::auth::login::Attempt;
-use crate::auth::pacing::{Applicant, UncheckedSecret};
+use crate::auth::pacing::Applicant;
 use crate::auth::presented::PresentedKey;
 use crate::auth::proofs::Credential;
 use crate::auth::record_check::RecordCheck;
@@ -38,9 +38,7 @@ impl ExternalCheck<'_> {
         applicant: Applicant<'_>,
     ) -> Option<Result<User, (Duration, DenialReason)>> {
         let pacing = self.records.pacing;
-        let Applicant {
-            source, name, start, ..
-        } = applicant;
+        let Applicant { source, name, .. } = applicant;
         let addressed = match self.question(attempt, name).await {
             Ok(addressed) => addressed?,
             Err(reason) => return Some(Err((pacing.count(source, Some(name), &reason), reason))),
@@ -51,18 +49,8 @@ impl ExternalCheck<'_> {
             // The attempt has already waited in `admit`, so its answer is not delayed further.
             Err(reason) => return Some(Err((Duration::ZERO, reason))),
         };
-        let mut unchecked = UncheckedSecret {
-            pacing,
-            source,
-            name,
-            checked: false,
-        };
-        let judged = self.judge(addressed, attempt, turn).await;
-        unchecked.checked = true;
-        Some(judged.map_err(|reason| {
-            let delay = pacing.count(source, Some(name), &reason);
-            (pacing.floor.answer_after(start.elapsed(), delay), reason)
-        }))
+        let judging = self.judge(addressed, attempt, turn);
+        Some(pacing.judged(applicant, judging).await)
     }
 
     /// Judges a key by which the peer has signed. A refusal contains the time for which its answer must be held back.
