@@ -8,6 +8,7 @@ mod hang;
 mod races;
 mod rights;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -35,6 +36,18 @@ type Rules<'a> = &'a [(&'a str, &'a str)];
 fn rules(list: Rules<'_>) -> PermissionRules {
     let rule = |(path, set): &(&str, &str)| (path.parse().unwrap(), set.parse().unwrap());
     list.iter().map(rule).collect()
+}
+
+/// Returns what lies in the zone that takes new files only, but is not a file with one name. A file that was replaced
+/// after its name was looked up has no name any more.
+fn intruders(zone: &Path) -> BTreeSet<PathBuf> {
+    use std::os::unix::fs::MetadataExt as _;
+    let entries = fs::read_dir(zone).unwrap().map(|entry| entry.unwrap().path());
+    let is_intruder = |path: &PathBuf| {
+        let meta = path.symlink_metadata();
+        meta.is_ok_and(|meta| !meta.is_file() || meta.nlink() > 1)
+    };
+    entries.filter(is_intruder).collect()
 }
 
 /// Does something with the server's store.

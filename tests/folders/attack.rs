@@ -8,9 +8,7 @@
 mod attacker;
 mod field;
 
-use std::collections::BTreeSet;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::MetadataExt as _;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -91,16 +89,6 @@ fn swap_on_disk(field: &Battlefield, report: &AttackReport) {
         std::thread::sleep(Duration::from_millis(2));
         rounds += 1;
     }
-}
-
-/// Returns what lies in the zone that takes new files only, but is not a file with one name.
-fn intruders(zone: &Path) -> BTreeSet<PathBuf> {
-    let entries = fs::read_dir(zone).unwrap().map(|entry| entry.unwrap().path());
-    let is_intruder = |path: &PathBuf| {
-        let meta = path.symlink_metadata();
-        meta.is_ok_and(|meta| !meta.is_file() || meta.nlink() != 1)
-    };
-    entries.filter(is_intruder).collect()
 }
 
 #[test]

@@ -1,22 +1,11 @@
 //! Sessions that swap files, directories and links while another one moves them to a zone with other permissions.
 
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use super::*;
 
 const DURATION: Duration = Duration::from_secs(4);
-
-/// Returns an entry of a directory that is not a regular file with one name.
-fn intruder(zone: &Path) -> Option<PathBuf> {
-    use std::os::unix::fs::MetadataExt as _;
-    let mut entries = fs::read_dir(zone).unwrap().map(|entry| entry.unwrap().path());
-    entries.find(|path| {
-        let meta = path.symlink_metadata();
-        meta.is_ok_and(|meta| !meta.is_file() || meta.nlink() != 1)
-    })
-}
 
 /// Sends requests until `stop` is set; refusals are expected.
 fn repeat(mut sftp: RawSftp, requests: &[Request], stop: &AtomicBool) {
@@ -75,7 +64,7 @@ fn nothing_but_files_reaches_another_zone() {
         let end = Instant::now() + DURATION;
         let mut found = None;
         while found.is_none() && Instant::now() < end {
-            found = intruder(&home.join("b"));
+            found = intruders(&home.join("b")).pop_first();
         }
         stop.store(true, Ordering::Relaxed);
         assert_eq!(found, None);
