@@ -91,6 +91,12 @@ impl Tasks {
             .spawn(async move { service.auth.history().keep(ended).await });
     }
 
+    /// Opens connections to the store for the first users, who can connect meanwhile.
+    pub(super) fn warm_up(&self, store: &Arc<SqlStore>) {
+        let store = Arc::clone(store);
+        self.helpers.spawn(async move { store.warm_up().await });
+    }
+
     /// Starts to serve metrics. They are served until the other tasks end, also while transfers continue.
     pub(super) fn serve_metrics(
         &self,
