@@ -44,7 +44,7 @@ pub struct Connection {
     pub(super) methods: BTreeSet<Method>,
     pub(super) key_offers: u32,
     /// The last key that was offered and would be accepted.
-    pub(super) offered: Option<OfferedRecord>,
+    pub(super) offered: Option<Box<OfferedRecord>>,
     /// The keys that were refused. They become an event only if the connection ends without a sign-in, or continues
     /// with another name.
     pub(super) refused_keys: Option<RefusedKeys>,

@@ -1,4 +1,7 @@
 //! russh's callbacks for one connection. They are thin, and wait only for a sign-in or for the opening of a home.
+//!
+//! The memory of a connection contains the largest of these futures for as long as it lasts. What waits for a sign-in or a
+//! home is therefore on the heap (`Box::pin`), and freed with its answer.
 
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -46,9 +49,8 @@ impl Handler for Connection {
             return Ok(self.refuse());
         }
         let password = Secret::from_bytes(password.to_vec());
-        Ok(self
-            .attempt(user, Credential::Password(&password), Method::Password)
-            .await)
+        let attempt = self.attempt(user, Credential::Password(&password), Method::Password);
+        Ok(Box::pin(attempt).await)
     }
 
     async fn auth_keyboard_interactive<'a>(
@@ -60,7 +62,7 @@ impl Handler for Connection {
         if !self.has(Method::KeyboardInteractive) {
             return Ok(self.refuse());
         }
-        Ok(conversation::converse(self, user, response).await)
+        Ok(Box::pin(conversation::converse(self, user, response)).await)
     }
 
     async fn auth_publickey_offered(&mut self, user: &str, offer: PublicKeyOffer<'_>) -> Result<Auth, Error> {
@@ -79,11 +81,11 @@ impl Handler for Connection {
         let outcome = tokio::select! {
             biased;
             () = self.gone.cancelled() => return Ok(self.refuse()),
-            outcome = self.service.auth.offered(user, self.peer.ip(), &key) => outcome,
+            outcome = Box::pin(self.service.auth.offered(user, self.peer.ip(), &key)) => outcome,
         };
         match outcome {
             Ok(key) => {
-                self.offered = key.map(|key| OfferedRecord { key, revision });
+                self.offered = key.map(|key| Box::new(OfferedRecord { key, revision }));
                 Ok(Auth::Accept)
             }
             Err(reason) => {
@@ -96,7 +98,7 @@ impl Handler for Connection {
     }
 
     async fn auth_publickey(&mut self, user: &str, key: VerifiedPublicKey<'_>) -> Result<Auth, Error> {
-        Ok(self.verified(user, key, None).await)
+        Ok(Box::pin(self.verified(user, key, None)).await)
     }
 
     async fn auth_publickey_failed(
@@ -123,7 +125,7 @@ impl Handler for Connection {
         certificate: &Certificate,
         key: VerifiedPublicKey<'_>,
     ) -> Result<Auth, Error> {
-        Ok(self.verified(user, key, Some(certificate)).await)
+        Ok(Box::pin(self.verified(user, key, Some(certificate))).await)
     }
 
     fn service_refused(&mut self, name: &str) {
@@ -280,7 +282,7 @@ impl Handler for Connection {
         session: &mut Session,
     ) -> Result<(), Error> {
         match name {
-            "sftp" => channels::start_sftp(self, channel, session).await,
+            "sftp" => Box::pin(channels::start_sftp(self, channel, session)).await,
             _ => session.channel_failure(channel),
         }
     }
@@ -291,7 +293,7 @@ impl Handler for Connection {
         command: &[u8],
         session: &mut Session,
     ) -> Result<(), Error> {
-        channels::run_command(self, channel, command, session).await
+        Box::pin(channels::run_command(self, channel, command, session)).await
     }
 
     async fn shell_request(&mut self, channel: ChannelId, session: &mut Session) -> Result<(), Error> {
