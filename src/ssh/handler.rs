@@ -147,6 +147,8 @@ impl Handler for Connection {
             return session.disconnect(Disconnect::TooManyConnections, reason, "en");
         }
         self.signed_in.cancel();
+        // The sign-in needs these no more.
+        (self.offered, self.refused_keys, self.pending) = (None, None, None);
         let client = String::from_utf8_lossy(session.remote_sshid()).into_owned();
         let algorithms = session.algorithms().map(algorithms::chosen).unwrap_or_default();
         if let Phase::SignedIn(signed_in) = &self.phase {
@@ -187,13 +189,16 @@ impl Handler for Connection {
         if !request.is_slow() {
             return Ok(request.sign());
         }
-        let permit = self.slow_exchange().await?;
-        let signing = tokio::task::spawn_blocking(move || {
-            let signed = request.sign();
-            drop(permit);
-            signed
-        });
-        Ok(signing.await.unwrap_or_default())
+        let signing = async move {
+            let permit = self.slow_exchange().await?;
+            let signing = tokio::task::spawn_blocking(move || {
+                let signed = request.sign();
+                drop(permit);
+                signed
+            });
+            Ok::<_, Error>(signing.await.unwrap_or_default())
+        };
+        Box::pin(signing).await
     }
 
     async fn channel_open_session(
@@ -248,15 +253,19 @@ impl Handler for Connection {
 
     async fn slow_exchange(&mut self) -> Result<ExchangeTurn, russh::Error> {
         let signed_in = matches!(self.phase, Phase::SignedIn(_));
-        let permit = tokio::select! {
-            biased;
-            () = self.gone.cancelled() => return Err(russh::Error::Disconnect),
-            () = self.ending.asked() => return Err(russh::Error::Disconnect),
-            // Without the peer's NEWKEYS the exchange cannot be finished.
-            () = self.socket_handle.hung_up() => return Err(russh::Error::Disconnect),
-            permit = self.service.exchanges.acquire(self.peer.ip(), signed_in) => permit,
+        let turn = async move {
+            let permit = tokio::select! {
+                biased;
+                () = self.gone.cancelled() => return Err(Error::Disconnect),
+                () = self.ending.asked() => return Err(Error::Disconnect),
+                // Without the peer's NEWKEYS the exchange cannot be finished.
+                () = self.socket_handle.hung_up() => return Err(Error::Disconnect),
+                permit = self.service.exchanges.acquire(self.peer.ip(), signed_in) => permit,
+            };
+            let turn: ExchangeTurn = Box::new(permit.map_err(|_| Error::Kex)?);
+            Ok::<_, Error>(turn)
         };
-        Ok(Box::new(permit.map_err(|_| russh::Error::Kex)?))
+        Box::pin(turn).await
     }
 
     async fn window_adjusted(
