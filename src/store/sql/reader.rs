@@ -1,4 +1,4 @@
-//! The connection for the short reads of a sign-in.
+//! The connection for the short reads of a start and of a sign-in.
 //!
 //! The pool asks a connection whether it still works each time it is given back, which costs as much as such a read, and
 //! opens another one if a call comes meanwhile. One connection is therefore kept outside of it. While it is busy, the
