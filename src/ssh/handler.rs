@@ -1,7 +1,7 @@
 //! russh's callbacks for one connection. They are thin, and wait only for a sign-in or for the opening of a home.
 //!
-//! The memory of a connection contains the largest of these futures for as long as it lasts. What waits for a sign-in or a
-//! home is therefore on the heap (`Box::pin`), and freed with its answer.
+//! The memory of a connection contains the largest of these futures for as long as it lasts. What waits for a sign-in
+//! or a home is therefore on the heap (`Box::pin`), and freed with its answer.
 
 use std::sync::atomic::Ordering;
 use std::time::Instant;

@@ -27,14 +27,14 @@ pub fn only_child(process: u32) -> u32 {
     found[0]
 }
 
-/// Returns how many descriptors a process has open. A server must have been started with [`crate::inspectable`]: the kernel
-/// shows the descriptors of one in its sandbox to root alone, and the server's own metrics count them every 10 s only.
+/// Returns how many descriptors a process has open. A server must have been started with [`crate::inspectable`]: the
+/// kernel shows the descriptors of one in its sandbox to root alone, and its own metrics count them every 10 s only.
 pub fn open_descriptors(pid: u32) -> usize {
     descriptors(pid).len()
 }
 
-/// Returns how many sockets a process has open, as [`open_descriptors`] does: the files of the store, which come and go by
-/// themselves, are left out.
+/// Returns how many sockets a process has open, as [`open_descriptors`] does: the files of the store, which come and go
+/// by themselves, are left out.
 pub fn open_sockets(pid: u32) -> usize {
     let targets = descriptors(pid)
         .into_iter()

@@ -1,5 +1,5 @@
-//! What the configuration and the environment name of files: the directories that the server reaches, and what it may do
-//! there.
+//! What the configuration and the environment name of files: the directories that the server reaches, and what it may
+//! do there.
 
 use std::path::{Path, PathBuf};
 

@@ -1,11 +1,11 @@
 //! The connection for the short reads of a start and of a sign-in.
 //!
-//! The pool asks a connection whether it still works each time it is given back, which costs as much as such a read, and
-//! opens another one if a call comes meanwhile. One connection is therefore kept outside of it. While it is busy, the
-//! pool's serve.
+//! The pool asks a connection whether it still works each time it is given back, which costs as much as such a read,
+//! and opens another one if a call comes meanwhile. One connection is therefore kept outside of it. While it is busy,
+//! the pool's serve.
 //!
-//! It is also what keeps the store open: when the last connection closes, SQLite removes the log and its index, which could
-//! not be created again on a full disk.
+//! It is also what keeps the store open: when the last connection closes, SQLite removes the log and its index, which
+//! could not be created again on a full disk.
 
 use sqlx::pool::PoolConnection;
 use sqlx::sqlite::{SqliteConnection, SqlitePool};
