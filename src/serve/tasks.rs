@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::net::{TcpListener, UnixListener};
 use tokio_util::sync::CancellationToken;
@@ -20,6 +21,9 @@ use crate::ssh::service::Service;
 use crate::store::Store;
 use crate::store::sql::SqlStore;
 use crate::telemetry::metrics::MetricsSettings;
+
+/// The time after which more connections to the store are opened: opening one takes a core for some milliseconds.
+const WARM_UP_AFTER: Duration = Duration::from_millis(50);
 
 /// The sockets that a server listens on.
 pub(super) struct Listeners {
@@ -91,10 +95,15 @@ impl Tasks {
             .spawn(async move { service.auth.history().keep(ended).await });
     }
 
-    /// Opens connections to the store for the first users, who can connect meanwhile.
+    /// Opens more connections to the store, once the first clients have got their banners.
     pub(super) fn warm_up(&self, store: &Arc<SqlStore>) {
-        let store = Arc::clone(store);
-        self.helpers.spawn(async move { store.warm_up().await });
+        let (store, quit) = (Arc::clone(store), self.quit.clone());
+        self.helpers.spawn(async move {
+            tokio::select! {
+                () = quit.cancelled() => {}
+                () = tokio::time::sleep(WARM_UP_AFTER) => store.warm_up().await,
+            }
+        });
     }
 
     /// Starts to serve metrics. They are served until the other tasks end, also while transfers continue.
