@@ -13,6 +13,7 @@ use std::time::Duration;
 use tokio_util::task::TaskTracker;
 
 use crate::io::KeyedSemaphore;
+use crate::io::cpu_slots::cores;
 use crate::storage::backend::Backend;
 use crate::storage::location::{Location, Volume};
 
@@ -68,7 +69,7 @@ impl Measurer {
     /// Creates a measurer for the accounts of `table`, which measures in `backend` and runs as part of `tasks`.
     pub(super) fn new(table: Arc<AccountTable>, backend: Arc<dyn Backend>, tasks: TaskTracker) -> Self {
         // Sessions need processors too.
-        let half = std::thread::available_parallelism().map_or(1, |count| count.get().div_ceil(2));
+        let half = cores().div_ceil(2);
         Self {
             table,
             backend,

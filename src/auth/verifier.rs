@@ -15,7 +15,6 @@ use parking_lot::{Mutex, MutexGuard};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::thread::available_parallelism;
 
 use tokio::sync::oneshot;
 
@@ -24,6 +23,7 @@ use self::attempt_queue::{AttemptQueue, QueueBounds};
 use self::workers::Workers;
 use super::password::{self, Verdict};
 use crate::domain::user::PasswordHash;
+use crate::io::cpu_slots::cores;
 use base::secret::Secret;
 
 /// The limits on verifications that run at once, and on attempts that wait.
@@ -42,7 +42,7 @@ impl Default for VerifierBounds {
     fn default() -> Self {
         Self {
             // The other half of the cores serves users who are signed in.
-            workers: available_parallelism().map_or(1, |cores| (cores.get() / 2).max(1)),
+            workers: (cores() / 2).max(1),
             // One core verifies this many with the default parameters within 15 seconds, so no attempt waits longer for
             // its answer. Slower hashes of other systems are few, and are replaced.
             waiting: 512,

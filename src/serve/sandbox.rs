@@ -21,6 +21,7 @@
 mod certificates;
 mod files;
 mod filter;
+mod grants;
 
 use rustix::io::Errno;
 use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};

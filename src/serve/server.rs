@@ -263,6 +263,7 @@ impl Server {
         tasks.serve_metrics(self.listeners.metrics, &config.metrics, page);
         let live = LiveServer::new(Arc::clone(&self.changes), Arc::clone(&reloading), context);
         tasks.start(self.listeners.tcp, self.listeners.control, live, &self.changes);
+        tasks.warm_up(&self.store);
         tasks.watch_disk(&config.store.path, self.disk);
         tasks.watch_quotas(&self.service, &self.store, &config.quota);
         let hook_queue = Arc::clone(&self.hooks.queue);
@@ -376,7 +377,7 @@ async fn open_store(
     report: &mut Report,
 ) -> Result<Arc<SqlStore>> {
     let store = crate::ops::store::open(installation, |warning| tracing::warn!("{warning}")).await?;
-    store.check_integrity().await?;
+    store.check_rest().await?;
     if !store.has_users().await? {
         preflight::orphans(config, report);
         report.proceed()?;

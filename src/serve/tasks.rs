@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::net::{TcpListener, UnixListener};
 use tokio_util::sync::CancellationToken;
@@ -20,6 +21,9 @@ use crate::ssh::service::Service;
 use crate::store::Store;
 use crate::store::sql::SqlStore;
 use crate::telemetry::metrics::MetricsSettings;
+
+/// The time after which more connections to the store are opened: opening one takes a core for some milliseconds.
+const WARM_UP_AFTER: Duration = Duration::from_millis(50);
 
 /// The sockets that a server listens on.
 pub(super) struct Listeners {
@@ -89,6 +93,17 @@ impl Tasks {
         let (service, ended) = (Arc::clone(service), quit());
         self.helpers
             .spawn(async move { service.auth.history().keep(ended).await });
+    }
+
+    /// Opens more connections to the store, once the first clients have got their banners.
+    pub(super) fn warm_up(&self, store: &Arc<SqlStore>) {
+        let (store, quit) = (Arc::clone(store), self.quit.clone());
+        self.helpers.spawn(async move {
+            tokio::select! {
+                () = quit.cancelled() => {}
+                () = tokio::time::sleep(WARM_UP_AFTER) => store.warm_up().await,
+            }
+        });
     }
 
     /// Starts to serve metrics. They are served until the other tasks end, also while transfers continue.

@@ -14,6 +14,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use base::digest::Algorithm;
 
 use crate::domain::event::UploadDigest;
+use crate::io::cpu_slots::cores;
 
 /// What a piece that waits costs besides its bytes: its entry in the queue, and what the allocator adds.
 const PIECE_COST: usize = 64;
@@ -51,8 +52,7 @@ impl DigestWorkers {
     pub fn start() -> io::Result<Self> {
         let (sender, receiver) = channel();
         let receiver = Arc::new(Mutex::new(receiver));
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        for _ in 0..(cores / 2).max(1) {
+        for _ in 0..(cores() / 2).max(1) {
             let receiver = Arc::clone(&receiver);
             let thread = std::thread::Builder::new().name("digest".into());
             thread.spawn(move || work(&receiver))?;

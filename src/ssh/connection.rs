@@ -44,7 +44,7 @@ pub struct Connection {
     pub(super) methods: BTreeSet<Method>,
     pub(super) key_offers: u32,
     /// The last key that was offered and would be accepted.
-    pub(super) offered: Option<OfferedRecord>,
+    pub(super) offered: Option<Box<OfferedRecord>>,
     /// The keys that were refused. They become an event only if the connection ends without a sign-in, or continues
     /// with another name.
     pub(super) refused_keys: Option<RefusedKeys>,
@@ -88,7 +88,7 @@ impl Connection {
             gone: signals.gone,
             progress: signals.progress,
             activity: signals.activity,
-            phase: Phase::Anonymous(SignInState::default()),
+            phase: Phase::Anonymous(Box::default()),
             methods: BTreeSet::new(),
             key_offers: 0,
             offered: None,
@@ -222,12 +222,12 @@ impl Connection {
         }
         self.methods.insert(method);
         let answer = self.reject(&wanted, true);
-        self.phase = Phase::Anonymous(SignInState {
+        self.phase = Phase::Anonymous(Box::new(SignInState {
             user: user.to_owned(),
             passed,
             method: Some(method),
             wanted,
-        });
+        }));
         answer
     }
 

@@ -1,4 +1,7 @@
 //! russh's callbacks for one connection. They are thin, and wait only for a sign-in or for the opening of a home.
+//!
+//! The memory of a connection contains the largest of these futures for as long as it lasts. What waits for a sign-in
+//! or a home is therefore on the heap (`Box::pin`), and freed with its answer.
 
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -46,9 +49,8 @@ impl Handler for Connection {
             return Ok(self.refuse());
         }
         let password = Secret::from_bytes(password.to_vec());
-        Ok(self
-            .attempt(user, Credential::Password(&password), Method::Password)
-            .await)
+        let attempt = self.attempt(user, Credential::Password(&password), Method::Password);
+        Ok(Box::pin(attempt).await)
     }
 
     async fn auth_keyboard_interactive<'a>(
@@ -60,7 +62,7 @@ impl Handler for Connection {
         if !self.has(Method::KeyboardInteractive) {
             return Ok(self.refuse());
         }
-        Ok(conversation::converse(self, user, response).await)
+        Ok(Box::pin(conversation::converse(self, user, response)).await)
     }
 
     async fn auth_publickey_offered(&mut self, user: &str, offer: PublicKeyOffer<'_>) -> Result<Auth, Error> {
@@ -79,11 +81,11 @@ impl Handler for Connection {
         let outcome = tokio::select! {
             biased;
             () = self.gone.cancelled() => return Ok(self.refuse()),
-            outcome = self.service.auth.offered(user, self.peer.ip(), &key) => outcome,
+            outcome = Box::pin(self.service.auth.offered(user, self.peer.ip(), &key)) => outcome,
         };
         match outcome {
             Ok(key) => {
-                self.offered = key.map(|key| OfferedRecord { key, revision });
+                self.offered = key.map(|key| Box::new(OfferedRecord { key, revision }));
                 Ok(Auth::Accept)
             }
             Err(reason) => {
@@ -96,7 +98,7 @@ impl Handler for Connection {
     }
 
     async fn auth_publickey(&mut self, user: &str, key: VerifiedPublicKey<'_>) -> Result<Auth, Error> {
-        Ok(self.verified(user, key, None).await)
+        Ok(Box::pin(self.verified(user, key, None)).await)
     }
 
     async fn auth_publickey_failed(
@@ -123,7 +125,7 @@ impl Handler for Connection {
         certificate: &Certificate,
         key: VerifiedPublicKey<'_>,
     ) -> Result<Auth, Error> {
-        Ok(self.verified(user, key, Some(certificate)).await)
+        Ok(Box::pin(self.verified(user, key, Some(certificate))).await)
     }
 
     fn service_refused(&mut self, name: &str) {
@@ -145,6 +147,8 @@ impl Handler for Connection {
             return session.disconnect(Disconnect::TooManyConnections, reason, "en");
         }
         self.signed_in.cancel();
+        // The sign-in needs these no more.
+        (self.offered, self.refused_keys, self.pending) = (None, None, None);
         let client = String::from_utf8_lossy(session.remote_sshid()).into_owned();
         let algorithms = session.algorithms().map(algorithms::chosen).unwrap_or_default();
         if let Phase::SignedIn(signed_in) = &self.phase {
@@ -185,13 +189,16 @@ impl Handler for Connection {
         if !request.is_slow() {
             return Ok(request.sign());
         }
-        let permit = self.slow_exchange().await?;
-        let signing = tokio::task::spawn_blocking(move || {
-            let signed = request.sign();
-            drop(permit);
-            signed
-        });
-        Ok(signing.await.unwrap_or_default())
+        let signing = async move {
+            let permit = self.slow_exchange().await?;
+            let signing = tokio::task::spawn_blocking(move || {
+                let signed = request.sign();
+                drop(permit);
+                signed
+            });
+            Ok::<_, Error>(signing.await.unwrap_or_default())
+        };
+        Box::pin(signing).await
     }
 
     async fn channel_open_session(
@@ -246,15 +253,19 @@ impl Handler for Connection {
 
     async fn slow_exchange(&mut self) -> Result<ExchangeTurn, russh::Error> {
         let signed_in = matches!(self.phase, Phase::SignedIn(_));
-        let permit = tokio::select! {
-            biased;
-            () = self.gone.cancelled() => return Err(russh::Error::Disconnect),
-            () = self.ending.asked() => return Err(russh::Error::Disconnect),
-            // Without the peer's NEWKEYS the exchange cannot be finished.
-            () = self.socket_handle.hung_up() => return Err(russh::Error::Disconnect),
-            permit = self.service.exchanges.acquire(self.peer.ip(), signed_in) => permit,
+        let turn = async move {
+            let permit = tokio::select! {
+                biased;
+                () = self.gone.cancelled() => return Err(Error::Disconnect),
+                () = self.ending.asked() => return Err(Error::Disconnect),
+                // Without the peer's NEWKEYS the exchange cannot be finished.
+                () = self.socket_handle.hung_up() => return Err(Error::Disconnect),
+                permit = self.service.exchanges.acquire(self.peer.ip(), signed_in) => permit,
+            };
+            let turn: ExchangeTurn = Box::new(permit.map_err(|_| Error::Kex)?);
+            Ok::<_, Error>(turn)
         };
-        Ok(Box::new(permit.map_err(|_| russh::Error::Kex)?))
+        Box::pin(turn).await
     }
 
     async fn window_adjusted(
@@ -280,7 +291,7 @@ impl Handler for Connection {
         session: &mut Session,
     ) -> Result<(), Error> {
         match name {
-            "sftp" => channels::start_sftp(self, channel, session).await,
+            "sftp" => Box::pin(channels::start_sftp(self, channel, session)).await,
             _ => session.channel_failure(channel),
         }
     }
@@ -291,7 +302,7 @@ impl Handler for Connection {
         command: &[u8],
         session: &mut Session,
     ) -> Result<(), Error> {
-        channels::run_command(self, channel, command, session).await
+        Box::pin(channels::run_command(self, channel, command, session)).await
     }
 
     async fn shell_request(&mut self, channel: ChannelId, session: &mut Session) -> Result<(), Error> {

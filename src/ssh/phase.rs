@@ -16,7 +16,7 @@ use super::refusal_reason::RefusalReason;
 /// How far the sign-in has come.
 pub(super) enum Phase {
     /// No user has signed in yet.
-    Anonymous(SignInState),
+    Anonymous(Box<SignInState>),
     /// A user has signed in.
     SignedIn(Box<SignedIn>),
     /// The sign-in was accepted, but the session could not be registered. The client is told as soon as that is

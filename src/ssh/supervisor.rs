@@ -106,7 +106,9 @@ pub(super) async fn serve(
         deadline: tokio::time::Instant::now() + permit.delay + grace,
     };
     let current = service.current();
-    if let Some(mut session) = supervisor.sign_in(socket, &current, &mut permit).await {
+    // What the sign-in needs is large, and is freed with it.
+    let signed_in = Box::pin(supervisor.sign_in(socket, &current, &mut permit)).await;
+    if let Some(mut session) = signed_in {
         supervisor.session(&mut session, &current).await;
     }
 }

@@ -1,11 +1,12 @@
 //! The host keys that clients know this server by, in SQL.
 
 use sqlx::SqlitePool;
+use sqlx::sqlite::SqliteConnection;
 
 /// Reads the names of the algorithms, and the fingerprint of the key of each.
-pub(super) async fn read(pool: &SqlitePool) -> sqlx::Result<Vec<(String, String)>> {
+pub(super) async fn read(connection: &mut SqliteConnection) -> sqlx::Result<Vec<(String, String)>> {
     sqlx::query_as("SELECT algorithm, fingerprint FROM host_keys ORDER BY algorithm")
-        .fetch_all(pool)
+        .fetch_all(connection)
         .await
 }
 

@@ -7,9 +7,9 @@ use sqlx::sqlite::{SqliteConnection, SqlitePool};
 use super::relative::HomeLocations;
 
 /// Returns the id of the store.
-pub(super) async fn id(pool: &SqlitePool) -> sqlx::Result<String> {
+pub(super) async fn id(connection: &mut SqliteConnection) -> sqlx::Result<String> {
     sqlx::query_scalar("SELECT id FROM store_identity")
-        .fetch_one(pool)
+        .fetch_one(connection)
         .await
 }
 
@@ -22,9 +22,9 @@ pub(super) async fn touch(connection: &mut SqliteConnection) -> sqlx::Result<()>
 }
 
 /// Whether homes that are older than the id still need markers at their places.
-pub(super) async fn marks_known_homes(pool: &SqlitePool) -> sqlx::Result<bool> {
+pub(super) async fn marks_known_homes(connection: &mut SqliteConnection) -> sqlx::Result<bool> {
     sqlx::query_scalar("SELECT marks_known_homes FROM store_identity")
-        .fetch_one(pool)
+        .fetch_one(connection)
         .await
 }
 

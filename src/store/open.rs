@@ -29,6 +29,8 @@ pub(super) struct Prepared {
     /// The connection that has prepared the file. If it closed before another opens, SQLite would remove the log and its
     /// index, and create them again.
     pub connection: SqliteConnection,
+    /// Whether the whole file was read to find damage.
+    pub is_checked: bool,
 }
 
 /// Creates the file if it is missing, and upgrades it to the current version.
@@ -132,13 +134,18 @@ async fn upgrade(path: &Path, empty: Empty) -> Result<Prepared> {
     if version == 0 && empty == Empty::Refuse {
         return Err(is_empty(path));
     }
-    if path.metadata().is_ok_and(|meta| meta.len() <= QUICK_CHECK_LIMIT) {
+    let is_checked = path.metadata().is_ok_and(|meta| meta.len() <= QUICK_CHECK_LIMIT);
+    if is_checked {
         check_integrity(&mut connection, path).await?;
     }
     write_ahead(&mut connection, path).await?;
     if version == latest() {
         // This path takes no write lock, so a reader does not wait for a writer.
-        return Ok(Prepared { options, connection });
+        return Ok(Prepared {
+            options,
+            connection,
+            is_checked,
+        });
     }
     // All steps run in one transaction that takes the write lock at its start: if two processes start at the same time,
     // the second one finds the upgrade done.
@@ -166,7 +173,11 @@ async fn upgrade(path: &Path, empty: Empty) -> Result<Prepared> {
             error => cannot.because(error),
         }
     })?;
-    Ok(Prepared { options, connection })
+    Ok(Prepared {
+        options,
+        connection,
+        is_checked,
+    })
 }
 
 fn is_empty(path: &Path) -> Error {

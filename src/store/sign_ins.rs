@@ -13,12 +13,12 @@ use crate::domain::user::UserName;
 const MOST: i64 = 128 * 1024;
 
 /// Reads the sign-ins since this time, the latest first. Invalid rows are left out.
-pub(super) async fn read(pool: &SqlitePool, since: Timestamp) -> sqlx::Result<Vec<SignIn>> {
+pub(super) async fn read(connection: &mut SqliteConnection, since: Timestamp) -> sqlx::Result<Vec<SignIn>> {
     let sql = "SELECT user_name, source, at FROM sign_ins WHERE at >= $1 ORDER BY at DESC LIMIT $2";
     let rows: Vec<(String, String, i64)> = sqlx::query_as(sql)
         .bind(since.as_second())
         .bind(MOST)
-        .fetch_all(pool)
+        .fetch_all(connection)
         .await?;
     let sign_in = |(user, source, at): (String, String, i64)| {
         Some(SignIn {

@@ -16,9 +16,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use sqlx::Connection as _;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqlitePoolOptions};
-use tokio::sync::Mutex;
+use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
 
 use self::database::{Database, is_outside_transactions, retry_if_disk_was_full};
 use self::reader::KeptReader;
@@ -44,9 +42,8 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 pub struct SqlStore {
     db: Database,
     migration: Option<Upgrade>,
-    /// A connection that stays open until the store is closed. When the last connection closes, SQLite removes the log
-    /// and its index, which could not be created again on a full disk.
-    anchor: Mutex<Option<SqliteConnection>>,
+    /// Whether the whole file was read for damage when it was opened.
+    is_checked: bool,
 }
 
 impl SqlStore {
@@ -82,7 +79,7 @@ impl SqlStore {
                 reader: KeptReader::default(),
             },
             migration: Some(upgrade),
-            anchor: Mutex::default(),
+            is_checked: true,
         })
     }
 
@@ -93,6 +90,23 @@ impl SqlStore {
     pub async fn check_integrity(&self) -> Result<()> {
         let mut connection = self.db.pool.acquire().await.map_err(|e| self.db.failed(e))?;
         open::check_integrity(&mut connection, &self.db.path).await
+    }
+
+    /// Reads the whole file to find damage, unless opening it has done so, as for a small one.
+    ///
+    /// # Errors
+    /// Returns an error if the file is damaged.
+    pub async fn check_rest(&self) -> Result<()> {
+        match self.is_checked {
+            true => Ok(()),
+            false => self.check_integrity().await,
+        }
+    }
+
+    /// Opens two connections besides the one that serves a start, so that neither the first sign-ins nor a lack of
+    /// descriptors wait for that. An error is left to the call that needs one.
+    pub async fn warm_up(&self) {
+        let _ = tokio::join!(self.db.pool.acquire(), self.db.pool.acquire());
     }
 
     /// Returns the version of the store and the version to which opening it for writing upgrades it, if they differ.
@@ -156,10 +170,7 @@ impl SqlStore {
     }
 
     async fn rewrite_homes_once(&self) -> Result<()> {
-        let mut read = self.db.pool.acquire().await.map_err(|e| self.db.failed(e))?;
-        let absolute = identity::absolute_homes(&mut read, &self.db.context.homes).await;
-        drop(read);
-        let absolute = absolute.map_err(|e| self.db.failed(e))?;
+        let absolute = self.db.absolute_homes().await.map_err(|e| self.db.failed(e))?;
         if absolute.is_empty() {
             return Ok(());
         }
@@ -175,9 +186,8 @@ impl SqlStore {
     /// # Errors
     /// Returns an error if the store cannot be read.
     pub async fn marks_known_homes(&self) -> Result<bool> {
-        identity::marks_known_homes(&self.db.pool)
-            .await
-            .map_err(|e| self.db.failed(e))
+        let marks = self.db.marks_known_homes().await;
+        marks.map_err(|e| self.db.failed(e))
     }
 
     /// Records that the places of known homes have their markers.
@@ -196,26 +206,24 @@ impl SqlStore {
 
     /// Closes the store; the last process to do so moves the log's content into the file. Later calls fail.
     pub async fn close(&self) {
-        if let Some(anchor) = self.anchor.lock().await.take() {
-            // If the connection is faulty, closing the pool shows the same fault.
-            let _ = anchor.close().await;
-        }
         self.db.reader.close().await;
         self.db.pool.close().await;
     }
 
-    /// Keeps the connection that has prepared the file.
+    /// Keeps the connection that has prepared the file, so that the store stays open.
     async fn with_anchor(path: &Path, prepared: Prepared) -> Result<Self> {
         let Prepared {
             options,
             mut connection,
+            is_checked,
         } = prepared;
-        let store = Self::connect(path, options).await?;
+        let mut store = Self::connect(path, options).await?;
         // A connection opens the log's index only when it reads.
         identity::touch(&mut connection)
             .await
             .map_err(|e| store.db.failed(e))?;
-        *store.anchor.lock().await = Some(connection);
+        store.db.reader = KeptReader::with(connection);
+        store.is_checked = is_checked;
         Ok(store)
     }
 
@@ -235,7 +243,7 @@ impl SqlStore {
                 reader: KeptReader::default(),
             },
             migration: None,
-            anchor: Mutex::default(),
+            is_checked: false,
         })
     }
 }
@@ -273,10 +281,7 @@ impl Store for SqlStore {
     }
 
     async fn has_users(&self) -> Result<bool> {
-        sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM users)")
-            .fetch_one(&self.db.pool)
-            .await
-            .map_err(|e| self.db.failed(e))
+        self.db.has_users().await.map_err(|e| self.db.failed(e))
     }
 
     async fn add_user(&self, user: &User) -> Result<()> {
@@ -356,7 +361,7 @@ impl Store for SqlStore {
     }
 
     async fn id(&self) -> Result<String> {
-        identity::id(&self.db.pool).await.map_err(|e| self.db.failed(e))
+        self.db.id().await.map_err(|e| self.db.failed(e))
     }
 
     async fn knows_place(&self, place: &Path) -> Result<bool> {
@@ -370,10 +375,7 @@ impl Store for SqlStore {
     }
 
     async fn version(&self) -> Result<i64> {
-        sqlx::query_scalar("SELECT number FROM users_revision")
-            .fetch_one(&self.db.pool)
-            .await
-            .map_err(|e| self.db.failed(e))
+        self.db.version().await.map_err(|e| self.db.failed(e))
     }
 
     async fn changes_since(&self, seen: i64) -> Result<RevisionChanges> {

@@ -5,12 +5,13 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
 use testkit::packets::{CREAT, WRITE, nth, open, stat, write};
+use testkit::processes::open_descriptors;
 use testkit::programs::homeportd;
 use testkit::raw::{RawSftp, Received};
 use testkit::replies::Reply;
 use testkit::server::TestServer;
 use testkit::stock::By;
-use testkit::{PATIENCE, wait_for};
+use testkit::{PATIENCE, inspectable, wait_for};
 
 /// Waits until the server ends an idle session.
 fn ends(session: &mut RawSftp) {
@@ -243,14 +244,10 @@ fn reloads(server: &TestServer) -> usize {
 
 #[test]
 fn many_sighups_do_not_pile_up() {
-    let mut server = TestServer::start(&["alice"]);
+    let mut server = TestServer::start_with(&[inspectable()], &["alice"]);
     server.signal("HUP");
     server.wait_for_log("the configuration was read again");
-    let descriptors = || {
-        fs::read_dir(format!("/proc/{}/fd", server.pid()))
-            .unwrap()
-            .count()
-    };
+    let descriptors = || open_descriptors(server.pid());
     let before = descriptors();
     let script = "i=0; while [ $i -lt 150 ]; do kill -HUP \"$1\" || exit 1; sleep 0.02; i=$((i+1)); done
         i=0; while [ $i -lt 2000 ]; do kill -HUP \"$1\" || exit 1; i=$((i+1)); done";

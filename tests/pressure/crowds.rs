@@ -12,6 +12,7 @@ use tokio::net::{TcpSocket, TcpStream};
 
 use crate::pressure::story;
 use testkit::audit::Lines;
+use testkit::processes::open_sockets;
 use testkit::russh_client::AnyServer;
 use testkit::server::{TestServer, password};
 use testkit::{PATIENCE, inspectable, wait_for};
@@ -40,10 +41,9 @@ pub async fn signs_in(from: &str, port: u16, user: &str) -> bool {
     matches!(tokio::time::timeout(PATIENCE, sign_in).await, Ok(Some(true)))
 }
 
-pub fn descriptors(server: &TestServer) -> usize {
-    std::fs::read_dir(format!("/proc/{}/fd", server.pid()))
-        .unwrap()
-        .count()
+/// Returns how many connections the server has, and its listening sockets.
+pub fn sockets(server: &TestServer) -> usize {
+    open_sockets(server.pid())
 }
 
 /// Three addresses occupy all places with silent connections.
@@ -106,7 +106,7 @@ fn a_delayed_answer_does_not_keep_the_place_of_a_disconnected_peer() {
     let throttle = "login_grace_secs = 3600\nthrottle = { first_delay_ms = 1_000_000, max_delay_ms = 1_000_000, failures = 12 }";
     let server = TestServer::start_with(&[("auth", throttle), inspectable()], &["bob"]);
     let port = server.port();
-    let before = descriptors(&server);
+    let before = sockets(&server);
     const PEERS: usize = 20;
     story(async {
         let mut attempts = tokio::task::JoinSet::new();
@@ -127,9 +127,9 @@ fn a_delayed_answer_does_not_keep_the_place_of_a_disconnected_peer() {
         }
         // Nothing shows that the other attempts have arrived, but they were sent by now.
         tokio::time::sleep(Duration::from_secs(1)).await;
-        assert!(descriptors(&server) >= before + PEERS);
+        assert!(sockets(&server) >= before + PEERS);
         attempts.shutdown().await;
-        wait_for("the places to be free", || descriptors(&server) <= before + 1);
+        wait_for("the places to be free", || sockets(&server) <= before + 1);
     });
     wait_for("an event for each", || {
         server.audit().matches("\"denied\"").count() == PEERS
@@ -140,7 +140,7 @@ fn a_delayed_answer_does_not_keep_the_place_of_a_disconnected_peer() {
 #[test]
 fn a_delayed_banner_does_not_keep_the_connection_of_a_disconnected_peer() {
     let server = TestServer::start_with(&[inspectable()], &["bob"]);
-    let before = descriptors(&server);
+    let before = sockets(&server);
     let port = server.port();
     let connect = || std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
     let come_and_go = || {
@@ -160,15 +160,15 @@ fn a_delayed_banner_does_not_keep_the_connection_of_a_disconnected_peer() {
         staying.peek(&mut [0]).is_err()
     });
     assert!(ended_first, "each has waited for its banner");
-    wait_for("all to be gone", || descriptors(&server) <= before + 1);
+    wait_for("all to be gone", || sockets(&server) <= before + 1);
 }
 
 /// There is one line for each source, reason and interval, with the number of refusals.
 #[test]
 fn refusals_are_summarized() {
-    let mut server = TestServer::start(&["bob"]);
+    let mut server = TestServer::start_with(&[inspectable()], &["bob"]);
     let port = server.port();
-    let before = descriptors(&server);
+    let before = sockets(&server);
     const TIMES: u64 = 150;
     story(async {
         let mut peers = tokio::task::JoinSet::new();
@@ -186,7 +186,7 @@ fn refusals_are_summarized() {
         while peers.join_next().await.is_some() {}
     });
     // A client gets its refusal before the server has counted it.
-    wait_for("all to be gone", || descriptors(&server) <= before);
+    wait_for("all to be gone", || sockets(&server) <= before);
     server.signal("TERM");
     assert_eq!(server.wait_for_exit(), Some(0));
     let refused = Lines::of(&server, "refused");

@@ -4,6 +4,7 @@
 use crate::pressure::peer::{Peer, PeerSettings, ask, encode};
 use crate::pressure::story;
 use testkit::packets::{CREAT, Part, WRITE, extended, open};
+use testkit::processes::open_descriptors;
 use testkit::replies::Reply;
 use testkit::server::TestServer;
 use testkit::{inspectable, wait_for};
@@ -17,12 +18,6 @@ fn start(users: &[&str], limits: &str) -> TestServer {
     }
     server.serve_by(&FEW);
     server
-}
-
-fn open_descriptors(server: &TestServer) -> usize {
-    std::fs::read_dir(format!("/proc/{}/fd", server.pid()))
-        .unwrap()
-        .count()
 }
 
 #[test]
@@ -53,9 +48,9 @@ fn one_users_idle_sessions_leave_descriptors_for_others_and_the_administrator() 
             assert!(matches!(bob.ask(&open("f", WRITE | CREAT)), Reply::Handle(_)));
         }
         assert!(
-            open_descriptors(&server) < 1024 - 256,
+            open_descriptors(server.pid()) < 1024 - 256,
             "{}",
-            open_descriptors(&server)
+            open_descriptors(server.pid())
         );
     });
 }
@@ -65,7 +60,7 @@ fn without_descriptors_peers_are_refused_and_the_administrator_is_served() {
     let mut server = start(&["alice", "bob"], "");
     let idle = server.raw("alice");
     // Beyond all limits of the configuration, the process may not open any more files.
-    let now = open_descriptors(&server);
+    let now = open_descriptors(server.pid());
     let cut = |limit: String| {
         let done = std::process::Command::new("prlimit")
             .args(["--pid", &server.pid().to_string(), &format!("--nofile={limit}")])
@@ -134,7 +129,7 @@ fn files_that_wait_to_be_hashed_count_for_their_user() {
         let (mut peers, mut asking) = (Vec::new(), Vec::new());
         let path = Part::Path(b"large".to_vec());
         let parts = vec![path, Part::U64(0), Part::U64(0), Part::Text(Vec::new())];
-        let before = open_descriptors(&server);
+        let before = open_descriptors(server.pid());
         for _ in 0..PEERS {
             let peer = connect().await;
             for _ in 0..CHANNELS {
@@ -146,7 +141,7 @@ fn files_that_wait_to_be_hashed_count_for_their_user() {
             peers.push(peer);
         }
         let most = before + PEERS * (CHANNELS + 2);
-        wait_for("all files to be open", || open_descriptors(&server) >= most);
+        wait_for("all files to be open", || open_descriptors(server.pid()) >= most);
         let peer = connect().await;
         let mut channel = peer.sftp().await;
         let mut opened = 0;

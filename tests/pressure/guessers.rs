@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::pressure::crowds::{connect, descriptors, signs_in};
+use crate::pressure::crowds::{connect, signs_in, sockets};
 use crate::pressure::story;
 use testkit::server::{TestServer, password};
 use testkit::{inspectable, wait_for};
@@ -22,7 +22,7 @@ fn flood(server: &TestServer, from: &'static str, count: usize) -> tokio::task::
     }
     wait_for("the flood", || {
         // From here on, the throttle delays by its maximum.
-        descriptors(server) >= count && server.audit().matches("unknown user").count() >= 20
+        sockets(server) >= count && server.audit().matches("unknown user").count() >= 20
     });
     attempts
 }

@@ -1,5 +1,7 @@
 //! The processes of this machine, as /proc shows them.
 
+use std::path::PathBuf;
+
 /// Returns the ids of all processes.
 pub fn processes() -> Vec<u32> {
     let entries = std::fs::read_dir("/proc").unwrap().map_while(Result::ok);
@@ -23,6 +25,31 @@ pub fn only_child(process: u32) -> u32 {
     });
     assert_eq!(found.len(), 1, "{found:?}");
     found[0]
+}
+
+/// Returns how many descriptors a process has open. A server must have been started with [`crate::inspectable`]: the
+/// kernel shows the descriptors of one in its sandbox to root alone, and its own metrics count them every 10 s only.
+pub fn open_descriptors(pid: u32) -> usize {
+    descriptors(pid).len()
+}
+
+/// Returns how many sockets a process has open, as [`open_descriptors`] does: the files of the store, which come and go
+/// by themselves, are left out.
+pub fn open_sockets(pid: u32) -> usize {
+    let targets = descriptors(pid)
+        .into_iter()
+        .filter_map(|path| path.read_link().ok());
+    targets
+        .filter(|target| target.as_os_str().as_encoded_bytes().starts_with(b"socket:"))
+        .count()
+}
+
+/// Returns the kernel's links to what a process has open.
+fn descriptors(pid: u32) -> Vec<PathBuf> {
+    let directory = format!("/proc/{pid}/fd");
+    let entries = std::fs::read_dir(&directory);
+    let entries = entries.unwrap_or_else(|error| panic!("{directory}: {error}; is the server inspectable?"));
+    entries.flatten().map(|entry| entry.path()).collect()
 }
 
 /// Kills a process of a test by SIGKILL.

@@ -260,8 +260,8 @@ fn room(config: &Config, report: &mut Report) {
 /// Checks the directory in which homes are created.
 fn homes(config: &Config, report: &mut Report) {
     let homes = &config.storage.homes;
-    let at = config.place_of("storage", "homes");
     let cannot = |cause: IoError| {
+        let at = config.place_of("storage", "homes");
         Error::new(format!(
             "{at}\"{}\" cannot be \"homes\" in [storage]",
             homes.display()

@@ -1,10 +1,14 @@
 //! Tests of what only the local storage has: disks, caches, and files that other programs have made.
 
 use std::fs;
+use std::io::IoSliceMut;
 use std::os::unix::fs::PermissionsExt;
+use std::sync::atomic::Ordering;
 
 use rustix::fs::{Advice, fadvise};
+use rustix::io::{ReadWriteFlags, preadv2};
 
+use super::attrs::{AttrRules, Target};
 use super::*;
 use crate::storage::FileTimes;
 use crate::storage::conformance::{self, error, get, how, path};

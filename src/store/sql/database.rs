@@ -54,7 +54,7 @@ pub(super) struct Database {
     pub(super) pool: SqlitePool,
     /// The conversion between homes and their stored form, and the defaults of users.
     pub(super) context: RecordContext,
-    /// The connection for the short reads of a sign-in.
+    /// The connection for short reads: those of a start and of a sign-in.
     pub(super) reader: KeptReader,
 }
 
@@ -86,6 +86,57 @@ impl Database {
         let mut reader = self.reader.acquire(&self.pool).await?;
         let found = keys::find(reader.connection()?, name, data, &self.context).await;
         reader.ended(found)
+    }
+
+    /// Reads the id of the store.
+    pub(super) async fn id(&self) -> sqlx::Result<String> {
+        let mut reader = self.reader.acquire(&self.pool).await?;
+        let id = identity::id(reader.connection()?).await;
+        reader.ended(id)
+    }
+
+    /// Reads the number of the last change of a user's record.
+    pub(super) async fn version(&self) -> sqlx::Result<i64> {
+        let mut reader = self.reader.acquire(&self.pool).await?;
+        let number: sqlx::Result<i64> = sqlx::query_scalar("SELECT number FROM users_revision")
+            .fetch_one(reader.connection()?)
+            .await;
+        reader.ended(number)
+    }
+
+    /// Reads whether there are users.
+    pub(super) async fn has_users(&self) -> sqlx::Result<bool> {
+        let mut reader = self.reader.acquire(&self.pool).await?;
+        let found: sqlx::Result<bool> = sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM users)")
+            .fetch_one(reader.connection()?)
+            .await;
+        reader.ended(found)
+    }
+
+    /// Reads whether the places of known homes still need their markers.
+    pub(super) async fn marks_known_homes(&self) -> sqlx::Result<bool> {
+        let mut reader = self.reader.acquire(&self.pool).await?;
+        let marks = identity::marks_known_homes(reader.connection()?).await;
+        reader.ended(marks)
+    }
+
+    /// Reads the homes that are stored with an absolute path although they could be relative.
+    pub(super) async fn absolute_homes(&self) -> sqlx::Result<Vec<String>> {
+        let mut reader = self.reader.acquire(&self.pool).await?;
+        let homes = identity::absolute_homes(reader.connection()?, &self.context.homes).await;
+        reader.ended(homes)
+    }
+
+    async fn read_sign_ins(&self, since: Timestamp) -> sqlx::Result<Vec<SignIn>> {
+        let mut reader = self.reader.acquire(&self.pool).await?;
+        let sign_ins = sign_ins::read(reader.connection()?, since).await;
+        reader.ended(sign_ins)
+    }
+
+    async fn read_host_keys(&self) -> sqlx::Result<Vec<(String, String)>> {
+        let mut reader = self.reader.acquire(&self.pool).await?;
+        let keys = host_keys::read(reader.connection()?).await;
+        reader.ended(keys)
     }
 
     /// Returns the error of a call that has failed.
@@ -282,14 +333,13 @@ impl Database {
 
     /// Reads the sign-ins since this time, the latest first.
     pub(super) async fn sign_ins(&self, since: Timestamp) -> Result<Vec<SignIn>> {
-        sign_ins::read(&self.pool, since)
-            .await
-            .map_err(|e| self.failed(e))
+        let read = self.read_sign_ins(since).await;
+        read.map_err(|e| self.failed(e))
     }
 
     /// Reads the host keys that clients know this server by.
     pub(super) async fn host_keys(&self) -> Result<Vec<(String, String)>> {
-        host_keys::read(&self.pool).await.map_err(|e| self.failed(e))
+        self.read_host_keys().await.map_err(|e| self.failed(e))
     }
 
     /// Makes one attempt at [`Store::record_host_key`].

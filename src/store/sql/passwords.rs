@@ -1,6 +1,7 @@
 //! The password hashes of all users, in the SQLite file.
 
 use super::SqlStore;
+use super::database::Database;
 use crate::domain::user::PasswordHash;
 use crate::store::PasswordStore;
 use base::error::Result;
@@ -13,12 +14,18 @@ const UNUSUAL: &str = "SELECT DISTINCT password_hash FROM users WHERE password_h
 #[async_trait::async_trait]
 impl PasswordStore for SqlStore {
     async fn unusual_hashes(&self, usual: &str, since: i64) -> Result<Vec<PasswordHash>> {
-        let hashes: Vec<String> = sqlx::query_scalar(UNUSUAL)
-            .bind(usual)
-            .bind(since)
-            .fetch_all(&self.db.pool)
-            .await
-            .map_err(|e| self.db.failed(e))?;
+        let hashes = read(&self.db, usual, since).await;
+        let hashes = hashes.map_err(|e| self.db.failed(e))?;
         Ok(hashes.into_iter().map(PasswordHash::new).collect())
     }
+}
+
+async fn read(db: &Database, usual: &str, since: i64) -> sqlx::Result<Vec<String>> {
+    let mut reader = db.reader.acquire(&db.pool).await?;
+    let hashes: sqlx::Result<Vec<String>> = sqlx::query_scalar(UNUSUAL)
+        .bind(usual)
+        .bind(since)
+        .fetch_all(reader.connection()?)
+        .await;
+    reader.ended(hashes)
 }

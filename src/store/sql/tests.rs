@@ -326,7 +326,7 @@ async fn host_keys_are_recorded() {
 
 /// Creates a store in the format of version 2, with users who have these homes.
 pub(crate) async fn version_2(file: &Path, homes: &[&str]) {
-    use sqlx::ConnectOptions as _;
+    use sqlx::{ConnectOptions as _, Connection as _};
     let options = SqliteConnectOptions::new().filename(file).create_if_missing(true);
     let mut connection = options.connect().await.unwrap();
     let mut older = migrations::migrations();

@@ -14,10 +14,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use self::dump::{
-    Dump, SftpgoFilesystem, SftpgoFilters, SftpgoFolder, SftpgoGroup, SftpgoMembership, SftpgoSettings,
-    SftpgoUser,
+    Dump, SftpgoFilters, SftpgoFolder, SftpgoGroup, SftpgoMembership, SftpgoSettings, SftpgoUser,
 };
-use self::filters::{SshAccess, ssh_access};
+use self::filters::{SshAccess, other_provider, ssh_access};
 use self::permissions::{filled, has_placeholder, rules_of_folder, rules_of_home};
 use self::quotas::FolderQuotas;
 use self::reader::{DumpSubject, SettingsReader, mount_path};
@@ -30,9 +29,6 @@ use crate::domain::settings::MemberSettings;
 use crate::ops::installation::Installation;
 use crate::ops::users_file::declaration::{Declared, DeclaredUser, Reference};
 use base::error::{Error, Result};
-
-/// The number of SFTPGo for files on a local disk.
-const LOCAL_FILES: i64 = 0;
 
 /// The number of SFTPGo for the group that a user's settings come from.
 const PRIMARY: i64 = 1;
@@ -381,21 +377,4 @@ fn expiry(user: &SftpgoUser, of_group: Option<&SftpgoSettings>) -> Option<Timest
         own => own,
     };
     Timestamp::from_millisecond(at).ok()
-}
-
-/// Returns why files that are not on a local disk are not carried over.
-fn other_provider(filesystem: Option<&SftpgoFilesystem>) -> Option<String> {
-    let what = match filesystem?.provider {
-        LOCAL_FILES => return None,
-        1 => "S3",
-        2 => "Google Cloud Storage",
-        3 => "Azure",
-        4 => "an encrypted disk",
-        5 => "another SFTP server",
-        6 => "an HTTP server",
-        _ => "a storage that is unknown here",
-    };
-    Some(format!(
-        "the files are on {what}, and this server keeps them on a local disk"
-    ))
 }

@@ -79,3 +79,35 @@ async fn the_version_shows_changes_by_other_connections() {
     command.close().await;
     assert_ne!(server.version().await.unwrap(), version);
 }
+
+#[tokio::test]
+async fn the_reads_of_a_start_open_no_other_connection() {
+    let (_dir, store) = store().await;
+    store.rewrite_homes().await.unwrap();
+    store.check_rest().await.unwrap();
+    store.marks_known_homes().await.unwrap();
+    store.has_users().await.unwrap();
+    store.id().await.unwrap();
+    store.host_keys().await.unwrap();
+    store.sign_ins(Timestamp::UNIX_EPOCH).await.unwrap();
+    store.version().await.unwrap();
+    assert_eq!(store.db.pool.size(), 0);
+    store.warm_up().await;
+    assert_eq!(store.db.pool.size(), 2);
+}
+
+#[tokio::test]
+async fn a_faulty_connection_keeps_the_store_open_until_another_one_does() {
+    let (dir, store) = store().await;
+    let log = dir.path().join("homeport.db-wal");
+    for _ in 0..3 {
+        let mut reader = store.db.reader.acquire(&store.db.pool).await.unwrap();
+        let failed: sqlx::Result<()> = Err(sqlx::Error::RowNotFound);
+        assert!(reader.ended(failed).is_err());
+        drop(reader);
+        assert!(log.exists());
+        store.version().await.unwrap();
+        assert!(log.exists());
+        assert_eq!(store.db.pool.size(), 0, "the pool has lent none");
+    }
+}

@@ -1,9 +1,12 @@
-//! How users of SFTPGo may sign in, and which of their filters have no counterpart here.
+//! How users of SFTPGo may sign in, and what of their filters and file systems has no counterpart here.
 
 use std::collections::BTreeSet;
 
-use super::dump::{SftpgoFilters, SftpgoSettings};
+use super::dump::{SftpgoFilesystem, SftpgoFilters, SftpgoSettings};
 use crate::domain::user::Factor;
+
+/// The number of SFTPGo for files on a local disk.
+const LOCAL_FILES: i64 = 0;
 
 /// How a user may sign in by SSH.
 #[derive(Debug, PartialEq, Eq)]
@@ -113,4 +116,21 @@ fn filters_without_counterpart(filters: &SftpgoFilters) -> [(bool, &'static str)
             "two_factor_protocols: homeportd user set NAME --require password,totp",
         ),
     ]
+}
+
+/// Returns why files that are not on a local disk are not carried over.
+pub(super) fn other_provider(filesystem: Option<&SftpgoFilesystem>) -> Option<String> {
+    let what = match filesystem?.provider {
+        LOCAL_FILES => return None,
+        1 => "S3",
+        2 => "Google Cloud Storage",
+        3 => "Azure",
+        4 => "an encrypted disk",
+        5 => "another SFTP server",
+        6 => "an HTTP server",
+        _ => "a storage that is unknown here",
+    };
+    Some(format!(
+        "the files are on {what}, and this server keeps them on a local disk"
+    ))
 }
