@@ -63,8 +63,8 @@ const MOVERS: &[&str] = &["get", "put", "sync"];
 /// All verbs, and the command line without one.
 const ALL: &[&str] = &[];
 
-/// Options of other programs. For each, the verbs for which it is meant, and what does the same here. The first row that
-/// fits counts.
+/// Options of other programs. For each, the verbs for which it is meant, and what does the same here. The first row
+/// that fits counts.
 const OPTIONS: &[(&[&str], &[&str], &str)] = &[
     (
         TREES,

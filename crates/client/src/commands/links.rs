@@ -186,8 +186,8 @@ impl FoundLink {
         }
     }
 
-    /// Each step that changes something is repeated by itself when the connection breaks, because it may have been carried
-    /// out: a look from the start would take our own link for another.
+    /// Each step that changes something is repeated by itself when the connection breaks, because it may have been
+    /// carried out: a look from the start would take our own link for another.
     async fn copy_up(&self, link: &Link, context: &TransferContext) -> Result<CopiedLink, LinkError> {
         let target = std::fs::read_link(&self.local).map_err(LinkError::local("read the link"))?;
         let target = target.as_os_str().as_bytes();
