@@ -60,6 +60,12 @@ async fn the_first_look_is_repeated_after_a_break() {
         let code = get(&session, &args, &["th*".into()], &client.local("back")).await;
         assert_eq!((code.unwrap(), is_cut(&proxy, direction)), (0, true));
         assert_eq!(read(&client.local("back")).as_deref(), Some(&b"content"[..]));
+        // Nothing of standard input was read by then.
+        proxy.cut_after(direction, 1);
+        client.stream("stream", b"input").await.unwrap();
+        assert!(is_cut(&proxy, direction));
+        let stream = server.home("alice").join("stream");
+        assert_eq!(read(&stream).as_deref(), Some(&b"input"[..]));
     }
 }
 
