@@ -111,7 +111,13 @@ fn sentence(verb: &clap::Command, error: &clap::Error) -> ShellMessage {
         _ => None,
     };
     let advice = option.and_then(|option| habits::instead_of_option(Some(name), option));
-    let advice = advice.map_or_else(|| format!("help {name}"), str::to_owned);
+    let advice = match (advice, option) {
+        (Some(advice), _) => advice.to_owned(),
+        (None, Some(option)) if option.starts_with('-') => {
+            format!("help {name}; a name that begins with - is written with ./ before it")
+        }
+        (None, _) => format!("help {name}"),
+    };
     ShellMessage::wrong(format!(
         "{name}: {} (hint: {advice})",
         printable(words.as_bytes())
