@@ -114,7 +114,7 @@ fn sentence(verb: &clap::Command, error: &clap::Error) -> ShellMessage {
     let advice = match (advice, option) {
         (Some(advice), _) => advice.to_owned(),
         (None, Some(option)) if option.starts_with('-') => {
-            format!("help {name}; a name that begins with - is written with ./ before it")
+            format!("help {name}; write ./ before a name that begins with -")
         }
         (None, _) => format!("help {name}"),
     };
