@@ -124,8 +124,8 @@ fn sentence(verb: &clap::Command, error: &clap::Error) -> ShellMessage {
     ))
 }
 
-/// The most similar verb, if at most half of the letters differ. Two swapped letters count as one difference. Of verbs that
-/// are as similar, one that only lacks letters at the end, or has too many there, is the nearest: `lss` is `ls`.
+/// The most similar verb, if at most half of the letters differ. Two swapped letters count as one difference. Of verbs
+/// that are as similar, one that only lacks letters at the end, or has too many there, is the nearest: `lss` is `ls`.
 fn nearest(grammar: &clap::Command, typed: &[u8]) -> Option<String> {
     let typed = printable_lines(typed, 1, 20).to_ascii_lowercase();
     let names = grammar.get_subcommands().flat_map(names);
