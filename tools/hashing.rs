@@ -26,7 +26,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
     let mib: usize = arguments.next().map_or(Ok(1024), |text| text.parse())?;
     let rounds: usize = arguments.next().map_or(Ok(5), |text| text.parse())?;
-    let directory = std::env::temp_dir().join(format!("homeport-hashing-{}", std::process::id()));
+    let directory =
+        std::env::temp_dir().join(format!("homeport-hashing-{}", base::temporary::random_digits()));
     std::fs::create_dir(&directory)?;
     let outcome = measure(&directory, mib, rounds);
     std::fs::remove_dir_all(&directory)?;

@@ -34,7 +34,7 @@ fn user(name: &str, keys: usize) -> User {
 
 #[tokio::main]
 async fn main() {
-    let dir = std::env::temp_dir().join(format!("homeport-probes-{}", std::process::id()));
+    let dir = std::env::temp_dir().join(format!("homeport-probes-{}", base::temporary::random_digits()));
     let store = SqlStore::open(&dir.join("homeport.db")).await.unwrap();
     for (name, keys) in USERS {
         if let Some(keys) = keys {

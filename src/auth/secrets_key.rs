@@ -18,6 +18,7 @@ use crate::domain::user::SealedSecret;
 use base::advice;
 use base::error::{Error, Result};
 use base::regular::{Links, open_regular};
+use base::temporary;
 
 /// The name of the file in the data directory.
 pub const FILE_NAME: &str = "secrets.key";
@@ -115,9 +116,7 @@ impl SecretsKeyFile {
         let mut text = Zeroizing::new(HEXLOWER.encode(&*key));
         text.push('\n');
         let directory = self.path.parent().unwrap_or(Path::new("/"));
-        let temporary = directory.join(format!(".{FILE_NAME}.{}", std::process::id()));
-        // A process that had this number has left it.
-        remove_if_there(&temporary)?;
+        let temporary = temporary::beside(&self.path);
         let mut file = OpenOptions::new()
             .write(true)
             .create_new(true)
@@ -131,7 +130,7 @@ impl SecretsKeyFile {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
                 linked => linked,
             });
-        made.and(remove_if_there(&temporary))?;
+        made.and(std::fs::remove_file(&temporary))?;
         File::open(directory)?.sync_all()
     }
 
@@ -141,13 +140,6 @@ impl SecretsKeyFile {
 
     fn cannot(&self, verb: &str) -> Error {
         Error::new(format!("cannot {verb} the key for secrets {:?}", self.path))
-    }
-}
-
-fn remove_if_there(path: &Path) -> io::Result<()> {
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
     }
 }
 

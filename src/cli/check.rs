@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::process::ExitCode;
 
 use super::grammar::CheckArgs;
-use super::output;
+use super::output::{self, counted};
 use super::work::wait;
 use crate::config::Config;
 use crate::ops::check::report::Report;
@@ -49,13 +49,6 @@ fn text(report: &Report, users: usize) -> String {
         counted(report.warnings.len(), "warning")
     );
     text
-}
-
-fn counted(n: usize, what: &str) -> String {
-    match n {
-        1 => format!("1 {what}"),
-        n => format!("{n} {what}s"),
-    }
 }
 
 #[cfg(test)]

@@ -21,6 +21,14 @@ pub fn print(text: &str) -> Result<()> {
     }
 }
 
+/// Returns a number with its noun, whose plural has an s: `1 user`, `2 users`.
+pub fn counted(number: usize, noun: &str) -> String {
+    match number {
+        1 => format!("1 {noun}"),
+        number => format!("{number} {noun}s"),
+    }
+}
+
 /// Prints the error that a command ends with to standard error.
 pub fn error(error: &Error) {
     let text = error.to_string();

@@ -22,6 +22,7 @@ use rustix::fs::{OFlags, StatVfsMountFlags, statvfs};
 
 use base::advice;
 use base::error::{Error, Result};
+use base::temporary;
 
 /// The marker's file name. No home is a place, so no home contains it.
 pub const NAME: &str = ".homeport-store";
@@ -99,9 +100,7 @@ pub fn write(place: &Path, id: &str) -> io::Result<()> {
 /// # Errors
 /// Fails when the place cannot be written.
 pub fn replace(place: &Path, id: &str) -> io::Result<()> {
-    let new = place.join(format!("{NAME}.{}.new", std::process::id()));
-    // The file may remain from a killed process that had the same process id.
-    let _ = std::fs::remove_file(&new);
+    let new = temporary::beside(&path(place));
     put(place, &new, id)?;
     std::fs::rename(&new, path(place)).inspect_err(|_| drop(std::fs::remove_file(&new)))?;
     File::open(place)?.sync_all()

@@ -23,6 +23,7 @@ mod rate;
 mod sync;
 mod table;
 mod temporary;
+mod verbs;
 
 use std::path::Path;
 

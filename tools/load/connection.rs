@@ -131,7 +131,11 @@ pub async fn connect(
         pace: plan.pace,
     };
     for channel in 0..connection_plan.channels {
-        let name = format!("load-{}-{}-{channel}", std::process::id(), connection_plan.number);
+        let name = format!(
+            "load-{}-{}-{channel}",
+            base::temporary::random_digits(),
+            connection_plan.number
+        );
         let mut worker = Worker::new(plan, name, totals);
         let hello = worker.hello();
         // The reading half is dropped, because all data goes to the callback.

@@ -1,5 +1,5 @@
 //! What the server and the client share: errors for people, secrets, sizes, digests, patterns, words as shells split
-//! them, text that is safe for a terminal, how mounts show a path, and the TCP stream in large pieces.
+//! them, text that is safe for a terminal, how mounts show a path, temporary names, and the TCP stream in large pieces.
 #![forbid(unsafe_code)]
 // The documentation is for developers of the programs, so private items are part of it.
 #![allow(rustdoc::private_intra_doc_links)]
@@ -20,5 +20,6 @@ pub mod secret;
 pub mod sharded;
 pub mod size;
 pub mod socket;
+pub mod temporary;
 pub mod visible;
 pub mod words;

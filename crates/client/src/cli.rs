@@ -79,11 +79,11 @@ pub const MANUAL: ManualSections = ManualSections {
     override_usage = "homeport [OPTIONS] [USER@]HOST[:PATH]\n       homeport [OPTIONS] COMMAND …",
     after_help = "Remote files are written [USER@]HOST:PATH, relative to the home, or sftp://[USER@]HOST[:PORT]/PATH.\n\n\
         Examples:\n  \
-        homeport alice@files.example.org                       a shell\n  \
-        homeport put backup.tar alice@files.example.org:       send it, or the rest\n  \
-        homeport get -r alice@files.example.org:photos .       fetch a directory\n  \
-        homeport sum alice@files.example.org:backup.tar        its MD5, computed there\n  \
-        tar c . | homeport put - alice@files.example.org:x.tar      a stream\n\n\
+        homeport alice@files.example.org                        a shell\n  \
+        homeport put backup.tar alice@files.example.org:        send it, or the rest\n  \
+        homeport get -r alice@files.example.org:photos .        fetch a directory\n  \
+        homeport sum alice@files.example.org:backup.tar         its MD5 hash\n  \
+        tar c . | homeport put - alice@files.example.org:x.tar  send a stream\n\n\
         Exit codes: 0 done, 1 it failed, 2 the command line is wrong, 3 not signed in,\n\
         4 some transfers failed, 5 verification found a difference, 130 Ctrl-C."
 )]

@@ -56,7 +56,7 @@ pub use engine::Engine;
 pub use job::{Direction, Job, SMALL_BYTES, endings};
 pub use outcome::{Outcome, Proof};
 pub use part_file::with_ending;
-pub use remote_work::RemoteWork;
+pub use remote_work::{RemoteWork, repeated};
 pub use settings::{HashChoice, Settings, Verify};
 pub use summary::Summary;
 pub use temporary_names::{TEMPORARY_ENDING, temporary_name};

@@ -8,6 +8,7 @@ use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::{Line, Span};
 
 use super::model::{FileRow, RowOrder, SessionRow, TopModel};
+use crate::cli::output::counted;
 use crate::cli::progress::progress;
 use crate::io::FilesystemState;
 use crate::ops::running::{FolderFilling, HomeFilling, StatusView};
@@ -228,13 +229,6 @@ fn foot(model: &TopModel) -> Line<'static> {
     match model.message() {
         Some(message) => Line::styled(for_terminal(message), alarming()),
         None => Line::styled("q quit   arrows select   k disconnect   s sort", dim()),
-    }
-}
-
-fn counted(number: usize, noun: &str) -> String {
-    match number {
-        1 => format!("1 {noun}"),
-        number => format!("{number} {noun}s"),
     }
 }
 

@@ -192,7 +192,7 @@ mod tests {
 
     #[test]
     fn abstract_names_work_and_a_missing_manager_is_an_error() {
-        let name = format!("homeport-test-{}", std::process::id());
+        let name = format!("homeport-test-{}", base::temporary::random_digits());
         let manager = UnixDatagram::bind_addr(&SocketAddr::from_abstract_name(&name).unwrap()).unwrap();
         let notifier = Notifier::connect(Some(OsStr::new(&format!("@{name}")))).unwrap();
         notifier.send(&Notice::Ready);

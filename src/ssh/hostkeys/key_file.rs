@@ -14,6 +14,7 @@ use zeroize::Zeroizing;
 use base::advice;
 use base::error::{Error, Result};
 use base::regular::{Links, open_regular};
+use base::temporary;
 
 /// The largest file that is read, in bytes. A private key of 16,384 bits takes 13 KiB.
 const MAX_FILE: u64 = 64 << 10;
@@ -213,9 +214,7 @@ pub fn public_file(private: &Path) -> PathBuf {
 
 /// Writes a file that must not exist yet: complete and on the disk before it gets its name.
 fn write_new(file: &Path, content: &[u8], mode: u32) -> io::Result<()> {
-    let mut hidden = file.as_os_str().to_owned();
-    hidden.push(format!(".{}.new", std::process::id()));
-    let hidden = PathBuf::from(hidden);
+    let hidden = temporary::beside(file);
     let write = || {
         let mut options = OpenOptions::new();
         let mut new = options.write(true).create_new(true).mode(mode).open(&hidden)?;
@@ -224,7 +223,6 @@ fn write_new(file: &Path, content: &[u8], mode: u32) -> io::Result<()> {
         rustix::fs::renameat_with(CWD, &hidden, CWD, file, RenameFlags::NOREPLACE)?;
         File::open(file.parent().unwrap_or(Path::new(".")))?.sync_all()
     };
-    let _ = std::fs::remove_file(&hidden);
     write().inspect_err(|_| {
         let _ = std::fs::remove_file(&hidden);
     })

@@ -99,6 +99,12 @@ fn files_are_renamed_and_moved() {
         .expect_code(1)
         .expect_stderr(&["m2/x: cannot rename it", "just moved there"]);
     assert_eq!(std::fs::read(sandbox.stored("m3/x")).unwrap(), b"m1/x");
+    for target in ["m3", "m3/inner"] {
+        sandbox
+            .run(["mv", &sandbox.remote("m3"), &sandbox.remote(target)])
+            .expect_code(1)
+            .expect_stderr(&["m3: cannot rename it", "it cannot be moved into itself"]);
+    }
     sandbox
         .run(["mkdir", "-p", &sandbox.remote("m3/x/y/z")])
         .expect_code(1)

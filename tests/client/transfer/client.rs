@@ -12,6 +12,7 @@ use homeport::remote::Remote;
 use homeport::transfer::error::TransferError;
 use homeport::transfer::free_space::{InsufficientSpace, missing_space};
 use homeport::transfer::progress_hub::{FileProgress, ProgressHub, ProgressObserver, Totals};
+use homeport::transfer::stream::upload::StreamUpload;
 use homeport::transfer::{Direction, Engine, Job, Outcome, Settings, Summary};
 use tokio_util::sync::CancellationToken;
 
@@ -98,6 +99,19 @@ impl Client {
         let (remote, stop) = (Arc::clone(&self.remote), CancellationToken::new());
         let engine = Engine::new(remote, Settings::default(), hub, stop);
         missing_space(&engine.context, jobs, Some(space)).await
+    }
+
+    /// Sends these bytes as standard input to a file of the server.
+    pub async fn stream(&self, name: &str, content: &[u8]) -> End {
+        let hub = ProgressHub::new(Arc::default(), Box::new(Recorder(Arc::default())));
+        hub.expect(1, 0);
+        let (remote, stop) = (Arc::clone(&self.remote), CancellationToken::new());
+        let engine = Engine::new(remote, Settings::default(), hub, stop);
+        let input = Box::new(std::io::Cursor::new(content.to_vec()));
+        let sending = StreamUpload::new(&engine.context, self.up(name)).run(input);
+        let sent = tokio::time::timeout(RUN_LIMIT, sending).await;
+        sent.expect("a stream that hangs")
+            .map_err(|error| error.to_string())
     }
 
     /// Runs these jobs to their end.

@@ -88,6 +88,13 @@ impl Proxy {
         self.shared.direction_state(direction)
     }
 
+    /// Cuts the connection when so many more bytes were forwarded in this direction.
+    pub fn cut_after(&self, direction: Direction, bytes: u64) {
+        let state = self.direction_state(direction);
+        let at = state.passed.load(SeqCst) + bytes;
+        state.cuts.lock().unwrap().push_back(at);
+    }
+
     /// Pauses this direction at an offset.
     pub fn pause_at(&self, direction: Direction, offset: u64) {
         self.direction_state(direction).pause_offset.store(offset, SeqCst);

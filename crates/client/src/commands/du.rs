@@ -20,7 +20,7 @@ use crate::output::{OutputBatch, Style, about};
 use base::error::Result;
 use base::size::Size;
 
-/// Show how much the files below directories of the server have
+/// Show how much room the files below directories of the server take
 #[derive(Debug, Clone, PartialEq, Eq, Default, Args)]
 #[command(
     disable_help_flag = true,

@@ -58,10 +58,13 @@ const COMMANDS: &[(&[&str], &str)] = &[
 const TRANSFERS: &[&str] = &["get", "put"];
 /// The verb that makes a directory like another.
 const TREES: &[&str] = &["sync"];
+/// The verbs that transfer files, and the one that makes a directory like another.
+const MOVERS: &[&str] = &["get", "put", "sync"];
 /// All verbs, and the command line without one.
 const ALL: &[&str] = &[];
 
-/// Options of other programs. For each, the verbs for which it is meant, and what does the same here.
+/// Options of other programs. For each, the verbs for which it is meant, and what does the same here. The first row
+/// that fits counts.
 const OPTIONS: &[(&[&str], &[&str], &str)] = &[
     (
         TREES,
@@ -127,14 +130,10 @@ const OPTIONS: &[(&[&str], &[&str], &str)] = &[
         &["--delete", "--exclude", "--include", "--dry-run"],
         "sync has this option",
     ),
+    // rsync's -l stands further up.
     (
-        TRANSFERS,
+        MOVERS,
         &["-l", "--bwlimit", "--limit"],
-        "--limit-rate SIZE limits the bytes per second",
-    ),
-    (
-        TREES,
-        &["--bwlimit"],
         "--limit-rate SIZE limits the bytes per second",
     ),
     (
@@ -210,6 +209,9 @@ mod tests {
             (Some("sync"), "-a", Some("times are always kept")),
             (Some("get"), "-a", Some("what has arrived")),
             (Some("get"), "--bwlimit=1M", Some("--limit-rate")),
+            (Some("sync"), "--bwlimit=1M", Some("--limit-rate")),
+            (Some("put"), "-l", Some("--limit-rate")),
+            (Some("sync"), "-l", Some("--links")),
             (None, "-p", Some("-P sets the port")),
             (Some("df"), "-a", None),
             (Some("ls"), "--nonsense", None),

@@ -13,11 +13,12 @@ use std::sync::Arc;
 use sftp_wire::{Attributes, Extension};
 use tokio::task::JoinSet;
 
-use crate::link::{self, Answered as _, ConnectionLost, Link, RemoteError};
+use crate::link::{Answered as _, ConnectionLost, Link, RemoteError};
 use crate::plan::Policy;
 use crate::symlinks::stays_within;
 use crate::transfer::{
-    Breaks, Direction, Engine, ProgressAtBreak, Settings, Summary, endings, temporary_name, with_ending,
+    Breaks, Direction, Engine, ProgressAtBreak, RemoteWork, Settings, Summary, TransferContext, endings,
+    temporary_name, with_ending,
 };
 use base::error::Clause;
 use base::visible::printable;
@@ -164,7 +165,7 @@ impl FoundLink {
             let link = engine.context.link().await;
             let link = link.map_err(|failed| LinkError::Remote("make the link", failed))?;
             let copied = match self.direction {
-                Direction::Up => self.copy_up(&link, settings).await,
+                Direction::Up => self.copy_up(&link, &engine.context).await,
                 Direction::Down => self.copy_down(&link, settings).await,
             };
             match copied {
@@ -185,7 +186,9 @@ impl FoundLink {
         }
     }
 
-    async fn copy_up(&self, link: &Link, settings: &Settings) -> Result<CopiedLink, LinkError> {
+    /// Each step that changes something is repeated by itself when the connection breaks, because it may have been
+    /// carried out: a look from the start would take our own link for another.
+    async fn copy_up(&self, link: &Link, context: &TransferContext) -> Result<CopiedLink, LinkError> {
         let target = std::fs::read_link(&self.local).map_err(LinkError::local("read the link"))?;
         let target = target.as_os_str().as_bytes();
         let path = &self.remote;
@@ -193,10 +196,8 @@ impl FoundLink {
             Err(failed) if failed.is_missing() => None,
             looked => Some(looked.map_err(LinkError::remote("look at the link"))?),
         };
-        let make = LinkError::remote("make the link");
         let Some(there) = there else {
-            link::symlink(link, target, path).await.map_err(make)?;
-            return Ok(CopiedLink::Made);
+            return make_remote(context, target, path).await;
         };
         if there.is_symlink()
             && link
@@ -209,11 +210,13 @@ impl FoundLink {
         }
         let own = std::fs::symlink_metadata(&self.local).map(|meta| meta.mtime());
         let dates = (own.ok(), remote_date(&there));
-        match policy(settings, dates)? {
+        match policy(&context.settings, dates)? {
             Policy::Skip => Ok(CopiedLink::Skipped),
             Policy::Overwrite if there.is_directory() == Some(true) => Err(LinkError::Directory),
             Policy::Overwrite => {
-                replace_remote(link, target, path).await.map_err(make)?;
+                let renames = link.channel.offers(Extension::PosixRename);
+                let replaced = replace_remote(context, target, path, renames).await;
+                replaced.map_err(not_made)?;
                 Ok(CopiedLink::Made)
             }
             Policy::Rename => {
@@ -221,11 +224,10 @@ impl FoundLink {
                     let other = [&path[..], ending.as_bytes()].concat();
                     match link.lstat(&other).await {
                         Err(failed) if failed.is_missing() => {
-                            link::symlink(link, target, &other).await.map_err(make)?;
-                            return Ok(CopiedLink::Made);
+                            return make_remote(context, target, &other).await;
                         }
                         looked => {
-                            looked.map_err(&make)?;
+                            looked.map_err(LinkError::remote("look at the link"))?;
                         }
                     }
                 }
@@ -309,17 +311,39 @@ fn real_directories(path: &Path, most: usize) -> usize {
         .count()
 }
 
-/// Makes a link in the place of a file or another link.
-async fn replace_remote(link: &Link, target: &[u8], path: &[u8]) -> Result<(), RemoteError> {
-    if !link.channel.offers(Extension::PosixRename) {
-        link.remove(path).await?;
-        return link::symlink(link, target, path).await;
+/// Makes a link on the server where nothing has the name, on as many connections as it takes.
+async fn make_remote(context: &TransferContext, target: &[u8], path: &[u8]) -> Result<CopiedLink, LinkError> {
+    let made = RemoteWork::Symlink(target, path).run(context).await;
+    made.map(|_| CopiedLink::Made).map_err(not_made)
+}
+
+/// The error of a step that has been repeated already. So a lost connection is final.
+fn not_made(failed: RemoteError) -> LinkError {
+    LinkError::Remote("make the link", failed)
+}
+
+/// Makes a link in the place of a file or another link, on as many connections as it takes. `renames`: the server's
+/// rename replaces what has the new name.
+async fn replace_remote(
+    context: &TransferContext,
+    target: &[u8],
+    path: &[u8],
+    renames: bool,
+) -> Result<(), RemoteError> {
+    if !renames {
+        RemoteWork::Remove(path).run(context).await?;
+        RemoteWork::Symlink(target, path).run(context).await?;
+        return Ok(());
     }
     let temporary = temporary_name(path);
     // It may be there from an earlier run.
-    link.remove(&temporary).await.unless_refused()?;
-    link::symlink(link, target, &temporary).await?;
-    link.rename(&temporary, path).await
+    RemoteWork::Remove(&temporary)
+        .run(context)
+        .await
+        .unless_refused()?;
+    RemoteWork::Symlink(target, &temporary).run(context).await?;
+    RemoteWork::Rename(&temporary, path).run(context).await?;
+    Ok(())
 }
 
 #[cfg(test)]

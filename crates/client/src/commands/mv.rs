@@ -11,6 +11,7 @@ use super::candidates::Candidates;
 use super::refusal::not_answered;
 use super::session::Session;
 use super::verb::Verb;
+use crate::link::RemoteError;
 use crate::names::{join, last};
 use base::error::{Error, Result};
 use base::visible::printable;
@@ -70,7 +71,7 @@ async fn mv(session: &Arc<Session>, args: &MvArgs) -> Result<u8> {
             false => link
                 .rename(&source.path, &to)
                 .await
-                .map_err(|failed| failed.to_string()),
+                .map_err(|failed| reason(&failed, &source.path, &to)),
         };
         match renamed {
             Ok(()) => drop(moved.insert(to)),
@@ -82,4 +83,14 @@ async fn mv(session: &Arc<Session>, args: &MvArgs) -> Result<u8> {
         }
     }
     Ok(code)
+}
+
+/// Why a path was not renamed. What servers say of a directory that would lie in itself explains nothing.
+fn reason(failed: &RemoteError, from: &[u8], to: &[u8]) -> String {
+    let from = from.strip_suffix(b"/").unwrap_or(from);
+    let is_inside = to.strip_prefix(from).is_some_and(|rest| rest.starts_with(b"/"));
+    match failed {
+        RemoteError::Refused { .. } if is_inside => "it cannot be moved into itself".to_owned(),
+        failed => failed.to_string(),
+    }
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use clap::Args;
+use sftp_wire::Attributes;
 
 use super::candidates::Candidates;
 use super::place::into_remote;
@@ -17,12 +18,15 @@ use super::transfer::{TargetKind, TransferArgs, TransferRoutes, TransferRun, ins
 use super::verb::Verb;
 use crate::connect::{PathArgument, Target};
 use crate::globs;
-use crate::link::Space;
+use crate::link::{Link, RemoteError, Space};
 use crate::names::parent;
 use crate::plan::ExistingEntry;
 use crate::transfer::free_space::missing_space;
 use base::error::Result;
 use base::glob::escape;
+
+/// The server's answer about the room at a path: `None` if it does not tell.
+type SpaceAnswer = std::result::Result<Option<Space>, RemoteError>;
 
 /// Send files to the server
 #[derive(Debug, Clone, PartialEq, Eq, Default, Args)]
@@ -123,19 +127,9 @@ pub async fn put(
     target: &[u8],
 ) -> Result<u8> {
     let run = TransferRun::new(session, args);
-    let link = session.link().await?;
-    // All requests are sent at once, because each round trip to a distant server takes noticeable time.
-    let looking = async {
-        Ok(tokio::join!(
-            link.look(target),
-            Space::at(&link, target),
-            Space::at(&link, above(target))
-        ))
-    };
-    let (there, inside, above) = session.stoppable(looking).await?;
-    let there = there.map_err(refused("look at the target"))?;
+    let looking = |link| look_at_target(link, target);
+    let (there, space) = run.repeated("look at the target", looking).await?;
     let is_directory = there.is_some_and(|attrs| attrs.is_directory() == Some(true));
-    let space = if is_directory { inside } else { above };
     let space = match space {
         // If the target cannot be used, creating the file there reports why.
         Err(failed) if failed.is_missing() => None,
@@ -167,6 +161,26 @@ pub async fn put(
         );
     }
     run.transfer(engine, found, into).await
+}
+
+/// Looks at the target, and at the room for what is written there. The inner error is about the room only.
+async fn look_at_target(
+    link: Arc<Link>,
+    target: &[u8],
+) -> std::result::Result<(Option<Attributes>, SpaceAnswer), RemoteError> {
+    // All requests are sent at once, because each round trip to a distant server takes noticeable time.
+    let (there, inside, above) = tokio::join!(
+        link.look(target),
+        Space::at(&link, target),
+        Space::at(&link, above(target))
+    );
+    let there = there?;
+    let is_directory = there.is_some_and(|attrs| attrs.is_directory() == Some(true));
+    let space = if is_directory { inside } else { above };
+    match space {
+        Err(lost @ RemoteError::ConnectionLost(_)) => Err(lost),
+        space => Ok((there, space)),
+    }
 }
 
 /// The word, if a host may have been meant by it.

@@ -1,7 +1,7 @@
 //! The signed-in session that commands share: the server, the current directory, and the token that stops a command.
 
 use parking_lot::Mutex;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt as _;
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::refusal::refused;
 use crate::globs;
-use crate::link::Link;
+use crate::link::{Link, RemoteError};
 use crate::names::{below_home, join, resolve};
 use crate::output::Output;
 use crate::remote::Remote;
@@ -87,13 +87,34 @@ impl Session {
     /// # Errors
     /// When a directory cannot be listed.
     pub(super) async fn matching(&self, link: &Link, word: &OsStr) -> Result<Vec<RemotePath>> {
-        let found = globs::remote(link, &self.directory(), word.as_bytes()).await;
-        let found = found.map_err(refused("list a directory"))?;
+        self.matches(link, word)
+            .await
+            .map_err(refused("list a directory"))
+    }
+
+    async fn matches(&self, link: &Link, word: &OsStr) -> std::result::Result<Vec<RemotePath>, RemoteError> {
+        let found = globs::remote(link, &self.directory(), word.as_bytes()).await?;
         let named = |shown: Vec<u8>| RemotePath {
             path: self.resolve(&shown),
             shown,
         };
         Ok(found.into_iter().map(named).collect())
+    }
+
+    /// The paths on the server that several words stand for, for a caller that repeats the look on another connection.
+    ///
+    /// # Errors
+    /// When the connection is lost, or the server has too many names.
+    pub(super) async fn matches_of_all(
+        &self,
+        link: Arc<Link>,
+        words: &[OsString],
+    ) -> std::result::Result<Vec<RemotePath>, RemoteError> {
+        let mut found = Vec::new();
+        for word in words {
+            found.extend(self.matches(&link, word).await?);
+        }
+        Ok(found)
     }
 
     /// The paths on the server that several words stand for, in the order of the words.

@@ -20,6 +20,9 @@ use base::error::{Error, Result};
 /// The size of the pieces in which a file is searched backwards, in bytes.
 const PIECE: u64 = 64 << 10;
 
+/// How often the size of a file that is cut meanwhile is asked for.
+const LOOKS: usize = 5;
+
 /// Show the last lines of files of the server
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 #[command(after_help = "Examples:\n  \
@@ -107,14 +110,9 @@ async fn show(
         Ok(file) => file,
         Err(why) => return Ok(Err(why)),
     };
-    let attrs = file.attributes().await.map_err(|failed| failed.to_string());
-    let size = match attrs {
-        Ok(attrs) => attrs.size.unwrap_or(0),
-        Err(why) => return Ok(Err(why)),
-    };
-    let start = match start_of_lines(&file, size, args.lines).await {
+    let start = match start_of_lines(&file, args.lines).await {
         Ok(start) => start,
-        Err(failed) => return Ok(Err(failed.to_string())),
+        Err(why) => return Ok(Err(why)),
     };
     if args.follow {
         return follow(session, found, file, start).await;
@@ -122,28 +120,64 @@ async fn show(
     print_from(&file, start).await
 }
 
-/// The offset at which the last lines begin, of a file of this size.
-async fn start_of_lines(file: &OpenFile, size: u64, lines: u64) -> std::result::Result<u64, RemoteError> {
-    if lines == 0 {
-        return Ok(size);
+/// The offset at which the last lines begin. A file that was cut meanwhile is looked at again. The error says what is
+/// wrong with the file.
+async fn start_of_lines(file: &OpenFile, lines: u64) -> std::result::Result<u64, String> {
+    let words = |failed: RemoteError| failed.to_string();
+    let mut end = size_of(file).await.map_err(words)?;
+    for _ in 0..LOOKS {
+        if let Some(start) = search_back(file, end, lines).await.map_err(words)? {
+            return Ok(start);
+        }
+        let now = size_of(file).await.map_err(words)?;
+        if now >= end {
+            break;
+        }
+        end = now;
     }
-    let (mut end, mut seen) = (size, 0);
+    Err(format!(
+        "the server says that it has {end} bytes, and sends none from its end (hint: cat shows what there is)"
+    ))
+}
+
+async fn size_of(file: &OpenFile) -> std::result::Result<u64, RemoteError> {
+    Ok(file.attributes().await?.size.unwrap_or(0))
+}
+
+/// The offset at which the last lines begin, of a file of this size. `None`: there is nothing where the file is said to
+/// have bytes. Searching on would take as long as the size is large.
+async fn search_back(
+    file: &OpenFile,
+    size: u64,
+    lines: u64,
+) -> std::result::Result<Option<u64>, RemoteError> {
+    if lines == 0 {
+        return Ok(Some(size));
+    }
+    let (mut end, mut last, mut seen) = (size, size, 0);
     while end > 0 {
         let start = end.saturating_sub(PIECE);
         let piece = read_range(file, start, end).await?;
+        if piece.is_empty() && start > 0 {
+            return Ok(None);
+        }
+        if end == size {
+            // Some files, such as those of sysfs, have fewer bytes than they say.
+            last = start.saturating_add(piece.len() as u64);
+        }
         for (at, byte) in piece.iter().enumerate().rev() {
             let offset = start + at as u64;
             // The line end at the very end of the file ends the last line, and begins no other.
-            if *byte == b'\n' && offset + 1 < size {
+            if *byte == b'\n' && offset + 1 < last {
                 seen += 1;
                 if seen == lines {
-                    return Ok(offset + 1);
+                    return Ok(Some(offset + 1));
                 }
             }
         }
         end = start;
     }
-    Ok(0)
+    Ok(Some(0))
 }
 
 /// The bytes of a range, or fewer if the file has become shorter.

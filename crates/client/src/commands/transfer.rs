@@ -17,7 +17,7 @@ use sftp_wire::{Attributes, Times};
 use super::links::copy_links;
 use super::session::Session;
 use super::walk::{Walk, WalkResult};
-use crate::link::RemoteError;
+use crate::link::{Link, RemoteError};
 use crate::output::{Style, print};
 use crate::plan::{ExistingEntry, Policy};
 use crate::progress::{self, EventTarget};
@@ -212,32 +212,42 @@ impl<'a> TransferRun<'a> {
 
     /// Walks through directories, and starts again if the connection breaks meanwhile.
     pub(super) async fn found(&self, routes: &TransferRoutes) -> Result<WalkResult> {
-        let work = async {
+        self.repeated(routes.what(), |link| routes.walk(self.walk(link)))
+            .await
+    }
+
+    /// Does work on the connection, and does all of it again on another connection if that breaks: for looks, which may
+    /// be repeated. `what` names the work in an error.
+    pub(super) async fn repeated<T, F>(&self, what: &'static str, work: impl Fn(Arc<Link>) -> F) -> Result<T>
+    where
+        F: Future<Output = std::result::Result<T, RemoteError>>,
+    {
+        let attempts = async {
             let mut breaks = Breaks::new(self.hub.done());
             loop {
-                let walked = routes.walk(self.walk().await?).await;
+                let done = work(self.session.link().await?).await;
                 let reached = ProgressAtBreak {
                     run: self.hub.done(),
                     file: 0,
                 };
-                let is_lost = matches!(walked, Err(RemoteError::ConnectionLost(_)));
+                let is_lost = matches!(done, Err(RemoteError::ConnectionLost(_)));
                 if !is_lost || !breaks.allow_another(reached) {
-                    return walked.map_err(refused(routes.what()));
+                    return done.map_err(refused(what));
                 }
             }
         };
-        self.session.stoppable(work).await
+        self.session.stoppable(attempts).await
     }
 
-    async fn walk(&self) -> Result<Walk<'_>> {
-        Ok(Walk {
-            link: self.session.link().await?,
+    fn walk(&self, link: Arc<Link>) -> Walk<'_> {
+        Walk {
+            link,
             hub: &self.hub,
             recursive: self.args.recursive,
             links: self.args.link_rule(),
             preserve: self.args.preserve,
             found: WalkResult::default(),
-        })
+        }
     }
 
     pub(super) fn engine(&self) -> Arc<Engine> {

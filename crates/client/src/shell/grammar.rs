@@ -128,8 +128,9 @@ fn in_a_line(mut verb: clap::Command) -> clap::Command {
         .after_help(examples.unwrap_or_default())
 }
 
-/// The examples or the usage of a command line as they are typed in the shell. No server is named here; `sync` and `check` know a
-/// directory of the server by a colon. Examples with a pipe are left out, because they need a shell of this machine.
+/// The examples or the usage of a command line as they are typed in the shell. No server is named here; `sync` and
+/// `check` know a directory of the server by a colon. Examples with a pipe are left out, because they need a shell of
+/// this machine.
 fn examples_in_a_line(verb: &str, text: &str) -> String {
     let server = match verb {
         "sync" | "check" => ":",

@@ -111,15 +111,21 @@ fn sentence(verb: &clap::Command, error: &clap::Error) -> ShellMessage {
         _ => None,
     };
     let advice = option.and_then(|option| habits::instead_of_option(Some(name), option));
-    let advice = advice.map_or_else(|| format!("help {name}"), str::to_owned);
+    let advice = match (advice, option) {
+        (Some(advice), _) => advice.to_owned(),
+        (None, Some(option)) if option.starts_with('-') => {
+            format!("help {name}; write ./ before a name that begins with -")
+        }
+        (None, _) => format!("help {name}"),
+    };
     ShellMessage::wrong(format!(
         "{name}: {} (hint: {advice})",
         printable(words.as_bytes())
     ))
 }
 
-/// The most similar verb, if at most half of the letters differ. Two swapped letters count as one difference. Of verbs that
-/// are as similar, one that only lacks letters at the end, or has too many there, is the nearest: `lss` is `ls`.
+/// The most similar verb, if at most half of the letters differ. Two swapped letters count as one difference. Of verbs
+/// that are as similar, one that only lacks letters at the end, or has too many there, is the nearest: `lss` is `ls`.
 fn nearest(grammar: &clap::Command, typed: &[u8]) -> Option<String> {
     let typed = printable_lines(typed, 1, 20).to_ascii_lowercase();
     let names = grammar.get_subcommands().flat_map(names);

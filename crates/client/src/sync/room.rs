@@ -1,11 +1,13 @@
 //! Checks that there is room at the target, before the first byte is sent.
 
+use std::sync::Arc;
+
 use super::options::Trees;
-use crate::link::{Answered as _, RemoteError, Space};
+use crate::link::{Answered as _, Link, RemoteError, Space};
 use crate::names::parent;
 use crate::plan::Policy;
 use crate::transfer::free_space::{InsufficientSpace, missing_space, missing_space_here};
-use crate::transfer::{Direction, Job, TransferContext};
+use crate::transfer::{Direction, Job, TransferContext, repeated};
 use base::error::{Error, Result};
 use base::size::Size;
 
@@ -39,12 +41,16 @@ async fn missing_on_server(
     target: &[u8],
     jobs: &[Job],
 ) -> std::result::Result<Option<InsufficientSpace>, RemoteError> {
-    let link = context.link().await?;
-    let space = match Space::at(&link, target).await {
-        Err(failed) if failed.is_missing() => Space::at(&link, parent(target)).await,
-        space => space,
-    };
+    let space = repeated(context, |link, _| space_at(link, target)).await;
     // A server that cannot say it says why when a file is created.
     let space = space.unless_refused()?.flatten();
     missing_space(context, jobs, space).await
+}
+
+/// The room at the target, or at the directory in which it is made.
+async fn space_at(link: Arc<Link>, target: &[u8]) -> std::result::Result<Option<Space>, RemoteError> {
+    match Space::at(&link, target).await {
+        Err(failed) if failed.is_missing() => Space::at(&link, parent(target)).await,
+        space => space,
+    }
 }

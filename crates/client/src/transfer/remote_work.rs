@@ -3,6 +3,7 @@
 //! What was done already counts as done, because a connection may break before the reply. What is a link is removed,
 //! renamed or replaced itself, never what it points to.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use sftp_wire::Attributes;
@@ -45,25 +46,11 @@ impl RemoteWork<'_> {
     /// # Errors
     /// When the server refuses, or no connection can be made any more.
     pub async fn run(&self, context: &TransferContext) -> Result<Option<Attributes>, RemoteError> {
-        let hub = &context.hub;
-        let mut breaks = Breaks::new(hub.done());
-        let mut again = false;
-        loop {
-            let link = context.link().await?;
-            let result = self.attempt(&link, again).await;
-            if !matches!(result, Err(RemoteError::ConnectionLost(_))) {
-                hub.operation_ended();
-                return result;
-            }
-            let reached = ProgressAtBreak {
-                run: hub.done(),
-                file: 0,
-            };
-            if !breaks.allow_another(reached) {
-                return result;
-            }
-            again = true;
-        }
+        repeated(
+            context,
+            |link, again| async move { self.attempt(&link, again).await },
+        )
+        .await
     }
 
     /// Does the work on this connection. `again`: the connection broke at an earlier attempt, which may have been carried
@@ -103,6 +90,39 @@ impl RemoteWork<'_> {
             Self::LookThrough(path) => return link.look(path).await,
         };
         done.map(|()| None)
+    }
+}
+
+/// Does work on the connection, and does it again on another one when that breaks. The work learns whether an earlier
+/// attempt may have been carried out.
+///
+/// # Errors
+/// When the server refuses, or no connection can be made any more.
+pub async fn repeated<T, F>(
+    context: &TransferContext,
+    work: impl Fn(Arc<Link>, bool) -> F,
+) -> Result<T, RemoteError>
+where
+    F: Future<Output = Result<T, RemoteError>>,
+{
+    let hub = &context.hub;
+    let mut breaks = Breaks::new(hub.done());
+    let mut again = false;
+    loop {
+        let link = context.link().await?;
+        let result = work(link, again).await;
+        if !matches!(result, Err(RemoteError::ConnectionLost(_))) {
+            hub.operation_ended();
+            return result;
+        }
+        let reached = ProgressAtBreak {
+            run: hub.done(),
+            file: 0,
+        };
+        if !breaks.allow_another(reached) {
+            return result;
+        }
+        again = true;
     }
 }
 

@@ -266,7 +266,7 @@ fn errors_are_one_sentence() {
         (
             "reput -q x",
             2,
-            "put: unexpected argument '-q' found (hint: help put)",
+            "put: unexpected argument '-q' found (hint: help put; write ./ before a name that begins with -)",
         ),
         (
             "put --skip --rename x",

@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::io::{self, Read};
+use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -11,9 +12,10 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::{EndedStream, StreamedBytes, check_provable, prove};
-use crate::link::{Block, InFlightPermit, Link};
+use crate::link::{Block, Handle, InFlightPermit, Link};
 use crate::plan::{Conflict, ExistingEntry, Policy};
 use crate::transfer::attempt::Attempt;
+use crate::transfer::breaks::{Breaks, ProgressAtBreak};
 use crate::transfer::context::TransferContext;
 use crate::transfer::decide::existing_entry;
 use crate::transfer::digest::BlockHasher;
@@ -38,6 +40,19 @@ pub struct StreamUpload<'a> {
     job: Job,
     /// The file that grows, once it was opened. It is removed if the stream fails.
     growing: Option<Vec<u8>>,
+    /// Whether it was decided that the file that is there is replaced.
+    overwrite_agreed: bool,
+}
+
+/// A file of the server that is open for the stream.
+struct OpenedTarget {
+    link: Arc<Link>,
+    handle: Handle,
+    path: Vec<u8>,
+    /// Whether the path is a temporary name, under which the file grows until it is whole.
+    is_temporary: bool,
+    /// The mode of the file that is replaced.
+    mode: Option<u32>,
 }
 
 impl<'a> StreamUpload<'a> {
@@ -47,6 +62,7 @@ impl<'a> StreamUpload<'a> {
             context,
             job,
             growing: None,
+            overwrite_agreed: false,
         }
     }
 
@@ -77,11 +93,60 @@ impl<'a> StreamUpload<'a> {
     ) -> Result<Outcome, TransferError> {
         let context = self.context;
         progress.enter(Stage::Deciding);
-        let link = context.link().await.map_err(TransferError::Disconnected)?;
-        let link = &*link;
+        let Some(opened) = self.open_repeatedly(progress).await? else {
+            return Ok(Outcome::Skipped);
+        };
         let attempt = Attempt {
             context,
-            link,
+            link: &opened.link,
+            progress,
+        };
+        progress.enter(Stage::Sending);
+        let sent = pump(attempt, &opened.handle, input).await?;
+        let closed = opened.link.close_handle(&opened.handle).await;
+        closed.map_err(TransferError::remote("close the file"))?;
+        progress.set_total(sent.size);
+        let job = Job {
+            remote: opened.path.clone(),
+            ..self.job.clone()
+        };
+        let proof = prove(context, progress, &job, EndedStream::Stored(sent)).await?;
+        if opened.is_temporary {
+            self.publish(&opened.path, opened.mode).await?;
+        }
+        self.growing = None;
+        let resumed_from = 0;
+        Ok(Outcome::Sent { resumed_from, proof })
+    }
+
+    /// Decides, and opens the file, on as many connections as it takes: nothing of the input was read yet. `None`: what
+    /// is there stays.
+    async fn open_repeatedly(
+        &mut self,
+        progress: &FileProgress,
+    ) -> Result<Option<OpenedTarget>, TransferError> {
+        let context = self.context;
+        let hub = &context.hub;
+        let mut breaks = Breaks::new(hub.done());
+        loop {
+            let opened = self.open(progress).await;
+            let reached = ProgressAtBreak {
+                run: hub.done(),
+                file: 0,
+            };
+            let is_lost = matches!(opened, Err(TransferError::ConnectionLost(_)));
+            if !is_lost || !breaks.allow_another(reached) {
+                return opened;
+            }
+        }
+    }
+
+    async fn open(&mut self, progress: &FileProgress) -> Result<Option<OpenedTarget>, TransferError> {
+        let context = self.context;
+        let link = context.link().await.map_err(TransferError::Disconnected)?;
+        let attempt = Attempt {
+            context,
+            link: &link,
             progress,
         };
         check_provable(attempt, &self.job).await?;
@@ -95,21 +160,21 @@ impl<'a> StreamUpload<'a> {
                     "\"{shown}\" is a directory (hint: name the file that standard input is stored in)"
                 )));
             }
-            ExistingEntry::File(_) => match self.decide(link, Conflict::Exists).await? {
+            ExistingEntry::File(_) => match self.decide(&link, Conflict::Exists).await? {
                 Some(replaces) => replaces,
-                None => return Ok(Outcome::Skipped),
+                None => return Ok(None),
             },
-            ExistingEntry::Other => match self.decide(link, Conflict::Other).await? {
+            ExistingEntry::Other => match self.decide(&link, Conflict::Other).await? {
                 Some(false) => false,
                 Some(true) => return Err(TransferError::InTheWay(Conflict::Other)),
-                None => return Ok(Outcome::Skipped),
+                None => return Ok(None),
             },
         };
         let target = self.job.remote.clone();
-        let temporary = replaces && link.channel.offers(Extension::PosixRename);
-        let path = match temporary {
+        let is_temporary = replaces && link.channel.offers(Extension::PosixRename);
+        let path = match is_temporary {
             true => temporary_name(&target),
-            false => target.clone(),
+            false => target,
         };
         let mode = there.and_then(|attrs| attrs.permissions).filter(|_| replaces);
         let opened = link
@@ -117,33 +182,30 @@ impl<'a> StreamUpload<'a> {
             .await;
         let handle = opened.map_err(TransferError::remote("open the file"))?;
         self.growing = Some(path.clone());
-        progress.enter(Stage::Sending);
-        let sent = pump(attempt, &handle, input).await?;
-        let closed = link.close_handle(&handle).await;
-        closed.map_err(TransferError::remote("close the file"))?;
-        progress.set_total(sent.size);
-        let job = Job {
-            remote: path.clone(),
-            ..self.job.clone()
-        };
-        let proof = prove(context, progress, &job, EndedStream::Stored(sent)).await?;
-        if temporary {
-            self.publish(&path, mode).await?;
-        }
-        self.growing = None;
-        let resumed_from = 0;
-        Ok(Outcome::Sent { resumed_from, proof })
+        Ok(Some(OpenedTarget {
+            link,
+            handle,
+            path,
+            is_temporary,
+            mode,
+        }))
     }
 
     /// Whether the file that is there is replaced, or another name was taken. `None`: it is to be skipped.
     async fn decide(&mut self, link: &Link, conflict: Conflict) -> Result<Option<bool>, TransferError> {
+        if self.overwrite_agreed {
+            return Ok(Some(true));
+        }
         match self.context.resolve_conflict(link, &self.job, conflict).await? {
             Policy::Skip => Ok(None),
             Policy::Rename => {
                 self.rename(link).await?;
                 Ok(Some(false))
             }
-            Policy::Overwrite => Ok(Some(true)),
+            Policy::Overwrite => {
+                self.overwrite_agreed = true;
+                Ok(Some(true))
+            }
             Policy::Ask => Err(TransferError::Conflict(conflict)),
         }
     }
