@@ -394,6 +394,17 @@ pub(crate) struct IncomingSshPacket {
     pub seqn: Wrapping<u32>,
 }
 
+/// The bytes below the caller's frame that are overwritten: the frames of what has decrypted a packet are there.
+const OVERWRITTEN_STACK: usize = 16 * 1024;
+
+/// Overwrites what ended calls have left on this thread's stack. Ciphers copy the last blocks of a packet there, and they
+/// would stay until a call reaches as deep again.
+#[inline(never)]
+fn overwrite_stack() {
+    let mut blank = [0_u8; OVERWRITTEN_STACK];
+    std::hint::black_box(&mut blank);
+}
+
 /// A packet's payload in the buffer that it was decrypted in, which is reused for the next packet.
 #[derive(Debug, Clone)]
 pub(crate) struct Payload {
@@ -404,10 +415,14 @@ pub(crate) struct Payload {
 impl Payload {
     /// Takes the buffer of a packet, which starts with the packet length and the padding length.
     pub(crate) fn take(buffer: &mut SSHBuffer) -> Self {
-        Self {
+        let payload = Self {
             whole: std::mem::take(&mut buffer.buffer),
             start: 5,
+        };
+        if payload.may_have_password() {
+            overwrite_stack();
         }
+        payload
     }
 
     /// Gives the buffer back.
@@ -418,9 +433,17 @@ impl Payload {
 
     /// Wipes messages that contain a password: the buffer lives as long as the connection.
     fn wipe_secrets(&mut self) {
-        if let Some(&(msg::USERAUTH_REQUEST | msg::USERAUTH_INFO_RESPONSE)) = self.first() {
+        if self.may_have_password() {
             zeroize::Zeroize::zeroize(&mut self.whole);
         }
+    }
+
+    /// Returns whether this kind of message can contain a password.
+    fn may_have_password(&self) -> bool {
+        matches!(
+            self.first(),
+            Some(&(msg::USERAUTH_REQUEST | msg::USERAUTH_INFO_RESPONSE))
+        )
     }
 }
 
