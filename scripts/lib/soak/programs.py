@@ -58,8 +58,10 @@ class Program:
 class Sftp(Program):
     """OpenSSH's sftp, and ssh for hashes."""
 
-    def options(self):
-        words = ["-F", "none", "-i", str(self.server.key)]
+    @staticmethod
+    def options_of(server):
+        """Returns the options of OpenSSH's programs for this server."""
+        words = ["-F", "none", "-i", str(server.key)]
         for option in (
             "BatchMode=yes",
             "IdentitiesOnly=yes",
@@ -70,6 +72,9 @@ class Sftp(Program):
         ):
             words += ["-o", option]
         return words
+
+    def options(self):
+        return self.options_of(self.server)
 
     def lines(self, *lines):
         command = ["sftp", "-q", "-b", "-", *self.options(), "-P", str(self.server.port), self.at]
