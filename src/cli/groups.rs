@@ -7,6 +7,7 @@ use super::json::GroupJson;
 use super::work::{IfMissing, with_store};
 use super::{output, sharing, users};
 use crate::config::Config;
+use crate::domain::rate::RateRule;
 use crate::domain::user::Limit;
 use crate::ops::context::OpsContext;
 use crate::ops::groups::{self, GroupView};
@@ -69,7 +70,7 @@ pub(super) async fn execute(command: GroupCommand, context: &OpsContext<'_>) -> 
 fn text(view: &GroupView) -> String {
     let settings = &view.group.settings;
     let unlimited = |limit: Option<String>| limit.unwrap_or_else(|| "unlimited".to_owned());
-    let rate = |rule: crate::domain::rate::RateRule| rule.as_number().map(|_| format!("{rule} (rate)"));
+    let rate = |rule: RateRule| (rule != RateRule::Inherited).then(|| format!("{rule} (rate)"));
     let or_any = |list: Vec<String>, any: &str| match list.is_empty() {
         true => any.to_owned(),
         false => list.join(", "),

@@ -26,8 +26,10 @@ pub fn check_rate(bytes_per_second: u64) -> Result<u64, Error> {
 /// What a user's record says about the rate of one direction.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum RateRule {
-    /// The server's rate applies.
+    /// The rate of the user's group applies, or the server's if there is none.
     #[default]
+    Inherited,
+    /// The server's rate applies, whatever the group's is.
     Usual,
     /// The user has no rate, whatever the server's is.
     Unlimited,
@@ -36,30 +38,33 @@ pub enum RateRule {
 }
 
 impl RateRule {
+    /// The word that operators write for the server's rate.
+    pub const USUAL: &'static str = "default";
+
     /// Returns the rate in bytes per second where the server's is `usual`; `None` means that there is no limit.
     pub fn or(self, usual: Option<u64>) -> Option<u64> {
         match self {
-            RateRule::Usual => usual,
+            RateRule::Inherited | RateRule::Usual => usual,
             RateRule::Unlimited => None,
             RateRule::Limited(rate) => Some(rate),
         }
     }
 
-    /// Returns the rule as the number that the store and JSON have: `None` for the server's rate, and 0 for no limit.
+    /// Returns the number of the rule that applies to a user, as JSON has it: `None` for the server's rate, and 0 for no
+    /// limit.
     pub fn as_number(self) -> Option<u64> {
         match self {
-            RateRule::Usual => None,
+            RateRule::Inherited | RateRule::Usual => None,
             RateRule::Unlimited => Some(0),
             RateRule::Limited(rate) => Some(rate),
         }
     }
 
-    /// Returns the rule for such a number.
-    pub fn from_number(number: Option<u64>) -> Self {
+    /// Returns the rule for such a number in a record.
+    pub fn from_number(number: u64) -> Self {
         match number {
-            None => RateRule::Usual,
-            Some(0) => RateRule::Unlimited,
-            Some(rate) => RateRule::Limited(rate),
+            0 => RateRule::Unlimited,
+            rate => RateRule::Limited(rate),
         }
     }
 }
@@ -69,7 +74,7 @@ impl FromStr for RateRule {
 
     fn from_str(text: &str) -> Result<Self, Error> {
         match text {
-            "default" => Ok(RateRule::Usual),
+            Self::USUAL => Ok(RateRule::Usual),
             "unlimited" => Ok(RateRule::Unlimited),
             _ => {
                 let bad = |error: Error| error.hint("10MiB, 1GiB, 1G, unlimited or default");
@@ -83,7 +88,7 @@ impl FromStr for RateRule {
 impl fmt::Display for RateRule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            RateRule::Usual => f.write_str("the server's"),
+            RateRule::Inherited | RateRule::Usual => f.write_str("the server's"),
             RateRule::Unlimited => f.write_str("unlimited"),
             RateRule::Limited(rate) => write!(f, "{}/s", Size(*rate)),
         }
@@ -112,7 +117,9 @@ mod tests {
                 (shown, number),
                 "{text}"
             );
-            assert_eq!(RateRule::from_number(number), rule, "{text}");
+            if let Some(number) = number {
+                assert_eq!(RateRule::from_number(number), rule, "{text}");
+            }
         };
         check("default", RateRule::Usual, "the server's", None);
         check("unlimited", RateRule::Unlimited, "unlimited", Some(0));

@@ -221,12 +221,12 @@ impl User {
 
     /// Returns the rates of the user's transfers, in all sessions together.
     pub fn rates(&self) -> RateRules {
-        let set = |rule: RateRule| (rule != RateRule::Usual).then_some(rule);
+        let set = |rule: RateRule| (rule != RateRule::Inherited).then_some(rule);
+        let up = self.first(|settings| set(settings.rates.up));
+        let down = self.first(|settings| set(settings.rates.down));
         RateRules {
-            up: self.first(|settings| set(settings.rates.up)).unwrap_or_default(),
-            down: self
-                .first(|settings| set(settings.rates.down))
-                .unwrap_or_default(),
+            up: up.unwrap_or(RateRule::Usual),
+            down: down.unwrap_or(RateRule::Usual),
         }
     }
 

@@ -93,11 +93,12 @@ pub struct MemberArgs {
     /// The most sessions at once: a number, default for the server's limit, or inherit for that of the group
     #[arg(long, value_name = "N")]
     pub max_sessions: Option<SessionCap>,
-    /// The bytes per second that all sessions of a user together upload: 10MiB, unlimited, or default for the server's
-    /// rate
+    /// The bytes per second that all sessions of a user together upload: 10MiB, unlimited, default for the server's rate,
+    /// or inherit for that of the group
     #[arg(long, value_name = "SIZE")]
     pub rate_up: Option<OrInherit<RateRule>>,
-    /// The bytes per second that all sessions of a user together download: 10MiB, unlimited, or default
+    /// The bytes per second that all sessions of a user together download: 10MiB, unlimited, default, or
+    /// inherit
     #[arg(long, value_name = "SIZE")]
     pub rate_down: Option<OrInherit<RateRule>>,
     /// The addresses or networks from which a user may connect: 10.0.0.0/8,192.0.2.7; or any

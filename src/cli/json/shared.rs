@@ -6,6 +6,7 @@ use serde::{Serialize, Serializer};
 
 use crate::domain::folder::{CreationChoice, FolderName};
 use crate::domain::permission::{PermissionRules, Permissions};
+use crate::domain::rate::RateRule;
 use crate::domain::settings::MemberSettings;
 use crate::domain::user::{Limit, SessionLimit, UserName};
 use crate::ops::folders::FolderView;
@@ -88,6 +89,21 @@ impl Serialize for SessionLimitJson {
     }
 }
 
+/// A rate that may be unset: `null`, `"default"` for the server's, or a number; 0 is no limit.
+#[derive(Debug)]
+struct RateJson(RateRule);
+
+impl Serialize for RateJson {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            RateRule::Usual => serializer.serialize_str(RateRule::USUAL),
+            RateRule::Inherited | RateRule::Unlimited | RateRule::Limited(_) => {
+                self.0.as_number().serialize(serializer)
+            }
+        }
+    }
+}
+
 /// The settings of a user or a group. `null` is unset.
 #[derive(Debug, Serialize)]
 pub struct MemberJson<'a> {
@@ -97,8 +113,8 @@ pub struct MemberJson<'a> {
     permissions: Option<JsonRules>,
     allowed_from: Option<Vec<String>>,
     require: Option<Vec<&'static str>>,
-    rate_up: Option<u64>,
-    rate_down: Option<u64>,
+    rate_up: RateJson,
+    rate_down: RateJson,
     folders: BTreeMap<&'a str, JsonRules>,
     #[serde(flatten)]
     creation: CreationJson<'a>,
@@ -116,8 +132,8 @@ impl<'a> MemberJson<'a> {
             permissions: settings.permissions.as_ref().map(JsonRules::new),
             allowed_from: networks.map(|networks| networks.iter().map(ToString::to_string).collect()),
             require: factors.map(|factors| factors.iter().map(|factor| factor.name()).collect()),
-            rate_up: settings.rates.up.as_number(),
-            rate_down: settings.rates.down.as_number(),
+            rate_up: RateJson(settings.rates.up),
+            rate_down: RateJson(settings.rates.down),
             folders: folders(&settings.folders),
             creation: CreationJson::new(&settings.creation),
         }

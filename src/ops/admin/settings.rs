@@ -4,6 +4,7 @@ use crate::domain::event::{Setting, SettingValue};
 use crate::domain::folder::{CreationChoice, Folder};
 use crate::domain::group::Group;
 use crate::domain::permission::PermissionRules;
+use crate::domain::rate::RateRule;
 use crate::domain::settings::MemberSettings;
 use crate::domain::user::{Limit, SessionLimit, User};
 use crate::ops::keys::KeyView;
@@ -66,6 +67,10 @@ pub(super) fn of_group(group: &Group) -> Vec<Setting> {
         None => text(SessionLimit::USUAL),
         Some(most) => SettingValue::Number(most.into()),
     };
+    let rate = |rule: RateRule| match rule {
+        RateRule::Usual => text(RateRule::USUAL),
+        RateRule::Inherited | RateRule::Unlimited | RateRule::Limited(_) => number(rule.as_number()),
+    };
     let or_nothing = |value: Option<SettingValue>| value.unwrap_or(SettingValue::Nothing);
     let mut settings = settings([
         ("name", text(&group.name)),
@@ -73,8 +78,8 @@ pub(super) fn of_group(group: &Group) -> Vec<Setting> {
         ("quota_bytes", limit(quota_bytes)),
         ("quota_files", limit(quota_files)),
         ("max_sessions", or_nothing(max_sessions.map(sessions))),
-        ("rate_up", number(rates.up.as_number())),
-        ("rate_down", number(rates.down.as_number())),
+        ("rate_up", rate(rates.up)),
+        ("rate_down", rate(rates.down)),
         (
             "permissions",
             or_nothing(rules.as_ref().map(|rules| list(permissions(rules)))),

@@ -150,7 +150,8 @@ fn of_settings(settings: &MemberSettings) -> Vec<Field> {
     }
     for (name, rule) in [("rate_up", settings.rates.up), ("rate_down", settings.rates.down)] {
         match rule {
-            RateRule::Usual => {}
+            RateRule::Inherited => {}
+            RateRule::Usual => fields.push(Field::new(name, quoted(RateRule::USUAL))),
             RateRule::Unlimited => fields.push(Field::new(name, unlimited())),
             RateRule::Limited(rate) => fields.push(Field::new(name, size(rate))),
         }

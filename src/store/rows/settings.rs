@@ -18,8 +18,9 @@ use base::error::{Error, Result};
 /// What stands in the column of permissions that are not set.
 const INHERIT: &str = "inherit";
 
-/// What stands in the column `max_sessions` if the server's limit applies, whatever the group's is.
-const SERVERS_SESSIONS: i64 = -1;
+/// What stands in the columns `max_sessions`, `rate_up` and `rate_down` if the server's limit applies, whatever the group's
+/// is.
+const SERVERS: i64 = -1;
 
 /// What stands in the columns of addresses and factors that are set to "any"; not set is an empty text.
 const ANY: &str = "any";
@@ -85,7 +86,11 @@ impl SettingsRow {
     /// Converts the settings, except for the folders, which have a table of their own.
     pub(in crate::store) fn new(settings: &MemberSettings) -> Result<Self> {
         let rate = |rule: RateRule| {
-            let rate = rule.as_number().map(i64::try_from).transpose();
+            let number = match rule {
+                RateRule::Usual => return Ok(Some(SERVERS)),
+                RateRule::Inherited | RateRule::Unlimited | RateRule::Limited(_) => rule.as_number(),
+            };
+            let rate = number.map(i64::try_from).transpose();
             rate.map_err(|_| Error::new("a rate is at most 8 EiB per second").hint("unlimited"))
         };
         Ok(Self {
@@ -93,7 +98,7 @@ impl SettingsRow {
             quota_files: settings.quota_files.map(limit_number).transpose()?,
             max_sessions: settings
                 .max_sessions
-                .map(|limit| limit.number().map_or(SERVERS_SESSIONS, i64::from)),
+                .map(|limit| limit.number().map_or(SERVERS, i64::from)),
             rate_up: rate(settings.rates.up)?,
             rate_down: rate(settings.rates.down)?,
             permissions: settings
@@ -142,12 +147,12 @@ pub(in crate::store) fn read_settings(row: &SqliteRow) -> Result<MemberSettings>
         quota_bytes: limit("quota_bytes")?,
         quota_files: limit("quota_files")?,
         max_sessions: match column::<Option<i64>>(row, "max_sessions")? {
-            Some(SERVERS_SESSIONS) => Some(SessionLimit::Usual),
+            Some(SERVERS) => Some(SessionLimit::Usual),
             _ => unsigned(row, "max_sessions")?.map(SessionLimit::Limited),
         },
         rates: RateRules {
-            up: RateRule::from_number(unsigned(row, "rate_up")?),
-            down: RateRule::from_number(unsigned(row, "rate_down")?),
+            up: read_rate(row, "rate_up")?,
+            down: read_rate(row, "rate_down")?,
         },
         permissions: match column::<String>(row, "permissions")?.as_str() {
             INHERIT => None,
@@ -158,6 +163,13 @@ pub(in crate::store) fn read_settings(row: &SqliteRow) -> Result<MemberSettings>
         folders: read_folders(row)?,
         creation: read_creation(row)?,
     })
+}
+
+fn read_rate(row: &SqliteRow, name: &str) -> Result<RateRule> {
+    match column::<Option<i64>>(row, name)? {
+        Some(SERVERS) => Ok(RateRule::Usual),
+        _ => Ok(unsigned(row, name)?.map_or(RateRule::Inherited, RateRule::from_number)),
+    }
 }
 
 /// Reads the modes and the group of what is created.

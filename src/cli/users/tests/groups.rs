@@ -76,6 +76,21 @@ async fn members_inherit_what_they_leave_open() {
             .await
             .contains("sessions       the server's limit\n")
     );
+    for (rates, own, applies) in [
+        ("default", json!("default"), Value::Null),
+        ("unlimited", json!(0), json!(0)),
+        ("inherit", Value::Null, json!(1 << 20)),
+    ] {
+        f.ok("group set staff --rate-up 1MiB").await;
+        f.ok(&format!("user set calvin --rate-up {rates}")).await;
+        let shown = f.show("calvin").await;
+        assert_eq!(
+            (&shown["own"]["rate_up"], &shown["rate_up"]),
+            (&own, &applies),
+            "{rates}"
+        );
+    }
+    f.ok("group set staff --rate-up inherit").await;
     f.ok("user set calvin --max-sessions inherit").await;
     assert_eq!(f.show("calvin").await["max_sessions"], 3);
     f.ok("group set staff --max-sessions default").await;

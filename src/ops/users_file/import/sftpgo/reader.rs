@@ -137,11 +137,11 @@ pub(super) fn mount_path(folder: &FolderName) -> Option<RulePath> {
     format!("/{folder}").parse().ok()
 }
 
-/// Converts KiB per second; 0 means the server's rate.
+/// Converts KiB per second; with 0 there is no rate of the user's own.
 fn rate(kib: i64) -> RateRule {
     let bytes = u64::try_from(kib).ok().and_then(|kib| kib.checked_mul(1024));
     match bytes.filter(|bytes| *bytes >= LEAST_RATE) {
         Some(rate) => RateRule::Limited(rate),
-        None => RateRule::Usual,
+        None => RateRule::Inherited,
     }
 }
