@@ -165,7 +165,7 @@ pub(in crate::store) fn read_settings(row: &SqliteRow) -> Result<MemberSettings>
     })
 }
 
-fn read_rate(row: &SqliteRow, name: &str) -> Result<RateRule> {
+fn read_rate(row: &SqliteRow, name: &'static str) -> Result<RateRule> {
     match column::<Option<i64>>(row, name)? {
         Some(SERVERS) => Ok(RateRule::Usual),
         _ => Ok(unsigned(row, name)?.map_or(RateRule::Inherited, RateRule::from_number)),
