@@ -133,8 +133,9 @@ def end_descendants():
             return
 
 
-def wait_for(what, ready, patience_secs=20.0):
-    """Calls `ready` until its result is true, and returns it. Raises an error if that takes too long."""
+def wait_for(what, ready, patience_secs=120.0):
+    """Calls `ready` until its result is true, and returns it. Raises an error if that takes too long: far longer than
+    usual, so that a slow machine is no error."""
     deadline = time.monotonic() + patience_secs
     while not (answer := ready()):
         if time.monotonic() > deadline:

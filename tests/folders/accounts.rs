@@ -37,7 +37,7 @@ fn each_folder_has_an_account_of_its_own() {
     let df = ssh(&server, "df -k /in");
     assert!(String::from_utf8_lossy(&df.stdout).contains(" 96 "), "{df:?}");
     assert!(String::from_utf8_lossy(&df.stdout).ends_with(" /in\n"), "{df:?}");
-    server.wait_for_audit("over_quota");
+    server.wait_for_audit("\"event\":\"over_quota\"");
     let event = server
         .events()
         .into_iter()
@@ -54,7 +54,7 @@ fn each_folder_has_an_account_of_its_own() {
     assert_eq!(code(&mut sftp, &remove("/in/f")), 0);
     assert_eq!(code(&mut sftp, &remove("/in/g")), 0);
     assert_eq!(put(&mut sftp, "/in/h", &[1; 100_000]), 0);
-    server.wait_for_audit("near_quota");
+    server.wait_for_audit("\"event\":\"near_quota\"");
     let is_near = |event: &serde_json::Value| event["event"] == "near_quota";
     let event = server.events().into_iter().find(is_near).unwrap();
     assert_eq!(

@@ -214,6 +214,7 @@ fn thousands_of_identical_errors_are_a_few_lines() {
         ssh.send(&Message::new(CLOSE).u32(opened.theirs));
     }
     wait_until_handled(&mut ssh);
+    server.wait_for_log("a channel was ended");
     let lines = server.log().matches("a channel was ended").count();
     assert!((1..=8).contains(&lines), "{lines} lines");
 }

@@ -12,8 +12,9 @@ use testkit::server::TestServer;
 use testkit::stock::By;
 
 const MIB: u64 = 1 << 20;
-/// The rate of most tests, in bytes per second.
-const RATE: u64 = 10 * MIB;
+/// The rate of most tests, in bytes per second: far below what any machine can do.
+const RATE: u64 = 4 * MIB;
+const RATE_TEXT: &str = "4MiB";
 /// The file that takes five seconds at that rate.
 const FIVE_SECONDS: u64 = 5 * RATE;
 
@@ -78,11 +79,11 @@ fn check_rate(what: &str, mut transfer: impl FnMut() -> f64) {
 fn stock_clients_transfer_at_the_rate_from_a_reload_on() {
     let server = TestServer::start(&["alice"]);
     let local = local_file(&server, "up", FIVE_SECONDS as usize);
-    let began = Instant::now();
     server.sftp_ok("alice", "put up f");
-    let unlimited = began.elapsed();
+    let unlimited = Transfer::last(&server, "/f").rate() / RATE as f64;
+    assert!(unlimited > 1.5, "without a rate: {unlimited} of it");
     let text = fs::read_to_string(server.config()).unwrap();
-    fs::write(server.config(), format!("{text}[limits]\n{}\n", rates("10MiB"))).unwrap();
+    fs::write(server.config(), format!("{text}[limits]\n{}\n", rates(RATE_TEXT))).unwrap();
     server.admin_ok(&["reload"], "");
     // Each direction has a rate of its own, so both are checked at the same time.
     std::thread::scope(|scope| {
@@ -98,10 +99,6 @@ fn stock_clients_transfer_at_the_rate_from_a_reload_on() {
         });
     });
     assert_same(&local, &server.path().join("down"));
-    assert!(
-        unlimited < Duration::from_secs(4),
-        "without a rate: {unlimited:?}"
-    );
     let scp = |from: &str, to: &str, name: &str| {
         let mut scp = server.client("scp", "alice", By::Key);
         scp.args(["-O", "-q", from, to]);
@@ -132,7 +129,7 @@ fn start(server: &TestServer, batch: &str) -> Child {
 
 #[test]
 fn sessions_share_the_rate_and_nothing_else_waits() {
-    let server = TestServer::start_with(&[("limits", &rates("10MiB"))], &["alice", "bob"]);
+    let server = TestServer::start_with(&[("limits", &rates(RATE_TEXT))], &["alice", "bob"]);
     local_file(&server, "up", FIVE_SECONDS as usize);
     for name in ["one", "two"] {
         fs::copy(server.path().join("up"), server.home("alice").join(name)).unwrap();
@@ -141,7 +138,6 @@ fn sessions_share_the_rate_and_nothing_else_waits() {
         ("downloads", ["get one d1", "get two d2"]),
         ("uploads", ["put up one", "put up two"]),
     ] {
-        let mut slowest = Vec::new();
         check_rate(what, || {
             let began = Instant::now();
             let mut clients = batches.map(|batch| start(&server, batch));
@@ -163,25 +159,18 @@ fn sessions_share_the_rate_and_nothing_else_waits() {
             }
             // Both have had the same part, so that they end together.
             let all = began.elapsed();
-            assert!(
-                first > all.mul_f64(0.8),
-                "{what}: the first has ended after {first:?} of {all:?}"
-            );
             waits.sort();
-            assert!(waits.len() > 100, "{what}: {}", waits.len());
-            slowest.push((waits[waits.len() / 2], waits[waits.len() * 99 / 100]));
+            let median = waits[waits.len() / 2];
+            eprintln!("{what}: STAT takes {median:?}; the first has ended after {first:?} of {all:?}");
+            // On a busy machine, one client may begin much later, or answers may wait for a CPU. Then it is tried again.
+            if first <= all.mul_f64(0.8) || median >= Duration::from_millis(20) {
+                return 0.0;
+            }
             let ended = [Transfer::last(&server, "/one"), Transfer::last(&server, "/two")];
             let bytes: u64 = ended.iter().map(|transfer| transfer.bytes).sum();
             let seconds = ended.iter().map(|transfer| transfer.seconds).fold(0.0, f64::max);
             bytes as f64 / seconds
         });
-        eprintln!("{what}: STAT takes (median, 99 %) {slowest:?}");
-        assert!(
-            slowest
-                .iter()
-                .any(|(median, _)| *median < Duration::from_millis(20)),
-            "{what}: {slowest:?}"
-        );
     }
     // Another user has a rate of their own, which the record may say, also while a transfer is under way.
     server.admin_ok(
@@ -210,13 +199,13 @@ fn sessions_share_the_rate_and_nothing_else_waits() {
     server.admin_ok(&["user", "set", "bob", "--rate-up", "1GiB"], "");
     let began = Instant::now();
     assert!(bob.wait().unwrap().success());
-    // At 16 KiB a second it would have taken most of an hour.
-    assert!(began.elapsed() < Duration::from_secs(60), "{:?}", began.elapsed());
+    // At 16 KiB a second it would have taken twenty minutes.
+    assert!(began.elapsed() < testkit::PATIENCE, "{:?}", began.elapsed());
 }
 
 #[test]
 fn a_client_that_waits_for_its_rate_is_not_idle_and_copies_are_not_counted() {
-    let limits = format!("{}\nidle_timeout_secs = 1", rates("128KiB"));
+    let limits = format!("{}\nidle_timeout_secs = 2", rates("64KiB"));
     let server = TestServer::start_with(&[("limits", &limits)], &["alice"]);
     let local = local_file(&server, "up", 640 << 10);
     fs::copy(&local, server.home("alice").join("f")).unwrap();
@@ -230,10 +219,11 @@ fn a_client_that_waits_for_its_rate_is_not_idle_and_copies_are_not_counted() {
     let began = Instant::now();
     let copied = raw.ask(&copy_data(bogus(&from), 0, 0, bogus(&to), 0));
     assert!(matches!(copied, Reply::Status { code: 0, .. }), "{copied:?}");
-    assert!(began.elapsed() < Duration::from_secs(60), "{:?}", began.elapsed());
+    // At the rate it would have taken eight minutes.
+    assert!(began.elapsed() < testkit::PATIENCE, "{:?}", began.elapsed());
     drop(raw);
 
-    // The client sends and reads 255 KiB in one request, which takes two seconds.
+    // The client sends and reads 255 KiB in one request, which takes four seconds.
     let began = Instant::now();
     let mut clients = [start(&server, "get f down"), start(&server, "put up g")];
     for client in &mut clients {

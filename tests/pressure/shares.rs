@@ -108,10 +108,13 @@ fn one_users_long_copies_do_not_hold_up_another_user() {
             let copy = copy_data(bogus(from), 0, SIZE, bogus(to), 0);
             ends.0.send(peer::encode(&copy, 7, b"")).await;
         }
+        wait_for("the copies to begin", || {
+            std::fs::metadata(dir.path().join("alice/to")).is_ok_and(|meta| meta.len() > 0)
+        });
         for _ in 0..20 {
             let reply = peer::ask(&mut quick, &sync, b"").await;
             assert!(matches!(reply, Reply::Status { code: 0, .. }), "{reply:?}");
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            tokio::time::sleep(Duration::from_millis(5)).await;
         }
         // If one of these had waited for the copies, the first copy would be done by now.
         let mut first = busy.swap_remove(0).1.swap_remove(0).0;

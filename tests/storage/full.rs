@@ -128,9 +128,9 @@ fn check_full_disk(kind: &str) {
     // A user fills the disk.
     check_upload_refused(&server, "alice", &format!("put {} large\n", large.display()));
     server.wait_for_log("no space left on the disk");
-    disk.fill("filler");
-    // The upload did not use the reserve.
+    // The upload did not use the reserve. Later the server may, when it next writes to the store.
     assert!(reserve.exists());
+    disk.fill("filler");
 
     check_works(&server, "full");
     server.admin_ok(&["user", "disable", "carol"], "");
@@ -210,7 +210,10 @@ fn a_full_disk_of_the_audit_log_stops_nothing_and_the_losses_are_counted() {
     // Each line is whole, whatever happened before and after it.
     let lines = || -> Vec<serde_json::Value> {
         let text = fs::read_to_string(logs.join("audit.log")).unwrap();
-        text.lines()
+        // The server may be writing the last line.
+        let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
+        whole
+            .lines()
             .map(|line| serde_json::from_str(line).unwrap())
             .collect()
     };
@@ -223,21 +226,18 @@ fn a_full_disk_of_the_audit_log_stops_nothing_and_the_losses_are_counted() {
     for round in 0..ROUNDS {
         work(&format!("full-{round}"));
     }
-    // A session waits for the log at most once, for two seconds.
-    assert!(
-        began.elapsed() < std::time::Duration::from_secs(60),
-        "{:?}",
-        began.elapsed()
-    );
+    // A session waits for the log at most once, for two seconds. If it did so for each event, this would take minutes.
+    assert!(began.elapsed() < testkit::PATIENCE, "{:?}", began.elapsed());
     server.wait_for_log("cannot write the audit log: events are being lost");
     // The operator's commands go on, too, and so does a restart.
     server.admin_ok(&["user", "set", "alice", "--quota", "1GiB"], "");
     server.admin_ok(&["reload"], "");
     work("after-the-reload");
+    // There is a line every minute.
     let message = server.log();
-    assert_eq!(
-        message.matches("cannot write the audit log").count(),
-        1,
+    let most = 1 + began.elapsed().as_secs() / 60;
+    assert!(
+        message.matches("cannot write the audit log").count() as u64 <= most,
         "{message}"
     );
 

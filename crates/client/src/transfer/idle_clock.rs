@@ -81,10 +81,15 @@ mod tests {
         clock.during(|| std::thread::sleep(pause));
         let first = clock.total();
         assert!(first >= pause, "{first:?}");
-        clock.during(|| {
-            std::thread::sleep(pause);
-            clock.moved();
+        // A busy machine may delay one of them after its last byte.
+        let is_left_out = (0..10).any(|_| {
+            let before = clock.total();
+            clock.during(|| {
+                std::thread::sleep(pause);
+                clock.moved();
+            });
+            clock.total() - before < pause
         });
-        assert!(clock.total() - first < pause, "bytes moved meanwhile");
+        assert!(is_left_out, "bytes moved meanwhile");
     }
 }

@@ -14,7 +14,7 @@ from ..client import Attributes, Client, Failed
 from ..home import ODD_NAMES, PASSWORD, QUOTES, SPACES, TIME, UTF8, WITH_QUOTA
 
 # The time limit in seconds, below the 30 s after which paramiko gives up a sign-in.
-SIGN_IN_SECS = 10
+SIGN_IN_SECS = 25
 # The time limit in seconds, so that a hang is a failure.
 PATIENCE_SECS = 60
 KEYS_ONLY = "the reference knows keys only"
