@@ -225,8 +225,8 @@ impl User {
         let up = self.first(|settings| set(settings.rates.up));
         let down = self.first(|settings| set(settings.rates.down));
         RateRules {
-            up: up.unwrap_or(RateRule::Usual),
-            down: down.unwrap_or(RateRule::Usual),
+            up: up.unwrap_or_default(),
+            down: down.unwrap_or_default(),
         }
     }
 
