@@ -12,9 +12,10 @@ use testkit::server::TestServer;
 use testkit::stock::By;
 
 const MIB: u64 = 1 << 20;
-/// The rate of most tests, in bytes per second: far below what any machine can do.
-const RATE: u64 = 4 * MIB;
-const RATE_TEXT: &str = "4MiB";
+/// The rate of most tests, in bytes per second: below what any machine can do, and so high that what a client may send ahead
+/// (its window of 2 MiB) is a small part of five seconds.
+const RATE: u64 = 10 * MIB;
+const RATE_TEXT: &str = "10MiB";
 /// The file that takes five seconds at that rate.
 const FIVE_SECONDS: u64 = 5 * RATE;
 
