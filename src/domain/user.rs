@@ -252,15 +252,23 @@ impl User {
         self.first(|settings| settings.require.as_ref()).unwrap_or(&NONE)
     }
 
-    /// Returns the user's folders, with the permissions in each, which have a rule for its root. A folder that does not
-    /// exist any more is left out.
+    /// Returns the user's folders, with the permissions in each, which have a rule for its root: the user's rules over those
+    /// of the group, directory by directory, as in the home. A folder that does not exist any more is left out.
     pub fn folders(&self) -> Vec<(Folder, PermissionRules)> {
-        let mut rules: BTreeMap<&FolderName, &PermissionRules> = BTreeMap::new();
-        for settings in [self.group_settings(), Some(&self.settings)]
+        let mut rules: BTreeMap<&FolderName, PermissionRules> = BTreeMap::new();
+        let layers = [self.group_settings(), Some(&self.settings)];
+        for (name, own) in layers
             .into_iter()
             .flatten()
+            .flat_map(|settings| &settings.folders)
         {
-            rules.extend(&settings.folders);
+            // `none` alone takes a folder of the group away, with all that the group gives in it.
+            let is_taken_away = own.as_uniform().is_some_and(Permissions::is_none);
+            let joined = match rules.get(name) {
+                Some(base) if !is_taken_away => own.over(base),
+                Some(_) | None => own.clone(),
+            };
+            rules.insert(name, joined);
         }
         let found = |name: &FolderName| self.inherited.folders.iter().find(|folder| folder.name == *name);
         let nothing = PermissionRules::uniform(Permissions::none());

@@ -81,6 +81,23 @@ async fn folders_of_users_and_groups_merge_by_name() {
     assert_eq!(f.show("calvin").await["folders"]["team"], json!([]));
     f.ok("user set calvin --folder team=inherit").await;
     assert_eq!(f.show("calvin").await["folders"]["team"], json!(["list"]));
+    // In a folder, too, the user's rules join those of the group, directory by directory.
+    f.ok("group set staff --folder team=all --folder team/in=none")
+        .await;
+    f.ok("user set calvin --folder team=list,read").await;
+    assert_eq!(
+        f.show("calvin").await["folders"]["team"],
+        json!({"/": ["list", "read"], "/in": []})
+    );
+    f.ok("user set calvin --folder team=none").await;
+    assert_eq!(f.show("calvin").await["folders"]["team"], json!([]));
+    f.ok("user set calvin --folder team=inherit").await;
+    f.ok("user set calvin --folder team/x=list").await;
+    let joined = &f.show("calvin").await["folders"]["team"];
+    assert_eq!((&joined["/in"], &joined["/x"]), (&json!([]), &json!(["list"])));
+    assert_eq!(joined["/"].as_array().unwrap().len(), 9);
+    f.ok("user set calvin --folder team=inherit").await;
+    f.ok("group set staff --folder team=list").await;
     f.ok("folder set team --rename crew").await;
     assert_eq!(
         f.json("group show staff --json").await["folders"],
