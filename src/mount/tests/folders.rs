@@ -127,8 +127,16 @@ fn user_model(home: usize, group: Option<&ModelRecord>, own: &ModelRecord) -> Us
     let layers: Vec<&ModelRecord> = group.into_iter().chain([own]).collect();
     let permissions: Vec<&RightsByPath> = layers.iter().map(|layer| &layer.permissions).collect();
     let folders = FOLDERS.iter().filter_map(|(name, storage)| {
-        let rules = layers.iter().rev().find_map(|layer| layer.folders.get(name))?;
-        let rights = Rights::merged(&[rules], BTreeSet::new());
+        let mut rules: Vec<&RightsByPath> = layers
+            .iter()
+            .filter_map(|layer| layer.folders.get(name))
+            .collect();
+        let last = *rules.last()?;
+        // `none` alone takes away whatever the group gives.
+        if last.len() == 1 && last.get("/").is_some_and(BTreeSet::is_empty) {
+            rules = vec![last];
+        }
+        let rights = Rights::merged(&rules, BTreeSet::new());
         rights.are_any().then(|| ((*name).to_owned(), (*storage, rights)))
     });
     UserModel {
