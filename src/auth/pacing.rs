@@ -134,9 +134,7 @@ impl Pacing {
             (_, None) => throttle.failed(source, now),
         }
     }
-}
 
-impl Pacing {
     /// Waits for the verdict on a password or a code. A failure is counted before the caller lets another attempt run, and
     /// comes with the time for which its answer must be held back. If the peer does not wait, it counts as wrong.
     pub(super) async fn judged<T>(
@@ -165,11 +163,11 @@ impl Pacing {
 /// A password or a code that is being checked. If the peer does not wait for the verdict, it counts as wrong; otherwise a
 /// peer could cause hashes without any cost.
 struct UncheckedSecret<'a> {
-    pub(super) pacing: &'a Pacing,
-    pub(super) source: Source,
-    pub(super) name: Option<&'a UserName>,
+    pacing: &'a Pacing,
+    source: Source,
+    name: Option<&'a UserName>,
     /// Whether there is a verdict, which is counted by who has asked for it.
-    pub(super) checked: bool,
+    checked: bool,
 }
 
 impl Drop for UncheckedSecret<'_> {
