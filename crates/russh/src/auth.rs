@@ -159,6 +159,13 @@ pub enum AuthResult {
         /// further authentication is required
         partial_success: bool,
     },
+    /// The password is right, and has expired: the server asks for a new one (RFC 4252, section 8), or for another one
+    /// than the new one that it was given. Only passwords are answered so.
+    /// [`Handle::authenticate_password_change`][crate::client::Handle::authenticate_password_change] gives it.
+    PasswordExpired {
+        /// What the server says to the user.
+        prompt: String,
+    },
 }
 
 impl AuthResult {
@@ -278,6 +285,10 @@ pub enum Method {
     Password {
         password: String,
     },
+    PasswordChange {
+        old: String,
+        new: String,
+    },
     PublicKey {
         key: PrivateKeyWithHashAlg,
     },
@@ -306,8 +317,13 @@ pub enum Method {
 
 impl Drop for Method {
     fn drop(&mut self) {
-        if let Method::Password { password } = self {
-            password.zeroize();
+        match self {
+            Method::Password { password } => password.zeroize(),
+            Method::PasswordChange { old, new } => {
+                old.zeroize();
+                new.zeroize();
+            }
+            _ => {}
         }
     }
 }
@@ -319,6 +335,11 @@ impl std::fmt::Debug for Method {
             Method::Password { .. } => f
                 .debug_struct("Password")
                 .field("password", &"<redacted>")
+                .finish(),
+            Method::PasswordChange { .. } => f
+                .debug_struct("PasswordChange")
+                .field("old", &"<redacted>")
+                .field("new", &"<redacted>")
                 .finish(),
             Method::PublicKey { key } => f.debug_struct("PublicKey").field("key", key).finish(),
             Method::OpenSshCertificate { key, cert } => f

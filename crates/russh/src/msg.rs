@@ -99,6 +99,8 @@ mod server {
     // https://tools.ietf.org/html/rfc4256#section-5
     pub const USERAUTH_INFO_REQUEST: u8 = 60;
     pub const USERAUTH_PK_OK: u8 = 60;
+    // https://tools.ietf.org/html/rfc4252#section-8
+    pub const USERAUTH_PASSWD_CHANGEREQ: u8 = 60;
     pub const SSH_OPEN_ADMINISTRATIVELY_PROHIBITED: u8 = 1;
 }
 

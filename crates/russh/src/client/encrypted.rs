@@ -258,6 +258,18 @@ impl Session {
 
                             // continue with userauth_pk_ok
                             match self.common.auth_method.take() {
+                                Some(
+                                    auth::Method::Password { .. }
+                                    | auth::Method::PasswordChange { .. },
+                                ) => {
+                                    debug!("userauth_passwd_changereq");
+                                    let prompt = map_err!(text_of(&mut r))?;
+                                    let _language_tag = map_err!(text_of(&mut r))?;
+                                    map_err!(ensure_end(&r))?;
+                                    self.sender
+                                        .send(Reply::PasswordExpired { prompt })
+                                        .map_err(|_| crate::Error::SendError)?;
+                                }
                                 Some(auth_method @ auth::Method::PublicKey { .. }) => {
                                     self.common.buffer.clear();
                                     enc.client_send_signature(
@@ -1417,6 +1429,15 @@ impl Encrypted {
                     "password".encode(&mut self.write)?;
                     0u8.encode(&mut self.write)?;
                     password.encode(&mut self.write)?;
+                    true
+                }
+                auth::Method::PasswordChange { ref old, ref new } => {
+                    user.encode(&mut self.write)?;
+                    "ssh-connection".encode(&mut self.write)?;
+                    "password".encode(&mut self.write)?;
+                    1u8.encode(&mut self.write)?;
+                    old.encode(&mut self.write)?;
+                    new.encode(&mut self.write)?;
                     true
                 }
                 auth::Method::PublicKey { ref key } => {

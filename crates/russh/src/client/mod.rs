@@ -135,6 +135,9 @@ enum Reply {
         instructions: String,
         prompts: Vec<Prompt>,
     },
+    PasswordExpired {
+        prompt: String,
+    },
     AuthGssapiResponse {
         selected_mechanism: Vec<u8>,
         mic_data: Vec<u8>,
@@ -378,6 +381,28 @@ impl<H: Handler> Handle<H> {
         self.wait_recv_reply().await
     }
 
+    /// Gives a new password in place of one that has expired, after [`AuthResult::PasswordExpired`] (RFC 4252,
+    /// section 8). Success, and partial success, mean that the password was changed.
+    pub async fn authenticate_password_change<U: Into<String>, P: Into<String>>(
+        &mut self,
+        user: U,
+        old: P,
+        new: P,
+    ) -> Result<AuthResult, crate::Error> {
+        let user = user.into();
+        self.sender
+            .send(Msg::Authenticate {
+                user,
+                method: auth::Method::PasswordChange {
+                    old: old.into(),
+                    new: new.into(),
+                },
+            })
+            .await
+            .map_err(|_| crate::Error::SendError)?;
+        self.wait_recv_reply().await
+    }
+
     /// Initiate Keyboard-Interactive based SSH authentication.
     ///
     /// * `submethods` - Hints to the server the preferred methods to be used for authentication
@@ -472,6 +497,9 @@ impl<H: Handler> Handle<H> {
                         remaining_methods,
                         partial_success,
                     });
+                }
+                Some(Reply::PasswordExpired { prompt }) => {
+                    return Ok(AuthResult::PasswordExpired { prompt });
                 }
                 None => {
                     return Ok(AuthResult::Failure {

@@ -458,6 +458,65 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn the_request_for_a_new_password_withdraws_the_questions() {
+        #[derive(Default)]
+        struct Expired {
+            answered: bool,
+        }
+
+        impl Handler for Expired {
+            type Error = Error;
+
+            async fn auth_password(&mut self, _: &str, _: &[u8]) -> Result<Auth, Self::Error> {
+                Ok(Auth::PasswordExpired {
+                    prompt: Cow::Borrowed("choose"),
+                })
+            }
+
+            async fn auth_keyboard_interactive<'a>(
+                &'a mut self,
+                _: &str,
+                _: &str,
+                response: Option<Response<'a>>,
+            ) -> Result<Auth, Self::Error> {
+                self.answered |= response.is_some();
+                Ok(Auth::Partial {
+                    name: Cow::Borrowed(""),
+                    instructions: Cow::Borrowed(""),
+                    prompts: vec![(Cow::Borrowed("password"), false)].into(),
+                })
+            }
+        }
+
+        let request = |method: &[u8]| {
+            let mut packet = vec![MSG_USERAUTH_REQUEST];
+            encode_string(&mut packet, b"test");
+            encode_string(&mut packet, b"ssh-connection");
+            encode_string(&mut packet, method);
+            packet
+        };
+        let mut session = test_auth_session();
+        let mut handler = Expired::default();
+        let mut questions = request(b"keyboard-interactive");
+        encode_string(&mut questions, b"");
+        encode_string(&mut questions, b"");
+        session.process_packet(&mut handler, &questions).await.unwrap();
+
+        let mut password = request(b"password");
+        password.push(0); // change = false
+        encode_string(&mut password, b"expired");
+        session.process_packet(&mut handler, &password).await.unwrap();
+        let written = &session.common.encrypted.as_ref().unwrap().write;
+        let asked = b"\0\0\0\x11\x3c\0\0\0\x06choose\0\0\0\x02en";
+        assert!(written.ends_with(asked), "{written:?}");
+
+        let mut answer = vec![msg::USERAUTH_INFO_RESPONSE, 0, 0, 0, 1];
+        encode_string(&mut answer, b"late");
+        session.process_packet(&mut handler, &answer).await.unwrap();
+        assert!(!handler.answered, "a question was answered that was withdrawn");
+    }
+
+    #[tokio::test]
     async fn signed_publickey_request_cannot_reuse_pk_ok_for_a_different_key() {
         struct Probe {
             pk_ok_key: PublicKey,
@@ -1066,21 +1125,32 @@ impl Encrypted {
                 let change = map_err!(u8::decode(r))? != 0;
                 // A password need not be UTF-8: the handler compares bytes. It is wiped when it is dropped.
                 let password = zeroize::Zeroizing::new(map_err!(Vec::<u8>::decode(r))?);
-                if change {
-                    let _new_password = zeroize::Zeroizing::new(map_err!(Vec::<u8>::decode(r))?);
-                }
-                map_err!(ensure_end(r))?;
-                let auth = if change {
-                    Auth::Reject {
-                        proceed_with_methods: None,
-                        partial_success: false,
-                    }
+                let new_password = if change {
+                    Some(zeroize::Zeroizing::new(map_err!(Vec::<u8>::decode(r))?))
                 } else {
-                    handler.auth_password(&user, &password).await?
+                    None
+                };
+                map_err!(ensure_end(r))?;
+                let auth = match &new_password {
+                    Some(new_password) => {
+                        handler
+                            .auth_password_change(&user, &password, new_password)
+                            .await?
+                    }
+                    None => handler.auth_password(&user, &password).await?,
                 };
                 if let Auth::Accept = auth {
                     server_auth_request_success(&mut self.write);
                     self.state = EncryptedState::InitCompression;
+                } else if let Auth::PasswordExpired { prompt } = auth {
+                    auth_user.clear();
+                    // It is no answer to the questions of keyboard-interactive, and withdraws them.
+                    auth_request.current = None;
+                    push_packet!(self.write, {
+                        self.write.push(msg::USERAUTH_PASSWD_CHANGEREQ);
+                        map_err!(prompt.as_ref().encode(&mut self.write))?;
+                        map_err!("en".encode(&mut self.write))?;
+                    });
                 } else {
                     auth_user.clear();
                     if let Auth::Reject {
@@ -1576,7 +1646,7 @@ async fn reply_userauth_info_response(
             })?;
             Ok(false)
         }
-        Auth::UnsupportedMethod => Err(Error::UnsupportedAuthMethod),
+        Auth::UnsupportedMethod | Auth::PasswordExpired { .. } => Err(Error::UnsupportedAuthMethod),
     }
 }
 

@@ -220,6 +220,13 @@ pub enum Auth {
         /// typed by the user.
         prompts: Cow<'static, [(Cow<'static, str>, bool)]>,
     },
+
+    /// The password is right, and has expired: ask for a new one, or for another one than the new one that was given
+    /// (RFC 4252, section 8). Only [`Handler::auth_password`] and [`Handler::auth_password_change`] may answer so.
+    PasswordExpired {
+        /// What the client shows to the user, in English.
+        prompt: Cow<'static, str>,
+    },
 }
 
 impl Auth {
@@ -320,6 +327,22 @@ pub trait Handler: Sized {
         &mut self,
         user: &str,
         password: &[u8],
+    ) -> impl Future<Output = Result<Auth, Self::Error>> + Send {
+        async { Ok(Auth::reject()) }
+    }
+
+    /// Change the password by the "password" method (RFC 4252, section 8). A client may ask for this at any time, not
+    /// only after [`Auth::PasswordExpired`], and nobody has checked the old password: the handler must. Success, and
+    /// partial success, tell the client that the password was changed.
+    ///
+    /// Russh makes sure rejection takes a constant [`Config::auth_rejection_time`],
+    /// except if this method takes more than that.
+    #[allow(unused_variables)]
+    fn auth_password_change(
+        &mut self,
+        user: &str,
+        old: &[u8],
+        new: &[u8],
     ) -> impl Future<Output = Result<Auth, Self::Error>> + Send {
         async { Ok(Auth::reject()) }
     }
