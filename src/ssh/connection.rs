@@ -6,11 +6,10 @@ use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 
 use russh::ChannelId;
-use russh::keys::{Algorithm, Certificate};
-use russh::server::{Auth, VerifiedPublicKey};
+use russh::server::Auth;
 use tokio_util::sync::CancellationToken;
 
-use crate::auth::{Attempt, Credential, Denial, DenialReason, Login, Method, PresentedKey, Proofs, Review};
+use crate::auth::{Attempt, Credential, Denial, DenialReason, Login, Method, Proofs, Review};
 use crate::domain::event::Event;
 use crate::session::stream::connection_budget::ConnectionBudget;
 use crate::session::tasks::TaskStarter;
@@ -21,9 +20,11 @@ use crate::session::{
 use super::admission::SignInProgress;
 use super::algorithms::method_set;
 use super::announcement::{AnnouncedKeys, ConnectionHostKeys};
-use super::phase::{Accepted, ChannelUse, OfferedRecord, Phase, SignInState, SignedIn, Wanted};
+use super::phase::{
+    Accepted, ChannelUse, JudgedAttempt, OfferedRecord, Phase, SignInState, SignedIn, Wanted,
+};
 use super::questions::PendingQuestion;
-use super::refusal_reason::{RefusalReason, RefusedKey, RefusedKeys, key_name, weak_signature};
+use super::refusal_reason::{RefusalReason, RefusedKey, RefusedKeys, key_name};
 use super::service::Service;
 use super::signals::ConnectionSignals;
 use base::socket::ConnectionHandle;
@@ -52,7 +53,7 @@ pub struct Connection {
     pub(super) tasks: TaskStarter,
     /// The host keys that are announced after the sign-in.
     pub(super) host_keys: Option<ConnectionHostKeys>,
-    /// The question of keyboard-interactive that the peer has not answered yet.
+    /// The question that the peer has not answered yet.
     pub(super) pending: Option<PendingQuestion>,
     /// The number of questions that the peer was asked.
     pub(super) questions: u32,
@@ -147,6 +148,19 @@ impl Connection {
     }
 
     pub(super) async fn attempt(&mut self, user: &str, credential: Credential<'_>, method: Method) -> Auth {
+        match self.judge(user, credential, method).await {
+            Ok(JudgedAttempt { revision, outcome }) => self.conclude(user, method, revision, outcome).await,
+            Err(refusal) => refusal,
+        }
+    }
+
+    /// Judges an attempt. A failure is reported and held back here; the error is its answer.
+    pub(super) async fn judge(
+        &mut self,
+        user: &str,
+        credential: Credential<'_>,
+        method: Method,
+    ) -> Result<JudgedAttempt, Auth> {
         self.report_refused_keys(Some(user));
         let passed = match &self.phase {
             Phase::Anonymous(state) if state.user == user => state.passed.clone(),
@@ -155,7 +169,7 @@ impl Connection {
                 Proofs::default()
             }
             // russh allows only one sign-in for each connection.
-            Phase::SignedIn(_) | Phase::NotRegistered(_) => return self.refuse(),
+            Phase::SignedIn(_) | Phase::NotRegistered(_) => return Err(self.refuse()),
         };
         let key = credential.key();
         // The reply may be delayed, so send the replies that are already queued first.
@@ -174,7 +188,7 @@ impl Connection {
             biased;
             () = self.gone.cancelled() => {
                 self.denied_for(user, method, &DenialReason::HungUp, "");
-                return self.refuse();
+                return Err(self.refuse());
             }
             outcome = self.service.auth.login(attempt) => outcome,
         };
@@ -185,9 +199,9 @@ impl Connection {
                 () = tokio::time::sleep_until(answer_at) => {}
                 () = self.gone.cancelled() => {}
             }
-            return self.refuse_for(user);
+            return Err(self.refuse_for(user));
         }
-        self.conclude(user, method, revision, outcome).await
+        Ok(JudgedAttempt { revision, outcome })
     }
 
     /// Ends the sign-in if everything is proven, and else records what is wanted besides.
@@ -260,22 +274,6 @@ impl Connection {
             Some(sentence) => refused.add(key, RefusalReason::new("unsupported_key", sentence)),
             None => refused.add(key, reason),
         }
-    }
-
-    /// Judges the sign-in by a key whose signature the SSH library has verified, and that of its certificate.
-    pub(super) async fn verified(
-        &mut self,
-        user: &str,
-        key: VerifiedPublicKey<'_>,
-        certificate: Option<&Certificate>,
-    ) -> Auth {
-        let presented = PresentedKey::verified(key.public_key, certificate, key.security_key);
-        if let Some(reason) = self.may_not_sign(key.algorithm) {
-            self.key_refused(user, RefusedKey::Presented(&presented), reason);
-            return self.refuse();
-        }
-        self.attempt(user, Credential::VerifiedKey(&presented), Method::PublicKey)
-            .await
     }
 
     /// Emits the event that a sign-in was refused for a reason of the authenticator. `shown` precedes its sentence.
@@ -378,14 +376,6 @@ impl Connection {
         match &mut self.phase {
             Phase::SignedIn(signed_in) => Some(signed_in),
             Phase::Anonymous(_) | Phase::NotRegistered(_) => None,
-        }
-    }
-
-    /// Returns why no user may sign with this algorithm, or `None` if a user may.
-    pub(super) fn may_not_sign(&self, algorithm: &Algorithm) -> Option<RefusalReason<'static>> {
-        match self.has(Method::PublicKey) {
-            true => weak_signature(algorithm),
-            false => Some(RefusalReason::new("method_off", "the method is switched off")),
         }
     }
 }

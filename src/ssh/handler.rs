@@ -12,7 +12,7 @@ use russh::server::{
 };
 use russh::{Channel, ChannelId, ChannelOpenFailure, Disconnect, Error, Pty, Sig};
 
-use crate::auth::{Credential, Method, PresentedKey};
+use crate::auth::{Method, PresentedKey};
 use crate::domain::event::Event;
 use crate::exec;
 use crate::session::Traffic;
@@ -23,9 +23,11 @@ use base::visible::sample;
 use super::admission::Step;
 use super::algorithms;
 use super::announcement::PROVE;
+use super::by_key;
 use super::channels::{self, NO_SHELL};
 use super::connection::Connection;
 use super::conversation;
+use super::password_method::{self, PasswordChange};
 use super::phase::{ChannelUse, OfferedRecord, Phase};
 use super::refusal_reason::{RefusalReason, RefusedKey};
 use super::senders::SessionSender;
@@ -49,8 +51,18 @@ impl Handler for Connection {
             return Ok(self.refuse());
         }
         let password = Secret::from_bytes(password.to_vec());
-        let attempt = self.attempt(user, Credential::Password(&password), Method::Password);
-        Ok(Box::pin(attempt).await)
+        Ok(Box::pin(password_method::sign_in(self, user, &password)).await)
+    }
+
+    async fn auth_password_change(&mut self, user: &str, old: &[u8], new: &[u8]) -> Result<Auth, Error> {
+        if !self.has(Method::Password) {
+            return Ok(self.refuse());
+        }
+        let change = PasswordChange {
+            old: Secret::from_bytes(old.to_vec()),
+            new: Secret::from_bytes(new.to_vec()),
+        };
+        Ok(Box::pin(password_method::change(self, user, change)).await)
     }
 
     async fn auth_keyboard_interactive<'a>(
@@ -71,7 +83,7 @@ impl Handler for Connection {
             return Ok(self.refuse());
         }
         let key = PresentedKey::offered(offer.public_key, offer.certificate);
-        if let Some(reason) = self.may_not_sign(offer.algorithm) {
+        if let Some(reason) = by_key::may_not_sign(self, offer.algorithm) {
             self.key_refused(user, RefusedKey::Presented(&key), reason);
             return Ok(self.refuse());
         }
@@ -98,7 +110,7 @@ impl Handler for Connection {
     }
 
     async fn auth_publickey(&mut self, user: &str, key: VerifiedPublicKey<'_>) -> Result<Auth, Error> {
-        Ok(Box::pin(self.verified(user, key, None)).await)
+        Ok(Box::pin(by_key::verified(self, user, key, None)).await)
     }
 
     async fn auth_publickey_failed(
@@ -125,7 +137,7 @@ impl Handler for Connection {
         certificate: &Certificate,
         key: VerifiedPublicKey<'_>,
     ) -> Result<Auth, Error> {
-        Ok(Box::pin(self.verified(user, key, Some(certificate))).await)
+        Ok(Box::pin(by_key::verified(self, user, key, Some(certificate))).await)
     }
 
     fn service_refused(&mut self, name: &str) {

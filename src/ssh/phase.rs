@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::auth::{AuthSettings, Login, Method, OfferedKey, Proofs};
+use crate::auth::{AuthSettings, Denial, Login, Method, OfferedKey, Proofs};
 use crate::domain::user::Factor;
 use crate::exec;
 use crate::mount::Mounted;
@@ -105,10 +105,8 @@ impl Wanted {
                 .iter()
                 .flat_map(|factor| settings.methods_for(*factor))
                 .collect(),
-            Wanted::NewPassword => {
-                let is_conversation = |method: &Method| *method == Method::KeyboardInteractive;
-                settings.methods.iter().copied().filter(is_conversation).collect()
-            }
+            // Each method that proves a password can replace it.
+            Wanted::NewPassword => settings.methods_for(Factor::Password).collect(),
         }
     }
 }
@@ -137,6 +135,14 @@ pub(super) enum ChannelUse {
     Command(exec::RunningCommand),
     /// A command was refused; what arrives now is ignored.
     Done,
+}
+
+/// An attempt that was judged, and did not fail.
+pub(super) struct JudgedAttempt {
+    /// The revision of users' records that the decision was based on, or an earlier one.
+    pub(super) revision: u64,
+    /// The login, or what is wanted besides.
+    pub(super) outcome: Result<Login, Denial>,
 }
 
 /// A sign-in that was accepted, and is not registered as a session yet.

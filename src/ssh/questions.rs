@@ -1,5 +1,6 @@
-//! The questions of keyboard-interactive (RFC 4256): which one comes next, how it is asked, and what its answers are.
-//! The code is pure; [`super::conversation`] asks.
+//! The questions of a sign-in: which one comes next, how it is asked, and what its answers are. They are asked by
+//! keyboard-interactive (RFC 4256); only for a new password the method `password` has a message of its own (RFC 4252,
+//! section 8). The code is pure; [`super::asking`] asks.
 //!
 //! A peer that has proven nothing is asked for a password, whoever the user is. Only a right password, or a key, leads
 //! to the question for a code: so nobody learns from the questions who exists and who has a second factor.
@@ -9,10 +10,11 @@ use std::borrow::Cow;
 use russh::server::{Auth, Response};
 
 use super::phase::Wanted;
+use crate::auth::Method;
 use crate::domain::user::Factor;
 use base::secret::Secret;
 
-/// How often a user may try to choose a new password in one conversation.
+/// How often a user may try to choose a new password, until the sign-in fails.
 const NEW_PASSWORD_TRIES: u32 = 3;
 
 /// A question that the peer was asked, or will be.
@@ -35,13 +37,36 @@ pub(super) struct NewPasswordTry {
     failures: u32,
 }
 
+impl NewPasswordTry {
+    /// Returns what the user is told.
+    fn words(&self) -> String {
+        let refused = self.refused.as_ref().map(|why| format!("{why} "));
+        let refused = refused.unwrap_or_default();
+        format!("{refused}Your password has expired, and you must choose a new one.")
+    }
+}
+
 /// The question that a connection was asked last, and has not answered.
 #[derive(Debug)]
 pub(super) struct PendingQuestion {
     /// The name for which it was asked.
     pub user: String,
+    /// The method by which it was asked.
+    pub method: Method,
     /// The question.
     pub question: Question,
+}
+
+impl PendingQuestion {
+    /// Returns the message that asks it.
+    pub fn message(&self) -> Auth {
+        match (&self.question, self.method) {
+            (Question::NewPassword(attempt), Method::Password) => Auth::PasswordExpired {
+                prompt: attempt.words().into(),
+            },
+            (question, _) => question.ask(),
+        }
+    }
 }
 
 /// The answers to a question.
@@ -69,21 +94,14 @@ impl Question {
         }
     }
 
-    /// Returns the message that asks it.
-    pub fn ask(&self) -> Auth {
+    /// Returns the message of keyboard-interactive that asks it.
+    fn ask(&self) -> Auth {
         let (name, instructions, prompts): (&'static str, String, &[&'static str]) = match self {
             Question::Password => ("", String::new(), &["Password: "]),
             Question::Code => ("", String::new(), &["Verification code: "]),
             Question::NewPassword(attempt) => (
                 "New password",
-                format!(
-                    "{}Your password has expired, and you must choose a new one.",
-                    attempt
-                        .refused
-                        .as_ref()
-                        .map(|why| format!("{why} "))
-                        .unwrap_or_default()
-                ),
+                attempt.words(),
                 &["New password: ", "New password again: "],
             ),
         };
@@ -171,6 +189,13 @@ mod tests {
                 panic!("{question:?} is asked")
             };
             assert!(instructions.starts_with("It is too short. Your password has expired"));
+            let pending = PendingQuestion {
+                user: "tom".to_owned(),
+                method: Method::Password,
+                question: question.clone(),
+            };
+            let prompt = instructions;
+            assert_eq!(pending.message(), Auth::PasswordExpired { prompt });
         }
         assert_eq!(question.again(String::new()), None);
         assert_eq!(Question::Password.again(String::new()), None);
