@@ -10,6 +10,7 @@ mod crowd;
 mod denied;
 mod host_keys;
 mod order;
+mod password_change;
 mod probes;
 mod proxy;
 mod refusals;

@@ -309,7 +309,7 @@ fn an_expired_password_is_replaced_in_the_conversation() {
     // Two that differ, one that is too short, and the old one; then there were too many.
     assert_eq!(talk.answer(&[b"one of them here", b"another one here"]), asked);
     assert_eq!(talk.answer(&[b"short", b"short"]), asked);
-    let refused = Answered::Refused("keyboard-interactive".to_owned());
+    let refused = Answered::Refused("password,keyboard-interactive".to_owned());
     assert_eq!(talk.answer(&[old.as_bytes(), old.as_bytes()]), refused);
     assert_eq!(talk.by_questions(), asked);
     assert_eq!(talk.answer(&[b"only one answer"]), refused);

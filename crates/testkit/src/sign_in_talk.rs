@@ -1,14 +1,18 @@
-//! Signing in message by message, with the questions of keyboard-interactive (RFC 4256), and the device that shows
-//! codes.
+//! Signing in message by message, with the questions of keyboard-interactive (RFC 4256), the change of an expired
+//! password (RFC 4252, section 8), and the device that shows codes.
 
 use homeportd::auth::totp::{TotpSecret, step_at};
+use homeportd::domain::user::{User, UserName};
+use homeportd::store::Store as _;
+use homeportd::store::sql::SqlStore;
 use serde_json::Value;
 
 use crate::server::TestServer;
 use crate::ssh::{DISCONNECT, FAILURE, Message, SUCCESS, Ssh};
 use crate::transport::split_string;
 
-/// SSH_MSG_USERAUTH_INFO_REQUEST: questions (RFC 4256, section 3.2).
+/// SSH_MSG_USERAUTH_INFO_REQUEST: questions (RFC 4256, section 3.2). By the method `password`, the same number is
+/// SSH_MSG_USERAUTH_PASSWD_CHANGEREQ: the password has expired (RFC 4252, section 8).
 const QUESTIONS: u8 = 60;
 
 /// A user's second factor, as `user totp enroll` has printed it.
@@ -54,6 +58,8 @@ pub enum Answered {
     SignedIn,
     /// The server asks these questions.
     Asks(Vec<String>),
+    /// The password is right, and the server asks for a new one with these words.
+    NewPassword(String),
     /// The methods that the client may go on with.
     Partly(String),
     /// The attempt was refused; these methods may go on.
@@ -68,6 +74,8 @@ pub struct SignInTalk {
     pub ssh: Ssh,
     /// The name that is sent from now on.
     pub user: &'static str,
+    /// Whether the last request was by the method `password`.
+    by_password: bool,
 }
 
 impl SignInTalk {
@@ -75,10 +83,15 @@ impl SignInTalk {
     pub fn begin(server: &TestServer, user: &'static str) -> Self {
         let mut ssh = Ssh::connect(server.port());
         ssh.send(&Message::new(5).string("ssh-userauth"));
-        Self { ssh, user }
+        Self {
+            ssh,
+            user,
+            by_password: false,
+        }
     }
 
-    fn request(&self, method: &str) -> Message {
+    fn request(&mut self, method: &str) -> Message {
+        self.by_password = method == "password";
         Message::new(50)
             .string(self.user)
             .string("ssh-connection")
@@ -102,6 +115,7 @@ impl SignInTalk {
                         _ => Answered::Partly(methods),
                     };
                 }
+                QUESTIONS if self.by_password => return Answered::NewPassword(change_prompt(&message)),
                 QUESTIONS => return Answered::Asks(prompts(&message)),
                 _ => {}
             }
@@ -111,12 +125,20 @@ impl SignInTalk {
     /// Tries a password by the method of that name.
     pub fn by_password(&mut self, password: &str) -> Answered {
         let request = self.request("password").byte(0).string(password);
-        self.ssh.send(&request);
+        let _ = self.ssh.try_send(&request);
+        self.answered()
+    }
+
+    /// Asks for a change of the password by the method of that name.
+    pub fn change_password(&mut self, old: &str, new: &[u8]) -> Answered {
+        let request = self.request("password").byte(1).string(old).string(new);
+        let _ = self.ssh.try_send(&request);
         self.answered()
     }
 
     /// Signs with the user's key.
     pub fn by_key(&mut self, server: &TestServer) -> Answered {
+        self.by_password = false;
         self.ssh.sign(self.user, &server.key(self.user));
         self.answered()
     }
@@ -156,6 +178,41 @@ fn prompts(message: &[u8]) -> Vec<String> {
             String::from_utf8(prompt.to_vec()).unwrap()
         })
         .collect()
+}
+
+/// Reads the words of the request for a new password, which are in English.
+fn change_prompt(message: &[u8]) -> String {
+    let (prompt, rest) = split_string(&message[1..]);
+    let (language, rest) = split_string(rest);
+    assert_eq!((language, rest), (&b"en"[..], &b""[..]));
+    String::from_utf8(prompt.to_vec()).unwrap()
+}
+
+/// Lets the user's password be so old that it has expired, where passwords do.
+pub fn expire_password(server: &TestServer, user: &str) {
+    let (database, homes) = (
+        server.path().join("data/homeport.db"),
+        server.path().join("data/homes"),
+    );
+    let user: UserName = user.parse().unwrap();
+    let expire = || {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let store = SqlStore::open(&database).await.unwrap();
+            let store = store.with_homes(std::fs::canonicalize(&homes).unwrap(), &homes);
+            let change = Box::new(|user: &mut User| {
+                user.password_set_at = Some(jiff::Timestamp::UNIX_EPOCH);
+                Ok(())
+            });
+            store.change_user(&user, change).await.unwrap();
+        });
+    };
+    // The caller may be in a runtime of its own, in which no other one can run.
+    std::thread::scope(|scope| scope.spawn(expire).join().unwrap());
 }
 
 /// The question for a one-time code.
