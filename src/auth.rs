@@ -57,7 +57,7 @@ use self::external::check::ExternalCheck;
 use self::external::settings::ExternalSettings;
 use self::external::{ExternalSource, ExternalUsers};
 use self::key_check::KeyCheck;
-use self::own_password::OwnPasswords;
+use self::own_password::{NewPasswordHasher, OwnPasswords};
 use self::pacing::{Applicant, Pacing};
 use self::password::MAX_PASSWORD;
 use self::record_check::RecordCheck;
@@ -213,7 +213,11 @@ impl Authenticator {
         new: &Secret,
     ) -> Result<Result<Login, Denial>, NewPasswordDenial> {
         let name = UserName::stored(user).map_err(NewPasswordDenial::Failed)?;
-        let record = self.own_passwords.set(&name, passed, new).await?;
+        let hasher = NewPasswordHasher {
+            verifier: &self.pacing.verifier,
+            queued: self.pacing.queued(Source::from(peer), Some(&name)),
+        };
+        let record = self.own_passwords.set(&name, passed, new, hasher).await?;
         let attempt = Attempt {
             user,
             peer,

@@ -8,8 +8,9 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::password::rules::PasswordRules;
-use super::password::{self, MAX_PASSWORD};
+use super::password::{MAX_PASSWORD, Verdict};
 use super::proofs::Proofs;
+use super::verifier::{QueueFull, QueuedAttempt, Verifier};
 use crate::domain::user::{PasswordHash, User, UserName, UserSource};
 use crate::store::Store;
 use base::error::Error;
@@ -22,6 +23,47 @@ pub enum NewPasswordDenial {
     Rules(String),
     /// The sign-in cannot go on: the record was changed meanwhile, or cannot be written. The error is for the log.
     Failed(Error),
+}
+
+/// Where the hashes of a new password are computed: in the order of the sign-ins, and on their threads, on which no copy
+/// of a password is left.
+pub(super) struct NewPasswordHasher<'a> {
+    /// The threads.
+    pub verifier: &'a Verifier,
+    /// The sign-in as it waits for them.
+    pub queued: QueuedAttempt,
+}
+
+impl NewPasswordHasher<'_> {
+    /// Hashes a new password, which must not be the former one.
+    async fn hash(
+        self,
+        new: &Secret,
+        former: Option<&PasswordHash>,
+    ) -> Result<PasswordHash, NewPasswordDenial> {
+        let failed = |why: &str| {
+            let error = Error::new("cannot hash the password").because(why.to_owned());
+            NewPasswordDenial::Failed(error)
+        };
+        let permit = self.verifier.acquire(self.queued).await;
+        let permit = permit.map_err(|QueueFull| failed("too many passwords are waiting"))?;
+        let no_memory = "not enough memory, or no thread";
+        let verdict = match former {
+            Some(former) => self.verifier.verify(&permit, new, Some(former)).await,
+            None => Verdict::Wrong,
+        };
+        match verdict {
+            Verdict::Right => {
+                let why = "The new password must differ from the old one.";
+                Err(NewPasswordDenial::Rules(why.to_owned()))
+            }
+            Verdict::Wrong | Verdict::BadHash => {
+                let hash = self.verifier.hash(&permit, new).await;
+                hash.ok_or_else(|| failed(no_memory))
+            }
+            Verdict::NotVerified => Err(failed(no_memory)),
+        }
+    }
 }
 
 /// Sets the passwords that users choose themselves.
@@ -47,11 +89,12 @@ impl OwnPasswords {
     ///
     /// # Errors
     /// Returns why it was not set. Nothing has changed then.
-    pub async fn set(
+    pub(super) async fn set(
         &self,
         name: &UserName,
         passed: &Proofs,
         new: &Secret,
+        hasher: NewPasswordHasher<'_>,
     ) -> Result<User, NewPasswordDenial> {
         let failed = |error: Error| NewPasswordDenial::Failed(error);
         let user = self.store.user(name).await.map_err(failed)?;
@@ -59,19 +102,7 @@ impl OwnPasswords {
             .filter(|user| passed.are_of(user))
             .ok_or_else(|| failed(changed_meanwhile()))?;
         self.check(&user, new)?;
-        let (typed, former) = (new.clone(), user.password_hash.clone());
-        // Two hashes, which an SSH callback must not wait for.
-        let hashed = tokio::task::spawn_blocking(move || match former {
-            Some(former) if password::is(&typed, &former) => Ok(None),
-            _ => password::hash(&typed).map(Some),
-        });
-        let hash: PasswordHash = hashed
-            .await
-            .map_err(|panic| failed(Error::new("cannot hash the password").because(panic)))?
-            .map_err(failed)?
-            .ok_or_else(|| {
-                NewPasswordDenial::Rules("The new password must differ from the old one.".to_owned())
-            })?;
+        let hash = hasher.hash(new, user.password_hash.as_ref()).await?;
         let passed = passed.clone();
         let change = move |user: &mut User| {
             if !passed.are_of(user) {

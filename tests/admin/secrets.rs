@@ -8,6 +8,7 @@ use russh::client;
 
 use testkit::russh_client::AnyServer;
 use testkit::server::TestServer;
+use testkit::sign_in_talk::expire_password;
 use testkit::stock::By;
 use testkit::{inspectable, wait_for};
 
@@ -115,4 +116,61 @@ async fn no_copy_of_a_password_is_left_while_the_session_runs() {
         sessions.push(session);
     }
     assert_eq!(copies(server.pid(), PART), 0, "sessions that go on");
+}
+
+/// A change carries the old and the new password, and hashes both.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_copy_of_a_password_is_left_after_its_change() {
+    let settings = "throttle = { first_delay_ms = 1, max_delay_ms = 1 }\npassword = { max_age = \"1d\" }";
+    let mut server = TestServer::new(&[("auth", settings), inspectable()]);
+    let mut old = marked_password("first");
+    server.admin_ok(&["user", "add", "alice", "--password-stdin"], &old);
+    server.serve();
+    let mut sessions = Vec::new();
+    for (interactive, end) in [(false, "second"), (true, "third")] {
+        expire_password(&server, "alice");
+        let new = marked_password(end);
+        let address = ("127.0.0.1", server.port());
+        let mut session = client::connect(Arc::new(client::Config::default()), address, AnyServer)
+            .await
+            .unwrap();
+        if interactive {
+            use client::KeyboardInteractiveAuthResponse::{InfoRequest, Success};
+            let asked = session
+                .authenticate_keyboard_interactive_start("alice", None)
+                .await;
+            assert!(matches!(asked.unwrap(), InfoRequest { .. }));
+            for (answers, is_last) in [
+                (vec![old.clone()], false),
+                (vec![old.clone(), old.clone()], false),
+                (vec![new.clone(), new.clone()], true),
+            ] {
+                let answer = session.authenticate_keyboard_interactive_respond(answers).await;
+                match answer.unwrap() {
+                    InfoRequest { .. } => assert!(!is_last),
+                    Success => assert!(is_last),
+                    refused => panic!("{refused:?}"),
+                }
+            }
+        } else {
+            let expired =
+                |answer: &client::AuthResult| matches!(answer, client::AuthResult::PasswordExpired { .. });
+            let answer = session.authenticate_password("alice", old.clone()).await.unwrap();
+            assert!(expired(&answer), "{answer:?}");
+            for (new, is_last) in [(&old, false), (&new, true)] {
+                let answer = session.authenticate_password_change("alice", &old, new).await;
+                let answer = answer.unwrap();
+                assert_eq!((expired(&answer), answer.success()), (!is_last, is_last));
+            }
+        }
+        sessions.push(session);
+        old = new;
+    }
+    assert_eq!(copies(server.pid(), PART), 0, "sessions that go on");
+    let count = sessions.len();
+    drop(sessions);
+    wait_for("the sessions to end", || {
+        server.audit().matches("session_ended").count() == count
+    });
+    assert_eq!(copies(server.pid(), PART), 0, "sessions that have ended");
 }
