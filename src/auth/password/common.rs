@@ -84,23 +84,24 @@ fn core(text: &str) -> &str {
 /// Returns the text with letters in place of the digits and signs that commonly stand for them.
 fn without_substitutes(text: &str) -> String {
     let letters = text.trim_end_matches(|c: char| !c.is_alphabetic());
-    letters
-        .chars()
-        .map(|c| match c {
-            '@' | '4' => 'a',
-            '3' => 'e',
-            '1' | '!' => 'i',
-            '0' => 'o',
-            '$' | '5' => 's',
-            '7' => 't',
-            other => other,
-        })
-        .collect()
+    // All at once: a text that grows leaves copies behind. No letter is longer than what stands for it.
+    let mut plain = String::with_capacity(letters.len());
+    plain.extend(letters.chars().map(|c| match c {
+        '@' | '4' => 'a',
+        '3' => 'e',
+        '1' | '!' => 'i',
+        '0' => 'o',
+        '$' | '5' => 's',
+        '7' => 't',
+        other => other,
+    }));
+    plain
 }
 
 /// Whether the text is the same few characters over and over.
 fn is_repetition(text: &str) -> bool {
-    let chars = zeroize::Zeroizing::new(text.chars().collect::<Vec<char>>());
+    let mut chars = zeroize::Zeroizing::new(Vec::with_capacity(text.len()));
+    chars.extend(text.chars());
     (1..=MOST_REPEATED).any(|length| {
         let unit = chars.get(..length).unwrap_or_default();
         chars.len() > length && chars.chunks(length).all(|chunk| unit.starts_with(chunk))
@@ -109,7 +110,8 @@ fn is_repetition(text: &str) -> bool {
 
 /// Whether the text is a part of a sequence, forwards or backwards.
 fn is_sequence(text: &str) -> bool {
-    let backwards = zeroize::Zeroizing::new(text.chars().rev().collect::<String>());
+    let mut backwards = zeroize::Zeroizing::new(String::with_capacity(text.len()));
+    backwards.extend(text.chars().rev());
     let found = |sequence: &str| sequence.contains(text) || sequence.contains(backwards.as_str());
     !text.is_empty() && SEQUENCES.iter().any(|sequence| found(sequence))
 }

@@ -59,7 +59,9 @@ impl ConnectError {
             ConnectError::Unreachable(_) | ConnectError::Protocol(_) => true,
             ConnectError::HostKey(_) | ConnectError::Refused(_) => false,
             ConnectError::SignIn(error) => match error {
-                SignInError::Refused(_) | SignInError::CannotAsk { .. } => false,
+                SignInError::Refused(_) | SignInError::CannotAsk { .. } | SignInError::PasswordExpired(_) => {
+                    false
+                }
                 SignInError::Closed(_) | SignInError::Silent(_) | SignInError::Broken { .. } => true,
             },
         }

@@ -11,6 +11,7 @@ mod by_password;
 pub mod credentials;
 mod identity;
 mod keys;
+mod new_password;
 pub mod report;
 
 pub(super) use attempt::SignIn;

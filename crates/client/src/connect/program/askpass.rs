@@ -18,7 +18,7 @@ use tokio_util::task::AbortOnDropHandle;
 use zeroize::Zeroizing;
 
 use crate::connect::prompts::AsyncPrompts;
-use crate::connect::sign_in::credentials::Credentials;
+use crate::connect::sign_in::credentials::{Credentials, is_for_new_password};
 use crate::report;
 use base::secret::Secret;
 use base::visible::printable_lines;
@@ -121,9 +121,14 @@ impl AskpassServer {
 
     /// Keeps the answers for the next connection: with them, the sign-in has succeeded.
     pub(super) fn keep_answers(&self) {
-        for (question, answer) in self.answers.asked.lock().drain(..) {
+        let credentials = &self.answers.credentials;
+        let asked = std::mem::take(&mut *self.answers.asked.lock());
+        if asked.iter().any(|(question, _)| is_for_new_password(question)) {
+            return credentials.forget_ssh_answers();
+        }
+        for (question, answer) in asked {
             if let Some(answer) = answer {
-                self.answers.credentials.keep_ssh_answer(question, answer);
+                credentials.keep_ssh_answer(question, answer);
             }
         }
     }
@@ -170,11 +175,13 @@ impl Answers {
         }
     }
 
-    /// A secret: the one given beforehand, the one of the last connection, or what the user types. Each is used once.
+    /// A secret: the one given beforehand, the one of the last connection, or what the user types. Each is used once. A
+    /// new password is what the user types, always.
     async fn secret(&self, question: &str, label: String) -> Option<Secret> {
         let again = self.asked.lock().iter().any(|(asked, _)| asked == question);
         let credentials = &self.credentials;
-        if !again {
+        let is_new = is_for_new_password(question);
+        if !again && !is_new {
             let given = question
                 .contains("assword")
                 .then(|| credentials.given_password())
@@ -184,7 +191,7 @@ impl Answers {
                 return Some(known);
             }
         }
-        if credentials.is_given() {
+        if credentials.is_given() && !is_new {
             // A user who has given a password beforehand is not asked for another.
             return None;
         }

@@ -9,7 +9,11 @@ use super::credentials::Credentials;
 use super::report::{Report, SignInError};
 use crate::connect::destination::SignInRules;
 use crate::connect::prompts::AsyncPrompts;
-use base::visible::printable;
+use base::visible::{printable, printable_lines};
+
+/// How much is shown of the server's words, in characters of a line, and in lines.
+pub(super) const SHOWN_PROMPT: usize = 300;
+const SHOWN_LINES: usize = 20;
 
 /// How long to wait for one answer of the server, which may first wait for a confirmation on a phone. Time with an open
 /// prompt here does not count.
@@ -51,6 +55,8 @@ impl<H: Handler> AuthSession<'_, H> {
                 remaining_methods,
                 partial_success,
             })) => self.refused(remaining_methods, partial_success),
+            // The method `password` has answered it before; nothing else is answered so.
+            Some(Ok(AuthResult::PasswordExpired { .. })) => Err(self.broken(russh::Error::Inconsistent)),
         }
     }
 
@@ -99,6 +105,14 @@ impl<H: Handler> AuthSession<'_, H> {
             self.prompts.show(&format!("warning: {note}"));
         }
         self.notes_shown = self.report.notes.len();
+    }
+
+    /// Shows what the server says before it asks.
+    pub(super) fn introduce(&self, words: &str) {
+        let text = printable_lines(words.as_bytes(), SHOWN_LINES, SHOWN_LINES * SHOWN_PROMPT);
+        if !text.is_empty() {
+            self.prompts.explain(&text);
+        }
     }
 
     /// The names of the user and of the host, for messages.

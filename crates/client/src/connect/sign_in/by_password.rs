@@ -1,22 +1,20 @@
 //! Signing in with passwords, and with answers to the server's questions (keyboard-interactive, RFC 4256), which are
 //! mostly about a password too.
 
-use russh::client::{Handler, KeyboardInteractiveAuthResponse as Response, Prompt};
+use russh::client::{AuthResult, Handler, KeyboardInteractiveAuthResponse as Response, Prompt};
 use russh::{MethodKind, MethodSet};
 
-use super::auth_session::{ANSWER, AuthSession, SignInStep};
-use super::credentials::{Answer, Credentials};
+use super::auth_session::{ANSWER, AuthSession, SHOWN_PROMPT, SignInStep};
+use super::credentials::{Answer, Credentials, is_for_new_password};
+use super::new_password::{self, ChangedPassword};
 use super::report::SignInError;
 use crate::connect::prompts::AsyncPrompts;
 use base::secret::Secret;
-use base::visible::{printable, printable_lines};
+use base::visible::printable;
 
 /// The most questions in one round, and the most rounds in one attempt: real servers ask one or two.
 const MAX_PROMPTS: usize = 16;
 const MAX_ROUNDS: usize = 16;
-/// How much is shown of a question and of an introduction, in characters and lines.
-const SHOWN_PROMPT: usize = 300;
-const SHOWN_LINES: usize = 20;
 
 /// How one round of questions was answered.
 struct Replies {
@@ -49,7 +47,16 @@ impl PasswordMethods {
             let attempt = session.handle.authenticate_password(user, password.reveal());
             let answer = session.prompts.with_timeout(ANSWER, attempt).await;
             session.report.passwords += 1;
-            last = session.step(answer)?;
+            let ChangedPassword { step, password } = match answer {
+                Some(Ok(AuthResult::PasswordExpired { prompt })) => {
+                    new_password::change(session, password, prompt).await?
+                }
+                answer => ChangedPassword {
+                    step: session.step(answer)?,
+                    password,
+                },
+            };
+            last = step;
             match &last {
                 SignInStep::Done | SignInStep::Part(_) => {
                     session.credentials.keep_password(password);
@@ -165,7 +172,8 @@ impl PasswordMethods {
                     instructions,
                     prompts,
                 } => {
-                    introduce(session.prompts, &name, &instructions);
+                    session.introduce(&name);
+                    session.introduce(&instructions);
                     let replies = self.replies(session, prompts).await?;
                     asked |= replies.asked;
                     let texts = replies
@@ -197,7 +205,10 @@ impl PasswordMethods {
         };
         // Only in the first round: a second round mostly asks for a code, which differs each time.
         let remembered = !self.answers_used;
-        let single = matches!(prompts.as_slice(), [Prompt { echo: false, .. }]);
+        let single = matches!(
+            prompts.as_slice(),
+            [Prompt { echo: false, prompt }] if !is_for_new_password(prompt)
+        );
         for Prompt { prompt, echo } in prompts {
             let kept = remembered.then(|| session.credentials.answer(&prompt)).flatten();
             self.answers_used |= kept.is_some();
@@ -219,16 +230,6 @@ impl PasswordMethods {
         let password = usable.then(|| credentials.password()).flatten()?;
         self.password_used = true;
         Some(password)
-    }
-}
-
-/// Shows the introduction of one round of questions.
-fn introduce(prompts: &AsyncPrompts, name: &str, instructions: &str) {
-    for text in [name, instructions] {
-        let text = printable_lines(text.as_bytes(), SHOWN_LINES, SHOWN_LINES * SHOWN_PROMPT);
-        if !text.is_empty() {
-            prompts.explain(&text);
-        }
     }
 }
 

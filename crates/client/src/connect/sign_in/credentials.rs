@@ -25,6 +25,8 @@ struct StoredSecrets {
     ssh: Vec<Answer>,
     /// Whether a key has signed that the user has to touch or confirm each time.
     confirmed: bool,
+    /// Whether the user has chosen a new password in the last conversation, so that nothing of it is kept.
+    changed: bool,
 }
 
 /// A question of the server, and how it was answered.
@@ -91,12 +93,18 @@ impl Credentials {
             };
             match &kept.answers[..] {
                 _ if kept.confirmed => Some("its key is confirmed for each sign-in"),
+                _ if kept.changed => Some("the password was changed at its sign-in"),
                 [] => None,
                 [answer] if is_password(answer) => None,
                 _ => Some("the server asks for more than a password"),
             }
         };
         own.or_else(|| self.jumps.lock().iter().find_map(|jump| jump.why_once()))
+    }
+
+    /// Forgets all answers to questions of ssh itself: the password was changed by them.
+    pub(in crate::connect) fn forget_ssh_answers(&self) {
+        self.kept().ssh.clear();
     }
 
     /// Remembers that a key has signed that the user has to touch or confirm each time.
@@ -133,8 +141,13 @@ impl Credentials {
         answer.map(|answer| answer.answer.clone())
     }
 
+    /// Keeps the answers of a conversation that has succeeded, unless the password was changed in it: then an earlier
+    /// answer is the old one, and is wrong now.
     pub(super) fn keep_answers(&self, answers: Vec<Answer>) {
-        self.kept().answers = answers;
+        let changed = answers.iter().any(|answer| is_for_new_password(&answer.prompt));
+        let mut kept = self.kept();
+        kept.changed = changed;
+        kept.answers = if changed { Vec::new() } else { answers };
     }
 
     pub(super) fn key(&self, public: &PublicKey) -> Option<Arc<PrivateKey>> {
@@ -156,6 +169,14 @@ fn is_for_once(prompt: &str) -> bool {
     const WORDS: [&str; 6] = ["one-time", "one time", "onetime", "otp", "code", "token"];
     let prompt = prompt.to_lowercase();
     WORDS.iter().any(|word| prompt.contains(word))
+}
+
+/// Whether a question is about a password that the user is to choose. Nothing that is known answers it.
+pub(in crate::connect) fn is_for_new_password(prompt: &str) -> bool {
+    let prompt = prompt.to_lowercase();
+    ["new password", "new unix password"]
+        .iter()
+        .any(|words| prompt.contains(words))
 }
 
 impl std::fmt::Debug for Credentials {
@@ -181,6 +202,7 @@ mod tests {
             (&["Verification code: "], false),
             (&["One-time password (OATH) for `alice': "], false),
             (&["Password: ", "Verification code: "], false),
+            (&["Password: ", "New password: ", "New password again: "], false),
         ] {
             let credentials = Credentials::default();
             credentials.keep_answers(prompts.iter().map(|prompt| answer(prompt)).collect());
@@ -199,6 +221,11 @@ mod tests {
         credentials.keep_answers(vec![answer("Password: "), answer("Verification code: ")]);
         assert!(credentials.answer("Password: ").is_some());
         assert!(credentials.answer("Verification code: ").is_none());
+        let credentials = Credentials::default();
+        credentials.keep_answers(vec![answer("Password: "), answer("Enter new UNIX password: ")]);
+        assert!(credentials.answer("Password: ").is_none(), "it is the old one");
+        credentials.keep_answers(vec![answer("Password: ")]);
+        assert!(credentials.answer("Password: ").is_some() && credentials.why_once().is_none());
         let credentials = Credentials::default();
         credentials.keep_confirmed();
         assert!(credentials.why_once().is_some());

@@ -22,6 +22,11 @@ pub enum SignInError {
         /// The error of the prompt.
         source: io::Error,
     },
+    /// The password has expired, and nobody can be asked for a new one.
+    #[error(
+        "{0}; the password has expired (hint: sign in from a terminal to choose a new one, or ask the server's administrator)"
+    )]
+    PasswordExpired(Box<Report>),
     /// The server ended the connection.
     #[error("{0}; then the server closed the connection{hint}", hint = .0.hint_closed())]
     Closed(Box<Report>),
