@@ -6,7 +6,7 @@ use homeport::connect::{ConnectError, Credentials, SignInError, UnknownKeys};
 use crate::client::connect::prompts::ScriptedPrompts;
 use crate::client::connect::{Connector, keygen, public};
 use testkit::server::{TestServer, password};
-use testkit::sign_in_talk::Device;
+use testkit::sign_in_talk::{Device, expire_password};
 
 /// Starts a server that does not delay refusals, because the tests have many.
 fn start(users: &[&str]) -> TestServer {
@@ -119,6 +119,47 @@ async fn a_code_is_asked_for_on_each_connection() {
         .connect_ok(&with_password(&password("alice")), &prompts)
         .await;
     assert_eq!(prompts.labels(), [CODE, CODE]);
+}
+
+/// By either method, a new password replaces an expired one, and the old one is not used again.
+#[tokio::test]
+async fn an_expired_password_is_changed_at_the_sign_in() {
+    let server = TestServer::start_with(&[("auth", "password = { max_age = \"1d\" }")], &["alice"]);
+    let mut old = password("alice");
+    for (config, labels, kept) in [
+        (
+            PASSWORD,
+            [
+                "alice@127.0.0.1's password: ",
+                "alice@127.0.0.1's new password: ",
+                "alice@127.0.0.1's new password again: ",
+            ],
+            true,
+        ),
+        (
+            KEYBOARD_INTERACTIVE,
+            [
+                "(alice@127.0.0.1) Password: ",
+                "(alice@127.0.0.1) New password: ",
+                "(alice@127.0.0.1) New password again: ",
+            ],
+            false,
+        ),
+    ] {
+        expire_password(&server, "alice");
+        let connector = Connector::new("alice", server.port(), config);
+        let new = format!("{old}, and more");
+        let prompts = ScriptedPrompts::with_answers(&[&old, &new, &new]);
+        let credentials = Credentials::default();
+        connector.connect_ok(&credentials, &prompts).await;
+        assert_eq!(prompts.labels(), labels);
+        let messages = prompts.messages();
+        assert!(messages.contains("Your password has expired"), "{messages}");
+        let prompts = ScriptedPrompts::with_answers(&[&new]);
+        connector.connect_ok(&credentials, &prompts).await;
+        assert_eq!(prompts.labels().is_empty(), kept, "{config}");
+        old = new;
+    }
 }
 
 #[tokio::test]

@@ -13,6 +13,7 @@ pub struct ScriptedPrompts {
     answers: Mutex<VecDeque<String>>,
     labels: Mutex<Vec<String>>,
     messages: Mutex<String>,
+    unattended: bool,
 }
 
 impl ScriptedPrompts {
@@ -27,6 +28,14 @@ impl ScriptedPrompts {
     /// Creates prompts without answers, all of which fail.
     pub fn without_answers() -> Arc<Self> {
         Self::with_answers(&[])
+    }
+
+    /// Creates the prompts of a program that nobody watches.
+    pub fn unattended() -> Arc<Self> {
+        Arc::new(Self {
+            unattended: true,
+            ..Self::default()
+        })
     }
 
     /// Returns the labels of all prompts so far.
@@ -55,5 +64,9 @@ impl Prompts for ScriptedPrompts {
         let mut messages = self.messages.lock().unwrap();
         messages.push_str(message);
         messages.push('\n');
+    }
+
+    fn are_answered(&self) -> bool {
+        !self.unattended
     }
 }
