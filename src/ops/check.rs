@@ -3,6 +3,7 @@
 
 pub mod folders;
 pub mod host_keys;
+pub mod methods;
 pub mod places;
 pub mod report;
 pub mod secrets;

@@ -13,7 +13,7 @@ use crate::external;
 use crate::hooks::helper::StartedHelper;
 use crate::io::descriptors::{self, DescriptorShares};
 use crate::ops::check::report::Report;
-use crate::ops::check::{folders, host_keys, places, secrets, unfinished, users};
+use crate::ops::check::{folders, host_keys, methods, places, secrets, unfinished, users};
 use crate::ops::context::OpsContext;
 use crate::ops::installation::Installation;
 use crate::ops::lock::{self, Holder};
@@ -115,6 +115,7 @@ async fn users_and_homes(
         preflight::orphans(config, report);
     }
     users::check(&installation, &found, report);
+    methods::check(&config.auth, &found, report);
     without_a_source(config, &found, report);
     let shared = match store.folders().await {
         Ok(shared) => shared,
