@@ -3,11 +3,13 @@
 Each is a context manager that starts and stops a server. The users of homeportd have the key that was passed to it.
 """
 
+import contextlib
 import os
 import pwd
 import re
 import shutil
 import signal
+import sqlite3
 import subprocess
 from pathlib import Path
 
@@ -102,6 +104,11 @@ class Homeport(Server):
         if done.returncode != 0:
             raise RuntimeError(f"{' '.join(words)}: {done.stderr.strip()}")
         return done.stdout
+
+    def expire_password(self, user):
+        """Lets the user's password be so old that it has expired, where passwords do."""
+        with contextlib.closing(sqlite3.connect(self.directory / "data/homeport.db", timeout=60)) as store, store:
+            store.execute("UPDATE users SET password_set_at = '1970-01-01T00:00:00Z' WHERE name = ?", (user,))
 
     def home(self, user):
         """Returns the directory of the user's files on disk."""

@@ -147,6 +147,8 @@ class Client:
     passwords = False
     # Whether a script can answer the questions of keyboard-interactive.
     questions = False
+    # Whether it answers the request for a new password, by the method `password`.
+    changes_passwords = False
     # Whether it signs in with a key, not with a password.
     has_key = True
     # Whether it knows certificates of users.
@@ -200,7 +202,8 @@ class Client:
     def __init__(self, home, **settings):
         """`settings`: rekey_bytes (change keys after so many bytes), password (sign in with it, not with the key),
         answers (to the questions of keyboard-interactive, each by a part of the question), with_key (before the
-        answers), certificate (whether a certificate lies beside the key, as KEY-cert.pub)."""
+        answers), new_password (in place of `password`, which has expired), certificate (whether a certificate lies
+        beside the key, as KEY-cert.pub)."""
         self.home = home
         self.settings = settings
 

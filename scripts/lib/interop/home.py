@@ -41,6 +41,8 @@ class Home:
     ours: bool
     # Runs a command of homeportd and returns its output; None at the reference server.
     admin: callable = None
+    # Lets the user's password be so old that it has expired; None at the reference server.
+    expire_password: callable = None
 
     @property
     def at(self):

@@ -1,5 +1,6 @@
 """The servers for stories: our server, or the machine's own sshd as the reference."""
 
+import functools
 import shutil
 
 from ..servers import Homeport, Sshd
@@ -9,7 +10,8 @@ from .home import PASSWORD, Home, emptied
 
 
 class Ours:
-    """homeportd with its default settings, except for the policy. Each story has a user of its own."""
+    """homeportd with its default settings, except for the policy and the age of passwords. Each story has a user of its
+    own."""
 
     def __init__(self, work, binary, policy="default"):
         self.work = work
@@ -17,6 +19,9 @@ class Ours:
         directory = work / "server"
         directory.mkdir()
         self.running = Homeport(directory, binary, self.key, policy)
+        config = self.running.config
+        # Passwords are not that old, unless a story says so.
+        config.write_text(config.read_text().replace('max_age = "never"', 'max_age = "1d"'))
         self.users = 0
 
     def __enter__(self):
@@ -46,6 +51,7 @@ class Ours:
             local=emptied(self.work / "local"),
             ours=True,
             admin=server.admin,
+            expire_password=functools.partial(server.expire_password, user),
         )
 
 

@@ -31,6 +31,16 @@ class Answering(asyncssh.SSHClient):
         return [next(answer for part, answer in self.answers.items() if part in prompt) for prompt, _echo in prompts]
 
 
+class Changing(asyncssh.SSHClient):
+    """Answers the request for a new password."""
+
+    def __init__(self, old, new):
+        self.passwords = old, new
+
+    def password_change_requested(self, _prompt, _lang):
+        return self.passwords
+
+
 class Connection(Client):
     """A connection for SFTP or scp, whose event loop runs while a verb runs."""
 
@@ -38,6 +48,7 @@ class Connection(Client):
     kept_in_trees = EVERYTHING
     passwords = True
     questions = True
+    changes_passwords = True
     certificates = True
     errors = (asyncssh.SFTPError, asyncssh.DisconnectError, OSError)
 
@@ -50,6 +61,8 @@ class Connection(Client):
         how = {"client_keys": [str(self.home.key)]}
         if password := self.settings.get("password"):
             how = {"client_keys": None, "password": password}
+        if new := self.settings.get("new_password"):
+            how |= {"client_factory": lambda: Changing(password, new), "preferred_auth": "password"}
         if answers := self.settings.get("answers"):
             how = {"client_factory": lambda: Answering(answers), "preferred_auth": "publickey,keyboard-interactive"}
             how["client_keys"] = [str(self.home.key)] if self.settings.get("with_key") else None

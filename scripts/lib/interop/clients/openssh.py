@@ -61,6 +61,7 @@ class Sftp(BatchClient):
     odd_names_in_trees = ODD_NAMES
     odd_names_listed = (SPACES, QUOTES, UTF8)
     questions = True
+    changes_passwords = True
     certificates = True
     kept_in_trees = EVERYTHING
     missing_words = ("no such file", "not found")
@@ -77,7 +78,11 @@ class Sftp(BatchClient):
 
     def run_lines(self, lines):
         if answers := self.settings.get("answers"):
-            return self.run_answering(lines, answers)
+            methods = "publickey,keyboard-interactive" if self.settings.get("with_key") else "keyboard-interactive"
+            return self.run_answering(lines, answers, methods)
+        if new := self.settings.get("new_password"):
+            old = self.settings["password"]
+            return self.run_answering(lines, {"'s password": old, "old password": old, "new password": new}, "password")
         # With -q, ssh would not log its rekeying.
         flags = [] if "rekey_bytes" in self.settings else ["-q"]
         command = ["sftp", *flags, "-b", "-", *options(self.home, *self.more), "-P", str(self.home.port), self.home.at]
@@ -85,9 +90,8 @@ class Sftp(BatchClient):
         self.log += said.err
         return said
 
-    def run_answering(self, lines, answers):
+    def run_answering(self, lines, answers, methods):
         """Has a program of its own answer the questions: sftp asks on no terminal while it reads its commands from a file."""
-        methods = "publickey,keyboard-interactive" if self.settings.get("with_key") else "keyboard-interactive"
         asking = options(self.home, "BatchMode=no", "NumberOfPasswordPrompts=1", f"PreferredAuthentications={methods}")
         command = ["sftp", "-q", *asking, "-b", "-", "-P", str(self.home.port), self.home.at]
         program = self.home.local.parent / "askpass"

@@ -66,6 +66,7 @@ class Psftp(BatchClient):
     odd_names_listed = (SPACES, QUOTES, UTF8)
     passwords = True
     questions = True
+    changes_passwords = True
     certificates = True
 
     @classmethod
@@ -83,11 +84,29 @@ class Psftp(BatchClient):
         env = {"HOME": str(self.home.local.parent)}
         return run_answering(["psftp", *words, "-b", script, self.home.at], answers, cwd=self.home.local, env=env)
 
+    def change_password(self, script, new):
+        """Answers the request for a new password on the terminal. A saved session switches keyboard-interactive off."""
+        sessions = self.home.local.parent / ".putty/sessions"
+        sessions.mkdir(parents=True, exist_ok=True)
+        (sessions / "password").write_text("AuthKI=0\nProtocol=ssh\n")
+        words = ["-load", "password", "-noagent", "-hostkey", self.home.fingerprint, "-P", str(self.home.port)]
+        answers = {
+            "'s password: ": self.settings["password"],
+            # Nothing means the one that was typed before.
+            "Current password": "",
+            "Enter new password": new,
+            "Confirm new password": new,
+        }
+        env = {"HOME": str(self.home.local.parent)}
+        return run_answering(["psftp", *words, "-b", script, self.home.at], answers, cwd=self.home.local, env=env)
+
     def run_lines(self, lines):
         script = self.home.local.parent / "batch"
         script.write_bytes("".join(f"{line}\n" for line in lines).encode(errors="surrogateescape"))
         if answers := self.settings.get("answers"):
             return self.run_answering(script, answers)
+        if new := self.settings.get("new_password"):
+            return self.change_password(script, new)
         said = run_putty(self.home, ["psftp", *options(self.home, self.settings), "-b", script, self.home.at])
         self.log += said.all
         return said
