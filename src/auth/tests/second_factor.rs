@@ -334,7 +334,10 @@ async fn an_expired_password_is_replaced_at_the_end_of_the_sign_in() {
         set(&Proofs::default(), b"long enough").await,
         Err(NewPasswordDenial::Failed(_))
     ));
+    let runs = c.f.auth.pacing.verifier.runs();
     let login = set(&complete, b"l\xe4ng enough").await.unwrap().unwrap();
+    // It is compared with the old one on the threads of the sign-ins, on which no copy of a password is left.
+    assert_eq!(c.f.auth.pacing.verifier.runs(), runs + 1);
     assert_eq!(login.factors(), &[Factor::Password, Factor::Totp].into());
     let review = c.f.auth.review(&login, HERE.parse().unwrap()).await.unwrap();
     assert!(matches!(review, Review::Continues { .. }), "{review:?}");
