@@ -148,6 +148,12 @@ async fn an_expired_password_is_changed_at_the_sign_in() {
     ] {
         expire_password(&server, "alice");
         let connector = Connector::new("alice", server.port(), config);
+        let nobody = ScriptedPrompts::unattended();
+        let (error, words) = connector.connect_err(&with_password(&old), &nobody).await;
+        assert!(
+            matches!(error, ConnectError::SignIn(SignInError::PasswordExpired(_))),
+            "{words}"
+        );
         let new = format!("{old}, and more");
         let prompts = ScriptedPrompts::with_answers(&[&old, &new, &new]);
         let credentials = Credentials::default();

@@ -199,6 +199,10 @@ impl PasswordMethods {
         if prompts.len() > MAX_PROMPTS {
             return Err(session.broken(russh::Error::Inconsistent));
         }
+        let is_new = |question: &Prompt| is_for_new_password(&question.prompt);
+        if prompts.iter().any(is_new) && !session.prompts.are_answered() {
+            return Err(SignInError::PasswordExpired(session.take_report()));
+        }
         let mut replies = Replies {
             answers: Vec::new(),
             asked: false,
