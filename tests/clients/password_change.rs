@@ -72,7 +72,7 @@ fn a_new_password_that_cannot_be_one_is_refused_with_the_reason() {
     let server = start(&["alice"]);
     let old = password("alice");
     expire_password(&server, "alice");
-    let long = vec![b'x'; 1025];
+    let long = [b'x'; 1025];
     for (new, why) in [
         (&b""[..], "must not be empty"),
         (old.as_bytes(), "must differ from the old one"),
