@@ -38,6 +38,7 @@
 //!   supervisor is dead, too, entries of commands wait for the next start; the log and `check` say so.
 
 mod attempt;
+mod call_failure;
 pub mod entry;
 pub mod helper;
 mod journal;
