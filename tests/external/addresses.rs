@@ -99,8 +99,11 @@ fn a_certificate_that_the_system_does_not_trust_is_refused() {
     );
     // The check tries the source, too.
     let checked = story.server.admin(&["check"], "");
-    let said =
-        String::from_utf8_lossy(&checked.stderr).into_owned() + &String::from_utf8_lossy(&checked.stdout);
+    let said = format!(
+        "{}{}",
+        String::from_utf8_lossy(&checked.stdout),
+        String::from_utf8_lossy(&checked.stderr)
+    );
     assert!(
         said.contains("that this system trusts") && said.contains("SSL_CERT_FILE"),
         "{said}"
