@@ -191,17 +191,9 @@ fn cell(row: &SessionRow<'_>, placed: PlacedColumn) -> String {
             }
         }
         TopColumn::Since => age(session.since),
-        TopColumn::Home => session.home.map_or_else(
-            || "-".to_owned(),
-            |home| {
-                let (text, _) = filling(home);
-                // The percentage alone.
-                match text.split_once(' ') {
-                    Some((percent, _)) if text.len() > width => percent.to_owned(),
-                    _ => text,
-                }
-            },
-        ),
+        TopColumn::Home => session
+            .home
+            .map_or_else(|| "-".to_owned(), |home| short_filling(home, width)),
         TopColumn::In => row.rates.map_or_else(String::new, |rates| rate(rates.up)),
         TopColumn::Out => row.rates.map_or_else(String::new, |rates| rate(rates.down)),
         TopColumn::Doing => doing(row, width),
@@ -241,6 +233,16 @@ fn filling(home: HomeFilling) -> (String, bool) {
         quota => u128::from(home.used_bytes) * 100 / u128::from(quota),
     };
     (format!("{percent}% of {}", Size(quota)), percent >= NEARLY_FULL)
+}
+
+/// Returns how full a home is in a column of this width: if there is no room for the quota, the percentage alone.
+fn short_filling(home: HomeFilling, width: usize) -> String {
+    let (text, _) = filling(home);
+    if text.len() <= width {
+        return text;
+    }
+    let percentage = text.split(' ').next().unwrap_or_default();
+    percentage.to_owned()
 }
 
 fn file(row: &FileRow<'_>, width: usize) -> Line<'static> {
