@@ -27,6 +27,9 @@
 //!   accepts no link in the path of the target, while all names of the home are locked.
 //! - The file is written again, or has a second name, or a handle that may write it: it is not moved. The command is asked
 //!   again, or the file is held.
+//! - The file is uploaded again while the command runs: the event of the later upload decides. The earlier one publishes
+//!   nothing, so that each version of a file is published at most once, and by its own event. If the later event comes only
+//!   after an earlier one has published these bytes (a digest takes time), it publishes nothing ([`published_uploads`]).
 //! - The folder that it is to be moved to is full, or lies on another file system: the move is tried again, or the file is
 //!   held with a sentence.
 //! - The server is killed between the rename and its record: at the next start the file is found at its target, and checked
@@ -35,12 +38,14 @@
 //!   supervisor is dead, too, entries of commands wait for the next start; the log and `check` say so.
 
 mod attempt;
+mod call_failure;
 pub mod entry;
 pub mod helper;
 mod journal;
 mod opening;
 mod order;
 pub mod publish;
+mod published_uploads;
 pub mod queue;
 pub mod runner;
 mod running;
@@ -48,4 +53,5 @@ pub mod settings;
 pub mod subscriber;
 pub mod table;
 pub mod upload_place;
+mod verdicts;
 pub mod webhook;

@@ -14,6 +14,7 @@ mod live;
 pub mod manager;
 mod memory;
 mod metrics;
+mod named_files;
 mod near_quota;
 mod places;
 pub mod preflight;

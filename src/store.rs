@@ -101,6 +101,15 @@ pub struct SignIn {
     pub at: Timestamp,
 }
 
+/// A user's last sign-in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LastSignIn {
+    /// The name of the user.
+    pub user: UserName,
+    /// The time of the sign-in.
+    pub at: Timestamp,
+}
+
 /// The changes to users' records since an earlier revision.
 #[derive(Debug, Default)]
 pub struct RevisionChanges {
@@ -176,6 +185,9 @@ pub trait FactorStore {
     async fn recovery_codes_left(&self, name: &UserName) -> Result<u64>;
     /// Returns when each user has last signed in, or only the user with this name.
     async fn last_sign_ins(&self, name: Option<&UserName>) -> Result<HashMap<UserName, Timestamp>>;
+    /// Stores when users have last signed in, in one transaction. An earlier time never replaces a later one. Users who do
+    /// not exist any more are left out.
+    async fn record_last_sign_ins(&self, sign_ins: &[LastSignIn]) -> Result<()>;
 }
 
 /// What the store tells about the password hashes of all users.

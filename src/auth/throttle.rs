@@ -23,6 +23,7 @@
 //! to fill the table with larger debts than the offender's, each of which takes that many failures.
 
 pub(super) mod known_places;
+mod latest_sign_ins;
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -32,6 +33,7 @@ use serde::Deserialize;
 
 pub use self::known_places::KnownPlaces;
 use self::known_places::MAX_ENTRIES;
+pub use self::latest_sign_ins::LatestSignIns;
 use super::address::Source;
 use crate::domain::penalty::{Penalty, PenaltyRule};
 use crate::domain::user::UserName;
@@ -80,6 +82,7 @@ pub struct Throttle {
     sources: DebtTable<Source>,
     users: DebtTable<UserName>,
     places: KnownPlaces,
+    latest: LatestSignIns,
 }
 
 impl Throttle {
@@ -89,6 +92,7 @@ impl Throttle {
             sources: DebtTable::new(settings.failures, settings.forgive_secs),
             users: DebtTable::new(settings.user_failures, settings.user_forgive_secs),
             places: KnownPlaces::default(),
+            latest: LatestSignIns::default(),
             settings,
         }
     }
@@ -144,6 +148,12 @@ impl Throttle {
     /// Records that a user has signed in from a source.
     pub fn signed_in(&mut self, source: Source, user: &UserName, now: Instant) {
         self.places.note(user, source, now);
+        self.latest.note(user, now);
+    }
+
+    /// Returns the last sign-ins that the store does not have yet.
+    pub fn latest(&mut self) -> &mut LatestSignIns {
+        &mut self.latest
     }
 
     /// Returns the sources from which users have signed in.

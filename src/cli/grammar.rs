@@ -129,7 +129,9 @@ pub enum Command {
     /// The server applies changes in [ssh], [limits], [log] and the host keys to new connections, and changed [[hooks]]
     /// to new events, and opens its log files again. The command waits until that is done, and prints which sections
     /// have changed, and which changes need a restart. If the configuration is invalid, the server keeps the former
-    /// one, and the command prints what is wrong; the exit code is then 1. With --json: applied, waiting_for_restart.
+    /// one, and the command prints what is wrong; the exit code is then 1. With --json: applied,
+    /// waiting_for_restart, files (setting and path of those that settings name and whose content has changed), and
+    /// sessions_ended.
     #[command(after_help = "Example:\n  homeportd -c /srv/homeport/homeportd.toml reload")]
     Reload {
         /// Print a JSON object with stable names

@@ -3,8 +3,9 @@
 use super::output;
 use crate::config::Config;
 use crate::control::json::ReloadJson;
-use crate::ops::running::{ReloadView, RunningServer};
+use crate::ops::running::{ChangedFile, ReloadView, RunningServer};
 use base::error::Result;
+use base::visible::for_terminal;
 
 /// Asks the running server to read its configuration again; returns the text to print.
 ///
@@ -22,6 +23,8 @@ fn text(file: &str, reloaded: &ReloadView) -> String {
     let ReloadView {
         applied,
         waiting_for_restart,
+        files,
+        sessions_ended,
     } = reloaded;
     let mut text = format!("the server has read \"{file}\" again\n");
     if !applied.is_empty() {
@@ -30,14 +33,26 @@ fn text(file: &str, reloaded: &ReloadView) -> String {
             applied.join(", ")
         ));
     }
+    for ChangedFile { setting, path } in files {
+        let path = for_terminal(&path.to_string_lossy());
+        text.push_str(&format!(
+            "the content of \"{path}\" has changed ({setting}), and is in force\n"
+        ));
+    }
+    if *sessions_ended > 0 || !files.is_empty() {
+        text.push_str(&format!(
+            "{} ended\n",
+            output::counted(*sessions_ended, "session")
+        ));
+    }
     if !waiting_for_restart.is_empty() {
         text.push_str(&format!(
             "changes in {} need a restart\n",
             waiting_for_restart.join(", ")
         ));
     }
-    if applied.is_empty() && waiting_for_restart.is_empty() {
-        text.push_str("no setting has changed; log files were opened again\n");
+    if applied.is_empty() && waiting_for_restart.is_empty() && files.is_empty() {
+        text.push_str("no setting has changed, nor a file that one names; log files were opened again\n");
     }
     text
 }
@@ -58,11 +73,15 @@ mod tests {
             assert_eq!(
                 print(false),
                 "the server has read \"\" again\nnew connections use changes in [limits]\n\
-                 changes in [server], [quota] need a restart\n"
+                 the content of \"/etc/homeport/revoked\\u{1b}\" has changed ([auth] revoked_keys), and is in force\n\
+                 1 session ended\nchanges in [server], [quota] need a restart\n"
             );
             let json: serde_json::Value = serde_json::from_str(&print(true)).unwrap();
-            let expected =
-                serde_json::json!({"applied": ["[limits]"], "waiting_for_restart": ["[server]", "[quota]"]});
+            let expected = serde_json::json!({
+                "applied": ["[limits]"], "waiting_for_restart": ["[server]", "[quota]"],
+                "files": [{"setting": "[auth] revoked_keys", "path": "/etc/homeport/revoked\u{1b}"}],
+                "sessions_ended": 1,
+            });
             assert_eq!(json, expected);
         })
         .await;
@@ -72,7 +91,9 @@ mod tests {
     fn that_nothing_has_changed_is_said() {
         let text = text("c.toml", &ReloadView::default());
         assert!(
-            text.ends_with("no setting has changed; log files were opened again\n"),
+            text.ends_with(
+                "no setting has changed, nor a file that one names; log files were opened again\n"
+            ),
             "{text}"
         );
     }

@@ -11,7 +11,7 @@ use crate::accounts::account::UsageAccuracy;
 use crate::accounts::measure::Unreadable;
 use crate::domain::user::{Quota, UserName};
 use crate::ops::hooks::{HookEntryState, HookEntryView};
-use crate::ops::running::{Effect, ReloadView};
+use crate::ops::running::{ChangedFile, Effect, ReloadView};
 use crate::ops::usage::{AccountHolder, HomeUsage, Remeasurement};
 use base::error::{Error, Result};
 
@@ -22,6 +22,37 @@ pub struct ReloadJson {
     applied: Vec<String>,
     /// The sections with changes that apply only after a restart.
     waiting_for_restart: Vec<String>,
+    /// The files that settings name and whose content has changed.
+    #[serde(default)]
+    files: Vec<ChangedFileJson>,
+    /// The number of sessions that were ended.
+    #[serde(default)]
+    sessions_ended: usize,
+}
+
+/// A file that a setting names, and whose content has changed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct ChangedFileJson {
+    setting: String,
+    path: String,
+}
+
+impl From<ChangedFile> for ChangedFileJson {
+    fn from(file: ChangedFile) -> Self {
+        Self {
+            setting: file.setting,
+            path: file.path.to_string_lossy().into_owned(),
+        }
+    }
+}
+
+impl From<ChangedFileJson> for ChangedFile {
+    fn from(json: ChangedFileJson) -> Self {
+        Self {
+            setting: json.setting,
+            path: json.path.into(),
+        }
+    }
 }
 
 impl From<ReloadView> for ReloadJson {
@@ -29,6 +60,8 @@ impl From<ReloadView> for ReloadJson {
         Self {
             applied: view.applied,
             waiting_for_restart: view.waiting_for_restart,
+            files: view.files.into_iter().map(Into::into).collect(),
+            sessions_ended: view.sessions_ended,
         }
     }
 }
@@ -38,6 +71,8 @@ impl From<ReloadJson> for ReloadView {
         Self {
             applied: json.applied,
             waiting_for_restart: json.waiting_for_restart,
+            files: json.files.into_iter().map(Into::into).collect(),
+            sessions_ended: json.sessions_ended,
         }
     }
 }

@@ -19,6 +19,8 @@ pub(super) enum JobEnd {
     Interrupted,
     /// The upload stays where it is, for this reason.
     Held(String),
+    /// The event decides nothing any more, for this reason: another one about the same file does, or has.
+    Superseded(String),
     /// The upload was moved there.
     Published(PublishedPlace),
 }

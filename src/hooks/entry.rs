@@ -78,6 +78,16 @@ impl EntryFile {
         folder.map_or(0, |folder| folder.name.len() + 2 * folder.home.0.len() + 32)
     }
 
+    /// Returns what all entries have in common that are about this file.
+    pub fn order_key(&self) -> String {
+        format!("file {} {}", self.device, self.inode)
+    }
+
+    /// Returns whether both are about the same file under the same name.
+    fn is_same(&self, other: &Self) -> bool {
+        self.identity() == other.identity() && self.path == other.path && self.home == other.home
+    }
+
     /// Returns the identity of the file.
     pub fn identity(&self) -> FileIdentity {
         FileIdentity {
@@ -142,6 +152,15 @@ impl QueueEntry {
     /// Returns the user of the event, if there is one.
     pub fn user(&self) -> Option<UserName> {
         self.user.as_deref().and_then(|user| UserName::stored(user).ok())
+    }
+
+    /// Returns whether both are about the same file under the same name, and for the same hook.
+    pub fn is_about_file_of(&self, other: &Self) -> bool {
+        let is_same = match (&self.file, &other.file) {
+            (Some(file), Some(other)) => file.is_same(other),
+            (None, _) | (_, None) => false,
+        };
+        is_same && self.hook == other.hook
     }
 
     /// Returns the approximate number of bytes that the entry takes, in memory and on the disk.

@@ -10,18 +10,20 @@ pub(super) struct OrderKey(u64);
 impl OrderKey {
     /// Returns the keys of an entry.
     pub(super) fn all(hook: &str, keys: &[String]) -> Vec<Self> {
-        let key = |key: &String| {
-            let mut hasher = DefaultHasher::new();
-            (hook, key).hash(&mut hasher);
-            Self(hasher.finish())
-        };
         let mut all: Vec<Self> = Vec::new();
-        for key in keys.iter().map(key) {
+        for key in keys.iter().map(|key| Self::of(hook, key)) {
             if !all.contains(&key) {
                 all.push(key);
             }
         }
         all
+    }
+
+    /// Returns one key of the entries of a hook.
+    pub(super) fn of(hook: &str, key: &str) -> Self {
+        let mut hasher = DefaultHasher::new();
+        (hook, key).hash(&mut hasher);
+        Self(hasher.finish())
     }
 }
 
@@ -43,6 +45,11 @@ impl EntryOrder {
     pub(super) fn is_first(&self, id: u64, keys: &[OrderKey]) -> bool {
         let mut lines = keys.iter().map(|key| self.lines.get(key));
         lines.all(|line| line.and_then(VecDeque::front) == Some(&id))
+    }
+
+    /// Returns the entries that have this key, in their order.
+    pub(super) fn with_key(&self, key: OrderKey) -> impl Iterator<Item = u64> {
+        self.lines.get(&key).into_iter().flatten().copied()
     }
 
     /// Removes an entry, and returns those that may be first now.

@@ -109,6 +109,17 @@ impl HookQueue {
         self.update(|state| state.finish(id));
     }
 
+    /// Returns the entry with the next upload of the file that this entry is about, for the same hook, if it waits.
+    pub fn next_upload(&self, id: u64) -> Option<u64> {
+        self.state().next_upload(id)
+    }
+
+    /// Records that the file of an entry was published. Nothing is left to do for it, nor for entries about the same file
+    /// that were set aside.
+    pub fn finish_published(&self, id: u64) {
+        self.update(|state| state.finish_published(id));
+    }
+
     /// Records that an attempt has failed. The entry is tried again after a pause, or set aside after `retries`.
     pub fn fail(&self, id: u64, error: &str, retries: u32) {
         self.failures.fetch_add(1, Ordering::Relaxed);

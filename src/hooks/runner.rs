@@ -11,12 +11,14 @@ use super::entry::QueueEntry;
 use super::helper::{CommandAttachment, HookCommand, HookHelper, NoAnswer};
 use super::opening::FileOpener;
 use super::publish::{PublishOutcome, Publisher};
+use super::published_uploads::PublishedUploads;
 use super::queue::{DroppedEvents, HookJob, HookQueue};
 use super::running::RunningHooks;
 use super::table::{CurrentHooks, Hook};
 use super::upload_place::UploadPlace;
+use super::verdicts;
 use super::webhook::WebhookCaller;
-use crate::domain::event::{Event, HeldFile, PublishedFile};
+use crate::domain::event::Event;
 use crate::ssh::service::Service;
 use crate::storage::local::readable::{FileState, ReadableFile};
 use crate::store::Store;
@@ -53,6 +55,7 @@ pub struct HookRunner {
     caller: Arc<OnceLock<WebhookCaller>>,
     running: RunningHooks,
     opener: FileOpener,
+    published: PublishedUploads,
 }
 
 /// The file that a command gets, where it is, and where it is moved.
@@ -75,6 +78,7 @@ impl HookRunner {
             caller: Arc::new(caller),
             running: RunningHooks::default(),
             opener: FileOpener::default(),
+            published: PublishedUploads::default(),
             setup,
         })
     }
@@ -214,13 +218,18 @@ impl HookRunner {
                 tracing::warn!(hook = %hook.label, id = entry.id, attempt = job.attempt, cause = %why, "a hook has failed: {what}");
                 queue.fail(entry.id, &why, hook.settings.retries);
             }
+            JobEnd::Superseded(why) => {
+                tracing::info!(hook = %hook.label, id = entry.id, "an event publishes nothing: {why}");
+                queue.finish(entry.id);
+            }
             JobEnd::Held(reason) => {
-                self.emit_held(entry, &hook, place, reason);
+                tracing::warn!(hook = %hook.label, id = entry.id, reason, "an upload is held");
+                self.emit(verdicts::held(entry, &hook, place, reason));
                 queue.finish(entry.id);
             }
             JobEnd::Published(published) => {
-                self.emit_published(entry, &hook, place, published);
-                queue.finish(entry.id);
+                self.emit(verdicts::published(entry, &hook, place, published));
+                queue.finish_published(entry.id);
             }
         }
         self.running.end(&entry.hook);
@@ -289,14 +298,18 @@ impl HookRunner {
             to,
         };
         if let (None, Some(moved)) = (&found.file, &found.to) {
-            // It was moved before a crash, or its user has moved it there: it is checked where it is.
             let moved = moved.clone();
             found.file = self.open(&moved).await.map_err(JobEnd::Failed)?;
-            found.place = Some(moved);
-            if found.file.is_none() {
+            let Some(file) = &found.file else {
                 let gone = "the name does not stand for the uploaded file any more";
                 return Err(JobEnd::Held(gone.to_owned()));
+            };
+            if self.published.contains(&hook.id, &moved, file.state) {
+                let why = "an earlier event of the same file has published these bytes already";
+                return Err(JobEnd::Superseded(why.to_owned()));
             }
+            // It was moved before a crash, or its user has moved it there: it is checked where it is.
+            found.place = Some(moved);
         }
         Ok(found)
     }
@@ -312,6 +325,14 @@ impl HookRunner {
         opened.map_err(|error| error.to_string())
     }
 
+    /// Returns the state of the file at a place; `None` if the name is another file now.
+    async fn state_of(&self, place: &UploadPlace) -> Result<Option<FileState>, String> {
+        let (service, place) = (Arc::clone(&self.setup.service), place.clone());
+        let home = place.home().to_owned();
+        let state = move || place.state(&service.mount_context);
+        self.opener.run(&home, state).await
+    }
+
     async fn publish(
         &self,
         entry: &QueueEntry,
@@ -322,56 +343,40 @@ impl HookRunner {
         let Some(user) = entry.user() else {
             return JobEnd::Held("the event has no user".to_owned());
         };
+        // The last upload of a file decides, with an event of its own, which names its user and its size.
+        if let Some(next) = self.setup.queue.next_upload(entry.id) {
+            return superseded(next);
+        }
         match self.publisher.publish(&user, place, checked, to.clone()).await {
-            PublishOutcome::Published => JobEnd::Published(PublishedPlace {
-                to,
-                size: checked.size,
-            }),
-            PublishOutcome::Changed => {
-                JobEnd::Failed("the file was changed, or may be, since the command has seen it".to_owned())
+            PublishOutcome::Published => {
+                if let Ok(Some(state)) = self.state_of(&to).await {
+                    self.published.add(&entry.hook, &to, state);
+                }
+                JobEnd::Published(PublishedPlace {
+                    to,
+                    size: checked.size,
+                })
             }
+            PublishOutcome::Changed => match self.setup.queue.next_upload(entry.id) {
+                Some(next) => superseded(next),
+                None => JobEnd::Failed(
+                    "the file was changed, or may be, since the command has seen it".to_owned(),
+                ),
+            },
             PublishOutcome::Refused(why) => JobEnd::Held(why),
             PublishOutcome::Failed(why) => JobEnd::Failed(why),
         }
     }
 
-    fn emit_held(&self, entry: &QueueEntry, hook: &Hook, place: Option<UploadPlace>, reason: String) {
-        tracing::warn!(hook = %hook.label, id = entry.id, reason, "an upload is held");
-        // An upload of a directory has no file.
-        let (Some(user), Some(place)) = (entry.user(), place) else {
-            return;
-        };
-        self.setup.service.events.emit(&Event::Held(Box::new(HeldFile {
-            user,
-            home: place.user_home().into(),
-            path: place.seen(),
-            folder: place.folder().cloned(),
-            hook: hook.label.clone(),
-            reason,
-        })));
-    }
-
-    fn emit_published(
-        &self,
-        entry: &QueueEntry,
-        hook: &Hook,
-        place: Option<UploadPlace>,
-        published: PublishedPlace,
-    ) {
-        if let (Some(user), Some(place)) = (entry.user(), place) {
-            self.setup
-                .service
-                .events
-                .emit(&Event::Published(Box::new(PublishedFile {
-                    user,
-                    home: place.user_home().into(),
-                    from: place.seen(),
-                    folder: place.folder().cloned(),
-                    to: published.to.seen(),
-                    to_folder: published.to.folder().cloned(),
-                    size: published.size,
-                    hook: hook.label.clone(),
-                })));
+    fn emit(&self, event: Option<Event>) {
+        if let Some(event) = event {
+            self.setup.service.events.emit(&event);
         }
     }
+}
+
+fn superseded(next: u64) -> JobEnd {
+    JobEnd::Superseded(format!(
+        "its file was uploaded again, which the event {next} is about"
+    ))
 }

@@ -61,7 +61,7 @@ impl HookSubscriber {
         };
         let mut keys = vec![format!("session {} {}", self.run, who.session)];
         if let Some(file) = file_of(event) {
-            keys.push(format!("file {} {}", file.device, file.inode));
+            keys.push(file.order_key());
         }
         keys.extend(paths.iter().map(|path| {
             let (place, path) = who.place_of(path);

@@ -9,7 +9,7 @@ use crate::domain::path::VirtualPath;
 use crate::domain::user::User;
 use crate::mount::MountContext;
 use crate::storage::local::LocalStorage;
-use crate::storage::local::readable::{FileTime, ReadableFile};
+use crate::storage::local::readable::{FileState, FileTime, ReadableFile};
 use base::error::{Error, Result};
 
 use super::entry::EntryFile;
@@ -126,6 +126,12 @@ impl UploadPlace {
             None => std::thread::sleep(MOST_WAIT),
         }
         Ok(self.open_in(&local))
+    }
+
+    /// Returns the state of the file; `None` if the name does not stand for it. It may block on the disk.
+    pub(super) fn state(&self, context: &MountContext) -> Option<FileState> {
+        let local = self.local(context).ok()?;
+        self.open_in(&local).map(|file| file.state)
     }
 
     fn open_in(&self, local: &LocalStorage) -> Option<ReadableFile> {

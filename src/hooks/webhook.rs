@@ -10,8 +10,8 @@ use ureq::http::Response;
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
 use ureq::{Agent, Body};
 
+use super::call_failure;
 use super::table::Hook;
-use base::error::Clause;
 use base::secret::Secret;
 use base::visible;
 
@@ -93,7 +93,7 @@ impl WebhookCaller {
         let body = response.body_mut().with_config().limit(most_bytes);
         body.read_to_vec().map_err(|error| match error {
             ureq::Error::BodyExceedsLimit(_) => format!("its answer has more than {most_bytes} bytes"),
-            error => Clause(&error).to_string(),
+            error => call_failure::of_error(&error).to_string(),
         })
     }
 
@@ -120,12 +120,8 @@ impl WebhookCaller {
         };
         match request.send(body) {
             Ok(response) if response.status().is_success() => Ok(response),
-            Ok(response) if response.status().is_redirection() => Err(format!(
-                "it answered {}, and redirects are not followed",
-                response.status()
-            )),
-            Ok(response) => Err(format!("it answered {}", response.status())),
-            Err(error) => Err(Clause(&error).to_string()),
+            Ok(response) => Err(call_failure::of_status(response.status()).to_string()),
+            Err(error) => Err(call_failure::of_error(&error).to_string()),
         }
     }
 }

@@ -104,6 +104,19 @@ pub struct ReloadView {
     pub applied: Vec<String>,
     /// The sections with changes that apply only after a restart.
     pub waiting_for_restart: Vec<String>,
+    /// The files that a setting names and whose content has changed. It is in force from now on.
+    pub files: Vec<ChangedFile>,
+    /// The number of sessions that were ended, because their key or certificate is not accepted any more.
+    pub sessions_ended: usize,
+}
+
+/// A file that a setting names, and whose content has changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChangedFile {
+    /// The setting, with its section.
+    pub setting: String,
+    /// The file.
+    pub path: PathBuf,
 }
 
 /// The effect of a change of users' records on the running server.

@@ -51,19 +51,25 @@ pub(super) fn check(config: &Config, report: &mut Report) {
     }
 }
 
-/// Puts what was read in force, and ends the sessions whose key or certificate is not accepted any more. The sessions
-/// are reviewed to the last one even if the caller does not wait for it.
-pub(super) async fn put_in_force(service: &Arc<Service>, trust: KeyTrust) {
+/// Puts what was read in force, ends the sessions whose key or certificate is not accepted any more, and returns how
+/// many. The sessions are reviewed to the last one even if the caller does not wait for it.
+pub(super) async fn put_in_force(service: &Arc<Service>, trust: KeyTrust) -> usize {
     if !service.auth.keys().set_trust(trust) {
-        return;
+        return 0;
     }
     let reviewed = tokio::spawn(end_revoked_sessions(Arc::clone(service))).await;
     match reviewed {
-        Ok(ended) => tracing::info!(
-            ended,
-            "the lists of keys in [auth] have changed; sessions were reviewed"
-        ),
-        Err(error) => tracing::error!(%error, "the sessions could not be reviewed"),
+        Ok(ended) => {
+            tracing::info!(
+                ended,
+                "the lists of keys in [auth] have changed; sessions were reviewed"
+            );
+            ended
+        }
+        Err(error) => {
+            tracing::error!(%error, "the sessions could not be reviewed");
+            0
+        }
     }
 }
 

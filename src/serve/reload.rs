@@ -10,6 +10,7 @@ use super::blocking::run_blocking;
 use super::changes::RecordChanges;
 use super::key_trust;
 use super::manager::notifier::{Notice, Notifier};
+use super::named_files::NamedFiles;
 use crate::auth::AuthSettings;
 use crate::config::{self, Config};
 use crate::domain::quota::{DefaultQuota, Quota};
@@ -33,9 +34,8 @@ const RELOAD: Duration = Duration::from_secs(30);
 pub(super) struct Reloading {
     /// The configuration of the start, which applies to everything that a reload does not change.
     config: Config,
-    /// The configuration of the last reload, or of the start. A reload holds the lock, so that one ends before the next
-    /// begins.
-    in_force: Mutex<Config>,
+    /// What the last reload has read, or the start. A reload holds the lock, so that one ends before the next begins.
+    in_force: Mutex<ReadConfig>,
     /// The state that the connections share.
     pub service: Arc<Service>,
     /// The store, which records the host keys that clients were shown.
@@ -44,6 +44,19 @@ pub(super) struct Reloading {
     parts: ReloadedParts,
     /// Tells the service manager of reloads.
     notifier: Notifier,
+}
+
+/// A configuration, and the contents of the files that it names.
+struct ReadConfig {
+    config: Config,
+    files: NamedFiles,
+}
+
+/// What a reload has read, and put in force.
+struct AppliedConfig {
+    read: ReadConfig,
+    /// The number of sessions that were ended.
+    sessions_ended: usize,
 }
 
 /// What a reload changes beside the settings of connections.
@@ -78,7 +91,8 @@ impl Drop for AnnouncedReload<'_> {
 }
 
 impl Reloading {
-    /// Prepares reloads of a server with this configuration.
+    /// Prepares reloads of a server with this configuration. It reads the files that this names, which a start has just
+    /// done.
     pub fn new(
         config: Config,
         service: Arc<Service>,
@@ -87,7 +101,10 @@ impl Reloading {
         notifier: Notifier,
     ) -> Self {
         Self {
-            in_force: Mutex::new(config.clone()),
+            in_force: Mutex::new(ReadConfig {
+                files: NamedFiles::read(&config),
+                config: config.clone(),
+            }),
             config,
             service,
             store,
@@ -111,15 +128,18 @@ impl Reloading {
         self.run_within_limit(&mut in_force).await
     }
 
-    async fn run_within_limit(&self, in_force: &mut Config) -> Result<ReloadView> {
-        let read = tokio::time::timeout(RELOAD, self.try_run());
-        let read = read.await.unwrap_or_else(|_| {
+    async fn run_within_limit(&self, in_force: &mut ReadConfig) -> Result<ReloadView> {
+        let applied = tokio::time::timeout(RELOAD, self.try_run());
+        let applied = applied.await.unwrap_or_else(|_| {
             Err(Error::new("cannot read the configuration and what it names")
                 .because(format!("it took longer than {} s", RELOAD.as_secs()))
                 .hint("is the disk that they lie on hanging?"))
         });
-        let fresh = match read {
-            Ok(fresh) => fresh,
+        let AppliedConfig {
+            read: fresh,
+            sessions_ended,
+        } = match applied {
+            Ok(applied) => applied,
             Err(error) => {
                 tracing::error!("the configuration was not changed: {error}");
                 return Err(error);
@@ -127,10 +147,15 @@ impl Reloading {
         };
         let names = |sections: Vec<&str>| sections.into_iter().map(str::to_owned).collect();
         let view = ReloadView {
-            applied: names(in_force.applied_by_reload(&fresh)),
-            waiting_for_restart: names(self.config.waiting_for_restart(&fresh)),
+            applied: names(in_force.config.applied_by_reload(&fresh.config)),
+            waiting_for_restart: names(self.config.waiting_for_restart(&fresh.config)),
+            files: fresh.files.changed_since(&in_force.files),
+            sessions_ended,
         };
         *in_force = fresh;
+        for file in &view.files {
+            tracing::info!(file = %file.path.display(), setting = %file.setting, "the content of a file has changed");
+        }
         if view.waiting_for_restart.is_empty() {
             tracing::info!("the configuration was read again; new connections use it");
         } else {
@@ -143,9 +168,16 @@ impl Reloading {
     }
 
     /// Reads the configuration again, applies and returns it.
-    async fn try_run(&self) -> Result<Config> {
+    async fn try_run(&self) -> Result<AppliedConfig> {
         let file = self.config.file.clone();
-        let fresh = run_blocking(move || config::load(&file)).await?;
+        // Before the files are used: one that changes in between is named by the next reload, too.
+        let read = run_blocking(move || {
+            let config = config::load(&file)?;
+            let files = NamedFiles::read(&config);
+            Ok(ReadConfig { config, files })
+        });
+        let read = read.await?;
+        let fresh = &read.config;
         let recorded = self.store.host_keys().await?;
         let directory = fresh.server.host_keys.clone();
         // A changed host key is refused, as it would be at a start.
@@ -154,7 +186,7 @@ impl Reloading {
         let keys =
             run_blocking(move || Handle::current().block_on(HostKeys::ensure(&directory, &*store))).await?;
         // The authenticator keeps the settings of the start, so the SSH library must offer the same methods.
-        let current = current(&fresh, &self.config.auth, keys)?;
+        let current = current(fresh, &self.config.auth, keys)?;
         let hooks = fresh.hooks.clone();
         let hooks = run_blocking(move || HookTable::load(&hooks)).await?;
         let trust = key_trust::load(&fresh.auth).await?;
@@ -168,8 +200,8 @@ impl Reloading {
         self.service.replace(current);
         self.parts.hooks.replace(hooks);
         self.service.auth.set_external(external);
-        key_trust::put_in_force(&self.service, trust).await;
-        Ok(fresh)
+        let sessions_ended = key_trust::put_in_force(&self.service, trust).await;
+        Ok(AppliedConfig { read, sessions_ended })
     }
 
     /// Replaces the quota of users without one, in the homes that are used as well.

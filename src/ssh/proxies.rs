@@ -96,8 +96,13 @@ pub(super) enum ProxiedArrival {
 /// Reads the header, and not a byte more. A health check is answered.
 pub(super) async fn receive(stream: &mut TcpStream) -> ProxiedArrival {
     let arrival = tokio::time::timeout(HEADER_TIMEOUT, read(stream)).await;
-    let arrival =
-        arrival.unwrap_or_else(|_| Err(format!("it did not arrive within {} s", HEADER_TIMEOUT.as_secs())));
+    let arrival = arrival.unwrap_or_else(|_| {
+        Err(format!(
+            "it did not arrive within {} s, though [server] proxy_from names this address (hint: set send-proxy or the like \
+             at the proxy; if clients connect from there, take the address out of proxy_from)",
+            HEADER_TIMEOUT.as_secs()
+        ))
+    });
     if arrival == Ok(ProxiedArrival::HealthCheck) {
         answer_health_check(stream).await;
     }

@@ -52,7 +52,8 @@ pub enum ProxyHeader {
 pub enum HeaderError {
     /// The connection begins with something else.
     #[error(
-        "there is none, the connection began with \"{}\" (hint: is send-proxy or the like missing at the proxy?)",
+        "there is none, the connection began with \"{}\", though [server] proxy_from names this address (hint: set \
+         send-proxy or the like at the proxy; if clients connect from there, take the address out of proxy_from)",
         sample(.0, SHOWN)
     )]
     Missing(Vec<u8>),
@@ -74,6 +75,11 @@ pub enum HeaderError {
     /// The header of version 2 is too short for its addresses.
     #[error("it ends within its addresses")]
     Addresses,
+}
+
+/// Returns whether the first bytes of a connection are those of a header.
+pub fn begins(bytes: &[u8]) -> bool {
+    bytes.starts_with(LINE_START) || bytes.starts_with(&SIGNATURE)
 }
 
 /// Reads the first bytes of a connection. There must not be more of them than earlier calls have asked for.

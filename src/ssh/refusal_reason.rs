@@ -5,6 +5,7 @@
 use russh::keys::{Algorithm, HashAlg};
 use russh::{AlgorithmKind, Error, Mismatch};
 
+use super::proxy_header;
 use crate::auth::{PresentedKey, keys};
 use base::visible::sample;
 
@@ -33,6 +34,14 @@ impl<'a> RefusalReason<'a> {
         Self { code, sentence }
     }
 }
+
+/// Why a connection is refused that begins with a PROXY header which nobody has asked for. It quotes nothing, so that the
+/// headers of one proxy are counted together.
+const UNTRUSTED_PROXY: RefusalReason<'static> = RefusalReason::new(
+    "untrusted_proxy",
+    "the peer has sent a PROXY header, which was not trusted: one is read at the beginning, and only from the addresses in \
+     [server] proxy_from, which do not include this one (hint: if it is your proxy, name it there and restart the server)",
+);
 
 /// The word for a key that does not belong to the user, which is the most frequent reason by far.
 const UNKNOWN_KEY: &str = "unknown_key";
@@ -150,6 +159,7 @@ pub(super) fn fault(error: &Error) -> Option<String> {
 /// Returns the fixed word for why a handshake failed.
 pub(super) fn handshake_code(error: &Error) -> &'static str {
     match error {
+        Error::NotSsh { first_bytes } if proxy_header::begins(first_bytes) => UNTRUSTED_PROXY.code,
         Error::NotSsh { .. } => "not_ssh",
         Error::NothingInCommon(_) => "no_common_algorithm",
         Error::Disconnect | Error::HUP | Error::IO(_) => "connection_lost",
@@ -160,6 +170,9 @@ pub(super) fn handshake_code(error: &Error) -> &'static str {
 /// Returns why a handshake failed, as a sentence.
 pub(super) fn handshake(error: &Error) -> String {
     match error {
+        Error::NotSsh { first_bytes } if proxy_header::begins(first_bytes) => {
+            UNTRUSTED_PROXY.sentence.to_owned()
+        }
         Error::NotSsh { first_bytes } => {
             let line = first_bytes.split(|byte| matches!(byte, b'\r' | b'\n')).next();
             format!(
@@ -230,6 +243,23 @@ mod tests {
         check(b"caf\xe9\n", "caf\\xE9");
         check(&[b'x'; 255], &format!("{}…", "x".repeat(64)));
         check(b"", "");
+    }
+
+    #[test]
+    fn a_header_of_an_unknown_proxy_is_named_with_the_setting() {
+        let check = |bytes: &[u8], code: &str| {
+            let error = Error::NotSsh {
+                first_bytes: bytes.to_vec(),
+            };
+            assert_eq!(handshake_code(&error), code, "{}", bytes.escape_ascii());
+            let names_setting = handshake(&error).contains("[server] proxy_from");
+            assert_eq!(names_setting, code == "untrusted_proxy");
+        };
+        check(b"PROXY TCP4 203.0.113.7 10.0.0.1 4711 22\r\n", "untrusted_proxy");
+        check(b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c", "untrusted_proxy");
+        check(b"PROXYTCP4\r\n", "not_ssh");
+        check(b"\r\n\r\n", "not_ssh");
+        check(b"GET / HTTP/1.1\r\n", "not_ssh");
     }
 
     #[test]

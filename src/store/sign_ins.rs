@@ -1,4 +1,4 @@
-//! The table of sign-ins, which says from where users have signed in.
+//! The tables of sign-ins, which say from where users have signed in, and when they have done so last.
 
 use std::collections::HashMap;
 
@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use sqlx::SqlitePool;
 use sqlx::sqlite::SqliteConnection;
 
-use super::SignIn;
+use super::{LastSignIn, SignIn};
 use crate::domain::user::UserName;
 
 /// The most rows that are read. It is more than are kept in memory.
@@ -45,18 +45,23 @@ pub(super) async fn write(
         .bind(sign_in.at.as_second())
         .execute(&mut *connection)
         .await?;
-    let sql = "INSERT INTO last_sign_ins (user_name, at) SELECT name, $2 FROM users WHERE name = $1 \
-               ON CONFLICT (user_name) DO UPDATE SET at = max(at, excluded.at)";
-    sqlx::query(sql)
-        .bind(sign_in.user.as_str())
-        .bind(sign_in.at.as_second())
-        .execute(&mut *connection)
-        .await?;
     let sql = "DELETE FROM sign_ins WHERE user_name = $1 AND source NOT IN \
                (SELECT source FROM sign_ins WHERE user_name = $1 ORDER BY at DESC LIMIT $2)";
     sqlx::query(sql)
         .bind(sign_in.user.as_str())
         .bind(i64::try_from(per_user).unwrap_or(i64::MAX))
+        .execute(connection)
+        .await
+        .map(drop)
+}
+
+/// Records when a user has last signed in, unless the user does not exist any more, or a later time is known.
+pub(super) async fn write_last(connection: &mut SqliteConnection, sign_in: &LastSignIn) -> sqlx::Result<()> {
+    let sql = "INSERT INTO last_sign_ins (user_name, at) SELECT name, $2 FROM users WHERE name = $1 \
+               ON CONFLICT (user_name) DO UPDATE SET at = max(at, excluded.at)";
+    sqlx::query(sql)
+        .bind(sign_in.user.as_str())
+        .bind(sign_in.at.as_second())
         .execute(connection)
         .await
         .map(drop)

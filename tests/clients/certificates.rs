@@ -254,7 +254,11 @@ fn a_reload_ends_the_sessions_of_what_is_revoked() {
     let ca = fs::read_to_string(server.path().join("ca.pub")).unwrap();
     let reload = |revoked: &str| {
         fs::write(server.path().join("revoked"), revoked).unwrap();
-        server.admin_ok(&["reload"], "");
+        server.admin_ok(&["reload"], "")
+    };
+    let says = |said: &str, ended: &str| {
+        let changed = "/revoked\" has changed ([auth] revoked_keys), and is in force\n";
+        assert!(said.contains(changed) && said.contains(ended), "{said}");
     };
     for (revoked, code) in [
         ("serial: 10-20".to_owned(), "certificate_revoked"),
@@ -267,12 +271,13 @@ fn a_reload_ends_the_sessions_of_what_is_revoked() {
         sign(&server, "ca", "alice", &["-n", "alice"]);
         // OpenSSH tries the certificate beside the key by itself.
         let mut session = server.raw("alice");
-        reload(&revoked);
+        says(&reload(&revoked), "\n1 session ended\n");
         expect_end(&mut session);
         refused(&server, "alice", code, "revoked");
+        assert!(reload(&revoked).contains("no setting has changed, nor a file"));
     }
     // A key without a certificate is revoked as well.
-    reload("");
+    says(&reload(""), "\n0 sessions ended\n");
     fs::remove_file(server.path().join("key-alice-cert.pub")).unwrap();
     let file = server.key("alice").with_extension("pub");
     server.admin_ok(&["user", "key", "add", "alice", file.to_str().unwrap()], "");

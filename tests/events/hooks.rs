@@ -6,6 +6,7 @@ mod full;
 mod helper;
 mod moved;
 mod publishing;
+mod uploaded_again;
 mod webhooks;
 
 use std::os::unix::fs::PermissionsExt as _;

@@ -92,10 +92,21 @@ fn a_certificate_that_the_system_does_not_trust_is_refused() {
     story.configure(&format!("url = \"https://localhost:{}/\"", https.port));
     story.server.serve();
     let denial = story.refused("carol", "right");
-    let reason = denial["reason"].as_str().unwrap().to_lowercase();
+    let reason = denial["reason"].as_str().unwrap();
     assert!(
-        reason.contains("certificate") || reason.contains("issuer"),
+        reason.contains("its certificate is not of an authority that this system trusts (hint: "),
         "{denial}"
+    );
+    // The check tries the source, too.
+    let checked = story.server.admin(&["check"], "");
+    let said = format!(
+        "{}{}",
+        String::from_utf8_lossy(&checked.stdout),
+        String::from_utf8_lossy(&checked.stderr)
+    );
+    assert!(
+        said.contains("that this system trusts") && said.contains("SSL_CERT_FILE"),
+        "{said}"
     );
     story.server.signal("TERM");
     story.server.wait_for_exit();

@@ -130,3 +130,30 @@ fn a_file_of_users_leaves_them_alone_unless_it_declares_them() {
     assert_eq!(story.show("carol")["source"], "local");
     assert_eq!(story.refused("carol", "right")["code"], "no_password");
 }
+
+#[test]
+fn their_sessions_are_kicked_by_their_name_whether_or_not_the_source_answers() {
+    let mut story = SourceStory::of_program(JUDGE, "");
+    story.server.add_user("alice", &[]);
+    story.server.serve();
+    let mut sessions = [story.session(), story.session()];
+    let mut other = story.server.raw("alice");
+    story.script("exit 1");
+    let kick = ["sessions", "kick", "--user", "carol"];
+    assert_eq!(story.server.admin_ok(&kick, ""), "disconnected 2 sessions\n");
+    for session in &mut sessions {
+        assert_eq!(session.receive(testkit::PATIENCE), Received::Ended);
+    }
+    story.wait_for_change("sessions kick", "carol");
+    wait_for("both ends in the audit log", || {
+        let ended = story.events("session_ended");
+        ended.iter().filter(|event| event["user"] == "carol").count() == 2
+    });
+    // Sessions of others go on, and the user may come again.
+    other.handle(&open("f", WRITE | CREAT | TRUNC));
+    story.script(JUDGE);
+    story.welcome("carol", "right");
+    wait_for("nobody to be left", || {
+        story.server.admin(&kick, "").status.code() == Some(3)
+    });
+}

@@ -1,6 +1,7 @@
 //! Tests the delays, the throttle and the queue from the view of attempts.
 
 use super::*;
+use crate::store::FactorStore as _;
 
 #[tokio::test]
 async fn refusals_are_held_back_and_successes_are_not() {
@@ -208,6 +209,27 @@ async fn who_was_there_before_gets_in_at_once_also_after_a_restart() {
     let kept = f.store.sign_ins(Timestamp::UNIX_EPOCH).await.unwrap();
     assert_eq!(kept.len(), 1);
     assert_eq!(kept[0].user, name("calvin"));
+}
+
+/// A source that is in constant use is stored once a day, the time of the last sign-in each time.
+#[tokio::test]
+async fn the_time_of_each_last_sign_in_is_stored() {
+    let f = SignInFixture::new().await;
+    let earlier = Instant::now().into_std().checked_sub(Duration::from_secs(1000));
+    let calvin = name("calvin");
+    f.auth
+        .pacing
+        .throttle()
+        .signed_in(here(), &calvin, earlier.unwrap());
+    let last = async || {
+        assert!(f.auth.history().write().await);
+        f.store.last_sign_ins(Some(&calvin)).await.unwrap()[&calvin]
+    };
+    let before = last().await;
+    f.password("calvin", HERE, "secret").await.unwrap();
+    let after = last().await;
+    assert!(after.duration_since(before).as_secs() >= 999, "{before} {after}");
+    assert_eq!(last().await, after, "nothing is new");
 }
 
 #[tokio::test]

@@ -1,12 +1,16 @@
-//! Draws the live view, for 80 columns and 24 lines, and for whatever size the terminal has.
+//! Draws the live view, for 80 columns and 24 lines, and for whatever size the terminal has. [`columns`] decides what of
+//! a session fits into its line.
 //!
 //! Text from clients (paths, names) is escaped, so that it can neither change the terminal nor the lines of others.
+
+mod columns;
 
 use jiff::Timestamp;
 use ratatui::buffer::Buffer;
 use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::{Line, Span};
 
+use self::columns::{PlacedColumn, TopColumn};
 use super::model::{FileRow, RowOrder, SessionRow, TopModel};
 use crate::cli::output::counted;
 use crate::cli::progress::progress;
@@ -21,13 +25,21 @@ const HEAD: u16 = 4;
 const FOOT: u16 = 1;
 /// A home that is fuller than this many percent stands out.
 const NEARLY_FULL: u128 = 95;
+/// From this width on, the column of what a session does says more than the end of a file's path.
+const WIDE_DOING: usize = 24;
 
 /// Draws everything.
 pub(super) fn draw(buffer: &mut Buffer, model: &TopModel) {
     let area = buffer.area;
-    let mut lines = head(model);
+    let columns = columns::place(usize::from(area.width));
+    let mut lines = head(model, &columns);
     let room = area.height.saturating_sub(HEAD + FOOT);
-    lines.extend(sessions(model, usize::from(room), usize::from(area.width)));
+    lines.extend(sessions(
+        model,
+        &columns,
+        usize::from(room),
+        usize::from(area.width),
+    ));
     lines.truncate(usize::from(area.height.saturating_sub(FOOT)));
     for (y, line) in (area.top()..area.bottom()).zip(&lines) {
         buffer.set_line(area.left(), y, line, area.width);
@@ -46,7 +58,7 @@ fn alarming() -> Style {
 }
 
 /// Returns the lines about the server as a whole.
-fn head(model: &TopModel) -> Vec<Line<'static>> {
+fn head(model: &TopModel, columns: &[PlacedColumn]) -> Vec<Line<'static>> {
     let Some(status) = model.status() else {
         return vec![Line::default(); usize::from(HEAD)];
     };
@@ -70,19 +82,12 @@ fn head(model: &TopModel) -> Vec<Line<'static>> {
             status.unauthenticated
         )),
     ]);
-    let order = match model.order() {
-        RowOrder::Age => "oldest first",
-        RowOrder::Rate => "busiest first",
-    };
     vec![
         first,
         space(status),
         file_systems(model, status),
         Line::styled(
-            format!(
-                "{:>6} {:<16} {:<22} {:>6} {:<24} {order}",
-                "ID", "USER", "FROM", "SINCE", "HOME"
-            ),
+            columns::titles(columns),
             Style::new().add_modifier(Modifier::REVERSED),
         ),
     ]
@@ -123,12 +128,12 @@ fn file_systems(model: &TopModel, status: &StatusView) -> Line<'static> {
 }
 
 /// Returns as many lines about sessions as there is room for. The selected session is among them.
-fn sessions(model: &TopModel, room: usize, width: usize) -> Vec<Line<'static>> {
+fn sessions(model: &TopModel, columns: &[PlacedColumn], room: usize, width: usize) -> Vec<Line<'static>> {
     let mut lines = Vec::new();
     let mut selected = 0..0;
     for row in model.rows() {
         let begin = lines.len();
-        lines.push(session(&row));
+        lines.push(session(&row, columns));
         lines.extend(row.session.folders.iter().map(folder));
         lines.extend(row.files.iter().map(|work| file(work, width)));
         let hidden = row.session.open_files.saturating_sub(row.files.len());
@@ -146,40 +151,73 @@ fn sessions(model: &TopModel, room: usize, width: usize) -> Vec<Line<'static>> {
     lines.into_iter().skip(last).take(room).collect()
 }
 
-fn session(row: &SessionRow<'_>) -> Line<'static> {
-    let session = row.session;
-    let rates = row
-        .rates
-        .map_or_else(String::new, |rates| match (rates.up, rates.down) {
-            (0, 0) => String::new(),
-            (up, 0) => format!("in {}/s", Size(up)),
-            (0, down) => format!("out {}/s", Size(down)),
-            (up, down) => format!("in {}/s out {}/s", Size(up), Size(down)),
-        });
-    let text = format!(
-        "{:>6} {:<16} {:<22} {:>6} ",
-        session.id,
-        cut_end(session.user.as_str(), 16),
-        session.peer,
-        age(session.since)
-    );
-    let (home, is_full) = session.home.map_or_else(|| ("-".to_owned(), false), filling);
-    let style = match row.is_selected {
-        true => Style::new().add_modifier(Modifier::BOLD | Modifier::REVERSED),
-        false => Style::new().add_modifier(Modifier::BOLD),
+fn session(row: &SessionRow<'_>, columns: &[PlacedColumn]) -> Line<'static> {
+    let bold = Style::new().add_modifier(Modifier::BOLD);
+    let named = match row.is_selected {
+        true => bold.add_modifier(Modifier::REVERSED),
+        false => bold,
     };
-    let home_style = if is_full { alarming() } else { Style::new() };
-    Line::from(vec![
-        Span::styled(text, style),
-        Span::styled(format!("{home:<24}"), home_style),
-        Span::raw(format!(" {rates}")),
-    ])
+    let is_full = row.session.home.is_some_and(|home| filling(home).1);
+    let mut spans = Vec::with_capacity(columns.len() * 2);
+    for placed in columns {
+        let style = match placed.column {
+            TopColumn::Id | TopColumn::User | TopColumn::Peer | TopColumn::Since => named,
+            TopColumn::Home if is_full => alarming(),
+            TopColumn::Home | TopColumn::In | TopColumn::Out | TopColumn::Doing => Style::new(),
+        };
+        spans.push(Span::styled(placed.padded(&cell(row, *placed)), style));
+        spans.push(Span::styled(" ", style));
+    }
+    // No column follows the last space.
+    spans.pop();
+    Line::from(spans)
+}
+
+/// Returns what a session has in a column.
+fn cell(row: &SessionRow<'_>, placed: PlacedColumn) -> String {
+    let (session, width) = (row.session, placed.width);
+    let rate = |rate: u64| match rate {
+        0 => "-".to_owned(),
+        rate => Size(rate).to_string(),
+    };
+    match placed.column {
+        TopColumn::Id => session.id.to_string(),
+        TopColumn::User => cut_end(session.user.as_str(), width),
+        TopColumn::Peer => {
+            let peer = session.peer.to_string();
+            match peer.len() <= width {
+                true => peer,
+                false => cut_end(&session.peer.ip().to_string(), width),
+            }
+        }
+        TopColumn::Since => age(session.since),
+        TopColumn::Home => session
+            .home
+            .map_or_else(|| "-".to_owned(), |home| short_filling(home, width)),
+        TopColumn::In => row.rates.map_or_else(String::new, |rates| rate(rates.up)),
+        TopColumn::Out => row.rates.map_or_else(String::new, |rates| rate(rates.down)),
+        TopColumn::Doing => doing(row, width),
+    }
+}
+
+/// Returns what is done with the file that the session is busiest with, as far as there is room for it.
+fn doing(row: &SessionRow<'_>, width: usize) -> String {
+    let Some(busiest) = row.files.first() else {
+        return "-".to_owned();
+    };
+    let kind = match width >= WIDE_DOING {
+        true => format!("{} ", for_terminal(&busiest.work.kind)),
+        false => String::new(),
+    };
+    let room = width.saturating_sub(kind.len());
+    format!("{kind}{}", cut_beginning(&for_terminal(&busiest.work.path), room))
 }
 
 fn folder(folder: &FolderFilling) -> Line<'static> {
     let (text, is_full) = filling(folder.filling);
+    let name = cut_end(folder.name.as_str(), 24);
     Line::from(vec![
-        Span::styled(format!("{:>8}folder {:<39} ", "", folder.name.as_str()), dim()),
+        Span::styled(format!("{:>8}folder {name:<24} ", ""), dim()),
         Span::styled(text, if is_full { alarming() } else { Style::new() }),
     ])
 }
@@ -195,6 +233,16 @@ fn filling(home: HomeFilling) -> (String, bool) {
         quota => u128::from(home.used_bytes) * 100 / u128::from(quota),
     };
     (format!("{percent}% of {}", Size(quota)), percent >= NEARLY_FULL)
+}
+
+/// Returns how full a home is in a column of this width: if there is no room for the quota, the percentage alone.
+fn short_filling(home: HomeFilling, width: usize) -> String {
+    let (text, _) = filling(home);
+    if text.len() <= width {
+        return text;
+    }
+    let percentage = text.split(' ').next().unwrap_or_default();
+    percentage.to_owned()
 }
 
 fn file(row: &FileRow<'_>, width: usize) -> Line<'static> {
@@ -228,7 +276,16 @@ fn foot(model: &TopModel) -> Line<'static> {
     }
     match model.message() {
         Some(message) => Line::styled(for_terminal(message), alarming()),
-        None => Line::styled("q quit   arrows select   k disconnect   s sort", dim()),
+        None => {
+            let order = match model.order() {
+                RowOrder::Age => "oldest first",
+                RowOrder::Rate => "busiest first",
+            };
+            Line::styled(
+                format!("q quit   arrows select   k disconnect   s sort ({order})"),
+                dim(),
+            )
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use crate::io::FilesystemState;
 use crate::ops::admin::operator_of_process;
 use crate::ops::hooks::{HookAction, HookEntryState, HookEntryView, HookSelection};
 use crate::ops::running::{
-    DisconnectTarget, Effect, FolderFilling, HomeFilling, PlaceSpace, ReloadView, RunningServer,
+    ChangedFile, DisconnectTarget, Effect, FolderFilling, HomeFilling, PlaceSpace, ReloadView, RunningServer,
     ServerResult, SessionView, StatusView, WorkView,
 };
 use crate::ops::usage::{AccountHolder, HomeUsage, Remeasurement};
@@ -164,6 +164,11 @@ impl RunningServer for TwoSessions {
         Ok(ReloadView {
             applied: vec!["[limits]".to_owned()],
             waiting_for_restart: vec!["[server]".to_owned(), "[quota]".to_owned()],
+            files: vec![ChangedFile {
+                setting: "[auth] revoked_keys".to_owned(),
+                path: "/etc/homeport/revoked\u{1b}".into(),
+            }],
+            sessions_ended: 1,
         })
     }
 }

@@ -1,7 +1,7 @@
 //! An entry of the queue and its state.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 
@@ -10,6 +10,15 @@ use crate::hooks::entry::QueueEntry;
 use crate::hooks::journal::{FailedAttempts, JournalRecord};
 use crate::hooks::order::OrderKey;
 use crate::ops::hooks::{HookEntryState, HookEntryView};
+
+/// The pauses before the second, third, … attempt; the last one is repeated.
+const PAUSES: [Duration; 5] = [
+    Duration::from_secs(1),
+    Duration::from_secs(4),
+    Duration::from_secs(16),
+    Duration::from_secs(60),
+    Duration::from_secs(240),
+];
 
 /// How often the helper may end during one attempt, before that counts as a failure.
 const INTERRUPTIONS: u32 = 3;
@@ -119,4 +128,10 @@ impl QueuedEntry {
         }
         lines
     }
+}
+
+/// Returns the pause after so many failed attempts.
+pub(super) fn pause_after(attempts: u32) -> Duration {
+    let nth = usize::try_from(attempts).unwrap_or(usize::MAX).saturating_sub(1);
+    PAUSES.get(nth).or(PAUSES.last()).copied().unwrap_or_default()
 }

@@ -5,24 +5,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::dropped::{DropCounter, DropReason, DroppedEvents, DroppedKind};
-use super::queued_entry::{EntryPhase, QueuedEntry};
+use super::queued_entry::{EntryPhase, QueuedEntry, pause_after};
 use super::ready::ReadyEntries;
 use super::shares::QueueShares;
 use super::types::{HookJob, HookStats, QueueLimits};
 use crate::hooks::entry::{EntryDraft, QueueEntry};
 use crate::hooks::journal::{FailedAttempts, JournalRecord};
-use crate::hooks::order::EntryOrder;
+use crate::hooks::order::{EntryOrder, OrderKey};
 use crate::ops::hooks::{HookEntryView, HookSelection};
 use crate::session::events::UnsavedEvent;
-
-/// The pauses before the second, third, … attempt; the last one is repeated.
-const PAUSES: [Duration; 5] = [
-    Duration::from_secs(1),
-    Duration::from_secs(4),
-    Duration::from_secs(16),
-    Duration::from_secs(60),
-    Duration::from_secs(240),
-];
 
 /// The largest event in bytes that a hook is told, since it is one message to the helper.
 const LARGEST_EVENT: usize = 64 * 1024;
@@ -275,6 +266,31 @@ impl QueueState {
         }
     }
 
+    /// Returns the entry with the next upload of the file that this entry is about, for the same hook, if it waits.
+    pub(super) fn next_upload(&self, id: u64) -> Option<u64> {
+        let entry = &self.entries.get(&id)?.entry;
+        let key = OrderKey::of(&entry.hook, &entry.file.as_ref()?.order_key());
+        let is_next = |next: &u64| {
+            let next = self.entries.get(next).filter(|next| next.entry.id > id);
+            next.is_some_and(|next| next.entry.is_about_file_of(entry))
+        };
+        self.order.with_key(key).find(is_next)
+    }
+
+    /// Finishes an entry whose file was published. Those about the same file that were set aside are finished, too: what
+    /// they are about is published, or was written over.
+    pub(super) fn finish_published(&mut self, id: u64) {
+        if let Some(published) = self.entries.get(&id).filter(|_| self.set_aside > 0) {
+            let aside = self.entries.iter().filter(|(_, other)| {
+                other.phase == EntryPhase::SetAside && other.entry.is_about_file_of(&published.entry)
+            });
+            for other in aside.map(|(other, _)| *other).collect::<Vec<u64>>() {
+                self.finish(other);
+            }
+        }
+        self.finish(id);
+    }
+
     pub(super) fn fail(&mut self, id: u64, error: &str, retries: u32) {
         let Some(queued) = self.entries.get(&id) else {
             return;
@@ -287,9 +303,7 @@ impl QueueState {
         let failed = failed(id, attempts, error);
         self.note_failure(&failed);
         self.unwritten.records.push(JournalRecord::Failed(failed));
-        let nth = usize::try_from(attempts).unwrap_or(usize::MAX).saturating_sub(1);
-        let pause = PAUSES.get(nth).or(PAUSES.last()).copied().unwrap_or_default();
-        self.give_back(id, pause);
+        self.give_back(id, pause_after(attempts));
     }
 
     pub(super) fn set_aside(&mut self, id: u64, error: &str) {

@@ -1,4 +1,5 @@
 mod full;
+mod uploads;
 
 use super::*;
 use crate::ops::hooks::HookEntryState;

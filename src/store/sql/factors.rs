@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::SqlStore;
 use super::database::{Database, retry_if_disk_was_full};
 use crate::domain::user::{PasswordHash, User, UserName};
-use crate::store::{FactorStore, factors, sign_ins, users};
+use crate::store::{FactorStore, LastSignIn, factors, sign_ins, users};
 use base::error::Result;
 
 #[async_trait::async_trait]
@@ -39,6 +39,20 @@ impl FactorStore for SqlStore {
             .await
             .map_err(|e| self.db.failed(e))
     }
+
+    async fn record_last_sign_ins(&self, rows: &[LastSignIn]) -> Result<()> {
+        retry_if_disk_was_full(|| record_last_sign_ins(&self.db, rows)).await
+    }
+}
+
+async fn record_last_sign_ins(db: &Database, rows: &[LastSignIn]) -> Result<()> {
+    let mut write = db.begin_write().await?;
+    for row in rows {
+        sign_ins::write_last(&mut write, row)
+            .await
+            .map_err(|e| db.failed(e))?;
+    }
+    write.commit().await.map_err(|e| db.failed(e))
 }
 
 async fn replace_hash(db: &Database, user: &User, better: &PasswordHash) -> Result<bool> {

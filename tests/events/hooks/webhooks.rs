@@ -113,6 +113,23 @@ fn an_address_that_does_not_answer_is_given_up_in_time() {
 }
 
 #[test]
+fn an_address_where_nothing_listens_is_said_with_what_to_do() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    drop(listener);
+    let story = HookStory::start("", &hook(&format!("http://127.0.0.1:{port}/"), "retries = 0"));
+    story.put("a", b"1");
+    let entry = story.wait_for_set_aside();
+    let error = entry["error"].as_str().unwrap();
+    assert!(
+        error.starts_with("the connection was refused (hint: nothing listens there"),
+        "{error}"
+    );
+    let listed = story.server.admin_ok(&["hooks", "list"], "");
+    assert!(listed.contains("nothing listens there"), "{listed}");
+}
+
+#[test]
 fn a_certificate_that_the_system_does_not_trust_is_refused() {
     let mut story = HookStory::new("", "");
     let https = HttpsServer::start(story.server.path(), "");
@@ -121,11 +138,13 @@ fn a_certificate_that_the_system_does_not_trust_is_refused() {
     story.server.serve();
     story.put("a", b"1");
     let entry = story.wait_for_set_aside();
-    let error = entry["error"].as_str().unwrap().to_lowercase();
+    let error = entry["error"].as_str().unwrap();
+    let expected = "its certificate is not of an authority that this system trusts (hint: ";
     assert!(
-        error.contains("certificate") || error.contains("issuer"),
+        error.starts_with(expected) && error.contains("SSL_CERT_FILE"),
         "{error}"
     );
+    assert!(story.server.log().contains(expected), "{}", story.server.log());
     story.server.signal("TERM");
     story.server.wait_for_exit();
     // The same one, trusted, from a file that lies where nothing of the configuration does.

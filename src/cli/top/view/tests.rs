@@ -79,8 +79,17 @@ fn everything_that_matters_fits_into_80_columns() {
     );
     check(1, &["1.0 GiB of 4.0 GiB free in /srv/homeport"]);
     check(2, &["file system 8:1 is slow"]);
-    check(3, &["ID USER", "FROM", "SINCE", "HOME"]);
-    check(4, &["1 alice", "192.0.2.7:50122", "97% of 100 B"]);
+    check(3, &["ID USER", "FROM", "HOME", "IN/s", "OUT/s", "DOING"]);
+    check(
+        4,
+        &[
+            "1 alice",
+            "192.0.2.7:50122",
+            "97% of 100 B",
+            " 1.0 MiB ",
+            "film\\n.mkv",
+        ],
+    );
     check(5, &["folder team", "25% of 200 B"]);
     check(
         6,
@@ -90,6 +99,91 @@ fn everything_that_matters_fits_into_80_columns() {
     check(8, &["and 1 more open"]);
     check(9, &["2 bob"]);
     check(23, &["q quit", "k disconnect"]);
+}
+
+/// Returns the line of the session of a user with a long name and a long address, in a terminal of this width.
+fn busy_line(width: u16) -> String {
+    let start = Instant::now();
+    let at = |seconds: u64| {
+        let mut long = session(123_456, "a-user-with-a-long-name@example.org", seconds << 20);
+        long.peer = "203.0.113.107:50122".parse().unwrap();
+        long.bytes_out = Some(seconds << 30);
+        long.home = Some(HomeFilling {
+            used_bytes: 1 << 29,
+            quota_bytes: Some(1 << 30),
+        });
+        long.work = vec![WorkView {
+            kind: "writing".to_owned(),
+            path: "/a/directory/with/some/names/film.mkv".to_owned(),
+            bytes: seconds << 20,
+            position: seconds << 20,
+            size: None,
+            duration: Duration::from_secs(seconds),
+        }];
+        Box::new(sample(start, seconds, vec![long]))
+    };
+    let mut model = TopModel::new(*at(0), DeviceMounts::default());
+    model.take(FeedEvent::Sample(at(2)));
+    let lines = drawn(&model, width, 24);
+    assert_eq!(lines.len(), 24);
+    lines[4].clone()
+}
+
+#[test]
+fn a_session_says_who_from_where_what_and_how_fast_in_every_width() {
+    let check = |width: u16, parts: &[&str]| {
+        let line = busy_line(width);
+        for part in parts {
+            assert!(line.contains(part), "{part} at {width} in {line:?}");
+        }
+        assert!(line.chars().count() <= usize::from(width), "{line:?}");
+    };
+    check(
+        60,
+        &["a-user-wi…", "203.0.113.107", "1.0 MiB", "1.0 GiB", "s/film.mkv"],
+    );
+    check(
+        80,
+        &[
+            "123456 a-user-wi…",
+            "203.0.113.107 ",
+            "50%",
+            "1.0 MiB",
+            "1.0 GiB",
+            "s/film.mkv",
+        ],
+    );
+    check(
+        120,
+        &[
+            "123456 a-user-with-a-l…",
+            "203.0.113.107:50122",
+            "50% of 1.0 GiB",
+            "1.0 MiB",
+            "1.0 GiB",
+            "writing …",
+            "/film.mkv",
+        ],
+    );
+    check(
+        200,
+        &[
+            "a-user-with-a-long-name@example",
+            "203.0.113.107:50122",
+            "1.0 MiB",
+            "1.0 GiB",
+            "writing /a/directory/with/some/names/film.mkv",
+        ],
+    );
+    // A terminal that is too narrow for the rest still says who it is.
+    check(30, &["a-user-wi…"]);
+}
+
+#[test]
+fn sessions_without_transfers_have_no_rates_and_do_nothing() {
+    let lines = drawn(&model(), 80, 24);
+    let bob: Vec<&str> = lines[9].split_whitespace().collect();
+    assert_eq!(bob, ["2", "bob", "192.0.2.7:50122", "-", "-", "-", "-"]);
 }
 
 #[test]

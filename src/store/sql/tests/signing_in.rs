@@ -1,6 +1,7 @@
 //! Tests the store's part in signing in: earlier sign-ins, and one key of one user.
 
 use super::*;
+use crate::store::{FactorStore as _, LastSignIn};
 
 #[tokio::test]
 async fn sign_ins_are_kept_for_users_who_exist_and_bounded_for_each() {
@@ -86,4 +87,42 @@ async fn a_user_comes_with_the_one_key_that_is_asked_for() {
     assert!(tom.keys.is_empty());
     let nobody = store.user_with_key(&name("nobody"), "AAAAone").await.unwrap();
     assert!(nobody.is_none());
+}
+
+#[tokio::test]
+async fn the_last_sign_in_of_each_user_only_moves_forward() {
+    let (_dir, store) = store().await;
+    for user_name in ["calvin", "tom", "new"] {
+        store.add_user(&user(user_name)).await.unwrap();
+    }
+    let at = |second: i64| Timestamp::from_second(second).unwrap();
+    let sign_in = |user: &str, second: i64| LastSignIn {
+        user: name(user),
+        at: at(second),
+    };
+    let rows = [
+        sign_in("calvin", 1000),
+        sign_in("tom", 2000),
+        sign_in("nobody", 3000),
+    ];
+    store.record_last_sign_ins(&rows).await.unwrap();
+    let rows = [sign_in("calvin", 1001), sign_in("tom", 1999)];
+    store.record_last_sign_ins(&rows).await.unwrap();
+    let known = store.last_sign_ins(None).await.unwrap();
+    let expected = [(name("calvin"), at(1001)), (name("tom"), at(2000))];
+    assert_eq!(known, std::collections::HashMap::from(expected));
+    let one = store.last_sign_ins(Some(&name("tom"))).await.unwrap();
+    assert_eq!(one.len(), 1);
+    // A renamed user keeps it, and a removed one does not.
+    let change = Box::new(|user: &mut User| {
+        user.name = name("hobbes");
+        Ok(())
+    });
+    store.change_user(&name("calvin"), change).await.unwrap();
+    store.remove_user(&name("tom")).await.unwrap();
+    let known = store.last_sign_ins(None).await.unwrap();
+    assert_eq!(
+        known,
+        std::collections::HashMap::from([(name("hobbes"), at(1001))])
+    );
 }
