@@ -294,7 +294,7 @@ impl BackupWriter<'_> {
         let storage = &installation.storage;
         let list = &mut self.manifest.left_out;
         list.push(entry("homes", &storage.homes));
-        list.extend(storage.roots.iter().map(|root| entry("root", root)));
+        list.extend(storage.roots.iter().map(|root| entry(manifest::ROOT, root)));
         list.extend(installation.audit.iter().map(|audit| entry("audit log", audit)));
     }
 

@@ -16,7 +16,7 @@ use crate::accounts::account::UsageAccuracy;
 use crate::auth::keys::AuthorizedKey;
 use crate::auth::password;
 use crate::domain::user::{Factor, User, UserSource};
-use crate::ops::homes::{HomeRules, place_of};
+use crate::ops::homes::{HomeRules, is_made_at_sign_in};
 use crate::ops::installation::Installation;
 use crate::ops::usage::HomeUsage;
 use base::advice;
@@ -116,7 +116,7 @@ impl<'a> HomeInspector<'a> {
     fn check_missing(&mut self, user: &User, place: &Path, report: &mut Report) {
         let name = &user.name;
         let home = user.home.display();
-        if place_of(self.installation, place) != Some(&self.installation.storage.homes) {
+        if !is_made_at_sign_in(self.installation, place) {
             return report.error(format!(
                 "user {name}: the home \"{home}\" is missing (hint: make it, or mount its disk; the server makes \
                  homes beneath [storage] homes only)"

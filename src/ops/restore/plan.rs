@@ -5,6 +5,7 @@ use std::fs::OpenOptions;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::mapping::{PlaceMapping, PlaceMappings};
 use crate::ops::backup::NamedPath;
 use crate::ops::backup::manifest::{self, BackupFile, Manifest, Origin, damaged};
 use crate::ops::installation::Installation;
@@ -81,6 +82,8 @@ impl Backup {
 pub struct RestorePlan {
     pub(super) backup: Backup,
     pub(super) installation: Installation,
+    /// Where homes and folders are that lie elsewhere on this machine.
+    pub(super) mappings: PlaceMappings,
     files: Vec<PlannedFile>,
 }
 
@@ -122,16 +125,18 @@ impl PlannedFile {
 }
 
 impl RestorePlan {
-    /// Plans to restore a backup as this installation. `keep_config` says that the configuration stays as it is.
+    /// Plans to restore a backup as this installation. `keep_config` says that the configuration stays as it is, and `maps`
+    /// which directories of homes have other paths than before.
     ///
     /// # Errors
     /// Returns an error if a server runs, if a file would be overwritten, if two files with different content belong at
-    /// one place, or if the data directory has other files.
+    /// one place, if the data directory has other files, or if no home may lie where a directory is mapped to.
     pub fn new(
         backup: Backup,
         installation: Installation,
         named: &[NamedPath],
         keep_config: bool,
+        maps: Vec<PlaceMapping>,
     ) -> Result<Self> {
         let data = installation.data_dir();
         if let Holder::Process(pid) = lock::current_holder(data)? {
@@ -140,10 +145,12 @@ impl RestorePlan {
                 .because(format!("a server{pid} uses the data directory {data:?}"))
                 .hint("stop it, or restore with another configuration file: -c FILE"));
         }
+        let mappings = PlaceMappings::new(maps, &backup.manifest, &installation, keep_config)?;
         let files = planned_files(&backup, &installation, named, keep_config)?;
         let plan = Self {
             backup,
             installation,
+            mappings,
             files,
         };
         plan.store()?;

@@ -63,7 +63,7 @@ impl Restoring {
                 path: self.at(path),
             })
             .collect();
-        RestorePlan::new(backup, installation, &named, keep_config)
+        RestorePlan::new(backup, installation, &named, keep_config, Vec::new())
     }
 
     /// Returns where the files beside the store and the configuration will be written.
