@@ -184,7 +184,7 @@ fn report(search: &AuditSearch, findings: &AuditFindings) {
             "warning: {path:?} was not read: only .gz is unpacked (hint: unpack it beside the others)"
         ));
     }
-    for error in &findings.damaged {
+    for error in search.unreadable().iter().chain(&findings.damaged) {
         output::note(&format!("warning: {error}"));
     }
     if let Some(place) = &findings.first_broken {
