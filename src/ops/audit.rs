@@ -8,6 +8,7 @@ mod line;
 mod names;
 mod pattern;
 mod pieces;
+mod renames;
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
@@ -23,19 +24,17 @@ pub use self::names::FormerName;
 pub use self::pattern::PathPattern;
 
 use self::files::{LogFile, LogFiles};
-use self::names::{FormerNames, LoggedRename, MOST_RENAMES};
+use self::names::FormerNames;
 use self::pieces::LogPiece;
+use self::renames::{LoggedRename, MOST_RENAMES};
 use base::error::{Error, Result};
-
-/// The most former names that are looked for by their bytes. With more, every line is parsed.
-const MOST_NEEDLES: usize = 16;
 
 /// What is asked of the audit log. What is `None` or empty does not matter.
 #[derive(Default)]
 pub struct AuditQuery {
     /// The user who did it, or to whom an operator did it.
     pub user: Option<String>,
-    /// The file that it was done to, by the name that it has had last.
+    /// The file that it was done to, by the name that it had then or has got since.
     pub path: Option<PathPattern>,
     /// The names of the events.
     pub events: Vec<String>,
@@ -110,7 +109,7 @@ impl AuditSearch {
             unreadable,
         } = files::find(current)?;
         let former = match &query.path {
-            Some(pattern) => FormerNames::of(pattern, &renames(&files)),
+            Some(pattern) => FormerNames::of(pattern, renames(&files)),
             None => FormerNames::default(),
         };
         Ok(Self {
@@ -286,21 +285,13 @@ impl LineFilter {
         {
             required.push(finder(network.addr().to_string().as_bytes()));
         }
-        let mut any = Vec::new();
-        if let Some(pattern) = &query.path {
-            let needles = former.list().iter().map(|name| plain_part(&name.path));
-            let needles: Vec<&[u8]> = needles.chain([pattern.needle()]).collect();
-            if needles.len() <= MOST_NEEDLES && needles.iter().all(|needle| !needle.is_empty()) {
-                any = needles.into_iter().map(finder).collect();
-            }
-        }
         let logged = |time: Option<Timestamp>| time.map(|time| format!("{time:.3}"));
         Self {
             since: logged(query.since),
             until: logged(query.until),
             query,
             required,
-            any,
+            any: former.needles().iter().map(|needle| finder(needle)).collect(),
         }
     }
 
@@ -361,20 +352,13 @@ impl LineFilter {
         };
         entry.paths().any(|path| {
             let path = line::bytes_of(path);
-            pattern.matches(&path) || former.contains(entry.home(), &path, &entry.time)
+            pattern.matches(&path) || former.contains(pattern, entry.home(), &path, &entry.time)
         })
     }
 }
 
 fn is_within(network: IpNet, address: IpAddr) -> bool {
     network.contains(&address)
-}
-
-/// Returns the longest part of a path that looks the same in the log.
-fn plain_part(path: &[u8]) -> &[u8] {
-    let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"._- /".contains(byte);
-    let parts = path.split(|byte| !is_plain(byte));
-    parts.max_by_key(|part| part.len()).unwrap_or_default()
 }
 
 #[cfg(test)]

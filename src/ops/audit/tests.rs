@@ -236,3 +236,50 @@ fn a_time_that_ends_before_it_begins_is_refused() {
     );
     prepare("2026-11-23T00:00:00Z", "2026-11-23T00:00:00Z").unwrap();
 }
+
+#[test]
+fn a_pattern_finds_what_was_done_before_a_directory_was_renamed() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("audit.log");
+    let renamed = |from: &str, to: &str| {
+        by(
+            "renamed",
+            "alice",
+            &format!("\"from\":\"{from}\",\"to\":\"{to}\""),
+        )
+    };
+    let opened = |path: &str| by("opened", "alice", &format!("\"path\":\"{path}\""));
+    let text = line(1, &opened("/drafts/2026/x"))
+        + &line(2, &opened("/drafts2/x"))
+        + &line(3, &renamed("/drafts", "/ready"))
+        + &line(4, &opened("/ready/2026/x"))
+        + &line(5, &renamed("/ready", "/exchange"))
+        + &line(6, &by("opened", "bob", "\"path\":\"/drafts/x\""))
+        + &line(7, &opened("/drafts/another"))
+        + &line(8, &renamed("/exchange", "/drafts"))
+        + &line(9, &opened("/drafts/2026/x"));
+    std::fs::write(&path, text).unwrap();
+    let check = |pattern: &str, expected: &[u32]| {
+        let query = AuditQuery {
+            path: Some(pattern.parse().unwrap()),
+            user: Some("alice".to_owned()),
+            ..AuditQuery::default()
+        };
+        let search = AuditSearch::prepare(query, &path).unwrap();
+        let mut seconds: Vec<u32> = Vec::new();
+        let render = |_: &[u8], entry: &AuditEntry<'_>, out: &mut Vec<u8>| {
+            out.push(entry.time[17..19].parse().unwrap());
+        };
+        let take = |rendered: &[u8]| {
+            seconds.extend(rendered.iter().copied().map(u32::from));
+            Ok(())
+        };
+        search.run(render, take).unwrap();
+        assert_eq!(seconds, expected, "{pattern}");
+    };
+    check("/exchange/**", &[1, 3, 4, 5, 8]);
+    check("/exchange/*/x", &[1, 4]);
+    check("/ready/2026/x", &[1, 4]);
+    check("/drafts/**", &[1, 3, 4, 5, 7, 8, 9]);
+    check("/nothing/**", &[]);
+}
