@@ -168,7 +168,7 @@ fn subject(entry: &AuditEntry<'_>) -> String {
     if let (Some(before), Some(after)) = (entry.before, entry.after) {
         let _ = write!(text, ": {} -> {}", before.get(), after.get());
     }
-    let size = entry.size.map(|size| format!("{size} bytes"));
+    let size = entry.size.map(|size| output::counted(size, "byte"));
     let end = entry.end.as_deref().filter(|end| *end != "client");
     let notes: Vec<String> = end.map(str::to_owned).into_iter().chain(size).collect();
     if !notes.is_empty() {

@@ -138,10 +138,9 @@ fn to_json<'a>(directory: &Path, restored: &'a Restored) -> RestoreJson<'a> {
 }
 
 fn text(restored: &Restored) -> String {
-    let users = usize::try_from(restored.manifest.users).unwrap_or(usize::MAX);
     let mut text = format!(
         "restored {} as of {}\n",
-        counted(users, "user"),
+        counted(restored.manifest.users, "user"),
         restored.manifest.time
     );
     for error in &restored.places.failed {

@@ -138,7 +138,7 @@ impl Manifest {
         Self {
             v: VERSION,
             program: env!("CARGO_PKG_VERSION").to_owned(),
-            time: time.to_string(),
+            time: format!("{time:.0}"),
             store_version: 0,
             users: 0,
             configuration: configuration.display().to_string(),

@@ -22,6 +22,7 @@ use crate::ops::usage::HomeUsage;
 use base::advice;
 use base::error::Error;
 use base::paths::Resolver;
+use base::size::counted;
 
 /// Checks all users and their homes.
 pub fn check(installation: &Installation, users: &[User], report: &mut Report) {
@@ -65,8 +66,9 @@ fn check_passwords(installation: &Installation, users: &[User], report: &mut Rep
     let ageless = users.iter().filter(ageless).count();
     if installation.password_rules.expire() && ageless > 0 {
         report.warn(format!(
-            "the age of {ageless} passwords is not known, so max_age in [auth.password] does not apply to them (hint: \
-             homeportd user passwd NAME sets a new one)"
+            "max_age in [auth.password] does not apply to {} whose age is not known (hint: homeportd user passwd NAME \
+             sets a new one)",
+            counted(ageless, "password")
         ));
     }
 }
