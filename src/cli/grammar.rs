@@ -276,6 +276,9 @@ pub struct CheckArgs {
     /// units do
     #[arg(long)]
     pub sockets_held: bool,
+    /// Print every finding. Otherwise those of one kind are cut short after the first five
+    #[arg(long)]
+    pub all: bool,
 }
 
 /// The command-line arguments of `homeportd serve`.
