@@ -137,7 +137,7 @@ impl<'a> Exclusions<'a> {
 
     /// Returns whether an entry is left out of the directory in which it lies. Links in `path` must be resolved.
     pub fn excludes(&self, path: &Path) -> bool {
-        let in_data = path.parent() == Some(&self.data);
+        let in_data = path.parent() == Some(self.data.as_path());
         let is_log = self.audit.as_ref().is_some_and(|audit| {
             // With what logrotate has made of it.
             audit.parent() == path.parent() && name_of(path).starts_with(&name_of(audit))

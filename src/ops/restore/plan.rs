@@ -237,13 +237,14 @@ fn planned_files(
             target,
             place,
         };
-        match by_place.get(&planned.place).and_then(|at| files.get_mut(*at)) {
-            Some(other) => other.merge(planned, backup)?,
-            None => {
-                by_place.insert(planned.place.clone(), files.len());
-                files.push(planned);
-            }
+        if let Some(at) = by_place.get(&planned.place).copied()
+            && let Some(other) = files.get_mut(at)
+        {
+            other.merge(planned, backup)?;
+            continue;
         }
+        by_place.insert(planned.place.clone(), files.len());
+        files.push(planned);
     }
     Ok(files)
 }
