@@ -278,15 +278,15 @@ mod tests {
         for (rules, expected) in [
             (&[("/srv/two", "/srv/one")][..], "both would be \"/srv/one/b\""),
             (
-                &[("/srv/one/b", "/new/homes/a")],
+                &[("/srv/one/b", "/new/homes/a")][..],
                 "both would be \"/new/homes/a\"",
             ),
             (
-                &[("/srv/one/b", "/srv/two/f/x")],
+                &[("/srv/one/b", "/srv/two/f/x")][..],
                 "\"/srv/two/f/x\" would lie inside \"/srv/two/f\"",
             ),
             (
-                &[("/srv/one/b", "/new/homes")],
+                &[("/srv/one/b", "/new/homes")][..],
                 "\"/new/homes/a\" would lie inside \"/new/homes\"",
             ),
         ] {
