@@ -16,6 +16,7 @@ mod migrations;
 mod open;
 mod references;
 mod relative;
+pub mod relocate;
 pub mod reserve;
 mod rows;
 pub mod settings;

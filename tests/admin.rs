@@ -17,6 +17,7 @@ mod permissions;
 mod preflight;
 mod quota_commands;
 mod restore;
+mod restored_places;
 mod sandbox;
 mod second_factor;
 mod secrets;

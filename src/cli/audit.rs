@@ -168,7 +168,7 @@ fn subject(entry: &AuditEntry<'_>) -> String {
     if let (Some(before), Some(after)) = (entry.before, entry.after) {
         let _ = write!(text, ": {} -> {}", before.get(), after.get());
     }
-    let size = entry.size.map(|size| format!("{size} bytes"));
+    let size = entry.size.map(|size| output::counted(size, "byte"));
     let end = entry.end.as_deref().filter(|end| *end != "client");
     let notes: Vec<String> = end.map(str::to_owned).into_iter().chain(size).collect();
     if !notes.is_empty() {
@@ -184,7 +184,7 @@ fn report(search: &AuditSearch, findings: &AuditFindings) {
             "warning: {path:?} was not read: only .gz is unpacked (hint: unpack it beside the others)"
         ));
     }
-    for error in &findings.damaged {
+    for error in search.unreadable().iter().chain(&findings.damaged) {
         output::note(&format!("warning: {error}"));
     }
     if let Some(place) = &findings.first_broken {

@@ -8,7 +8,7 @@ use std::process::{Command, ExitCode};
 use serde::Serialize;
 
 use super::grammar::BackupArgs;
-use super::output;
+use super::output::{self, counted};
 use super::work::{IfMissing, with_store};
 use crate::config::Config;
 use crate::ops::backup::manifest::{LeftOut, Manifest};
@@ -112,10 +112,10 @@ fn report(target: &Path, manifest: &Manifest, json: bool) -> Result<String> {
         });
     }
     let mut text = format!(
-        "made \"{}\": {} users, {} files, {}\n",
+        "made \"{}\": {}, {}, {}\n",
         target.display(),
-        manifest.users,
-        manifest.files.len(),
+        counted(manifest.users, "user"),
+        counted(manifest.files.len(), "file"),
         Size(manifest.bytes())
     );
     for LeftOut { what, path } in &manifest.left_out {
@@ -127,4 +127,31 @@ fn report(target: &Path, manifest: &Manifest, json: bool) -> Result<String> {
         text.push_str(&format!("not in it: {files}\"{path}\"\n"));
     }
     Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::backup::manifest::BackupFile;
+
+    #[test]
+    fn what_is_in_a_backup_is_counted() {
+        let at = "2026-11-30T13:00:01.987654321Z".parse().unwrap();
+        let mut manifest = Manifest::new(at, Path::new("/srv/homeportd.toml"));
+        let file = BackupFile {
+            name: "store/homeport.db".to_owned(),
+            mode: "0600".to_owned(),
+            bytes: 1024,
+            sha256: String::new(),
+        };
+        let text = |manifest: &Manifest| report(Path::new("/b"), manifest, false).unwrap();
+        assert_eq!(text(&manifest), "made \"/b\": 0 users, 0 files, 0 B\n");
+        (manifest.users, manifest.files) = (1, vec![file.clone()]);
+        assert_eq!(text(&manifest), "made \"/b\": 1 user, 1 file, 1.0 KiB\n");
+        (manifest.users, manifest.files) = (2, vec![file.clone(), file]);
+        assert_eq!(text(&manifest), "made \"/b\": 2 users, 2 files, 2.0 KiB\n");
+        let json: serde_json::Value =
+            serde_json::from_str(&report(Path::new("/b"), &manifest, true).unwrap()).unwrap();
+        assert_eq!(json["time"], "2026-11-30T13:00:01Z");
+    }
 }

@@ -21,31 +21,51 @@ pub fn run(args: &CheckArgs, config: &Config) -> Result<ExitCode> {
         false => SocketHolder::OwnServer,
     };
     let checked = wait(check(config, holder))??;
-    output::print(&text(&checked.report, checked.users))?;
+    let detail = match args.all {
+        true => Detail::All,
+        false => Detail::Examples,
+    };
+    output::print(&text(&checked.report, checked.users, detail))?;
     Ok(match checked.report.has_errors() {
         true => ExitCode::FAILURE,
         false => ExitCode::SUCCESS,
     })
 }
 
-/// Formats the report: a line for each finding, and one with the sums.
-fn text(report: &Report, users: usize) -> String {
+/// Which findings are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Detail {
+    /// The first ones of each kind.
+    Examples,
+    /// All of them.
+    All,
+}
+
+/// Formats the report: a line for each finding, and one with the sums, which count all findings.
+fn text(report: &Report, users: usize, detail: Detail) -> String {
     let mut text = String::new();
-    let errors = report.errors.iter().chain(&report.faults);
-    for error in errors.clone() {
-        let _ = writeln!(text, "error: {error}");
-    }
-    for warning in &report.warnings {
-        let _ = writeln!(text, "warning: {warning}");
-    }
-    for plan in &report.plans {
-        let _ = writeln!(text, "will {plan}");
+    let shown = |findings: &[String]| match detail {
+        Detail::Examples => report.examples(findings),
+        Detail::All => findings.to_vec(),
+    };
+    let errors = shown(&report.errors).into_iter().chain(shown(&report.faults));
+    let warnings = shown(&report.warnings).into_iter();
+    let lines = errors
+        .map(|error| format!("error: {error}"))
+        .chain(warnings.map(|warning| format!("warning: {warning}")))
+        .chain(
+            shown(&report.plans)
+                .into_iter()
+                .map(|plan| format!("will {plan}")),
+        );
+    for line in lines {
+        let _ = writeln!(text, "{line}");
     }
     let _ = writeln!(
         text,
         "checked the configuration, the host keys and {}: {}, {}",
         counted(users, "user"),
-        counted(errors.count(), "error"),
+        counted(report.errors.len() + report.faults.len(), "error"),
         counted(report.warnings.len(), "warning")
     );
     text

@@ -231,11 +231,12 @@ pub enum Command {
     ///
     /// The store gets a new id, so that two servers never let the same homes grow. Homes that have the id of the server
     /// that was backed up can be read, and grow only after --take-over, or after `storage adopt --take-over`. Copy the
-    /// files of the homes yourself, before or after.
+    /// files of the homes yourself, before or after. Homes and folders that do not exist here are named; --map says where
+    /// those are that lay outside of [storage] homes.
     #[command(after_help = "Examples:
   homeportd -c /srv/homeport/homeportd.toml restore /var/backups/homeport-2026-11-30
   homeportd -c /etc/homeport/homeportd.toml restore --take-over /mnt/nas/homeport.new
-  homeportd -c /etc/homeport/homeportd.toml restore --keep-config /mnt/nas/homeport.new")]
+  homeportd -c /etc/homeport/homeportd.toml restore --keep-config --map /srv/disk2=/mnt/files /mnt/nas/homeport.new")]
     Restore(RestoreArgs),
     /// Print a shell completion script for homeportd
     #[command(after_help = "Example:\n  homeportd completions bash > /etc/bash_completion.d/homeportd")]
@@ -277,6 +278,9 @@ pub struct CheckArgs {
     /// units do
     #[arg(long)]
     pub sockets_held: bool,
+    /// Print every finding. Otherwise those of one kind are cut short after the first five
+    #[arg(long)]
+    pub all: bool,
 }
 
 /// The command-line arguments of `homeportd serve`.

@@ -39,6 +39,28 @@ fn check_pages<Grammar: CommandFactory>(dir: &Path, words: &[&str], verb: &Comma
     1 + pages.sum::<usize>()
 }
 
+/// Checks that no option of a command that changes something claims a default: what is not named stays the same.
+fn check_changes(words: &[&str], verb: &Command) -> usize {
+    let changes = ["set", "apply"].contains(&verb.get_name());
+    for option in verb.get_arguments().filter(|_| changes) {
+        let helps = [option.get_help(), option.get_long_help()];
+        for help in helps.into_iter().flatten().map(ToString::to_string) {
+            for claim in ["[default", "the default"] {
+                assert!(!help.contains(claim), "{words:?} {}: {help}", option.get_id());
+            }
+        }
+    }
+    let below = verb.get_subcommands();
+    let checked = below.map(|below| check_changes(&[words, &[below.get_name()]].concat(), below));
+    usize::from(changes) + checked.sum::<usize>()
+}
+
+#[test]
+fn commands_that_change_what_is_there_claim_no_defaults() {
+    let checked = check_changes(&["homeportd"], &super::grammar::Cli::command());
+    assert!(checked >= 3, "{checked}");
+}
+
 #[test]
 fn each_page_shows_the_usage_that_the_help_shows() {
     let dir = tempfile::tempdir().unwrap();

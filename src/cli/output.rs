@@ -3,9 +3,11 @@
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
 
+use jiff::Timestamp;
 use serde::Serialize;
 
 use base::error::{Error, Result};
+pub use base::size::counted;
 use base::visible::{for_terminal, in_json};
 
 /// Prints to standard output, all at once. A reader that stops reading (`| head`) is not an error.
@@ -21,12 +23,9 @@ pub fn print(text: &str) -> Result<()> {
     }
 }
 
-/// Returns a number with its noun, whose plural has an s: `1 user`, `2 users`.
-pub fn counted(number: usize, noun: &str) -> String {
-    match number {
-        1 => format!("1 {noun}"),
-        number => format!("{number} {noun}s"),
-    }
+/// Formats a time for people, to the second. JSON has all of it.
+pub fn time(time: Timestamp) -> String {
+    format!("{time:.0}")
 }
 
 /// Prints the error that a command ends with to standard error.
@@ -91,6 +90,16 @@ pub fn json(value: &impl Serialize) -> Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn people_see_no_fractions_of_seconds() {
+        for (at, expected) in [
+            ("2026-11-30T13:00:01.999999999Z", "2026-11-30T13:00:01Z"),
+            ("2026-11-30T13:00:01Z", "2026-11-30T13:00:01Z"),
+        ] {
+            assert_eq!(time(at.parse().unwrap()), expected);
+        }
+    }
 
     #[test]
     fn json_cannot_speak_to_a_terminal() {

@@ -5,13 +5,19 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::grammar::RestoreArgs;
-use super::output;
+use super::output::{self, counted};
 use super::work::wait;
 use crate::config;
 use crate::control::client::Client;
 use crate::ops::adopt::Adoption;
-use crate::ops::restore::{Backup, RestoreOptions, RestorePlan, Restored, restore};
+use crate::ops::homes::Resident;
+use crate::ops::restore::{
+    AbsentPlace, Backup, MappedPlaces, RestoreOptions, RestorePlan, Restored, restore,
+};
 use base::error::{Error, Result};
+
+/// The most missing directories that are listed. JSON has all.
+const MOST_MISSING: usize = 10;
 
 /// Restores a backup, and prints what was done.
 ///
@@ -30,6 +36,7 @@ pub fn run(args: &RestoreArgs, explicit: Option<&Path>) -> Result<()> {
         config.installation(),
         &config.named_paths(),
         args.keep_config,
+        args.maps.clone(),
     )?;
     let options = RestoreOptions {
         take_over: args.take_over,
@@ -63,6 +70,8 @@ struct RestoreJson<'a> {
     users: u64,
     places: Vec<RestoredPlaceJson>,
     not_adopted: Vec<String>,
+    mapped: Vec<MappedJson>,
+    missing: Vec<MissingJson<'a>>,
 }
 
 /// A place of homes, as `restore --json` prints it.
@@ -72,38 +81,176 @@ struct RestoredPlaceJson {
     state: &'static str,
 }
 
+/// A directory of homes that has another path than before, as `restore --json` prints it.
+#[derive(Debug, Serialize)]
+struct MappedJson {
+    from: String,
+    to: String,
+    directories: usize,
+}
+
+/// A home or a folder that does not exist here, as `restore --json` prints it.
+#[derive(Debug, Serialize)]
+struct MissingJson<'a> {
+    path: String,
+    kind: &'static str,
+    names: &'a [String],
+}
+
 fn report(directory: &Path, restored: &Restored, json: bool) -> Result<String> {
-    let not_adopted: Vec<String> = restored.places.failed.iter().map(ToString::to_string).collect();
-    let file = restored.configuration.display().to_string();
-    if json {
-        let place = |(path, adoption): &(PathBuf, Adoption)| RestoredPlaceJson {
-            path: path.display().to_string(),
-            state: match adoption {
-                Adoption::AlreadyOurs | Adoption::Adopted => "adopted",
-                Adoption::ReadOnly => "read_only",
-                Adoption::TakenOver => "taken_over",
-            },
-        };
-        return output::json(&RestoreJson {
-            v: 1,
-            directory: directory.display().to_string(),
-            time: &restored.manifest.time,
-            configuration: file,
-            files: restored.manifest.files.len(),
-            users: restored.manifest.users,
-            places: restored.places.done.iter().map(place).collect(),
-            not_adopted,
-        });
+    match json {
+        true => output::json(&to_json(directory, restored)),
+        false => Ok(text(restored)),
     }
+}
+
+fn to_json<'a>(directory: &Path, restored: &'a Restored) -> RestoreJson<'a> {
+    let place = |(path, adoption): &(PathBuf, Adoption)| RestoredPlaceJson {
+        path: path.display().to_string(),
+        state: match adoption {
+            Adoption::AlreadyOurs | Adoption::Adopted => "adopted",
+            Adoption::ReadOnly => "read_only",
+            Adoption::TakenOver => "taken_over",
+        },
+    };
+    let mapped = |MappedPlaces { mapping, count }: &MappedPlaces| MappedJson {
+        from: mapping.from.display().to_string(),
+        to: mapping.to.display().to_string(),
+        directories: *count,
+    };
+    let missing = |absent: &'a AbsentPlace| MissingJson {
+        path: absent.path.display().to_string(),
+        kind: absent.kind.name(),
+        names: &absent.names,
+    };
+    RestoreJson {
+        v: 1,
+        directory: directory.display().to_string(),
+        time: &restored.manifest.time,
+        configuration: restored.configuration.display().to_string(),
+        files: restored.manifest.files.len(),
+        users: restored.manifest.users,
+        places: restored.places.done.iter().map(place).collect(),
+        not_adopted: restored.places.failed.iter().map(ToString::to_string).collect(),
+        mapped: restored.mapped.iter().map(mapped).collect(),
+        missing: restored.absent.iter().map(missing).collect(),
+    }
+}
+
+fn text(restored: &Restored) -> String {
     let mut text = format!(
-        "restored {} users as of {}\n",
-        restored.manifest.users, restored.manifest.time
+        "restored {} as of {}\n",
+        counted(restored.manifest.users, "user"),
+        restored.manifest.time
     );
-    for error in not_adopted {
+    for error in &restored.places.failed {
         text.push_str(&format!("homes there are only read: {error}\n"));
     }
+    for MappedPlaces { mapping, count } in &restored.mapped {
+        let (from, to) = (&mapping.from, &mapping.to);
+        text.push_str(&match count {
+            0 => format!("unchanged: no home and no folder lay in {from:?}\n"),
+            1 => format!("1 home or folder that lay in {from:?} is looked for in {to:?}\n"),
+            count => format!("{count} homes and folders that lay in {from:?} are looked for in {to:?}\n"),
+        });
+    }
+    text.push_str(&missing(restored));
+    let file = restored.configuration.display();
     text.push_str(&format!(
         "now: homeportd -c {file} check\n     homeportd -c {file} serve\n"
     ));
-    Ok(text)
+    text
+}
+
+/// Formats the homes and folders that do not exist here, and what to do about them.
+fn missing(restored: &Restored) -> String {
+    let absent = &restored.absent;
+    let mut text = String::new();
+    for AbsentPlace { path, kind, names } in absent.iter().take(MOST_MISSING) {
+        let whose = match (kind, &names[..]) {
+            (Resident::Folder, _) => format!("folder {}", names.join(", ")),
+            (Resident::Home, [name]) => format!("home of user {name}"),
+            (Resident::Home, [name, others @ ..]) => {
+                format!("home of user {name} and {}", counted(others.len(), "other"))
+            }
+            (Resident::Home, []) => "home".to_owned(),
+        };
+        text.push_str(&format!("missing here: the {whose}, {path:?}\n"));
+    }
+    if let Some(more) = absent.len().checked_sub(MOST_MISSING).filter(|more| *more > 0) {
+        text.push_str(&format!("missing here: {more} more\n"));
+    }
+    if !absent.is_empty() {
+        text.push_str(
+            "  copy them there, or mount their disks. If they lie elsewhere on this machine:\n  \
+             homeportd user set NAME --home DIR, homeportd folder set NAME --path DIR, or for many at once\n  \
+             move what was restored away, and restore again with --map OLD=NEW\n",
+        );
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::adopt::Adoptions;
+    use crate::ops::backup::manifest::Manifest;
+
+    fn restored(absent: usize) -> Restored {
+        let mut manifest = Manifest::new(jiff::Timestamp::UNIX_EPOCH, Path::new("/old/homeportd.toml"));
+        manifest.users = 1;
+        Restored {
+            manifest,
+            configuration: "/new/homeportd.toml".into(),
+            places: Adoptions::default(),
+            mapped: vec![MappedPlaces {
+                mapping: "/old/disk=/new/disk".parse().unwrap(),
+                count: 1,
+            }],
+            absent: (0..absent)
+                .map(|number| AbsentPlace {
+                    path: format!("/new/disk/u{number}").into(),
+                    kind: Resident::Home,
+                    names: vec![format!("u{number}"), "shared".to_owned()],
+                })
+                .collect(),
+        }
+    }
+
+    #[test]
+    fn what_is_missing_is_named_and_what_to_do() {
+        let said = text(&restored(0));
+        assert!(
+            said.starts_with("restored 1 user as of 1970-01-01T00:00:00Z\n"),
+            "{said}"
+        );
+        assert!(
+            said.contains("1 home or folder that lay in \"/old/disk\" is looked for in \"/new/disk\"\n"),
+            "{said}"
+        );
+        assert!(!said.contains("missing"), "{said}");
+        let said = text(&restored(10_000));
+        assert!(
+            said.contains("missing here: the home of user u0 and 1 other, \"/new/disk/u0\"\n"),
+            "{said}"
+        );
+        assert!(said.contains("missing here: 9990 more\n"), "{said}");
+        assert!(said.contains("--map OLD=NEW"), "{said}");
+        assert!(said.lines().count() < 20, "{said}");
+    }
+
+    #[test]
+    fn json_has_all_that_is_missing() {
+        let said = report(Path::new("/backup"), &restored(10_000), true).unwrap();
+        let said: serde_json::Value = serde_json::from_str(&said).unwrap();
+        assert_eq!(said["missing"].as_array().unwrap().len(), 10_000);
+        assert_eq!(
+            said["missing"][0],
+            serde_json::json!({"path": "/new/disk/u0", "kind": "home", "names": ["u0", "shared"]})
+        );
+        assert_eq!(
+            said["mapped"],
+            serde_json::json!([{"from": "/old/disk", "to": "/new/disk", "directories": 1}])
+        );
+    }
 }

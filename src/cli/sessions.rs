@@ -1,7 +1,7 @@
 //! `homeportd sessions …`
 
 use super::grammar::SessionsCommand;
-use super::output;
+use super::output::{self, counted};
 use super::progress::progress;
 use crate::control::json::sessions::SessionJson;
 use crate::ops::running::{DisconnectTarget, RunningServer, SessionView};
@@ -31,10 +31,8 @@ pub async fn run(command: SessionsCommand, server: &dyn RunningServer) -> Result
                 (None, Some(user)) => DisconnectTarget::User(user),
                 (None, None) => return Err(Error::new("neither a session nor a user is named")),
             };
-            Ok(match disconnect(target, server).await? {
-                1 => "disconnected 1 session\n".to_owned(),
-                n => format!("disconnected {n} sessions\n"),
-            })
+            let ended = disconnect(target, server).await?;
+            Ok(format!("disconnected {}\n", counted(ended, "session")))
         }
     }
 }
@@ -69,7 +67,7 @@ fn table(sessions: &[SessionView]) -> String {
             session.id.to_string(),
             session.user.to_string(),
             session.peer.to_string(),
-            session.since.to_string(),
+            output::time(session.since),
             session.channels.to_string(),
             size(session.bytes_in),
             size(session.bytes_out),
@@ -99,6 +97,9 @@ mod tests {
             assert!(text.contains("SSH-2.0-\\u{1b}[2J"), "{text}");
             let doing = "reading /\\u{1b}[2J\\xE9, 50% of 1.0 KiB and 8 more\n";
             assert!(text.contains(doing), "{text}");
+            let mut sessions = wait(list(&server)).unwrap().unwrap();
+            sessions[0].since = "2026-01-02T03:04:05.678901234Z".parse().unwrap();
+            assert!(table(&sessions).contains("  2026-01-02T03:04:05Z  "), "{}", table(&sessions));
             let json: serde_json::Value = serde_json::from_str(&run(List { json: true }).unwrap()).unwrap();
             assert_eq!(json[1]["id"], 2);
             assert_eq!(json[0]["bytes_out"], serde_json::Value::Null);

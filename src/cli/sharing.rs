@@ -12,7 +12,7 @@ use crate::ops::running::Effect;
 use crate::ops::sharing::{ConfirmedSharing, SharedChange};
 use crate::ops::usage::HomeUsage;
 use base::error::Result;
-use base::size::Size;
+use base::size::{Size, counted};
 
 /// Formats permissions: their names, or each directory with those that it has.
 pub fn rules(rules: &PermissionRules) -> String {
@@ -53,7 +53,7 @@ pub fn used_of(usage: &HomeUsage) -> String {
 /// Formats a quota in one clause.
 pub fn quota(quota: Quota) -> String {
     let bytes = quota.bytes.map(|bytes| Size(bytes).to_string());
-    let files = quota.files.map(|count| format!("{count} files"));
+    let files = quota.files.map(|count| counted(count, "file"));
     let limits: Vec<String> = bytes.into_iter().chain(files).collect();
     match limits.is_empty() {
         true => "unlimited".to_owned(),

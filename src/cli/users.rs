@@ -166,7 +166,7 @@ async fn add(args: AddArgs, inputs: Inputs, context: &OpsContext<'_>) -> Result<
     let ask = |name: &UserName| prompt.ask(name);
     let new = NewUser {
         name: args.name,
-        home: args.home.home,
+        home: args.home,
         keys: inputs.keys,
         password: source.is_some().then_some(&ask),
         settings: args.settings.changes()?,
@@ -198,7 +198,7 @@ impl PasswordPrompt {
 }
 
 async fn set(args: SetArgs, context: &OpsContext<'_>) -> Result<String> {
-    let home = args.home.home.as_deref();
+    let home = args.home.as_deref();
     if let (Some(home), true) = (home, args.move_files) {
         let moved = users::move_home(&args.name, home, context).await?;
         return report(&moved, &args.output);

@@ -8,6 +8,7 @@ mod line;
 mod names;
 mod pattern;
 mod pieces;
+mod renames;
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
@@ -22,20 +23,18 @@ pub use self::line::AuditEntry;
 pub use self::names::FormerName;
 pub use self::pattern::PathPattern;
 
-use self::files::LogFile;
-use self::names::{FormerNames, LoggedRename, MOST_RENAMES};
+use self::files::{LogFile, LogFiles};
+use self::names::FormerNames;
 use self::pieces::LogPiece;
+use self::renames::{LoggedRename, MOST_RENAMES};
 use base::error::{Error, Result};
-
-/// The most former names that are looked for by their bytes. With more, every line is parsed.
-const MOST_NEEDLES: usize = 16;
 
 /// What is asked of the audit log. What is `None` or empty does not matter.
 #[derive(Default)]
 pub struct AuditQuery {
     /// The user who did it, or to whom an operator did it.
     pub user: Option<String>,
-    /// The file that it was done to, by the name that it has had last.
+    /// The file that it was done to, by the name that it had then or has got since.
     pub path: Option<PathPattern>,
     /// The names of the events.
     pub events: Vec<String>,
@@ -47,12 +46,27 @@ pub struct AuditQuery {
     pub address: Option<IpNet>,
 }
 
+impl AuditQuery {
+    /// Refuses a time that ends before it begins: nothing would be found, whatever has happened.
+    fn must_have_time(&self) -> Result<()> {
+        match (self.since, self.until) {
+            (Some(since), Some(until)) if since > until => Err(Error::new(format!(
+                "nothing is between {since:.0} and {until:.0}"
+            ))
+            .because("the first is the later one")
+            .hint("--since is the earlier time, and --until the later one")),
+            _ => Ok(()),
+        }
+    }
+}
+
 /// A query that is ready to run: the files are found, and renames are followed.
 pub struct AuditSearch {
     filter: LineFilter,
     files: Vec<LogFile>,
     former: FormerNames,
     skipped: Vec<PathBuf>,
+    unreadable: Vec<Error>,
 }
 
 /// What was noticed while the log was read.
@@ -64,7 +78,7 @@ pub struct AuditFindings {
     pub broken: u64,
     /// The first of them.
     pub first_broken: Option<LinePlace>,
-    /// Why files could not be read to their end.
+    /// Why files could not be read, or not to their end.
     pub damaged: Vec<Error>,
 }
 
@@ -86,12 +100,16 @@ impl AuditSearch {
     /// Finds the files of the log whose current file this is, and follows renames if the query is about a path.
     ///
     /// # Errors
-    /// Returns an error if there is no log, or if a file cannot be opened.
+    /// Returns an error if there is no log, if none of its files can be opened, or if the query is about no time at all.
     pub fn prepare(query: AuditQuery, current: &Path) -> Result<Self> {
-        let mut skipped = Vec::new();
-        let files = files::find(current, |path| skipped.push(path.to_owned()))?;
+        query.must_have_time()?;
+        let LogFiles {
+            files,
+            skipped,
+            unreadable,
+        } = files::find(current)?;
         let former = match &query.path {
-            Some(pattern) => FormerNames::of(pattern, &renames(&files)),
+            Some(pattern) => FormerNames::of(pattern, renames(&files)),
             None => FormerNames::default(),
         };
         Ok(Self {
@@ -99,6 +117,7 @@ impl AuditSearch {
             files,
             former,
             skipped,
+            unreadable,
         })
     }
 
@@ -112,11 +131,16 @@ impl AuditSearch {
         &self.skipped
     }
 
+    /// Returns why files with the name of a part of the log were not read.
+    pub fn unreadable(&self) -> &[Error] {
+        &self.unreadable
+    }
+
     /// Has `render` write every line that the query is about, as it was logged and parsed, and passes what it has
     /// written to `write`, oldest first. Several threads render at once.
     ///
     /// # Errors
-    /// Returns the error of `write`, or an error if a file cannot be opened.
+    /// Returns the error of `write`.
     pub fn run(
         &self,
         render: impl Fn(&[u8], &AuditEntry<'_>, &mut Vec<u8>) + Sync,
@@ -128,9 +152,16 @@ impl AuditSearch {
             if self.filter.is_outside(file, next) {
                 continue;
             }
+            let opened = match files::open(&file.path) {
+                Ok(opened) => opened,
+                Err(error) => {
+                    findings.damaged.push(error);
+                    continue;
+                }
+            };
             let mut lines = 0;
             let examine = |piece: LogPiece| self.examine(&piece, &render);
-            let read = pieces::examine(&file.path, examine, |piece: ExaminedPiece| {
+            let read = pieces::examine(opened, examine, |piece: ExaminedPiece| {
                 // The server may be writing the last line of the current file.
                 if !piece.is_unfinished || next.is_some() {
                     findings.add(&piece, &file.path, lines);
@@ -199,8 +230,11 @@ fn renames(files: &[LogFile]) -> Vec<LoggedRename> {
     let mut renames = VecDeque::new();
     for file in files {
         // What is broken or damaged is reported when the lines are read.
+        let Ok(opened) = files::open(&file.path) else {
+            continue;
+        };
         let _ = pieces::examine(
-            &file.path,
+            opened,
             |piece| renames_of(&piece),
             |found| {
                 renames.extend(found);
@@ -251,21 +285,13 @@ impl LineFilter {
         {
             required.push(finder(network.addr().to_string().as_bytes()));
         }
-        let mut any = Vec::new();
-        if let Some(pattern) = &query.path {
-            let needles = former.list().iter().map(|name| plain_part(&name.path));
-            let needles: Vec<&[u8]> = needles.chain([pattern.needle()]).collect();
-            if needles.len() <= MOST_NEEDLES && needles.iter().all(|needle| !needle.is_empty()) {
-                any = needles.into_iter().map(finder).collect();
-            }
-        }
         let logged = |time: Option<Timestamp>| time.map(|time| format!("{time:.3}"));
         Self {
             since: logged(query.since),
             until: logged(query.until),
             query,
             required,
-            any,
+            any: former.needles().iter().map(|needle| finder(needle)).collect(),
         }
     }
 
@@ -326,20 +352,13 @@ impl LineFilter {
         };
         entry.paths().any(|path| {
             let path = line::bytes_of(path);
-            pattern.matches(&path) || former.contains(entry.home(), &path, &entry.time)
+            pattern.matches(&path) || former.contains(pattern, entry.home(), &path, &entry.time)
         })
     }
 }
 
 fn is_within(network: IpNet, address: IpAddr) -> bool {
     network.contains(&address)
-}
-
-/// Returns the longest part of a path that looks the same in the log.
-fn plain_part(path: &[u8]) -> &[u8] {
-    let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"._- /".contains(byte);
-    let parts = path.split(|byte| !is_plain(byte));
-    parts.max_by_key(|part| part.len()).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 
 pub use self::listing::NamedPath;
-use self::listing::{Listing, is_not_data, name_of};
+use self::listing::{Exclusions, Listing, name_of};
 use self::manifest::{BackupFile, Fingerprint, LeftOut, Manifest};
 use self::unfinished::{cannot, sync_directory};
 use super::admin;
@@ -29,6 +29,7 @@ use crate::auth::secrets_key::SecretsKeyFile;
 use crate::domain::event::{AdminAct, Setting, SettingValue};
 use crate::store::snapshot::Snapshot;
 use base::error::{Error, Result};
+use base::paths::resolve;
 use base::regular::{Links, open_regular};
 
 /// How often the files are copied again if one of them was changed meanwhile.
@@ -84,8 +85,9 @@ pub async fn fill(
         };
         backup.empty()?;
         backup.configuration(context.installation, configuration)?;
-        backup.named(&configuration.named, context)?;
-        backup.data(context.installation, &configuration.named, context)?;
+        let exclusions = Exclusions::new(context.installation, &configuration.named);
+        backup.named(&configuration.named, &exclusions, context)?;
+        backup.data(&exclusions, context)?;
         let snapshot = Snapshot::take(&context.installation.store.path).await?;
         backup.store(context.installation, &snapshot)?;
         if backup.is_current()? && backup.has_secrets_key(context.installation) {
@@ -155,13 +157,19 @@ impl BackupWriter<'_> {
     }
 
     /// Copies the files that the configuration names, and those in the directories that it names.
-    fn named(&mut self, named: &[NamedPath], context: &OpsContext<'_>) -> Result<()> {
+    fn named(
+        &mut self,
+        named: &[NamedPath],
+        exclusions: &Exclusions<'_>,
+        context: &OpsContext<'_>,
+    ) -> Result<()> {
+        let is_elsewhere = |path: &Path| exclusions.excludes(path);
         for NamedPath { setting, path } in named {
             let name = format!("settings/{setting}");
             match path.metadata() {
                 Ok(meta) if meta.is_dir() => {
-                    let mut listing = Listing::new(Links::Follow, &|_| false);
-                    listing.add(path).map_err(|e| unreadable(path, e))?;
+                    let mut listing = Listing::new(Links::Follow, &is_elsewhere);
+                    listing.add(&resolve(path)).map_err(|e| unreadable(path, e))?;
                     for file in listing.files {
                         self.original(&format!("{name}/{}", file.inside), &file.path)?;
                     }
@@ -191,14 +199,10 @@ impl BackupWriter<'_> {
     }
 
     /// Copies what the server keeps in the data directory beside the store. Files may come and go there.
-    fn data(
-        &mut self,
-        installation: &Installation,
-        named: &[NamedPath],
-        context: &OpsContext<'_>,
-    ) -> Result<()> {
-        let data = installation.data_dir();
-        let is_elsewhere = |path: &Path| is_not_data(installation, named, path);
+    fn data(&mut self, exclusions: &Exclusions<'_>, context: &OpsContext<'_>) -> Result<()> {
+        let data = exclusions.data();
+        let key = secrets_key(context.installation);
+        let is_elsewhere = |path: &Path| exclusions.excludes(path);
         let mut listing = Listing::new(Links::Refuse, &is_elsewhere);
         listing.add(data).map_err(|e| unreadable(data, e))?;
         for file in listing.files {
@@ -206,7 +210,7 @@ impl BackupWriter<'_> {
             match open_regular(path, OpenOptions::new().read(true), Links::Refuse) {
                 Ok(opened) => {
                     let fingerprint = self.copy(&format!("data/{}", file.inside), path, opened)?;
-                    if *path == secrets_key(installation) {
+                    if *path == key {
                         let path = path.clone();
                         self.originals.push(Original { path, fingerprint });
                     }
@@ -214,10 +218,7 @@ impl BackupWriter<'_> {
                 // A file that is gone by now was done with.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 // The server could not read it either.
-                Err(error)
-                    if error.kind() == io::ErrorKind::PermissionDenied
-                        && *path != secrets_key(installation) =>
-                {
+                Err(error) if error.kind() == io::ErrorKind::PermissionDenied && *path != key => {
                     self.manifest.left_out.push(entry("other", path));
                     (context.warn)(&Error::new(format!("{path:?} is not in the backup")).because(error));
                 }
@@ -293,7 +294,7 @@ impl BackupWriter<'_> {
         let storage = &installation.storage;
         let list = &mut self.manifest.left_out;
         list.push(entry("homes", &storage.homes));
-        list.extend(storage.roots.iter().map(|root| entry("root", root)));
+        list.extend(storage.roots.iter().map(|root| entry(manifest::ROOT, root)));
         list.extend(installation.audit.iter().map(|audit| entry("audit log", audit)));
     }
 
@@ -324,8 +325,9 @@ impl BackupWriter<'_> {
     }
 }
 
+/// Returns the file of the key for secrets, with links above it resolved.
 fn secrets_key(installation: &Installation) -> PathBuf {
-    SecretsKeyFile::in_directory(installation.data_dir())
+    SecretsKeyFile::in_directory(&resolve(installation.data_dir()))
         .path()
         .to_owned()
 }

@@ -65,7 +65,8 @@ pub enum Resident {
 }
 
 impl Resident {
-    fn name(self) -> &'static str {
+    /// Returns the name: `home` or `folder`.
+    pub fn name(self) -> &'static str {
         match self {
             Resident::Home => "home",
             Resident::Folder => "folder",
@@ -174,6 +175,12 @@ pub fn place_of<'a>(installation: &'a Installation, home: &Path) -> Option<&'a P
     };
     // Compare the unresolved paths first: see `check_place`.
     innermost(&depth).or_else(|| innermost(&|place: &Path| depth(&resolve(place))))
+}
+
+/// Returns whether the server makes this home at a sign-in if it is missing. It makes no others, since a disk may not be
+/// mounted, and no folders. Links in `home` must be resolved.
+pub fn is_made_at_sign_in(installation: &Installation, home: &Path) -> bool {
+    place_of(installation, home) == Some(&installation.storage.homes)
 }
 
 /// Returns the check that the server makes each time it opens a home; `id` is the store's.

@@ -14,6 +14,7 @@ use crate::domain::folder::Folder;
 use crate::storage::local::backend::LocalDisks;
 use crate::store::UsageRecord;
 use base::error::{Error, Result};
+use base::regular::open_directory;
 
 /// Returns the use of a user's home, or of a folder.
 ///
@@ -221,7 +222,7 @@ pub fn must_exist(place: &str, directory: &Path) -> Result<()> {
 }
 
 fn sync(directory: &Path) -> Result<()> {
-    std::fs::File::open(directory)
+    open_directory(directory)
         .and_then(|opened| Ok(rustix::fs::syncfs(opened)?))
         .map_err(|e| Error::new(format!("cannot flush {directory:?} to its disk")).because(e))
 }

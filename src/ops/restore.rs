@@ -7,12 +7,16 @@
 //! As root, the files that belong to root's directories are written first; the rest is written as the owner of the data
 //! directory (see [`data_dir`]), who need not be able to read the backup.
 
+mod absent;
 mod file;
+mod mapping;
 mod plan;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
+pub use self::absent::AbsentPlace;
+pub use self::mapping::{MappedPlaces, PlaceMapping};
 pub use self::plan::{Backup, RestorePlan};
 
 use self::file::{FileOwner, FileToWrite};
@@ -27,10 +31,11 @@ use super::running::RunningServer;
 use super::{admin, data_dir, init, store};
 use crate::domain::event::{AdminAct, Setting, SettingValue};
 use crate::ssh::hostkeys;
-use crate::store::Store as _;
+use crate::store::relocate::relocate;
 use crate::store::snapshot::begin_anew;
+use crate::store::{GroupStore as _, Store as _};
 use base::error::{Error, Result};
-use base::paths::from_here;
+use base::paths::{from_here, resolve};
 
 /// The most bytes that are restored beside the store. They are read into memory before root gives up its rights.
 const MOST_BESIDE_STORE: u64 = 256 << 20;
@@ -55,6 +60,10 @@ pub struct Restored {
     pub configuration: PathBuf,
     /// The places of homes, and whether the new server lets homes grow there.
     pub places: Adoptions,
+    /// The directories of homes that have other paths than before.
+    pub mapped: Vec<MappedPlaces>,
+    /// The homes and folders that are missing here.
+    pub absent: Vec<AbsentPlace>,
 }
 
 /// Restores everything as planned. Root becomes the owner of the data directory for good.
@@ -75,11 +84,12 @@ pub async fn restore(plan: RestorePlan, options: RestoreOptions<'_>) -> Result<R
         backup: from_here(&plan.backup.directory)?,
         take_over: options.take_over,
         keep_config: plan.keeps_config(),
+        map: plan.mappings.named().iter().map(ToString::to_string).collect(),
     };
     record.write(installation.data_dir())?;
     contents.write_rest()?;
-    write_store(&plan, &mut contents.store).await?;
-    finish(&plan, options).await
+    let mapped = write_store(&plan, &mut contents.store).await?;
+    finish(&plan, mapped, options).await
 }
 
 /// What is written, read from the backup.
@@ -155,8 +165,8 @@ fn copy_opened(
     Ok(())
 }
 
-/// Writes the store under another name, makes it that of a new server, and gives it its name.
-async fn write_store(plan: &RestorePlan, from: &mut File) -> Result<()> {
+/// Writes the store under another name, makes it that of a new server on this machine, and gives it its name.
+async fn write_store(plan: &RestorePlan, from: &mut File) -> Result<Vec<MappedPlaces>> {
     let planned = plan.store()?;
     let temporary = file::temporary(&planned.target);
     // SQLite keeps these beside it.
@@ -169,16 +179,31 @@ async fn write_store(plan: &RestorePlan, from: &mut File) -> Result<()> {
     let written = copy_opened(plan, planned, from, &mut new);
     drop(new);
     let prepared = match written {
-        Ok(()) => begin_anew(&temporary).await,
+        Ok(()) => prepare_store(plan, &temporary).await,
         Err(error) => Err(error),
     };
     prepared
-        .and_then(|()| file::give_name(&temporary, &planned.target))
+        .and_then(|mapped| file::give_name(&temporary, &planned.target).map(|()| mapped))
         .inspect_err(|_| drop(file::remove_if_there(&temporary)))
 }
 
+/// Makes the copy of a store that of a new server, whose homes and folders lie where the plan says.
+async fn prepare_store(plan: &RestorePlan, store: &Path) -> Result<Vec<MappedPlaces>> {
+    begin_anew(store).await?;
+    if plan.mappings.is_empty() {
+        return Ok(Vec::new());
+    }
+    let homes = resolve(&plan.installation.storage.homes);
+    let relocated = relocate(store, &homes, |place| plan.mappings.relocated(place)).await?;
+    Ok(plan.mappings.counted(&relocated))
+}
+
 /// Marks the places of homes, and records what was done.
-async fn finish(plan: &RestorePlan, options: RestoreOptions<'_>) -> Result<Restored> {
+async fn finish(
+    plan: &RestorePlan,
+    mapped: Vec<MappedPlaces>,
+    options: RestoreOptions<'_>,
+) -> Result<Restored> {
     let installation = &plan.installation;
     // What cannot be marked is reported below, in one list.
     let store = store::open(installation, |_| {}).await?;
@@ -194,7 +219,23 @@ async fn finish(plan: &RestorePlan, options: RestoreOptions<'_>) -> Result<Resto
         (options.warn)(&error);
     }
     let manifest = plan.backup.manifest.clone();
-    let act = AdminAct {
+    admin::record(act(plan, &manifest), &context).await;
+    let absent = absent::find(installation, &store.users().await?, &store.folders().await?);
+    store.close().await;
+    // Homes that could not be adopted are reported, and `check` knows them.
+    RestoreRecord::remove(installation.data_dir())?;
+    Ok(Restored {
+        manifest,
+        configuration: installation.config_file.clone(),
+        places,
+        mapped,
+        absent,
+    })
+}
+
+/// Returns what the audit log says of a restore.
+fn act(plan: &RestorePlan, manifest: &Manifest) -> AdminAct {
+    AdminAct {
         what: "restore".to_owned(),
         name: plan.backup.directory.display().to_string(),
         before: Vec::new(),
@@ -208,14 +249,5 @@ async fn finish(plan: &RestorePlan, options: RestoreOptions<'_>) -> Result<Resto
                 value: SettingValue::Number(manifest.users),
             },
         ],
-    };
-    admin::record(act, &context).await;
-    store.close().await;
-    // Homes that could not be adopted are reported, and `check` knows them.
-    RestoreRecord::remove(installation.data_dir())?;
-    Ok(Restored {
-        manifest,
-        configuration: installation.config_file.clone(),
-        places,
-    })
+    }
 }

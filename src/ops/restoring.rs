@@ -11,8 +11,8 @@ use super::data_dir::RESTORING;
 use base::error::{Error, Result};
 use base::regular::read_regular;
 
-/// The largest record that is read, in bytes: a path.
-const LARGEST: u64 = 64 << 10;
+/// The largest record that is read, in bytes: a path, and two for each directory that is mapped.
+const LARGEST: u64 = 1 << 20;
 
 /// A restore that has begun.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,6 +23,9 @@ pub struct RestoreRecord {
     pub take_over: bool,
     /// Whether the configuration stays as it is.
     pub keep_config: bool,
+    /// The directories of homes that have other paths than before, as `--map` names them.
+    #[serde(default)]
+    pub map: Vec<String>,
 }
 
 impl RestoreRecord {

@@ -92,10 +92,13 @@ pub fn must_be_new_except_for(installation: &Installation, expected: &[&Path]) -
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(cannot().because(error)),
     };
+    // An expected path may be spelled with links.
+    let resolved = resolve(data);
     for entry in entries {
         let name = entry.map_err(|error| cannot().because(error))?.file_name();
         let entry = data.join(&name);
-        if !is_expected(installation, &entry) && !expected.iter().any(|path| path.starts_with(&entry)) {
+        let leads_to = |path: &&Path| path.starts_with(&entry) || path.starts_with(resolved.join(&name));
+        if !is_expected(installation, &entry) && !expected.iter().any(leads_to) {
             return Err(cannot()
                 .because(format!(
                     "its directory {data:?} holds other things, such as {name:?}"

@@ -11,7 +11,7 @@ use crate::domain::user::{Quota, User, UserName};
 use crate::storage::location::{Location, PlaceKind};
 use crate::store::{Store, UsageRecord};
 use base::error::Result;
-use base::size::Size;
+use base::size::{Size, counted};
 
 /// Who has an account: a user by the home, or a folder.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -251,10 +251,6 @@ impl fmt::Display for ExceededQuota {
     }
 }
 
-/// Formats the number with its noun: `1 file`, `2 files`.
 fn files(count: u64) -> String {
-    match count {
-        1 => "1 file".to_owned(),
-        n => format!("{n} files"),
-    }
+    counted(count, "file")
 }

@@ -23,6 +23,7 @@ use crate::ops::{data_dir, quota};
 use crate::store::sql::SqlStore;
 use crate::store::{GroupStore as _, Store, Upgrade};
 use base::error::{Error, Result};
+use base::size::counted;
 
 /// What `check` found, and how many users it checked.
 #[derive(Debug)]
@@ -144,8 +145,9 @@ fn without_a_source(config: &Config, users: &[User], report: &mut Report) {
     let count = external.count();
     if count > 0 && !config.auth.external.is_on() {
         report.warn(format!(
-            "{count} users are of an outside source, and [auth.external] names none: they cannot sign in (hint: homeportd \
-             user remove; their files stay)"
+            "{} of an outside source cannot sign in: [auth.external] names none (hint: homeportd user remove; their files \
+             stay)",
+            counted(count, "user")
         ));
     }
 }

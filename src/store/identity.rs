@@ -45,10 +45,10 @@ pub(super) async fn knows(pool: &SqlitePool, place: &Path) -> sqlx::Result<bool>
 }
 
 /// Records that the place has had the store's marker.
-pub(super) async fn record(pool: &SqlitePool, place: &Path) -> sqlx::Result<()> {
+pub(super) async fn record(connection: &mut SqliteConnection, place: &Path) -> sqlx::Result<()> {
     sqlx::query("INSERT INTO storage_places (path) VALUES ($1) ON CONFLICT (path) DO NOTHING")
         .bind(text(place)?)
-        .execute(pool)
+        .execute(connection)
         .await
         .map(|_| ())
 }

@@ -1,5 +1,6 @@
 //! Opens files that must be regular files: the configuration, host keys, the audit log, the lock, the store. Anything
-//! else (a FIFO, a device, a directory, or a symbolic link where none is allowed) is refused with a message.
+//! else (a FIFO, a device, a directory, or a symbolic link where none is allowed) is refused with a message. What must be a
+//! directory is opened in the same way.
 //!
 //! A name may refer to something else after it was checked. So the open itself cannot block (`O_NONBLOCK`) and does not
 //! make a terminal the controlling one (`O_NOCTTY`), and what was opened is checked again. The size of what is read is
@@ -51,6 +52,23 @@ pub fn open_regular(path: &Path, options: &OpenOptions, links: Links) -> io::Res
     };
     must_be_regular(&file.metadata()?)?;
     Ok(file)
+}
+
+/// Opens a directory, in which nothing can be read or written by this alone. Symbolic links are followed.
+///
+/// # Errors
+/// Returns the system's error, or one of kind [`io::ErrorKind::InvalidInput`] that says what it is if it is not a
+/// directory.
+pub fn open_directory(path: &Path) -> io::Result<File> {
+    let flags = OFlags::DIRECTORY | OFlags::NONBLOCK | OFlags::NOCTTY;
+    let mut options = OpenOptions::new();
+    options
+        .read(true)
+        .custom_flags(i32::try_from(flags.bits()).unwrap_or_default());
+    options.open(path).map_err(|error| match path.metadata() {
+        Ok(meta) if !meta.is_dir() => refused(format!("it is {}, not a directory", kind(meta.file_type()))),
+        _ => error,
+    })
 }
 
 /// Reads a regular file of at most `most` bytes. Symbolic links are followed.
@@ -175,6 +193,25 @@ mod tests {
         assert!(open_regular(&lost, &options("wc"), Links::Refuse).is_err());
         assert!(!dir.path().join("none").exists());
         let none = open_regular(&dir.path().join("no"), &options("r"), Links::Follow);
+        assert_eq!(none.unwrap_err().kind(), io::ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn only_directories_are_opened_as_such_and_nothing_waits() {
+        let dir = zoo();
+        for (name, expected) in [
+            ("dir", None),
+            ("file", Some("a regular file")),
+            ("fifo", Some("a FIFO")),
+            ("socket", Some("a socket")),
+            ("link to a fifo", Some("a FIFO")),
+            ("link to a device", Some("a device")),
+        ] {
+            let opened = open_directory(&dir.path().join(name));
+            let expected = expected.map(|kind| format!("it is {kind}, not a directory"));
+            assert_eq!(opened.err().map(|error| error.to_string()), expected, "{name}");
+        }
+        let none = open_directory(&dir.path().join("link to nothing"));
         assert_eq!(none.unwrap_err().kind(), io::ErrorKind::NotFound);
     }
 

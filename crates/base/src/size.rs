@@ -1,4 +1,4 @@
-//! Formats and parses numbers of bytes.
+//! Formats numbers: those of bytes, which are parsed as well, and those of other things.
 
 use std::fmt;
 use std::str::FromStr;
@@ -33,6 +33,12 @@ impl FromStr for Size {
     }
 }
 
+/// Returns a number with its noun, whose plural has an s: `1 user`, `2 users`.
+pub fn counted<N: fmt::Display + PartialEq + From<u8>>(number: N, noun: &str) -> String {
+    let ending = if number == N::from(1) { "" } else { "s" };
+    format!("{number} {noun}{ending}")
+}
+
 /// Displays the size in the largest unit that leaves at least 1, with one decimal, as in `1.0 GiB`; bytes as they are,
 /// as in `512 B`.
 impl fmt::Display for Size {
@@ -45,5 +51,23 @@ impl fmt::Display for Size {
             #[allow(clippy::cast_precision_loss)]
             Some(unit) => write!(f, "{:.1} {unit}", self.0 as f64 / (1u64 << (10 * power)) as f64),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_noun_has_its_plural() {
+        for (number, expected) in [
+            (0, "0 users"),
+            (1, "1 user"),
+            (2, "2 users"),
+            (10_000, "10000 users"),
+        ] {
+            assert_eq!(counted::<usize>(number, "user"), expected);
+        }
+        assert_eq!(counted(1_u64, "byte"), "1 byte");
     }
 }

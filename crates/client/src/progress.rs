@@ -28,7 +28,7 @@ use super::transfer::Summary;
 use super::transfer::progress_hub::{ProgressObserver, Totals};
 use crate::output::Style;
 use crate::report;
-use base::size::Size;
+use base::size::{Size, counted};
 
 pub use json::summary as summary_event;
 
@@ -72,10 +72,7 @@ fn can_draw() -> bool {
 /// Sums up a run in one line: `3 files, 1.2 GiB in 10 s (120 MiB/s); 1 already there, 2 FAILED`.
 pub fn summary(summary: &Summary, totals: &Totals, elapsed: Duration) -> String {
     let moved = totals.moved.load(Ordering::Relaxed);
-    let files = match summary.sent {
-        1 => "1 file".to_owned(),
-        sent => format!("{sent} files"),
-    };
+    let files = counted(summary.sent, "file");
     let mut text = format!("{files}, {} in {}", Size(moved), line::time(elapsed));
     // Empty files have no rate.
     if let Some(rate) = rate::per_second(moved, elapsed).filter(|rate| *rate > 0) {
@@ -91,8 +88,9 @@ pub fn summary(summary: &Summary, totals: &Totals, elapsed: Duration) -> String 
         unproven if summary.proven == 0 && unproven == summary.sent => text.push_str(", not verified"),
         unproven => text.push_str(&format!(", {unproven} not verified by hash")),
     }
+    let links = if summary.links == 1 { "link" } else { "links" };
     let rest = [
-        (summary.links, "links"),
+        (summary.links, links),
         (summary.same, "already there"),
         (summary.skipped + summary.left_out, "skipped"),
         (summary.failed, "FAILED"),
@@ -102,8 +100,7 @@ pub fn summary(summary: &Summary, totals: &Totals, elapsed: Duration) -> String 
     match (summary.stopped, summary.interrupted + summary.not_begun) {
         (false, _) => {}
         (true, 0) => rest.push("stopped".to_owned()),
-        (true, 1) => rest.push("stopped with 1 file unfinished".to_owned()),
-        (true, files) => rest.push(format!("stopped with {files} files unfinished")),
+        (true, files) => rest.push(format!("stopped with {} unfinished", counted(files, "file"))),
     }
     match (summary.sent, rest.is_empty()) {
         (0, false) => rest.join(", "),

@@ -60,7 +60,7 @@ fn one_error(report: &Report, expected: &str) {
     assert_eq!(errors.len(), 1, "{report:?}");
     assert!(errors[0].contains(expected), "{report:?}");
     assert!(report.has_errors());
-    assert!(text(report, 1).starts_with("error: "));
+    assert!(text(report, 1, Detail::Examples).starts_with("error: "));
 }
 
 fn warns(report: &Report, expected: &str) {
@@ -72,7 +72,7 @@ fn warns(report: &Report, expected: &str) {
 fn a_good_server_has_no_errors() {
     let report = findings(vec![calvin()], |_, _| {});
     assert!(!report.has_errors(), "{report:?}");
-    let text = text(&report, 1);
+    let text = text(&report, 1, Detail::Examples);
     assert!(text.contains("1 user: 0 errors"), "{text}");
     // The one warning is that tests run as root, where they do.
     let expected = usize::from(rustix::process::geteuid().is_root());
@@ -258,6 +258,38 @@ fn an_audit_log_must_have_a_place() {
 fn a_name_cannot_write_lines_of_its_own() {
     let mut report = Report::default();
     report.error("\"x\nerror: all is lost\u{1b}[2J\"");
-    assert_eq!(text(&report, 0).lines().count(), 2, "{report:?}");
-    assert!(!text(&report, 0).contains('\u{1b}'));
+    assert_eq!(
+        text(&report, 0, Detail::Examples).lines().count(),
+        2,
+        "{report:?}"
+    );
+    assert!(!text(&report, 0, Detail::Examples).contains('\u{1b}'));
+}
+
+#[test]
+fn of_many_users_some_are_named_and_all_if_they_are_asked_for() {
+    let users = (0..40).map(|number| {
+        let mut user = calvin();
+        user.name = format!("u{number}").parse().unwrap();
+        user.home = format!("u{number}").into();
+        user
+    });
+    let report = findings(users.collect(), |config, _| {
+        for number in 0..40 {
+            std::fs::remove_dir(config.storage.homes.join(format!("u{number}"))).unwrap();
+        }
+    });
+    let missing = |detail| {
+        text(&report, 40, detail)
+            .matches("is missing (the server makes it")
+            .count()
+    };
+    assert_eq!((missing(Detail::Examples), missing(Detail::All)), (5, 40));
+    let shown = text(&report, 40, Detail::Examples);
+    assert!(
+        shown.contains("warning: and 35 more like this (hint: homeportd check --all"),
+        "{shown}"
+    );
+    let sum = format!("0 errors, {} warnings\n", report.warnings.len());
+    assert!(shown.ends_with(&sum), "{shown}");
 }

@@ -20,6 +20,8 @@ pub struct AuditArgs {
     #[arg(long, value_name = "NAME")]
     pub user: Option<String>,
     /// Only what was done to these files: '*.pdf' in any directory, '/in/*.pdf' there, '/in/**' there and below
+    ///
+    /// What was done to a file before it, or a directory above it, was renamed to such a name is shown, too.
     #[arg(long, value_name = "PATTERN", value_parser = pattern)]
     pub path: Option<String>,
     /// Only events of these names, such as removed,renamed

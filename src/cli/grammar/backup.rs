@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use crate::ops::restore::PlaceMapping;
+
 /// The command-line arguments of `homeportd backup`.
 #[derive(Debug, Args)]
 pub struct BackupArgs {
@@ -28,7 +30,13 @@ pub struct RestoreArgs {
     /// Keep the configuration file that is there, and put everything else where it says
     #[arg(long)]
     pub keep_config: bool,
-    /// Print a JSON object: v, directory, time, configuration, files, users, places, not_adopted
+    /// Look for homes and folders that lay in the directory OLD in NEW; can be repeated
+    ///
+    /// Those beneath [storage] homes need no mapping, and neither do those beneath a root whose path is relative to the
+    /// configuration. NEW must be one of the directories of homes, or lie in one. Nothing is copied or moved.
+    #[arg(long = "map", value_name = "OLD=NEW")]
+    pub maps: Vec<PlaceMapping>,
+    /// Print a JSON object: v, directory, time, configuration, files, users, places, not_adopted, mapped, missing
     #[arg(long)]
     pub json: bool,
 }

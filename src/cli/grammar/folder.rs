@@ -18,7 +18,8 @@ use base::size::Size;
 pub enum FolderCommand {
     /// Add a folder, and create its directory
     ///
-    /// Nobody sees it until it is given to users or groups, by --folder of `user set` and `group set`.
+    /// Nobody sees it until it is given to users or groups, by --folder of `user set` and `group set`. Without --quota and
+    /// --max-files it has no limits.
     #[command(after_help = "Examples:
   homeportd folder add team /srv/homeport/folders/team --quota 100GiB
   homeportd user set calvin --folder team=all
@@ -111,10 +112,10 @@ impl FolderSetArgs {
 /// The options of `folder add` and `folder set`. A setting that is `None` is not changed.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
 pub struct FolderSettings {
-    /// The limit on the sum of file sizes: 512, 10MiB, 1GiB, 1G, or unlimited, which is the default
+    /// The limit on the sum of file sizes: 512, 10MiB, 1GiB, 1G, or unlimited
     #[arg(long, value_name = "SIZE")]
     pub quota: Option<Limit<Size>>,
-    /// The limit on the number of files, directories and links, or unlimited, which is the default
+    /// The limit on the number of files, directories and links, or unlimited
     #[arg(long, value_name = "N")]
     pub max_files: Option<Limit<u64>>,
     /// A remark for operators

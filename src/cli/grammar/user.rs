@@ -144,8 +144,9 @@ pub struct AddArgs {
     /// A file of public keys, one per line as in authorized_keys; - is standard input; can be repeated
     #[arg(long = "key", value_name = "FILE")]
     pub keys: Vec<PathBuf>,
-    #[command(flatten)]
-    pub home: HomeArgs,
+    /// The home, beneath [storage] homes or one of its roots [default: homes/NAME]
+    #[arg(long, value_name = "DIR")]
+    pub home: Option<PathBuf>,
     #[command(flatten)]
     pub settings: Settings,
     #[command(flatten)]
@@ -158,8 +159,9 @@ pub struct SetArgs {
     /// The name of the user
     #[arg(value_parser = UserName::stored)]
     pub name: UserName,
-    #[command(flatten)]
-    pub home: HomeArgs,
+    /// Another home, beneath [storage] homes or one of its roots
+    #[arg(long, value_name = "DIR")]
+    pub home: Option<PathBuf>,
     /// Move the files to the new home, a directory that does not exist or is empty
     #[arg(long = "move", requires = "home")]
     pub move_files: bool,
@@ -177,7 +179,7 @@ impl SetArgs {
 
     /// Returns whether no setting is to be changed.
     pub fn is_empty(&self) -> bool {
-        self.home.home.is_none() && self.settings == Settings::default()
+        self.home.is_none() && self.settings == Settings::default()
     }
 }
 
@@ -221,14 +223,6 @@ pub struct OutputArgs {
     /// it was generated)
     #[arg(long)]
     pub json: bool,
-}
-
-/// The option for the path of a home.
-#[derive(Debug, Args)]
-pub struct HomeArgs {
-    /// The home, beneath [storage] homes or one of its roots [default: homes/NAME]
-    #[arg(long, value_name = "DIR")]
-    pub home: Option<PathBuf>,
 }
 
 /// The commands of `homeportd user key`.

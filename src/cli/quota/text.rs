@@ -9,7 +9,7 @@ use base::size::Size;
 /// Formats the use of one home, with a line for each property.
 pub fn usage(usage: &HomeUsage) -> String {
     let size = |bytes: u64| match bytes {
-        0..1024 => format!("{bytes} bytes"),
+        0..1024 => output::counted(bytes, "byte"),
         _ => format!("{bytes} bytes ({})", Size(bytes)),
     };
     let of = |used: Option<String>, quota: Option<String>| {

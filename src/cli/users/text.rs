@@ -14,7 +14,7 @@ pub fn user(view: &UserView) -> String {
     let networks: Vec<String> = view.allowed_from.iter().map(ToString::to_string).collect();
     let factors: Vec<&str> = view.require.iter().map(|f| f.name()).collect();
     let sessions = view.max_sessions.map(|n| n.to_string());
-    let expires = view.expires_at.map(|t| t.to_string());
+    let expires = view.expires_at.map(output::time);
     let rows = [
         ("name", view.name.to_string()),
         (
@@ -53,7 +53,7 @@ pub fn user(view: &UserView) -> String {
     text.push_str(&sharing::folders(&view.folders, &view.folder_usage));
     text.push_str(&sharing::creation(&view.creation));
     if let Some(time) = view.last_sign_in {
-        let _ = writeln!(text, "{:<14} {time}", "last sign-in");
+        let _ = writeln!(text, "{:<14} {}", "last sign-in", output::time(time));
     }
     if let Some(count) = view.sessions {
         let _ = writeln!(text, "{:<14} {count}", "signed in");
@@ -104,8 +104,7 @@ fn ways_to_sign_in(user: &UserView) -> String {
     let password = user.has_password.then(|| "password".to_owned());
     let keys = match user.keys.len() {
         0 => None,
-        1 => Some("1 key".to_owned()),
-        n => Some(format!("{n} keys")),
+        n => Some(output::counted(n, "key")),
     };
     let codes = user.totp.map(|_| "codes".to_owned());
     let ways: Vec<String> = source

@@ -1,5 +1,6 @@
 //! The files of an audit log: the current one, and those that logrotate has moved aside and compressed.
 
+use std::collections::HashSet;
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead as _, BufReader, Read};
 use std::os::unix::ffi::OsStrExt as _;
@@ -24,38 +25,55 @@ pub(super) struct LogFile {
     pub begins: Vec<u8>,
 }
 
-/// Returns the files of the log, oldest first. Files of other compressors are named by `skipped`.
+/// The files that a log has.
+#[derive(Debug, Default)]
+pub(super) struct LogFiles {
+    /// The files that can be read, oldest first.
+    pub files: Vec<LogFile>,
+    /// The files of other compressors.
+    pub skipped: Vec<PathBuf>,
+    /// Why others cannot be read: they belong to somebody else, or are no regular files.
+    pub unreadable: Vec<Error>,
+}
+
+/// Returns the files of the log.
 ///
 /// # Errors
-/// Returns an error if the directory or a file cannot be read.
-pub(super) fn find(current: &Path, mut skipped: impl FnMut(&Path)) -> Result<Vec<LogFile>> {
+/// Returns an error if the directory cannot be read, or none of the files.
+pub(super) fn find(current: &Path) -> Result<LogFiles> {
     let dir = current.parent().unwrap_or(Path::new("/"));
     let cannot = |error| Error::new(format!("cannot list the directory {dir:?}")).because(error);
-    let mut paths = Vec::new();
+    let mut found = LogFiles::default();
+    let mut is_readable = false;
     for entry in std::fs::read_dir(dir).map_err(cannot)? {
         let path = entry.map_err(cannot)?.path();
         match belongs(&path, current) {
-            Belongs::Yes => paths.push(path),
-            Belongs::Unreadable => skipped(&path),
+            Belongs::Yes => match open(&path).map(first_time) {
+                Ok(begins) => {
+                    is_readable = true;
+                    found.files.extend(begins.map(|begins| LogFile { path, begins }));
+                }
+                Err(error) => found.unreadable.push(error),
+            },
+            Belongs::Unreadable => found.skipped.push(path),
             Belongs::No => {}
         }
     }
-    if paths.is_empty() {
-        return Err(Error::new(format!("there is no audit log {current:?}"))
-            .hint("the server creates it when it starts"));
+    if !is_readable {
+        return Err(found.unreadable.pop().unwrap_or_else(|| {
+            Error::new(format!("there is no audit log {current:?}"))
+                .hint("the server creates it when it starts")
+        }));
     }
     // While logrotate compresses a file, both exist.
-    let plain = paths.clone();
-    paths.retain(|path| {
+    let plain: HashSet<PathBuf> = found.files.iter().map(|file| file.path.clone()).collect();
+    found.files.retain(|LogFile { path, .. }| {
         path.extension().is_none_or(|e| e != "gz") || !plain.contains(&path.with_extension(""))
     });
-    let mut files = Vec::new();
-    for path in paths {
-        let begins = first_time(&path)?;
-        files.extend(begins.map(|begins| LogFile { path, begins }));
-    }
-    files.sort_by(|a, b| a.begins.cmp(&b.begins).then_with(|| a.path.cmp(&b.path)));
-    Ok(files)
+    found
+        .files
+        .sort_by(|a, b| a.begins.cmp(&b.begins).then_with(|| a.path.cmp(&b.path)));
+    Ok(found)
 }
 
 enum Belongs {
@@ -97,7 +115,8 @@ fn belongs(path: &Path, current: &Path) -> Belongs {
     }
 }
 
-/// Opens a file of the log; a compressed one is unpacked as it is read.
+/// Opens a file of the log; a compressed one is unpacked as it is read. Anything but a regular file is an error, and is not
+/// waited for.
 pub(super) fn open(path: &Path) -> Result<Box<dyn Read + Send>> {
     let cannot = |error| Error::new(format!("cannot read the audit log {path:?}")).because(error);
     let file: File = open_regular(path, OpenOptions::new().read(true), Links::Follow).map_err(cannot)?;
@@ -110,8 +129,8 @@ pub(super) fn open(path: &Path) -> Result<Box<dyn Read + Send>> {
 }
 
 /// Returns the time of the first line that has one; `None` if there is none, as in an empty file.
-fn first_time(path: &Path) -> Result<Option<Vec<u8>>> {
-    let mut read = BufReader::new(open(path)?.take(FIRST_LINES as u64 * 1024));
+fn first_time(file: impl Read) -> Option<Vec<u8>> {
+    let mut read = BufReader::new(file.take(FIRST_LINES as u64 * 1024));
     for _ in 0..FIRST_LINES {
         let mut line = Vec::new();
         // A damaged archive is reported when it is read.
@@ -119,10 +138,10 @@ fn first_time(path: &Path) -> Result<Option<Vec<u8>>> {
             break;
         }
         if let Some(time) = line::time(line.trim_ascii_end()) {
-            return Ok(Some(time.to_vec()));
+            return Some(time.to_vec());
         }
     }
-    Ok(None)
+    None
 }
 
 /// Where a line stands.

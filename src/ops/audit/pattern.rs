@@ -15,6 +15,8 @@ pub struct PathPattern {
     exact: Option<Vec<u8>>,
     /// A text that is part of every path that matches.
     longest_literal: Vec<u8>,
+    /// A text that is part of the last component of every path that matches.
+    last_literal: Vec<u8>,
 }
 
 enum PatternPart {
@@ -38,6 +40,10 @@ impl FromStr for PathPattern {
             parts.push(PatternPart::AnyDepth);
         }
         let names = word.split(is_slash).filter(|name| !name.is_empty());
+        let last_literal = match names.clone().next_back() {
+            None | Some([(b'*', false), (b'*', false)]) => Vec::new(),
+            Some(name) => longest_literal(name),
+        };
         parts.extend(names.map(|name| match name {
             [(b'*', false), (b'*', false)] => PatternPart::AnyDepth,
             name => PatternPart::One(Pattern::of_any_name(name)),
@@ -58,6 +64,7 @@ impl FromStr for PathPattern {
             parts,
             exact,
             longest_literal: longest_literal(&word),
+            last_literal,
         })
     }
 }
@@ -65,14 +72,33 @@ impl FromStr for PathPattern {
 impl PathPattern {
     /// Returns whether the pattern matches an absolute path.
     pub fn matches(&self, path: &[u8]) -> bool {
-        let names: Vec<&[u8]> = path
-            .split(|byte| *byte == b'/')
-            .filter(|name| !name.is_empty())
-            .collect();
-        // The positions in the pattern that the names so far can lead to.
+        self.reached_by(path).last() == Some(&true)
+    }
+
+    /// Returns whether the pattern may match something in a directory.
+    pub fn may_match_below(&self, directory: &[u8]) -> bool {
+        let reached = self.reached_by(directory);
+        reached
+            .split_last()
+            .is_some_and(|(_, before)| before.contains(&true))
+    }
+
+    /// Returns whether this directory is the first part of a path that the pattern describes name by name: `/in` is that of
+    /// `/in/*.pdf`, and no directory is that of `*.pdf`.
+    pub fn begins_with(&self, directory: &[u8]) -> bool {
+        let names = names_of(directory);
+        let matches = |(part, name): (&PatternPart, &[u8])| match part {
+            PatternPart::One(pattern) => pattern.matches(name),
+            PatternPart::AnyDepth => false,
+        };
+        names.clone().count() < self.parts.len() && self.parts.iter().zip(names).all(matches)
+    }
+
+    /// Returns for each position in the pattern whether the names of a path can lead to it.
+    fn reached_by(&self, path: &[u8]) -> Vec<bool> {
         let mut reached = vec![false; self.parts.len() + 1];
         self.reach(0, &mut reached);
-        for name in names {
+        for name in names_of(path) {
             let mut next = vec![false; reached.len()];
             for (at, part) in self.parts.iter().enumerate() {
                 if reached.get(at) != Some(&true) {
@@ -86,7 +112,7 @@ impl PathPattern {
             }
             reached = next;
         }
-        reached.last() == Some(&true)
+        reached
     }
 
     /// Marks a position as reached, and those behind it that need no name.
@@ -108,6 +134,16 @@ impl PathPattern {
     pub fn needle(&self) -> &[u8] {
         &self.longest_literal
     }
+
+    /// Returns a text that is part of the last name of every path that matches; it may be empty.
+    pub fn last_needle(&self) -> &[u8] {
+        &self.last_literal
+    }
+}
+
+/// Returns the names in a path.
+fn names_of(path: &[u8]) -> impl Iterator<Item = &[u8]> + Clone {
+    path.split(|byte| *byte == b'/').filter(|name| !name.is_empty())
 }
 
 /// Returns the longest text without wildcards, as far as it looks the same in the log.
@@ -133,6 +169,14 @@ mod tests {
             assert_eq!(compiled.matches(path.as_bytes()), expected, "{pattern} {path}");
             let needle = String::from_utf8(compiled.needle().to_vec()).unwrap();
             assert!(!expected || path.contains(&needle), "{pattern}: {needle}");
+            let last = String::from_utf8(compiled.last_needle().to_vec()).unwrap();
+            let name = path.rsplit('/').next().unwrap();
+            assert!(!expected || name.contains(&last), "{pattern}: {last}");
+            let (above, _) = path.rsplit_once('/').unwrap();
+            assert!(
+                !expected || path == "/" || compiled.may_match_below(above.as_bytes()),
+                "{pattern} {path}"
+            );
         };
         check("invoice.pdf", "/invoice.pdf", true);
         check("invoice.pdf", "/in/2026/invoice.pdf", true);
@@ -151,6 +195,29 @@ mod tests {
         check(r"/a\*b", "/a*b", true);
         check(r"/a\*b", "/axb", false);
         check("/", "/", true);
+    }
+
+    #[test]
+    fn directories_in_which_nothing_can_match_are_known() {
+        let check = |pattern: &str, directory: &str, below: bool, begins: bool| {
+            let compiled: PathPattern = pattern.parse().unwrap();
+            let directory = directory.as_bytes();
+            let found = (
+                compiled.may_match_below(directory),
+                compiled.begins_with(directory),
+            );
+            assert_eq!(found, (below, begins), "{pattern} {directory:?}");
+        };
+        check("/in/*.pdf", "/in", true, true);
+        check("/in/*.pdf", "/out", false, false);
+        check("/in/*.pdf", "/in/deep", false, false);
+        check("/in/*/x", "/in/deep", true, true);
+        check("/in/**", "/in", true, true);
+        check("/in/**", "/in/deep", true, false);
+        check("/in/**", "/out", false, false);
+        check("*.pdf", "/anywhere", true, false);
+        check("/in/x", "/in/x", false, false);
+        check("/", "/in", false, false);
     }
 
     #[test]

@@ -1,10 +1,9 @@
 //! Reads a file of the log in pieces of whole lines, which several threads examine at once.
 
-use std::io::Read as _;
+use std::io::Read;
 use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
-use super::files;
 use base::error::{Error, Result};
 
 /// The bytes that are read at once.
@@ -48,14 +47,13 @@ impl LogPiece {
 /// file.
 ///
 /// # Errors
-/// Returns the error of `take`, or an error if the file cannot be opened. If the file cannot be read to its end, the
-/// second result is why, and all pieces before that place have been examined.
+/// Returns the error of `take`. If the file cannot be read to its end, the second result is why, and all pieces before that
+/// place have been examined.
 pub(super) fn examine<T: Send>(
-    path: &Path,
+    file: Box<dyn Read + Send>,
     examine: impl Fn(LogPiece) -> T + Sync,
     mut take: impl FnMut(T) -> Result<()>,
 ) -> Result<std::io::Result<()>> {
-    let file = files::open(path)?;
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let examine = &examine;
     std::thread::scope(|scope| {
@@ -127,6 +125,8 @@ fn read(mut file: impl std::io::Read, mut each: impl FnMut(LogPiece) -> bool) ->
 
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
+
     use super::*;
 
     /// Returns what a file has: the lengths of its lines, -1 for one that is too long, -2 for an end without a newline.
@@ -142,7 +142,7 @@ mod tests {
             }
         };
         let mut all = Vec::new();
-        let read = examine(&path, lengths, |lengths| {
+        let read = examine(Box::new(File::open(&path).unwrap()), lengths, |lengths| {
             all.extend(lengths);
             Ok(())
         });
@@ -185,7 +185,7 @@ mod tests {
         std::fs::write(&path, "line\n".repeat(PIECE)).unwrap();
         let mut taken = 0;
         let ended = examine(
-            &path,
+            Box::new(File::open(&path).unwrap()),
             |_| (),
             |()| {
                 taken += 1;

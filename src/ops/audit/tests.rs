@@ -166,3 +166,120 @@ fn without_a_log_the_error_says_so() {
     };
     assert!(error.to_string().contains("there is no audit log"), "{error}");
 }
+
+#[test]
+fn what_is_no_file_is_reported_and_the_rest_is_read() {
+    let log = SampleLog::new();
+    let at = |name: &str| log.dir.path().join(name);
+    let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+    let fifo = rustix::fs::FileType::Fifo;
+    rustix::fs::mknodat(rustix::fs::CWD, at("audit.log.3"), fifo, mode, 0).unwrap();
+    rustix::fs::mknodat(rustix::fs::CWD, at("audit.log.4.gz"), fifo, mode, 0).unwrap();
+    std::fs::create_dir(at("audit.log.2")).unwrap();
+    let _socket = std::os::unix::net::UnixListener::bind(at("audit.log-20261122")).unwrap();
+    std::os::unix::fs::symlink("/dev/null", at("audit.log.5")).unwrap();
+    std::os::unix::fs::symlink("nowhere", at("audit.log.6")).unwrap();
+    let search = AuditSearch::prepare(AuditQuery::default(), &at("audit.log")).unwrap();
+    let mut said: Vec<String> = search.unreadable().iter().map(ToString::to_string).collect();
+    said.sort();
+    assert_eq!(said.len(), 6, "{said:?}");
+    for (error, expected) in said.iter().zip([
+        "audit.log-20261122\": it is a socket, not a regular file",
+        "audit.log.2\": it is a directory, not a regular file",
+        "audit.log.3\": it is a FIFO, not a regular file",
+        "audit.log.4.gz\": it is a FIFO, not a regular file",
+        "audit.log.5\": it is a device, not a regular file",
+        "audit.log.6\": no such file or directory",
+    ]) {
+        assert!(error.ends_with(expected), "{error}");
+    }
+    // The archive counts, although something has its name without the ending.
+    let (seconds, _) = log.ask(AuditQuery::default());
+    assert_eq!(seconds, [1, 2, 3, 4, 5, 6, 7]);
+    // What has become unreadable since then is said, too.
+    std::fs::remove_file(at("audit.log.1")).unwrap();
+    std::fs::create_dir(at("audit.log.1")).unwrap();
+    let findings = search.run(|_, _, _| (), |_| Ok(())).unwrap();
+    assert_eq!(findings.damaged.len(), 1, "{findings:?}");
+    assert!(
+        findings.damaged[0].to_string().contains("it is a directory"),
+        "{findings:?}"
+    );
+}
+
+#[test]
+fn a_log_of_which_nothing_can_be_read_is_an_error() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir(dir.path().join("audit.log")).unwrap();
+    let Err(error) = AuditSearch::prepare(AuditQuery::default(), &dir.path().join("audit.log")) else {
+        panic!("it is a directory");
+    };
+    assert!(error.to_string().contains("it is a directory"), "{error}");
+}
+
+#[test]
+fn a_time_that_ends_before_it_begins_is_refused() {
+    let log = SampleLog::new();
+    let prepare = |since: &str, until: &str| {
+        let query = AuditQuery {
+            since: Some(since.parse().unwrap()),
+            until: Some(until.parse().unwrap()),
+            ..AuditQuery::default()
+        };
+        AuditSearch::prepare(query, &log.dir.path().join("audit.log")).map(drop)
+    };
+    let error = prepare("2026-11-24T00:00:00Z", "2026-11-23T00:00:00Z").unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "nothing is between 2026-11-24T00:00:00Z and 2026-11-23T00:00:00Z: the first is the later one (hint: --since is the \
+         earlier time, and --until the later one)"
+    );
+    prepare("2026-11-23T00:00:00Z", "2026-11-23T00:00:00Z").unwrap();
+}
+
+#[test]
+fn a_pattern_finds_what_was_done_before_a_directory_was_renamed() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("audit.log");
+    let renamed = |from: &str, to: &str| {
+        by(
+            "renamed",
+            "alice",
+            &format!("\"from\":\"{from}\",\"to\":\"{to}\""),
+        )
+    };
+    let opened = |path: &str| by("opened", "alice", &format!("\"path\":\"{path}\""));
+    let text = line(1, &opened("/drafts/2026/x"))
+        + &line(2, &opened("/drafts2/x"))
+        + &line(3, &renamed("/drafts", "/ready"))
+        + &line(4, &opened("/ready/2026/x"))
+        + &line(5, &renamed("/ready", "/exchange"))
+        + &line(6, &by("opened", "bob", "\"path\":\"/drafts/x\""))
+        + &line(7, &opened("/drafts/another"))
+        + &line(8, &renamed("/exchange", "/drafts"))
+        + &line(9, &opened("/drafts/2026/x"));
+    std::fs::write(&path, text).unwrap();
+    let check = |pattern: &str, expected: &[u32]| {
+        let query = AuditQuery {
+            path: Some(pattern.parse().unwrap()),
+            user: Some("alice".to_owned()),
+            ..AuditQuery::default()
+        };
+        let search = AuditSearch::prepare(query, &path).unwrap();
+        let mut seconds: Vec<u32> = Vec::new();
+        let render = |_: &[u8], entry: &AuditEntry<'_>, out: &mut Vec<u8>| {
+            out.push(entry.time[17..19].parse().unwrap());
+        };
+        let take = |rendered: &[u8]| {
+            seconds.extend(rendered.iter().copied().map(u32::from));
+            Ok(())
+        };
+        search.run(render, take).unwrap();
+        assert_eq!(seconds, expected, "{pattern}");
+    };
+    check("/exchange/**", &[1, 3, 4, 5, 8]);
+    check("/exchange/*/x", &[1, 4]);
+    check("/ready/2026/x", &[1, 4]);
+    check("/drafts/**", &[1, 3, 4, 5, 7, 8, 9]);
+    check("/nothing/**", &[]);
+}

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::ops::data_dir;
 use crate::ops::installation::Installation;
+use base::paths::resolve;
 use base::regular::Links;
 
 /// The depth to which directories are copied. A server's own have two levels.
@@ -92,21 +93,60 @@ impl<'a> Listing<'a> {
     }
 }
 
-/// Returns whether an entry of the data directory is not copied with it: it is copied otherwise, is left out, or has no
-/// meaning elsewhere.
-pub(super) fn is_not_data(installation: &Installation, named: &[NamedPath], path: &Path) -> bool {
-    let in_data = path.parent() == Some(installation.data_dir());
-    let is_log = installation.audit.as_ref().is_some_and(|audit| {
-        // With what logrotate has made of it.
-        audit.parent() == path.parent() && name_of(path).starts_with(&name_of(audit))
-    });
-    let mut otherwise = installation
-        .configured_paths()
-        .chain([&installation.config_file])
-        .chain(named.iter().map(|named| &named.path));
-    is_log
-        || otherwise.any(|other| other == path)
-        || (in_data && data_dir::is_bound_to_this_machine(installation, path))
+/// What is not copied with a directory: it is copied under a name of its own, is left out, or has no meaning elsewhere.
+/// The configuration may spell one path in several ways, so all are compared with links resolved.
+pub(super) struct Exclusions<'a> {
+    installation: &'a Installation,
+    /// The data directory.
+    data: PathBuf,
+    audit: Option<PathBuf>,
+    otherwise: Vec<PathBuf>,
+}
+
+impl<'a> Exclusions<'a> {
+    /// Creates the exclusions for the directories of an installation whose configuration names these paths.
+    pub fn new(installation: &'a Installation, named: &[NamedPath]) -> Self {
+        let mut otherwise: Vec<PathBuf> = installation
+            .configured_paths()
+            .filter(|path| !installation.storage.roots.contains(path))
+            .chain([&installation.config_file])
+            .chain(named.iter().map(|named| &named.path))
+            .map(|path| resolve(path))
+            .collect();
+        let data = resolve(installation.data_dir());
+        // A disk that hangs must not stop a backup, and roots are where disks are mounted: links in them are not resolved.
+        let roots = installation.storage.roots.iter();
+        otherwise.extend(
+            roots.map(|root| match root.strip_prefix(installation.data_dir()) {
+                Ok(inside) => data.join(inside),
+                Err(_) => root.clone(),
+            }),
+        );
+        Self {
+            installation,
+            data,
+            audit: installation.audit.as_deref().map(resolve),
+            otherwise,
+        }
+    }
+
+    /// Returns the data directory, with links resolved.
+    pub fn data(&self) -> &Path {
+        &self.data
+    }
+
+    /// Returns whether an entry is left out of the directory in which it lies. Links in `path` must be resolved.
+    pub fn excludes(&self, path: &Path) -> bool {
+        let in_data = path.parent() == Some(self.data.as_path());
+        let is_log = self.audit.as_ref().is_some_and(|audit| {
+            // With what logrotate has made of it.
+            audit.parent() == path.parent() && name_of(path).starts_with(&name_of(audit))
+        });
+        is_log
+            || path == self.data
+            || self.otherwise.iter().any(|other| other == path)
+            || (in_data && data_dir::is_bound_to_this_machine(self.installation, path))
+    }
 }
 
 /// Returns the last component of a path.
@@ -169,13 +209,78 @@ mod tests {
             setting: "auth.ca".to_owned(),
             path: data.join("ca.pub"),
         }];
-        let is_elsewhere = |path: &Path| is_not_data(&installation, &named, path);
-        let mut listing = Listing::new(Links::Refuse, &is_elsewhere);
-        listing.add(&data).unwrap();
+        let names = |installation: &Installation, named: &[NamedPath]| -> Vec<String> {
+            let exclusions = Exclusions::new(installation, named);
+            let is_elsewhere = |path: &Path| exclusions.excludes(path);
+            let mut listing = Listing::new(Links::Refuse, &is_elsewhere);
+            listing.add(exclusions.data()).unwrap();
+            listing.files.into_iter().map(|file| file.inside).collect()
+        };
+        let expected = ["hooks/queue/1", "hooks/queue/2", "secrets.key", "srv/other"];
+        assert_eq!(names(&installation, &named), expected);
+        // The same paths, spelled by way of a link.
+        let link = dir.path().join("way");
+        std::os::unix::fs::symlink("data", &link).unwrap();
+        let spelled = Installation {
+            config_file: link.join("homeportd.toml"),
+            storage: crate::storage::settings::StorageSettings {
+                homes: link.join("srv/homes"),
+                ..installation.storage.clone()
+            },
+            host_keys: link.join("keys"),
+            audit: Some(link.join("log/audit.log")),
+            ..installation.clone()
+        };
+        let named = [NamedPath {
+            path: link.join("ca.pub"),
+            ..named[0].clone()
+        }];
+        assert_eq!(names(&spelled, &named), expected);
+        let by_link = Installation {
+            store: crate::store::settings::StoreSettings {
+                path: link.join("homeport.db"),
+            },
+            ..installation
+        };
+        assert_eq!(names(&by_link, &named), expected);
+    }
+
+    #[test]
+    fn a_named_directory_is_copied_without_the_store_and_what_has_its_own_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let installation = Installation {
+            config_file: dir.path().join("homeportd.toml"),
+            store: crate::store::settings::StoreSettings {
+                path: dir.path().join("data/homeport.db"),
+            },
+            storage: crate::storage::settings::StorageSettings {
+                homes: dir.path().join("data/homes"),
+                ..Default::default()
+            },
+            host_keys: dir.path().to_owned(),
+            ..Default::default()
+        };
+        for name in [
+            "homeportd.toml",
+            "data/homeport.db",
+            "data/homes/alice/f",
+            "ca.pub",
+            "key",
+            "more/key",
+        ] {
+            let path = dir.path().join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, "x").unwrap();
+        }
+        let named = [NamedPath {
+            setting: "auth.ca".to_owned(),
+            path: dir.path().join("ca.pub"),
+        }];
+        let exclusions = Exclusions::new(&installation, &named);
+        let is_elsewhere = |path: &Path| exclusions.excludes(path);
+        let mut listing = Listing::new(Links::Follow, &is_elsewhere);
+        listing.add(&resolve(dir.path())).unwrap();
         let names: Vec<&str> = listing.files.iter().map(|file| &*file.inside).collect();
-        assert_eq!(
-            names,
-            ["hooks/queue/1", "hooks/queue/2", "secrets.key", "srv/other"]
-        );
+        assert_eq!(names, ["key", "more/key"]);
     }
 }

@@ -18,6 +18,8 @@ const VERSION: u32 = 1;
 pub const FILE: &str = "manifest.json";
 /// The name of the file with the manifest's own SHA-256, in the format of sha256sum.
 pub const SUM_FILE: &str = "manifest.sha256";
+/// What a root of homes is in [`Manifest::left_out`].
+pub const ROOT: &str = "root";
 /// The largest manifest that is read, in bytes: 250,000 files.
 const LARGEST: u64 = 64 << 20;
 
@@ -136,7 +138,7 @@ impl Manifest {
         Self {
             v: VERSION,
             program: env!("CARGO_PKG_VERSION").to_owned(),
-            time: time.to_string(),
+            time: format!("{time:.0}"),
             store_version: 0,
             users: 0,
             configuration: configuration.display().to_string(),

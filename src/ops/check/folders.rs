@@ -18,6 +18,7 @@ use crate::storage::local::letter_case::{CaseProbe, IGNORES_CASE, directory_with
 use base::advice;
 use base::error::Error;
 use base::paths::resolve;
+use base::regular::open_directory;
 
 /// Checks all folders, and the settings of users that name folders, directories or groups of the system.
 pub fn check(installation: &Installation, users: &[User], folders: &[Folder], report: &mut Report) {
@@ -185,7 +186,7 @@ fn without_case(users: &[User], probe: CaseProbe, report: &mut Report) {
         let mut look = |whose: String, tree: &Path, rules: &PermissionRules| {
             let directory = match rules.as_uniform() {
                 Some(_) => None,
-                None => std::fs::File::open(tree)
+                None => open_directory(tree)
                     .ok()
                     .and_then(|root| directory_without_case(root.as_fd(), rules, probe)),
             };

@@ -53,11 +53,13 @@ pub fn restore(installation: &Installation, report: &mut Report) {
     };
     let take_over = if record.take_over { " --take-over" } else { "" };
     let keep_config = if record.keep_config { " --keep-config" } else { "" };
+    let maps = record.map.iter().map(Path::new);
+    let maps: String = maps.map(|map| format!(" --map {}", quoted(map))).collect();
     let backup = &record.backup;
     // The store comes last, so that without it the command can be repeated.
     let hint = match exists(&installation.store.path) {
         false => format!(
-            "repeat it: homeportd -c {} restore{take_over}{keep_config} {}",
+            "repeat it: homeportd -c {} restore{take_over}{keep_config}{maps} {}",
             quoted(&installation.config_file),
             quoted(backup)
         ),

@@ -16,12 +16,13 @@ use crate::accounts::account::UsageAccuracy;
 use crate::auth::keys::AuthorizedKey;
 use crate::auth::password;
 use crate::domain::user::{Factor, User, UserSource};
-use crate::ops::homes::{HomeRules, place_of};
+use crate::ops::homes::{HomeRules, is_made_at_sign_in};
 use crate::ops::installation::Installation;
 use crate::ops::usage::HomeUsage;
 use base::advice;
 use base::error::Error;
 use base::paths::Resolver;
+use base::size::counted;
 
 /// Checks all users and their homes.
 pub fn check(installation: &Installation, users: &[User], report: &mut Report) {
@@ -65,8 +66,9 @@ fn check_passwords(installation: &Installation, users: &[User], report: &mut Rep
     let ageless = users.iter().filter(ageless).count();
     if installation.password_rules.expire() && ageless > 0 {
         report.warn(format!(
-            "the age of {ageless} passwords is not known, so max_age in [auth.password] does not apply to them (hint: \
-             homeportd user passwd NAME sets a new one)"
+            "max_age in [auth.password] does not apply to {} whose age is not known (hint: homeportd user passwd NAME \
+             sets a new one)",
+            counted(ageless, "password")
         ));
     }
 }
@@ -116,7 +118,7 @@ impl<'a> HomeInspector<'a> {
     fn check_missing(&mut self, user: &User, place: &Path, report: &mut Report) {
         let name = &user.name;
         let home = user.home.display();
-        if place_of(self.installation, place) != Some(&self.installation.storage.homes) {
+        if !is_made_at_sign_in(self.installation, place) {
             return report.error(format!(
                 "user {name}: the home \"{home}\" is missing (hint: make it, or mount its disk; the server makes \
                  homes beneath [storage] homes only)"

@@ -1,15 +1,18 @@
 //! Checks a backup, and where each of its files goes. Nothing is written here.
 
+use std::collections::HashMap;
 use std::fs::OpenOptions;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::mapping::{PlaceMapping, PlaceMappings};
 use crate::ops::backup::NamedPath;
 use crate::ops::backup::manifest::{self, BackupFile, Manifest, Origin, damaged};
 use crate::ops::installation::Installation;
 use crate::ops::lock::{self, Holder};
 use crate::ops::store;
 use base::error::{Error, Result};
+use base::paths::Resolver;
 use base::regular::{Links, open_regular};
 
 /// A backup whose files all are as they were made.
@@ -79,6 +82,8 @@ impl Backup {
 pub struct RestorePlan {
     pub(super) backup: Backup,
     pub(super) installation: Installation,
+    /// Where homes and folders are that lie elsewhere on this machine.
+    pub(super) mappings: PlaceMappings,
     files: Vec<PlannedFile>,
 }
 
@@ -88,20 +93,50 @@ pub(super) struct PlannedFile {
     pub file: BackupFile,
     pub origin: Origin,
     pub target: PathBuf,
+    /// The target with links resolved, by which two spellings of it are known to be one place.
+    place: PathBuf,
     /// Whether the same file is there already.
     is_there: bool,
 }
 
-impl RestorePlan {
-    /// Plans to restore a backup as this installation. `keep_config` says that the configuration stays as it is.
+impl PlannedFile {
+    /// Takes in another file of the backup that belongs at the same place.
     ///
     /// # Errors
-    /// Returns an error if a server runs, if a file would be overwritten, or if the data directory has other files.
+    /// Returns an error if the two differ.
+    fn merge(&mut self, other: Self, backup: &Backup) -> Result<()> {
+        if (self.file.bytes, &self.file.sha256) != (other.file.bytes, &other.file.sha256) {
+            return Err(cannot(backup)
+                .because(format!(
+                    "\"{}\" and \"{}\" both belong at {:?}, and their content differs",
+                    self.file.name, other.file.name, self.target
+                ))
+                .hint(
+                    "nothing was changed; write a configuration that names two files, and restore with --keep-config",
+                ));
+        }
+        self.is_there |= other.is_there;
+        // The store and the configuration are written in ways of their own.
+        if matches!(other.origin, Origin::Store | Origin::Configuration) {
+            (self.file, self.origin) = (other.file, other.origin);
+        }
+        Ok(())
+    }
+}
+
+impl RestorePlan {
+    /// Plans to restore a backup as this installation. `keep_config` says that the configuration stays as it is, and `maps`
+    /// which directories of homes have other paths than before.
+    ///
+    /// # Errors
+    /// Returns an error if a server runs, if a file would be overwritten, if two files with different content belong at
+    /// one place, if the data directory has other files, or if no home may lie where a directory is mapped to.
     pub fn new(
         backup: Backup,
         installation: Installation,
         named: &[NamedPath],
         keep_config: bool,
+        maps: Vec<PlaceMapping>,
     ) -> Result<Self> {
         let data = installation.data_dir();
         if let Holder::Process(pid) = lock::current_holder(data)? {
@@ -110,31 +145,20 @@ impl RestorePlan {
                 .because(format!("a server{pid} uses the data directory {data:?}"))
                 .hint("stop it, or restore with another configuration file: -c FILE"));
         }
-        let mut files = Vec::new();
-        for file in &backup.manifest.files {
-            let origin = file.origin()?;
-            if keep_config && origin == Origin::Configuration {
-                continue;
-            }
-            let target = target(&installation, named, &origin)
-                .ok_or_else(|| cannot(&backup).because(no_setting(&file.name)))?;
-            files.push(PlannedFile {
-                is_there: is_same(&target, file).map_err(|e| {
-                    cannot(&backup).because(Error::new(format!("cannot read {target:?}")).because(e))
-                })?,
-                file: file.clone(),
-                origin,
-                target,
-            });
-        }
+        let mappings = PlaceMappings::new(maps, &backup.manifest, &installation, keep_config)?;
+        let files = planned_files(&backup, &installation, named, keep_config)?;
         let plan = Self {
             backup,
             installation,
+            mappings,
             files,
         };
         plan.store()?;
         plan.must_not_overwrite()?;
-        let targets: Vec<&Path> = plan.files.iter().map(|planned| &*planned.target).collect();
+        let files = plan.files.iter();
+        let targets: Vec<&Path> = files
+            .flat_map(|planned| [&*planned.target, &*planned.place])
+            .collect();
         store::must_be_new_except_for(&plan.installation, &targets)?;
         Ok(plan)
     }
@@ -185,6 +209,46 @@ impl RestorePlan {
     }
 }
 
+/// Returns the files to restore, each place once: several settings may name one file, in several spellings.
+fn planned_files(
+    backup: &Backup,
+    installation: &Installation,
+    named: &[NamedPath],
+    keep_config: bool,
+) -> Result<Vec<PlannedFile>> {
+    let mut resolver = Resolver::default();
+    let configuration = resolver.resolve(&installation.config_file);
+    let mut files: Vec<PlannedFile> = Vec::new();
+    let mut by_place: HashMap<PathBuf, usize> = HashMap::new();
+    for file in &backup.manifest.files {
+        let origin = file.origin()?;
+        let target = target(installation, named, &origin)
+            .ok_or_else(|| cannot(backup).because(no_setting(&file.name)))?;
+        let place = resolver.resolve(&target);
+        if keep_config && place == configuration {
+            continue;
+        }
+        let planned = PlannedFile {
+            is_there: is_same(&target, &origin, file).map_err(|e| {
+                cannot(backup).because(Error::new(format!("cannot read {target:?}")).because(e))
+            })?,
+            file: file.clone(),
+            origin,
+            target,
+            place,
+        };
+        if let Some(at) = by_place.get(&planned.place).copied()
+            && let Some(other) = files.get_mut(at)
+        {
+            other.merge(planned, backup)?;
+            continue;
+        }
+        by_place.insert(planned.place.clone(), files.len());
+        files.push(planned);
+    }
+    Ok(files)
+}
+
 /// Returns where a file belongs in an installation; `None` if its configuration does not have the setting.
 fn target(installation: &Installation, named: &[NamedPath], origin: &Origin) -> Option<PathBuf> {
     Some(match origin {
@@ -201,9 +265,13 @@ fn target(installation: &Installation, named: &[NamedPath], origin: &Origin) -> 
     })
 }
 
-/// Whether a file exists that has this content.
-fn is_same(path: &Path, file: &BackupFile) -> io::Result<bool> {
-    let mut opened = match open_regular(path, OpenOptions::new().read(true), Links::Refuse) {
+/// Whether a file exists that has this content. An operator may put a link where the configuration names a file.
+fn is_same(path: &Path, origin: &Origin, file: &BackupFile) -> io::Result<bool> {
+    let links = match origin {
+        Origin::Configuration | Origin::Setting { .. } => Links::Follow,
+        Origin::Store | Origin::Data(_) => Links::Refuse,
+    };
+    let mut opened = match open_regular(path, OpenOptions::new().read(true), links) {
         Ok(opened) => opened,
         // Something else has the name, which is found out when nothing may be overwritten.
         Err(error)
@@ -230,3 +298,6 @@ fn no_setting(name: &str) -> Error {
 fn cannot(backup: &Backup) -> Error {
     Error::new(format!("cannot restore \"{}\"", backup.directory.display()))
 }
+
+#[cfg(test)]
+mod tests;

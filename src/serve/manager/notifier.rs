@@ -11,6 +11,7 @@ use nix::time::{ClockId, clock_gettime};
 use rustix::net::SendFlags;
 
 use base::error::{Error, Result};
+use base::size::counted;
 
 /// The most time that a notification may wait for a manager that does not read.
 const SEND_TIMEOUT: Duration = Duration::from_millis(200);
@@ -106,23 +107,16 @@ impl Notice {
     fn text(&self) -> String {
         match self {
             Notice::Ready => "READY=1".to_owned(),
-            Notice::Serving { sessions } => format!("STATUS=serving {}", counted(*sessions)),
+            Notice::Serving { sessions } => format!("STATUS=serving {}", counted(*sessions, "session")),
             Notice::Reloading => format!("RELOADING=1\nMONOTONIC_USEC={}", monotonic_usec()),
             Notice::Stopping => "STOPPING=1".to_owned(),
             Notice::Draining { sessions, more_time } => format!(
                 "EXTEND_TIMEOUT_USEC={}\nSTATUS=stopping; {} may finish transfers",
                 more_time.as_micros(),
-                counted(*sessions)
+                counted(*sessions, "session")
             ),
             Notice::Alive => "WATCHDOG=1".to_owned(),
         }
-    }
-}
-
-fn counted(sessions: usize) -> String {
-    match sessions {
-        1 => "1 session".to_owned(),
-        n => format!("{n} sessions"),
     }
 }
 

@@ -247,7 +247,10 @@ fn room(config: &Config, report: &mut Report) {
     let what = if free < LOW_SPACE {
         format!("{} are free", base::size::Size(free))
     } else if system.f_files > 0 && system.f_favail < 16 {
-        format!("{} more files can be made", system.f_favail)
+        format!(
+            "{} can be made",
+            base::size::counted(system.f_favail, "more file")
+        )
     } else {
         return;
     };

@@ -358,7 +358,8 @@ impl Database {
 
     /// Makes one attempt at [`Store::record_place`].
     pub(super) async fn write_place(&self, place: &Path) -> Result<()> {
-        identity::record(&self.pool, place)
+        let mut connection = self.pool.acquire().await.map_err(|e| self.failed(e))?;
+        identity::record(&mut connection, place)
             .await
             .map_err(|e| self.failed(e))
     }

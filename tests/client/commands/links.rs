@@ -138,7 +138,7 @@ fn the_newer_link_wins_with_update() {
                 put.err
             );
             assert!(
-                put.err.contains(if replaced { "1 links" } else { "1 skipped" }),
+                put.err.contains(if replaced { "1 link" } else { "1 skipped" }),
                 "{}",
                 put.err
             );

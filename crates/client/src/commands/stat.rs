@@ -16,7 +16,7 @@ use super::verb::Verb;
 use crate::link::{Answered as _, Link, OwnerIds, OwnerNames, RemoteError};
 use crate::output::{Stdout, Style, about, print_bytes, print_json};
 use base::error::Result;
-use base::size::Size;
+use base::size::{Size, counted};
 
 /// Show type, size, permissions, owner and times of files on the server
 #[derive(Debug, Clone, PartialEq, Eq, Default, Args)]
@@ -129,7 +129,7 @@ async fn show(
         } else {
             String::new()
         };
-        line("size", format!("{size} bytes{units}").as_bytes());
+        line("size", format!("{}{units}", counted(size, "byte")).as_bytes());
     }
     if let Some(octal) = details::octal(&attrs) {
         line(

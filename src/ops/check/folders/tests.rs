@@ -152,6 +152,18 @@ fn a_group_of_the_system_that_is_gone_is_named() {
 }
 
 #[test]
+fn a_home_that_is_a_fifo_is_not_waited_for() {
+    let f = FoldersFixture::new();
+    let mut alice = f.alice(&[], &[("/", "list,read"), ("/In", "none")]);
+    alice.home = f.path("homes/fifo");
+    let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+    rustix::fs::mknodat(CWD, &alice.home, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+    let mut report = Report::default();
+    without_case(&[alice], |_| true, &mut report);
+    assert!(report.errors.is_empty(), "{report:?}");
+}
+
+#[test]
 fn permissions_by_directory_where_case_is_ignored_are_errors() {
     let f = FoldersFixture::new();
     let team = f.folder("team", "srv/team");

@@ -174,8 +174,8 @@ fn hashes_of_other_systems_are_counted_by_their_scheme() {
         &installation,
         &[argon2],
         &[
-            "the age of 1 passwords is not known, so max_age in [auth.password] does not apply to them (hint: homeportd user \
-           passwd NAME sets a new one)",
+            "max_age in [auth.password] does not apply to 1 password whose age is not known (hint: homeportd user passwd NAME \
+             sets a new one)",
         ],
     );
 }

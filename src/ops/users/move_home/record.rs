@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::ops::data_dir::MOVES;
 use base::digest::Algorithm;
 use base::error::{Error, Result};
-use base::regular::read_regular;
+use base::regular::{Links, open_regular, read_regular};
 use base::visible::hex;
 
 /// The largest record that is read, in bytes: two paths.
@@ -105,12 +105,8 @@ impl MoveRecord {
             DirBuilder::new().recursive(true).mode(0o700).create(&directory)?;
             let new = file.with_extension("new");
             let mut options = OpenOptions::new();
-            let mut opened = options
-                .write(true)
-                .create(true)
-                .truncate(true)
-                .mode(0o600)
-                .open(&new)?;
+            options.write(true).create(true).truncate(true).mode(0o600);
+            let mut opened = open_regular(&new, &options, Links::Refuse)?;
             opened.write_all(serde_json::to_string(self)?.as_bytes())?;
             opened.sync_all()?;
             std::fs::rename(&new, &file)?;

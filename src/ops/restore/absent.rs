@@ -1,0 +1,103 @@
+//! Finds the directories that a restored server needs and that do not exist on this machine.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::PathBuf;
+
+use crate::domain::folder::Folder;
+use crate::domain::user::User;
+use crate::ops::homes::{Resident, is_made_at_sign_in};
+use crate::ops::installation::Installation;
+use base::paths::Resolver;
+
+/// A home or a folder that does not exist here, and that the server does not make.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AbsentPlace {
+    /// The absolute path.
+    pub path: PathBuf,
+    /// Whether it is a home or a folder.
+    pub kind: Resident,
+    /// The users of the home, or the name of the folder.
+    pub names: Vec<String>,
+}
+
+/// Returns the directories that are missing, as `check` reports them, in the order of their paths.
+pub(super) fn find(installation: &Installation, users: &[User], folders: &[Folder]) -> Vec<AbsentPlace> {
+    let mut places: BTreeMap<PathBuf, AbsentPlace> = BTreeMap::new();
+    let homes = users
+        .iter()
+        .map(|user| (&user.home, Resident::Home, user.name.to_string()));
+    let folders = folders
+        .iter()
+        .map(|folder| (&folder.path, Resident::Folder, folder.name.to_string()));
+    for (path, kind, name) in homes.chain(folders) {
+        let place = places.entry(path.clone()).or_insert_with(|| AbsentPlace {
+            path: path.clone(),
+            kind,
+            names: Vec::new(),
+        });
+        place.names.push(name);
+    }
+    let mut resolver = Resolver::default();
+    let mut is_absent = |place: &AbsentPlace| {
+        let path = resolver.resolve(&place.path);
+        let is_made = place.kind == Resident::Home && is_made_at_sign_in(installation, &path);
+        !is_made && matches!(path.metadata(), Err(e) if e.kind() == io::ErrorKind::NotFound)
+    };
+    places.into_values().filter(|place| is_absent(place)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::folder::CreationChoice;
+    use crate::domain::user::Quota;
+
+    #[test]
+    fn what_the_server_makes_is_not_missing() {
+        let dir = tempfile::tempdir().unwrap();
+        let base = dir.path().canonicalize().unwrap();
+        let mut installation = Installation::default();
+        installation.storage.homes = base.join("homes");
+        installation.storage.roots = vec![base.join("root")];
+        std::fs::create_dir_all(base.join("root/here")).unwrap();
+        let user = |name: &str, home: &str| {
+            let mut user = User::blank(name.parse().unwrap());
+            user.home = base.join(home);
+            user
+        };
+        let folder = |name: &str, path: &str| Folder {
+            name: name.parse().unwrap(),
+            path: base.join(path),
+            comment: String::new(),
+            quota: Quota::default(),
+            creation: CreationChoice::default(),
+        };
+        let users = [
+            user("a", "homes/a"),
+            user("b", "root/gone"),
+            user("c", "root/here"),
+            user("d", "root/gone"),
+            user("e", "elsewhere/e"),
+        ];
+        let folders = [folder("team", "homes/team"), folder("here", "root/here/f")];
+        std::fs::create_dir(base.join("root/here/f")).unwrap();
+        let found = find(&installation, &users, &folders);
+        let found: Vec<(String, Resident, String)> = found
+            .into_iter()
+            .map(|absent| {
+                let path = absent.path.strip_prefix(&base).unwrap();
+                (path.display().to_string(), absent.kind, absent.names.join(" "))
+            })
+            .collect();
+        let row = |path: &str, kind, names: &str| (path.to_owned(), kind, names.to_owned());
+        assert_eq!(
+            found,
+            [
+                row("elsewhere/e", Resident::Home, "e"),
+                row("homes/team", Resident::Folder, "team"),
+                row("root/gone", Resident::Home, "b d"),
+            ]
+        );
+    }
+}
