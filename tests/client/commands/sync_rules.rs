@@ -143,3 +143,62 @@ fn one_thing_is_not_called_several() {
         trees.sync(more).expect_code(0).expect_stderr(&[says]);
     }
 }
+
+/// A name of the source that lies where the backups of the target do is never left out without a word.
+#[test]
+fn the_source_has_nothing_where_the_backups_lie() {
+    for up in [true, false] {
+        let trees = TwoTrees::new(up);
+        for name in ["a", "sub/b", "d/deep/c"] {
+            let path = trees.source.join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, name).unwrap();
+        }
+        for (directory, named) in [("sub", "sub"), ("d/deep", "d/deep"), ("a", "a"), ("a/b", "a")] {
+            for more in [&[][..], &["-n"]] {
+                let args = [more, &["--backup-dir", directory]].concat();
+                trees
+                    .sync(&args)
+                    .expect_code(1)
+                    .expect_stderr(&[&format!("\"{named}\", and the target has its backups there")]);
+                assert!(!trees.target.exists(), "nothing is changed: {directory}");
+            }
+        }
+        // A directory that both have may hold the backups, and a name may be left out deliberately.
+        trees.sync(&["--backup-dir", "d/old"]).expect_code(0);
+        same_trees(&trees.source, &trees.target);
+        std::fs::remove_dir_all(&trees.target).unwrap();
+        trees
+            .sync(&["--backup-dir", "sub", "--exclude", "/sub"])
+            .expect_code(0);
+        assert!(trees.target.join("a").exists() && !trees.target.join("sub").exists());
+    }
+}
+
+#[test]
+fn temporary_names_of_the_source_are_counted_and_named() {
+    for up in [true, false] {
+        let trees = TwoTrees::new(up);
+        for name in ["a", "b.homeport.part", "d.homeport.part/c"] {
+            let path = trees.source.join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, name).unwrap();
+        }
+        let words = ["left out 2 names", "b.homeport.part", "d.homeport.part"];
+        trees.sync(&["-q"]).expect_code(4).expect_stderr(&words);
+        let [source, target] = &trees.words;
+        let check = |more: &[&str]| {
+            let words = [&["check"], more, &[source, target]].concat();
+            trees.sandbox.run(words)
+        };
+        check(&[]).expect_code(4).expect_stderr(&words);
+        let json = trees.sync(&["--json"]).expect_code(4);
+        let last: serde_json::Value = serde_json::from_str(json.out.lines().last().unwrap()).unwrap();
+        assert_eq!(last["skipped"], 2, "{last}");
+        let exclude = ["--exclude", "*.homeport.part"];
+        let done = trees.sync(&exclude).expect_code(0);
+        assert!(!done.err.contains("homeport.part"), "{}", done.err);
+        check(&exclude).expect_code(0);
+        assert!(trees.target.join("a").exists());
+    }
+}

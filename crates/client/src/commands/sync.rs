@@ -46,6 +46,7 @@ pub struct SyncArgs {
     #[arg(short, long, requires = "delete")]
     pub yes: bool,
     /// Move what would be replaced or deleted to this directory of the second side, relative to the target or absolute.
+    /// The first directory must have nothing of that name.
     #[arg(long, value_name = "DIR")]
     pub backup_dir: Option<OsString>,
     /// Leave files alone that are newer in the second directory. Links are made like those of the first one all the

@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::both::{SyncSession, list_both};
+use super::both::{Listings, SyncSession, list_both};
 use super::compare::{Action, Change, Plan, Reason, Rules, compare};
 use super::entry::{EntryKind, TreeEntry, order};
 use super::filter::Filter;
 use super::options::Trees;
 use super::perform::{resolve, stoppable};
-use super::report::counted;
+use super::report::{counted, left_out};
 use crate::output::{Stdout, Style, about, print_bytes, print_json};
 use crate::progress::{self, EventTarget};
 use crate::report;
@@ -90,21 +90,7 @@ pub async fn check(session: &SyncSession, trees: &Trees, filter: &Filter, rules:
     let plan = compare(&listings.source.entries, &listings.target.entries, &rules);
     let resolving = resolve(&engine.context, trees, &rules, &plan);
     let resolved = stoppable(session, resolving).await?;
-    let mut incomplete = plan.skipped.len() + resolved.unread.len();
-    for (path, why) in &resolved.unread {
-        hub.fail(path, why);
-    }
-    for (path, why) in listings.failures() {
-        incomplete += 1;
-        hub.fail(path, why);
-    }
-    for entry in &plan.skipped {
-        hub.warn(&format!(
-            "{}: not compared: it is a {}",
-            printable(&entry.path),
-            entry.kind.name()
-        ));
-    }
+    let incomplete = report_incomplete(&hub, &listings, &plan, &resolved.unread);
     if resolved.unknown > 0 {
         hub.warn(&format!(
             "of {} only sizes and times were compared, because a hash cannot be had",
@@ -132,6 +118,41 @@ pub async fn check(session: &SyncSession, trees: &Trees, filter: &Filter, rules:
         (0, 1..) => INCOMPLETE,
         (0, 0) => 0,
     })
+}
+
+/// Shows which names could not be compared, and why. Returns their number.
+fn report_incomplete(
+    hub: &ProgressHub,
+    listings: &Listings,
+    plan: &Plan<'_>,
+    unread: &[(&[u8], String)],
+) -> usize {
+    let mut incomplete = plan.skipped.len() + unread.len();
+    for (path, why) in unread {
+        hub.fail(path, why);
+    }
+    for (path, why) in listings.failures() {
+        incomplete += 1;
+        hub.fail(path, why);
+    }
+    let directories = [
+        (&listings.source, "the first directory"),
+        (&listings.target, "the second directory"),
+    ];
+    for (listing, directory) in directories {
+        incomplete += listing.temporary.count;
+        if let Some(sentence) = left_out(&listing.temporary, directory) {
+            hub.left_out(&sentence);
+        }
+    }
+    for entry in &plan.skipped {
+        hub.warn(&format!(
+            "{}: not compared: it is a {}",
+            printable(&entry.path),
+            entry.kind.name()
+        ));
+    }
+    incomplete
 }
 
 /// The names at which the trees differ, in the order of the listings.

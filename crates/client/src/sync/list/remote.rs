@@ -111,11 +111,12 @@ impl TreeLister<'_> {
                 if !is_single_name(&name) {
                     let why = "the server sent a name that would leave the directory";
                     self.listing.fail(&name, why.to_owned());
-                } else if !self.scope.filter.takes(&path, is_directory) {
-                    self.listing.entries.push(excluded(path));
                 } else if self.listing.entries.len() >= MAX_ENTRIES {
-                    self.listing
-                        .fail_directory(&path, "there are too many names".to_owned());
+                    let why = "the directory has too many names".to_owned();
+                    self.listing.fail_directory(&directory, why);
+                    break;
+                } else if !self.listing.admits(self.scope, &path, is_directory) {
+                    self.listing.entries.push(excluded(path));
                 } else if attrs.file_type().is_none() || (attrs.is_symlink() && looks_at_links) {
                     unclear.push(path);
                 } else {
@@ -180,7 +181,7 @@ impl TreeLister<'_> {
         let depth = path.iter().filter(|byte| **byte == b'/').count();
         let target = target.filter(|target| self.scope.role == Role::Target || stays_within(target, depth));
         let is_directory = attrs.is_directory() == Some(true);
-        let takes_part = !is_directory || self.scope.filter.takes(&path, true);
+        let takes_part = !is_directory || self.listing.admits(self.scope, &path, true);
         self.listing.entries.push(match takes_part {
             true => entry(path, &attrs, target),
             false => excluded(path),
