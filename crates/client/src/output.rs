@@ -14,6 +14,7 @@ pub use terminal::{TerminalSize, for_stderr, wrapped};
 
 use serde_json::Value;
 
+use crate::ending;
 use base::error::{Error, Result};
 use base::visible::hex;
 
@@ -58,7 +59,7 @@ pub fn print_bytes(bytes: &[u8]) -> Result<()> {
 
 /// Ends the program as SIGPIPE ends others: `| head` has read enough.
 pub fn end_by_broken_pipe() -> ! {
-    std::process::exit(BROKEN_PIPE)
+    ending::exit(BROKEN_PIPE)
 }
 
 /// Writes text to standard output.

@@ -23,7 +23,7 @@ use crate::connect::program::askpass;
 use crate::event_log::EventLog;
 use crate::link::RemoteError;
 use crate::output::{self, Output, Style};
-use crate::{interrupt, report, shell};
+use crate::{ending, interrupt, report, shell};
 use base::error::{Error, Result};
 use base::manual;
 use base::visible::printable;
@@ -86,7 +86,7 @@ pub fn run(cli: Cli) -> ExitCode {
         interrupt::end_process();
     }
     // A thread that waits for input at the terminal must not delay the exit.
-    std::process::exit(i32::from(code))
+    ending::exit(i32::from(code))
 }
 
 fn try_run(cli: Cli) -> std::result::Result<u8, CommandFailure> {
