@@ -62,6 +62,9 @@ fn resolve_behind(
         }
     }
     destination.route = if options.ssh.is_some() || !reasons.is_empty() {
+        // They are about what this client does itself.
+        destination.not_obeyed.clear();
+        destination.comfort.clear();
         Route::Ssh(SshProgram {
             program: options.ssh.clone().unwrap_or_else(|| PathBuf::from(SSH)),
             options: ssh_options(target, options),

@@ -286,3 +286,40 @@ fn what_is_not_obeyed_is_listed() {
     // Connections that ssh shares are no reason to let it connect.
     assert_eq!(destination.route, Route::Direct);
 }
+
+/// ssh obeys its own configuration, whatever the reason is for which it connects.
+#[test]
+fn nothing_is_not_obeyed_where_ssh_connects() {
+    let settings = "Compression yes\nRekeyLimit 1G\nCiphers aes128-ctr,3des-x\nMACs umac-x,hmac-sha2-256\n\
+                    KexAlgorithms x,curve25519-sha256\nHostKeyAlgorithms x,ssh-ed25519\nControlMaster auto\nNew yes\n";
+    let by_option = Options {
+        ssh: Some("ssh".into()),
+        ..Options::default()
+    };
+    for (more, options) in [
+        ("", &by_option),
+        ("ProxyCommand nc %h %p\n", &Options::default()),
+        ("PKCS11Provider /lib\n", &Options::default()),
+        (
+            "ProxyJump j\nHost j\n ProxyCommand nc %h %p\n",
+            &Options::default(),
+        ),
+    ] {
+        let machine = Machine::new(&format!("{settings}{more}"), "");
+        let destination = machine.resolve("h", options).unwrap();
+        assert!(matches!(destination.route, Route::Ssh(_)), "{more}");
+        assert!(destination.not_obeyed.is_empty(), "{more}");
+        assert!(destination.comfort.is_empty(), "{more}");
+    }
+}
+
+#[test]
+fn what_is_not_obeyed_for_a_host_in_the_middle_is_known() {
+    let machine = Machine::new("Host h\n ProxyJump j\nHost j\n RekeyLimit 1G\n", "");
+    let destination = machine.resolve("h", &Options::default()).unwrap();
+    let hosts = destination
+        .hosts()
+        .map(|host| (&*host.given, &host.not_obeyed[..]));
+    let hosts: Vec<(&str, &[String])> = hosts.collect();
+    assert_eq!(hosts, [("j", &["rekeylimit".to_owned()][..]), ("h", &[])]);
+}
