@@ -301,7 +301,7 @@ fn nothing_is_not_obeyed_where_ssh_connects() {
         ("ProxyCommand nc %h %p\n", &Options::default()),
         ("PKCS11Provider /lib\n", &Options::default()),
         (
-            "ProxyJump j\nHost j\n ProxyCommand nc %h %p\n",
+            "Host h\n ProxyJump j\nHost j\n ProxyCommand nc %h %p\n",
             &Options::default(),
         ),
     ] {
