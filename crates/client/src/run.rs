@@ -17,7 +17,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::{self, Cli, CommonArgs, MANUAL, ProgramCommand};
-use crate::commands::{self, Session, UsageError, WRONG_USAGE};
+use crate::commands::{self, Session, StdinUse, UsageError, WRONG_USAGE};
 use crate::connect::Target;
 use crate::connect::program::askpass;
 use crate::event_log::EventLog;
@@ -114,7 +114,11 @@ fn try_run(cli: Cli) -> std::result::Result<u8, CommandFailure> {
     };
     let log = cli.common.log.as_deref().map(EventLog::open).transpose();
     report::install(style, log?);
-    let task = Task::new(command, cli.target)?;
+    let stdin = match cli.common.password_stdin {
+        true => StdinUse::Password,
+        false => StdinUse::Free,
+    };
+    let task = Task::new(command, cli.target, stdin)?;
     report::record("started", &task.description());
     let runtime = match task {
         // A second thread keeps the connection alive while a line is typed.

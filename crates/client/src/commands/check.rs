@@ -12,7 +12,7 @@ use super::server_words::UsageError;
 use super::session::Session;
 use super::sync::sync_session;
 use super::two_trees;
-use super::verb::Verb;
+use super::verb::{StdinUse, Verb};
 use crate::connect::Target;
 use crate::sync::Rules;
 use base::error::Result;
@@ -54,7 +54,8 @@ impl Verb for CheckArgs {
             modes: self.preserve,
             window: self.modify_window,
         };
-        crate::sync::check(&sync_session(session), &trees, &self.filter.0, &rules).await
+        let filter = self.filter.filter()?;
+        crate::sync::check(&sync_session(session), &trees, &filter, &rules).await
     }
 
     fn words(&mut self) -> &mut Vec<OsString> {
@@ -63,6 +64,10 @@ impl Verb for CheckArgs {
 
     fn take_server(&mut self) -> std::result::Result<Target, UsageError> {
         two_trees::take_server(&mut self.words)
+    }
+
+    fn prepare(&mut self, stdin: StdinUse) -> std::result::Result<(), UsageError> {
+        self.filter.read(stdin)
     }
 
     fn candidates(_earlier: usize) -> &'static [Candidates] {
