@@ -184,11 +184,34 @@ fn hosts_in_the_middle() {
     for (word, options, expected) in [
         ("h", jump("a:x"), "cannot connect through \"a:x\""),
         ("h", jump("a/b"), "a path makes no sense"),
-        ("h", jump(""), "cannot connect through"),
+        (
+            "h",
+            jump(""),
+            "cannot connect through \"\": it names no host (hint: ",
+        ),
+        ("h", jump(" "), "cannot connect through \"\": it names no host"),
+        ("h", jump("a,"), "cannot connect through \"\": it names no host"),
+        ("h", jump("u@"), "cannot connect through \"u@\": it names no host"),
+        ("h", jump("a:0"), "\"0\" is not a port from 1 to 65535"),
+        (
+            "h",
+            jump("u:p@a"),
+            "a host to connect through has a password, which everybody",
+        ),
     ] {
         let error = machine.resolve(word, &options).unwrap_err().to_string();
         assert!(error.contains(expected), "{error}");
+        assert_eq!(error.matches("(hint: ").count(), 1, "{error}");
+        let checked = check_options(&options).unwrap_err().to_string();
+        assert_eq!(checked, error);
     }
+    // ssh would only say that its argument is wrong.
+    let by_ssh = Options {
+        ssh: Some("ssh".into()),
+        ..jump("")
+    };
+    assert!(check_options(&by_ssh).is_err());
+    assert!(check_options(&jump("none")).is_ok());
     let machine = Machine::new("Host a*\n ProxyJump b\nHost b*\n ProxyJump a\n", "");
     let error = machine.resolve("a", &usual).unwrap_err().to_string();
     assert!(error.contains("more than 8 hosts"), "{error}");
