@@ -15,6 +15,7 @@ use super::report::{counted, left_out};
 use crate::output::{Stdout, Style, about, print_bytes, print_json};
 use crate::progress::{self, EventTarget};
 use crate::report;
+use crate::symlinks::LinkRule;
 use crate::transfer::progress_hub::ProgressHub;
 use crate::transfer::{Direction, Engine, Settings};
 use base::error::{Error, Result};
@@ -34,6 +35,7 @@ enum Difference {
     Size,
     Time,
     Content,
+    LinkTarget,
     Mode,
 }
 
@@ -46,6 +48,7 @@ impl Difference {
             Self::Size => "size differs",
             Self::Time => "time differs",
             Self::Content => "content differs",
+            Self::LinkTarget => "link target differs",
             Self::Mode => "permissions differ",
         }
     }
@@ -90,7 +93,7 @@ pub async fn check(session: &SyncSession, trees: &Trees, filter: &Filter, rules:
     let plan = compare(&listings.source.entries, &listings.target.entries, &rules);
     let resolving = resolve(&engine.context, trees, &rules, &plan);
     let resolved = stoppable(session, resolving).await?;
-    let incomplete = report_incomplete(&hub, &listings, &plan, &resolved.unread);
+    let incomplete = report_incomplete(&hub, &listings, &plan, filter.links, &resolved.unread);
     if resolved.unknown > 0 {
         hub.warn(&format!(
             "of {} only sizes and times were compared, because a hash cannot be had",
@@ -125,6 +128,7 @@ fn report_incomplete(
     hub: &ProgressHub,
     listings: &Listings,
     plan: &Plan<'_>,
+    links: LinkRule,
     unread: &[(&[u8], String)],
 ) -> usize {
     let mut incomplete = plan.skipped.len() + unread.len();
@@ -146,8 +150,14 @@ fn report_incomplete(
         }
     }
     for entry in &plan.skipped {
+        let hint = match (entry.kind, links) {
+            (EntryKind::Link, LinkRule::Files) => {
+                " (hint: --links compares links, and --follow the directories to which they point)"
+            }
+            _ => "",
+        };
         hub.warn(&format!(
-            "{}: not compared: it is a {}",
+            "{}: not compared: it is a {}{hint}",
             printable(&entry.path),
             entry.kind.name()
         ));
@@ -187,7 +197,12 @@ fn differences<'a>(
             // Nothing is known about the contents, and the times differ.
             Change::Send(Reason::Time) | Change::Compare => Difference::Time,
             Change::Send(Reason::Content) => Difference::Content,
-            Change::Send(Reason::Kind) | Change::Link => Difference::Kind,
+            Change::Send(Reason::Kind) => Difference::Kind,
+            Change::Link => match action.target.map(|target| target.kind) {
+                None => only_source,
+                Some(EntryKind::Link) => Difference::LinkTarget,
+                Some(_) => Difference::Kind,
+            },
             Change::Attributes if modes && mode != action.source.mode => Difference::Mode,
             // The contents are equal; times alone do not count.
             Change::Attributes => continue,

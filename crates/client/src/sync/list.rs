@@ -48,7 +48,12 @@ impl Scope<'_> {
 
     /// Whether links take part as links, on both sides.
     fn copies_links(&self) -> bool {
-        self.filter.links == LinkRule::Copy
+        self.filter.links.keeps_links()
+    }
+
+    /// Whether a link takes part that leads out of the tree. One of a source is made on the other side.
+    fn takes_links_out(&self) -> bool {
+        self.role == Role::Target || self.filter.links == LinkRule::Compare
     }
 
     /// Whether a link of the source may stand for the file to which it points.

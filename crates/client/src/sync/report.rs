@@ -205,7 +205,9 @@ impl SyncReport {
             (EntryKind::Link, LinkRule::Files) => {
                 "a link is not transferred (hint: --links copies it, and --follow transfers the directory to which it points)"
             }
-            (EntryKind::Link, LinkRule::Copy) => "the link points out of the directory that is fetched",
+            (EntryKind::Link, LinkRule::Copy | LinkRule::Compare) => {
+                "the link points out of the directory that is fetched"
+            }
             (EntryKind::Link, LinkRule::Follow) => "the link leads to nothing, or back to where it lies",
             _ => "a special file is not transferred",
         };

@@ -11,7 +11,6 @@ use crate::link::{Answered as _, Link, Name, RemoteError};
 use crate::names::{is_single_name, join, parent};
 use crate::symlinks::stays_within;
 use crate::sync::entry::{EntryKind, TreeEntry, from_outermost};
-use crate::sync::list::Role;
 
 /// The number of directories, and of links, that are asked about at once.
 const AT_ONCE: usize = 16;
@@ -179,7 +178,7 @@ impl TreeLister<'_> {
         }
         // A link that leads out of the directory is not made on this machine, because files could be written through it.
         let depth = path.iter().filter(|byte| **byte == b'/').count();
-        let target = target.filter(|target| self.scope.role == Role::Target || stays_within(target, depth));
+        let target = target.filter(|target| self.scope.takes_links_out() || stays_within(target, depth));
         let is_directory = attrs.is_directory() == Some(true);
         let takes_part = !is_directory || self.listing.admits(self.scope, &path, true);
         self.listing.entries.push(match takes_part {
