@@ -5,12 +5,14 @@ mod batch;
 pub mod columns;
 mod stdout;
 mod terminal;
+mod usage;
 
 use std::io::{self, Write as _};
 
 pub use batch::OutputBatch;
 pub use stdout::Stdout;
 pub use terminal::{TerminalSize, for_stderr, wrapped};
+pub use usage::wrap_usage;
 
 use serde_json::Value;
 

@@ -22,7 +22,7 @@ use crate::connect::Target;
 use crate::connect::program::askpass;
 use crate::event_log::EventLog;
 use crate::link::RemoteError;
-use crate::output::{self, Output, Style};
+use crate::output::{self, Output, Stdout, Style};
 use crate::{ending, interrupt, report, shell};
 use base::error::{Error, Result};
 use base::manual;
@@ -42,8 +42,7 @@ pub fn run_line(words: Vec<OsString>) -> ExitCode {
     let wants_json = options.any(|word| word.as_os_str() == "--json");
     let error = match Cli::try_parse_from(&words) {
         Ok(cli) => return run(cli),
-        // That prints help and the version.
-        Err(error) if !error.use_stderr() => error.exit(),
+        Err(error) if !error.use_stderr() => return show_help(&error),
         Err(error) => error,
     };
     let wrong = WrongWords::new(&error, &words);
@@ -60,6 +59,24 @@ pub fn run_line(words: Vec<OsString>) -> ExitCode {
         None => error.exit(),
     }
     ExitCode::from(WRONG_USAGE)
+}
+
+/// Prints help, or the version.
+fn show_help(error: &clap::Error) -> ExitCode {
+    let Stdout::Terminal { columns, colour } = Stdout::of_this_process() else {
+        error.exit();
+    };
+    let text = match colour {
+        true => error.render().ansi().to_string(),
+        false => error.render().to_string(),
+    };
+    match output::print(&output::wrap_usage(&text, columns)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            report::error(&error);
+            ExitCode::FAILURE
+        }
+    }
 }
 
 /// Whether the system's ssh has started this program to ask for a password.
