@@ -9,7 +9,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt as _;
 
-use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, value_parser};
+use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, ValueHint, value_parser};
 
 use super::server_words::UsageError;
 use super::stream::is_stream;
@@ -60,10 +60,16 @@ impl Args for FilterArgs {
                 .value_parser(value_parser!(OsString))
                 .help(help)
         };
+        let rules = words(
+            EXCLUDE_FROM,
+            "FILE",
+            "Read patterns from a file: `- PATTERN`, `+ PATTERN` or a pattern alone on a line. `-` is standard input",
+        );
         let file = Arg::new(FILES_FROM)
             .long(FILES_FROM)
             .value_name("FILE")
             .value_parser(value_parser!(OsString))
+            .value_hint(ValueHint::FilePath)
             .help(
                 "Take only the names that are listed in this file, one on a line. Others are neither sent nor deleted. \
                  `-` is standard input",
@@ -75,11 +81,7 @@ impl Args for FilterArgs {
                 "Leave out names that match, on both sides. The first pattern that matches decides, as in rsync",
             ))
             .arg(words(INCLUDE, "PATTERN", "Take names that match, although a later pattern excludes them"))
-            .arg(words(
-                EXCLUDE_FROM,
-                "FILE",
-                "Read patterns from a file: `- PATTERN`, `+ PATTERN` or a pattern alone on a line. `-` is standard input",
-            ))
+            .arg(rules.value_hint(ValueHint::FilePath))
             .arg(file)
     }
 

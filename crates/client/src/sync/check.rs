@@ -162,7 +162,18 @@ fn report_incomplete(
             entry.kind.name()
         ));
     }
+    for action in plan.actions.iter().filter(|action| is_unknown_link(action)) {
+        incomplete += 1;
+        let why = "not compared: the server does not say to which path the link points";
+        hub.warn(&format!("{}: {why}", printable(&action.source.path)));
+    }
     incomplete
+}
+
+/// Whether both sides have a link, and it is not known to which path the one of the second directory points.
+fn is_unknown_link(action: &Action<'_>) -> bool {
+    let unknown = |target: &TreeEntry| target.kind == EntryKind::Link && target.link.is_none();
+    action.change == Change::Link && action.target.is_some_and(unknown)
 }
 
 /// The names at which the trees differ, in the order of the listings.
@@ -198,6 +209,7 @@ fn differences<'a>(
             Change::Send(Reason::Time) | Change::Compare => Difference::Time,
             Change::Send(Reason::Content) => Difference::Content,
             Change::Send(Reason::Kind) => Difference::Kind,
+            Change::Link if is_unknown_link(action) => continue,
             Change::Link => match action.target.map(|target| target.kind) {
                 None => only_source,
                 Some(EntryKind::Link) => Difference::LinkTarget,
