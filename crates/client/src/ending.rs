@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, Read as _};
 use std::os::unix::net::UnixStream;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
 use signal_hook::consts::{SIGHUP, SIGQUIT, SIGTERM};
@@ -32,6 +33,9 @@ static CLEANUPS: Mutex<Cleanups> = Mutex::new(Cleanups {
     next: 0,
     watches: false,
 });
+
+/// Whether the process ends now. Then the cleanups stay locked.
+static IS_ENDING: AtomicBool = AtomicBool::new(false);
 
 /// Makes something together with its cleanup, which is done if the process ends before the result is dropped. The process
 /// does not end between the two.
@@ -70,7 +74,10 @@ impl AtEnd {
 
 impl Drop for AtEnd {
     fn drop(&mut self) {
-        CLEANUPS.lock().waiting.remove(&self.0);
+        // What is dropped by the thread that ends the process would wait for itself.
+        if !IS_ENDING.load(Ordering::Relaxed) {
+            CLEANUPS.lock().waiting.remove(&self.0);
+        }
     }
 }
 
@@ -93,6 +100,7 @@ pub fn by_signal(signal: i32) -> ! {
 
 fn clean_up() {
     let mut cleanups = CLEANUPS.lock();
+    IS_ENDING.store(true, Ordering::Relaxed);
     let waiting = std::mem::take(&mut cleanups.waiting);
     // It stays locked: until the process has ended, nothing more is made, and no other thread ends it.
     std::mem::forget(cleanups);
