@@ -52,10 +52,11 @@ fn help_fits_into_any_terminal() {
     let home = tempfile::tempdir().unwrap();
     let there = remote(&server, "");
     let shell = client(&server, &there);
-    std::fs::write(home.path().join("help"), "help\n").unwrap();
+    std::fs::write(home.path().join("help"), "help\nhelp sync\nhelp mv\n").unwrap();
     for columns in [1, 20, 40, 80, 200] {
         let script = format!(
-            "stty cols {columns}\n{shell} < help\n{} put --help > put-help\necho [$?]\n",
+            "stty rows 24 cols {columns}\n{shell} < help\n{0} put --help > put-help\n{0} --help\n{0} sync --help\n\
+             NO_COLOR=1 {0} mv --help\necho [$?]\n",
             homeport("")
         );
         let seen = shown(&server, home.path(), &script);

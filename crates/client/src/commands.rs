@@ -59,3 +59,4 @@ pub use list::Command;
 pub use runner::{CommandRunner, Runner};
 pub use server_words::{UsageError, WRONG_USAGE};
 pub use session::Session;
+pub use verb::StdinUse;

@@ -10,11 +10,12 @@ use parking_lot::Mutex;
 use signal_hook::SigId;
 use signal_hook::consts::SIGINT;
 use signal_hook::flag;
-use signal_hook::low_level::{emulate_default_handler, unregister};
+use signal_hook::low_level::unregister;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
+use crate::ending;
 use crate::verbose;
 
 /// The exit code that a shell reports for a program that SIGINT has ended. With this code, the program ends by that
@@ -24,12 +25,7 @@ pub const EXIT_CODE: u8 = 130;
 /// Ends this process by SIGINT, as if it had no handler for that signal. A shell that runs a loop ends the loop only if
 /// the program was ended by the signal; an exit code would not do.
 pub fn end_process() -> ! {
-    // Process 1 of a container cannot be ended by the signal: the kernel ignores it without a handler.
-    if std::process::id() != 1 {
-        // It only returns if the signal is not known.
-        let _ = emulate_default_handler(SIGINT);
-    }
-    std::process::exit(i32::from(EXIT_CODE))
+    ending::by_signal(SIGINT)
 }
 
 /// Runs work that `stop` can stop. SIGINT cancels the token; a second SIGINT ends the process, whatever the

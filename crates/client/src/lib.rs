@@ -13,7 +13,8 @@
 //! link                 one SFTP channel, and the operations on it
 //! connect              from a destination to a signed-in connection
 //! report, verbose, interrupt      errors and messages on standard error; Ctrl-C
-//! output, event_log, plan, names, local_attributes      no network
+//! output, event_log, plan, names, local_attributes, temporary_directory      no network
+//! ending               the ends of the process, before which something is cleaned up
 //! ```
 //!
 //! A new verb is one file and one line: [`commands`] says how.
@@ -25,6 +26,7 @@ mod branch;
 pub mod cli;
 pub mod commands;
 pub mod connect;
+pub mod ending;
 pub mod event_log;
 pub mod globs;
 pub mod interrupt;
@@ -40,5 +42,6 @@ pub mod run;
 pub mod shell;
 pub mod symlinks;
 pub mod sync;
+pub mod temporary_directory;
 pub mod transfer;
 pub mod verbose;

@@ -1,6 +1,8 @@
 //! Names and paths on the server: which names may become local, how paths are joined, and what `~` and `..` mean. It
 //! lists no directories.
 
+use std::borrow::Cow;
+
 /// Whether a name that a server sends may become one component of a local path. A malicious server could send
 /// `../../.ssh/authorized_keys`, and the file would be written there.
 pub fn is_single_name(name: &[u8]) -> bool {
@@ -55,6 +57,23 @@ pub fn parent(path: &[u8]) -> &[u8] {
     }
 }
 
+/// An absolute path in the form that scripts see: without empty parts and `.`, and without a slash at its end. `..` stays,
+/// because only the server knows where it leads. A relative path stays as it is.
+pub fn tidy(path: &[u8]) -> Cow<'_, [u8]> {
+    let Some(below) = path.strip_prefix(b"/") else {
+        return Cow::Borrowed(path);
+    };
+    let is_tidy = |part: &[u8]| !matches!(part, b"" | b".");
+    if below.is_empty() || below.split(|byte| *byte == b'/').all(is_tidy) {
+        return Cow::Borrowed(path);
+    }
+    let parts: Vec<&[u8]> = below
+        .split(|byte| *byte == b'/')
+        .filter(|part| is_tidy(part))
+        .collect();
+    Cow::Owned([b"/", &parts.join(&b'/')[..]].concat())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -66,6 +85,28 @@ mod tests {
         }
         for name in [&b"a"[..], b"...", b".ssh", b"a b", b"\x1b[2J", b"\xff"] {
             assert!(is_single_name(name), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn an_absolute_path_has_one_form() {
+        for (path, expected) in [
+            (&b"/"[..], &b"/"[..]),
+            (b"//", b"/"),
+            (b"/.", b"/"),
+            (b"/a", b"/a"),
+            (b"/a/", b"/a"),
+            (b"//a/./b//", b"/a/b"),
+            (b"/a/../b", b"/a/../b"),
+            (b"/..", b"/.."),
+            (b"/a/.b/b.", b"/a/.b/b."),
+            (b"a//b/", b"a//b/"),
+            (b".", b"."),
+            (b"./-", b"./-"),
+            (b"-", b"-"),
+            (b"", b""),
+        ] {
+            assert_eq!(&*tidy(path), expected, "{path:?}");
         }
     }
 

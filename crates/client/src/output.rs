@@ -5,15 +5,19 @@ mod batch;
 pub mod columns;
 mod stdout;
 mod terminal;
+mod usage;
 
 use std::io::{self, Write as _};
 
 pub use batch::OutputBatch;
 pub use stdout::Stdout;
 pub use terminal::{TerminalSize, for_stderr, wrapped};
+pub use usage::wrap_usage;
 
 use serde_json::Value;
 
+use crate::ending;
+use crate::names::tidy;
 use base::error::{Error, Result};
 use base::visible::hex;
 
@@ -58,7 +62,7 @@ pub fn print_bytes(bytes: &[u8]) -> Result<()> {
 
 /// Ends the program as SIGPIPE ends others: `| head` has read enough.
 pub fn end_by_broken_pipe() -> ! {
-    std::process::exit(BROKEN_PIPE)
+    ending::exit(BROKEN_PIPE)
 }
 
 /// Writes text to standard output.
@@ -89,13 +93,33 @@ pub fn versioned(mut object: Value) -> Value {
     object
 }
 
-/// Adds the path and the version to a JSON object. JSON has no bytes: a path that is not UTF-8 is shown as well as it
-/// can be, with its bytes in hexadecimal digits beside it.
+/// A path as JSON has it, in the form of [`tidy`]. JSON has no bytes: a path that is not UTF-8 is shown as well as it can
+/// be, with its bytes beside it.
+pub struct JsonPath {
+    /// The path as text.
+    pub text: String,
+    /// All its bytes in hexadecimal digits, if the text has not all of them.
+    pub hex: Option<String>,
+}
+
+impl JsonPath {
+    /// The path of these bytes.
+    pub fn of(path: &[u8]) -> Self {
+        let path = tidy(path);
+        Self {
+            text: String::from_utf8_lossy(&path).into_owned(),
+            hex: std::str::from_utf8(&path).is_err().then(|| hex(&path)),
+        }
+    }
+}
+
+/// Adds the path and the version to a JSON object.
 pub fn about(path: &[u8], mut object: Value) -> Value {
     if let Some(object) = object.as_object_mut() {
-        object.insert("path".to_owned(), String::from_utf8_lossy(path).into());
-        if std::str::from_utf8(path).is_err() {
-            object.insert("path_hex".to_owned(), hex(path).into());
+        let path = JsonPath::of(path);
+        object.insert("path".to_owned(), path.text.into());
+        if let Some(hex) = path.hex {
+            object.insert("path_hex".to_owned(), hex.into());
         }
     }
     versioned(object)

@@ -17,13 +17,13 @@ use tokio::runtime::{Builder, Runtime};
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::{self, Cli, CommonArgs, MANUAL, ProgramCommand};
-use crate::commands::{self, Session, UsageError, WRONG_USAGE};
+use crate::commands::{self, Session, StdinUse, UsageError, WRONG_USAGE};
 use crate::connect::Target;
 use crate::connect::program::askpass;
 use crate::event_log::EventLog;
 use crate::link::RemoteError;
-use crate::output::{self, Output, Style};
-use crate::{interrupt, report, shell};
+use crate::output::{self, Output, Stdout, Style};
+use crate::{ending, interrupt, report, shell};
 use base::error::{Error, Result};
 use base::manual;
 use base::visible::printable;
@@ -42,8 +42,7 @@ pub fn run_line(words: Vec<OsString>) -> ExitCode {
     let wants_json = options.any(|word| word.as_os_str() == "--json");
     let error = match Cli::try_parse_from(&words) {
         Ok(cli) => return run(cli),
-        // That prints help and the version.
-        Err(error) if !error.use_stderr() => error.exit(),
+        Err(error) if !error.use_stderr() => return show_help(&error),
         Err(error) => error,
     };
     let wrong = WrongWords::new(&error, &words);
@@ -60,6 +59,24 @@ pub fn run_line(words: Vec<OsString>) -> ExitCode {
         None => error.exit(),
     }
     ExitCode::from(WRONG_USAGE)
+}
+
+/// Prints help, or the version.
+fn show_help(error: &clap::Error) -> ExitCode {
+    let Stdout::Terminal { columns, colour } = Stdout::of_this_process() else {
+        error.exit();
+    };
+    let text = match colour {
+        true => error.render().ansi().to_string(),
+        false => error.render().to_string(),
+    };
+    match output::print(&output::wrap_usage(&text, columns)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            report::error(&error);
+            ExitCode::FAILURE
+        }
+    }
 }
 
 /// Whether the system's ssh has started this program to ask for a password.
@@ -86,7 +103,7 @@ pub fn run(cli: Cli) -> ExitCode {
         interrupt::end_process();
     }
     // A thread that waits for input at the terminal must not delay the exit.
-    std::process::exit(i32::from(code))
+    ending::exit(i32::from(code))
 }
 
 fn try_run(cli: Cli) -> std::result::Result<u8, CommandFailure> {
@@ -114,7 +131,11 @@ fn try_run(cli: Cli) -> std::result::Result<u8, CommandFailure> {
     };
     let log = cli.common.log.as_deref().map(EventLog::open).transpose();
     report::install(style, log?);
-    let task = Task::new(command, cli.target)?;
+    let stdin = match cli.common.password_stdin {
+        true => StdinUse::Password,
+        false => StdinUse::Free,
+    };
+    let task = Task::new(command, cli.target, stdin)?;
     report::record("started", &task.description());
     let runtime = match task {
         // A second thread keeps the connection alive while a line is typed.

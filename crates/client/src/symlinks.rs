@@ -10,6 +10,8 @@ pub enum LinkRule {
     Follow,
     /// Links are copied as links.
     Copy,
+    /// Links are compared as links, and none is made. So it does not matter where they lead.
+    Compare,
 }
 
 impl LinkRule {
@@ -20,6 +22,19 @@ impl LinkRule {
             (_, true) => Self::Follow,
             _ => Self::Files,
         }
+    }
+
+    /// The rule that the same options mean where nothing is changed.
+    pub fn of_comparison(links: bool, follow: bool) -> Self {
+        match Self::of(links, follow) {
+            Self::Copy => Self::Compare,
+            rule => rule,
+        }
+    }
+
+    /// Whether links take part as links.
+    pub fn keeps_links(self) -> bool {
+        matches!(self, Self::Copy | Self::Compare)
     }
 }
 

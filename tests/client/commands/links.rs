@@ -292,3 +292,62 @@ fn links_of_the_server_never_lead_out_of_the_directory() {
         assert!(!sandbox.local(name).is_symlink(), "{name}");
     }
 }
+
+#[test]
+fn a_check_compares_links_as_links() {
+    for up in [true, false] {
+        let trees = TwoTrees::new(up);
+        for tree in [&trees.source, &trees.target] {
+            linked_tree(tree);
+            symlink("nowhere", tree.join("dangling")).unwrap();
+            // Nothing is made, so it does not matter that it leads out.
+            symlink("/etc", tree.join("out")).unwrap();
+        }
+        let [source, target] = &trees.words;
+        let check = |options: &[&str]| {
+            let words = [&["check"], options, &[source, target]].concat();
+            trees.sandbox.run(words)
+        };
+        // Links to files stand for the files on one side only.
+        check(&[])
+            .expect_code(5)
+            .expect_stderr(&["out: not compared: it is a link (hint: --links compares links"]);
+        let same = check(&["--links"]).expect_code(0);
+        assert_eq!(same.out, "");
+        std::fs::remove_file(trees.target.join("dangling")).unwrap();
+        std::fs::remove_file(trees.target.join("out")).unwrap();
+        symlink("/usr", trees.target.join("out")).unwrap();
+        std::fs::remove_file(trees.target.join("to-file")).unwrap();
+        std::fs::write(trees.target.join("to-file"), "file").unwrap();
+        symlink("x", trees.target.join("zz")).unwrap();
+        let (here, there) = match up {
+            true => ("only here", "only on the server"),
+            false => ("only on the server", "only here"),
+        };
+        let differs = check(&["--links"]).expect_code(5);
+        let expected =
+            format!("{here}: dangling\nlink target differs: out\nkind differs: to-file\n{there}: zz\n");
+        assert_eq!(differs.out, expected);
+        let json = check(&["--links", "--json"]).expect_code(5);
+        assert!(json.out.contains("\"link target differs\""), "{}", json.out);
+    }
+}
+
+#[test]
+fn a_check_follows_links_to_directories_as_a_sync_does() {
+    for up in [true, false] {
+        let trees = TwoTrees::new(up);
+        linked_tree(&trees.source);
+        trees.sync(&["--follow"]).expect_code(0);
+        let [source, target] = &trees.words;
+        let check = |options: &[&str]| {
+            let words = [&["check"], options, &[source, target]].concat();
+            trees.sandbox.run(words)
+        };
+        check(&["--follow"]).expect_code(0);
+        check(&[]).expect_code(4);
+        std::fs::write(trees.target.join("to-directory/deep/inner"), "other").unwrap();
+        let differs = check(&["--follow"]).expect_code(5);
+        assert!(differs.out.contains("to-directory/deep/inner"), "{}", differs.out);
+    }
+}

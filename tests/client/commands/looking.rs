@@ -143,6 +143,16 @@ fn sizes_are_added_up() {
         assert_eq!(amounts(&["-sh", ":tree"]), ["2.0 KiB"]);
         assert_eq!(amounts(&["-b", "-d", "0", ":tree"]), ["2003"]);
         assert_eq!(amounts(&["-b", ":tree/a.txt"]), ["3"]);
+        let zero = run(&["du", "-b0", ":tree"]).expect_code(0);
+        let lines: Vec<&str> = zero.out.split('\0').collect();
+        let ends = |line: usize, words: [&str; 2]| {
+            lines[line].starts_with(words[0]) && lines[line].ends_with(words[1])
+        };
+        assert!(
+            ends(0, ["2000\t", "tree/deep"]) && ends(1, ["2003\t", "tree"]),
+            "{lines:?}"
+        );
+        assert_eq!(lines[2..], [""]);
         let json = run(&["--json", "du", "-s", ":tree"]).expect_code(0);
         let object: serde_json::Value = serde_json::from_str(&json.out).unwrap();
         assert_eq!((&object["bytes"], &object["files"]), (&2003.into(), &3.into()));

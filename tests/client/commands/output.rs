@@ -147,7 +147,7 @@ fn with_json_everything_is_an_object_that_is_documented() {
     let shown = CommandResult::of(shell.wait_with_output().unwrap()).expect_code(0);
     assert_eq!(objects(&shown.out).len(), 3, "{}", shown.out);
     seen.extend(objects(&shown.out));
-    let names_nothing = |path: &serde_json::Value| path == "/nothing" || path == "nothing";
+    let names_nothing = |path: &serde_json::Value| path == "/nothing";
     assert!(
         seen.iter()
             .any(|object| object["event"] == "error" && names_nothing(&object["path"]))
@@ -166,6 +166,61 @@ fn with_json_everything_is_an_object_that_is_documented() {
         }
     }
     assert!(members > 50, "{members}");
+}
+
+/// However a path is typed, scripts see one form of it, in results and in errors.
+#[test]
+fn paths_of_the_server_have_one_form_in_json() {
+    let sandbox = ClientSandbox::new(&[]);
+    std::fs::create_dir_all(sandbox.stored("d/e")).unwrap();
+    std::fs::write(sandbox.stored("d/e/f"), "f").unwrap();
+    std::fs::write(sandbox.local("g"), "g").unwrap();
+    let forms = ["d/e", "./d/e", "/d/e", "d//e", "d/./e/", "/d/e//", "~/d/e"];
+    let paths = |words: &[&str], code| -> Vec<String> {
+        let result = sandbox.run([&["--json"], words].concat()).expect_code(code);
+        let objects = objects(&result.out).into_iter().chain(objects(&result.err));
+        let path = |object: serde_json::Value| {
+            let path = object["path"].as_str().or_else(|| object["remote"].as_str());
+            path.map(str::to_owned)
+        };
+        objects.filter_map(path).collect()
+    };
+    for form in forms {
+        let named = |below: &str| sandbox.remote(&format!("{form}{below}"));
+        for (words, expected) in [
+            (&["ls"][..], &["/d/e/f"][..]),
+            (&["find"], &["/d/e", "/d/e/f"]),
+            (&["du"], &["/d/e"]),
+            (&["stat"], &["/d/e"]),
+            (&["df"], &["/d/e"]),
+        ] {
+            assert_eq!(
+                paths(&[words, &[&named("")]].concat(), 0),
+                expected,
+                "{words:?} {form}"
+            );
+        }
+        assert_eq!(paths(&["sum", &named("/f")], 0), ["/d/e/f"], "{form}");
+        for words in [
+            &["cat"][..],
+            &["chmod", "644"],
+            &["ls"],
+            &["rm"],
+            &["rmdir"],
+            &["stat"],
+            &["sum"],
+            &["tail"],
+        ] {
+            let missing = paths(&[words, &[&named("//no")]].concat(), 1);
+            assert_eq!(missing, ["/d/e/no"], "{words:?} {form}");
+        }
+        let put = paths(&["put", "--overwrite", "g", &named("//g")], 0);
+        assert!(
+            !put.is_empty() && put.iter().all(|path| path == "/d/e/g"),
+            "{put:?}"
+        );
+        sandbox.run(["rm", &named("/g")]).expect_code(0);
+    }
 }
 
 #[test]

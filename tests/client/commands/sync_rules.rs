@@ -143,3 +143,158 @@ fn one_thing_is_not_called_several() {
         trees.sync(more).expect_code(0).expect_stderr(&[says]);
     }
 }
+
+/// A name of the source that lies where the backups of the target do is never left out without a word.
+#[test]
+fn the_source_has_nothing_where_the_backups_lie() {
+    for up in [true, false] {
+        let trees = TwoTrees::new(up);
+        for name in ["a", "sub/b", "d/deep/c"] {
+            let path = trees.source.join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, name).unwrap();
+        }
+        for (directory, named) in [("sub", "sub"), ("d/deep", "d/deep"), ("a", "a"), ("a/b", "a")] {
+            for more in [&[][..], &["-n"]] {
+                let args = [more, &["--backup-dir", directory]].concat();
+                trees
+                    .sync(&args)
+                    .expect_code(1)
+                    .expect_stderr(&[&format!("\"{named}\", and the target has its backups there")]);
+                assert!(!trees.target.exists(), "nothing is changed: {directory}");
+            }
+        }
+        // A directory that both have may hold the backups, and a name may be left out deliberately.
+        trees.sync(&["--backup-dir", "d/old"]).expect_code(0);
+        same_trees(&trees.source, &trees.target);
+        std::fs::remove_dir_all(&trees.target).unwrap();
+        trees
+            .sync(&["--backup-dir", "sub", "--exclude", "/sub"])
+            .expect_code(0);
+        assert!(trees.target.join("a").exists() && !trees.target.join("sub").exists());
+    }
+}
+
+#[test]
+fn temporary_names_of_the_source_are_counted_and_named() {
+    for up in [true, false] {
+        let trees = TwoTrees::new(up);
+        for name in ["a", "b.homeport.part", "d.homeport.part/c"] {
+            let path = trees.source.join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, name).unwrap();
+        }
+        let words = ["left out 2 names", "b.homeport.part", "d.homeport.part"];
+        trees.sync(&["-q"]).expect_code(4).expect_stderr(&words);
+        let [source, target] = &trees.words;
+        let check = |more: &[&str]| {
+            let words = [&["check"], more, &[source, target]].concat();
+            trees.sandbox.run(words)
+        };
+        check(&[]).expect_code(4).expect_stderr(&words);
+        let json = trees.sync(&["--json"]).expect_code(4);
+        let last: serde_json::Value = serde_json::from_str(json.out.lines().last().unwrap()).unwrap();
+        assert_eq!(last["skipped"], 2, "{last}");
+        let exclude = ["--exclude", "*.homeport.part"];
+        let done = trees.sync(&exclude).expect_code(0);
+        assert!(!done.err.contains("homeport.part"), "{}", done.err);
+        check(&exclude).expect_code(0);
+        assert!(trees.target.join("a").exists());
+    }
+}
+
+/// Runs the client with this text on standard input.
+fn run_with_input(sandbox: &ClientSandbox, words: &[&str], input: &str) -> CommandResult {
+    let mut child = sandbox
+        .command(words)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // A client that refuses the words does not read it.
+    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+    CommandResult::of(child.wait_with_output().unwrap())
+}
+
+#[test]
+fn names_and_patterns_come_from_standard_input() {
+    for up in [true, false] {
+        let trees = TwoTrees::new(up);
+        std::fs::create_dir(&trees.source).unwrap();
+        for name in ["a", "b", "c"] {
+            std::fs::write(trees.source.join(name), name).unwrap();
+        }
+        let [source, target] = &trees.words;
+        let run = |command: &[&str], options: &[&str], input: &str| {
+            let words = [command, options, &[source, target]].concat();
+            run_with_input(&trees.sandbox, &words, input)
+        };
+        let dry = &["sync", "-n", "--json"][..];
+        let named = run(dry, &["--files-from", "-"], "a\n").expect_code(0);
+        assert_eq!(changes(&named), ["make .", "send a"]);
+        let named = run(dry, &["--files-from", "-"], "a\0b\0").expect_code(0);
+        assert_eq!(changes(&named), ["make .", "send a", "send b"]);
+        let rules = run(dry, &["--include=a", "--exclude-from", "-"], "- a\nb\n").expect_code(0);
+        assert_eq!(changes(&rules), ["make .", "send a", "send c"]);
+        trees.sync(&[]).expect_code(0);
+        std::fs::remove_file(trees.target.join("b")).unwrap();
+        run(&["check"], &["--exclude-from", "-"], "b\n").expect_code(0);
+        run(&["check"], &["--exclude-from", "-"], "c\n").expect_code(5);
+    }
+}
+
+#[test]
+fn standard_input_is_read_by_one_option() {
+    let sandbox = ClientSandbox::new(&[]);
+    std::fs::create_dir(sandbox.local("t")).unwrap();
+    let remote = sandbox.remote("t");
+    for (options, words) in [
+        (
+            &["--files-from", "-", "--exclude-from", "-"][..],
+            "several options read standard input",
+        ),
+        (
+            &["--password-stdin", "--files-from", "-"],
+            "--files-from - and --password-stdin both read",
+        ),
+        (
+            &["--password-stdin", "--exclude-from", "-"],
+            "--exclude-from - and --password-stdin both read",
+        ),
+    ] {
+        let refused = run_with_input(&sandbox, &[&["sync"], options, &["t", &remote]].concat(), "a\n");
+        assert!(!refused.err.contains("Usage:"), "{}", refused.err);
+        refused.expect_code(2).expect_stderr(&[words]);
+    }
+    let script = sandbox.script("sync --files-from - t :t\n").expect_code(2);
+    script.expect_stderr(&["--files-from - reads standard input, which has the commands of this shell"]);
+    assert!(!sandbox.stored("t").exists());
+}
+
+/// What is wrong with a pattern or a list is said without the usage of the whole program.
+#[test]
+fn what_is_wrong_with_a_filter_is_said_alone() {
+    let sandbox = ClientSandbox::new(&[]);
+    let remote = sandbox.remote("t");
+    for command in ["sync", "check"] {
+        for (option, value, expected) in [
+            ("--exclude", "a[", "homeport: --exclude \"a[\": "),
+            ("--include", "a[", "homeport: --include \"a[\": "),
+            (
+                "--exclude-from",
+                "gone",
+                "homeport: cannot read \"gone\" for --exclude-from: ",
+            ),
+            (
+                "--files-from",
+                "gone",
+                "homeport: cannot read \"gone\" for --files-from: ",
+            ),
+        ] {
+            let wrong = sandbox.run([command, option, value, "t", &remote]).expect_code(2);
+            assert!(wrong.err.starts_with(expected), "{}", wrong.err);
+            assert_eq!(wrong.err.lines().count(), 1, "{}", wrong.err);
+        }
+    }
+}

@@ -219,11 +219,17 @@ fn a_host_is_known_by_its_certificate() {
             "its certificate expired on 2020-02-01",
         ),
         (
+            &["-h", "-V", "20990101:20990201", "-n", "127.0.0.1"],
+            "its certificate is valid only from 2099-01-01",
+        ),
+        (
             &["-h", "-V", "-1d:+1d", "-n", "other.example"],
             "its certificate is for other.example, and not for \"127.0.0.1\"",
         ),
     ] {
         sign(&path("ca"), &path("host"), args);
-        list().expect_code(3).expect_stderr(&[expected]);
+        let refused = list().expect_code(3).expect_stderr(&["(hint: "]);
+        // Once in the warning with what to do, and once in the error, which is all that --quiet shows.
+        assert_eq!(refused.err.matches(expected).count(), 2, "{}", refused.err);
     }
 }

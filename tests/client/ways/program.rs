@@ -1,8 +1,16 @@
 //! The system's ssh as the way to a server: by `--ssh`, and by itself where the configuration needs it.
 
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
+
 use super::{Laptop, SFTP, sshd_with_key};
-use crate::client::terminal::Terminal;
+use crate::client::commands::script;
+use crate::client::terminal::{KillOnDrop, Terminal};
 use testkit::server::{TestServer, password};
+use testkit::wait_for;
 
 #[test]
 fn ssh_itself_makes_the_connection() {
@@ -191,4 +199,132 @@ fn passwords_for_ssh_are_asked_for_here() {
         !output.contains(&password("alice")),
         "a secret is not echoed: {output}"
     );
+}
+
+/// A directory for temporary files, in which the program runs that never signs in.
+struct EmptyTemporary {
+    laptop: Laptop,
+    place: PathBuf,
+}
+
+impl EmptyTemporary {
+    fn new() -> Self {
+        let laptop = Laptop::new("");
+        // It says nothing, and ends with its input.
+        script(&laptop.path("silent"), "exec cat >/dev/null");
+        let place = laptop.path("tmp");
+        std::fs::create_dir(&place).unwrap();
+        Self { laptop, place }
+    }
+
+    fn entries(&self) -> usize {
+        std::fs::read_dir(&self.place).unwrap().count()
+    }
+
+    /// Starts a program that runs this client, and waits until the client has made its temporary directory.
+    fn start(&self, through: &[&str]) -> KillOnDrop {
+        let words = [
+            "ls",
+            "sftp://x@127.0.0.1:1/",
+            "--batch",
+            "--ssh=./silent",
+            "-F",
+            "none",
+        ];
+        let client = self.laptop.command(words);
+        let mut command = match through {
+            [] => self.laptop.command(words),
+            [first, rest @ ..] => {
+                let mut command = Command::new(first);
+                command
+                    .args(rest)
+                    .arg(client.get_program())
+                    .args(client.get_args());
+                command
+            }
+        };
+        let command = command
+            .env("HOME", self.laptop.home.path())
+            .env("TMPDIR", &self.place)
+            .current_dir(self.laptop.home.path())
+            .stdin(Stdio::null())
+            .stderr(Stdio::null());
+        let client = KillOnDrop(command.spawn().unwrap());
+        wait_for("the temporary directory", || self.entries() == 1);
+        client
+    }
+}
+
+fn send(signal: Signal, child: &Child) {
+    kill_process(Pid::from_child(child), signal).unwrap();
+}
+
+fn ended(child: &mut Child) -> ExitStatus {
+    let mut status = None;
+    wait_for("the end", || {
+        status = child.try_wait().unwrap();
+        status.is_some()
+    });
+    status.unwrap()
+}
+
+/// Whether this process was started with SIGHUP ignored, as by nohup. Then its children ignore it, too.
+fn ignores_hangup() -> bool {
+    let status = std::fs::read_to_string(Path::new("/proc/self/status")).unwrap();
+    let mask = status
+        .lines()
+        .find_map(|line| line.strip_prefix("SigIgn:"))
+        .unwrap();
+    u64::from_str_radix(mask.trim(), 16).unwrap() & 1 == 1
+}
+
+#[test]
+fn no_signal_leaves_a_temporary_directory() {
+    let temporary = EmptyTemporary::new();
+    for signal in [Signal::TERM, Signal::HUP, Signal::QUIT, Signal::INT] {
+        if signal == Signal::HUP && ignores_hangup() {
+            continue;
+        }
+        let mut client = temporary.start(&[]);
+        send(signal, &client.0);
+        assert_eq!(ended(&mut client.0).signal(), Some(signal.as_raw()), "{signal:?}");
+        assert_eq!(temporary.entries(), 0, "{signal:?}");
+    }
+}
+
+/// What nohup does.
+#[test]
+fn a_hangup_that_is_ignored_stays_ignored() {
+    let temporary = EmptyTemporary::new();
+    let mut client = temporary.start(&["sh", "-c", r#"trap "" HUP; exec "$0" "$@""#]);
+    send(Signal::HUP, &client.0);
+    send(Signal::TERM, &client.0);
+    let status = ended(&mut client.0);
+    assert_eq!(status.signal(), Some(Signal::TERM.as_raw()));
+    assert_eq!(temporary.entries(), 0);
+}
+
+/// As with `| head`.
+#[test]
+fn a_closed_pipe_leaves_no_temporary_directory() {
+    let (sshd, key) = sshd_with_key(SFTP);
+    let temporary = EmptyTemporary::new();
+    let url = format!("sftp://{}@127.0.0.1:{}/etc/hostname", sshd.user(), sshd.port);
+    let words = [
+        "ls",
+        &url,
+        "-i",
+        &key,
+        "--known-hosts",
+        "kh",
+        "--accept-new",
+        "--batch",
+        "--ssh",
+    ];
+    let mut command = temporary.laptop.command(words);
+    let command = command.env("TMPDIR", &temporary.place).stdout(Stdio::piped());
+    let mut client = KillOnDrop(command.spawn().unwrap());
+    drop(client.0.stdout.take());
+    assert_eq!(ended(&mut client.0).code(), Some(141));
+    assert_eq!(temporary.entries(), 0);
 }

@@ -12,8 +12,9 @@ use super::server_words::UsageError;
 use super::session::Session;
 use super::sync::sync_session;
 use super::two_trees;
-use super::verb::Verb;
+use super::verb::{StdinUse, Verb};
 use crate::connect::Target;
+use crate::symlinks::LinkRule;
 use crate::sync::Rules;
 use base::error::Result;
 
@@ -32,6 +33,13 @@ pub struct CheckArgs {
     /// Compare the permissions of files, too.
     #[arg(short, long)]
     pub preserve: bool,
+    /// Compare symbolic links as links: by the paths to which they point. Without this, links to files of the first
+    /// directory stand for the files, and others are not compared.
+    #[arg(long)]
+    pub links: bool,
+    /// Follow symbolic links to directories of the first directory, too.
+    #[arg(long, conflicts_with = "links")]
+    pub follow: bool,
     /// Take times for equal that are at most this many seconds apart.
     #[arg(long, value_name = "SECONDS", default_value_t = 1)]
     pub modify_window: u32,
@@ -54,7 +62,9 @@ impl Verb for CheckArgs {
             modes: self.preserve,
             window: self.modify_window,
         };
-        crate::sync::check(&sync_session(session), &trees, &self.filter.0, &rules).await
+        let mut filter = self.filter.filter()?;
+        filter.links = LinkRule::of_comparison(self.links, self.follow);
+        crate::sync::check(&sync_session(session), &trees, &filter, &rules).await
     }
 
     fn words(&mut self) -> &mut Vec<OsString> {
@@ -63,6 +73,10 @@ impl Verb for CheckArgs {
 
     fn take_server(&mut self) -> std::result::Result<Target, UsageError> {
         two_trees::take_server(&mut self.words)
+    }
+
+    fn prepare(&mut self, stdin: StdinUse) -> std::result::Result<(), UsageError> {
+        self.filter.read(stdin)
     }
 
     fn candidates(_earlier: usize) -> &'static [Candidates] {

@@ -42,6 +42,9 @@ pub struct DuArgs {
     /// Show directories down to this many levels below each path; deeper ones are counted all the same.
     #[arg(short = 'd', long = "max-depth", value_name = "LEVELS")]
     pub depth: Option<usize>,
+    /// End each line with a NUL byte behind the name instead of a line end.
+    #[arg(short = '0', long)]
+    pub null: bool,
     /// Show this help, and do nothing else.
     #[arg(long, action = ArgAction::Help)]
     pub help: Option<bool>,
@@ -267,7 +270,12 @@ impl ShownTotals<'_> {
             _ => total.bytes.div_ceil(1024).to_string(),
         };
         self.results.add(format!("{amount}\t").as_bytes());
-        self.results.add_name(&place.shown);
-        self.results.add(b"\n");
+        match self.args.null {
+            true => self.results.add(&[&place.shown[..], b"\0"].concat()),
+            false => {
+                self.results.add_name(&place.shown);
+                self.results.add(b"\n");
+            }
+        }
     }
 }

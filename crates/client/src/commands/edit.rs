@@ -24,6 +24,8 @@ use super::verb::Verb;
 use crate::link::{Answered as _, OpenFile, ReadAhead};
 use crate::names::last;
 use crate::output::Style;
+use crate::report;
+use crate::temporary_directory::TemporaryDirectory;
 use base::digest::Algorithm;
 use base::error::{Error, Result};
 use base::size::Size;
@@ -112,14 +114,13 @@ async fn edit(session: &Arc<Session>, found: &RemotePath) -> Result<u8> {
         b"" => return Err(Error::new("this path has no file name")),
         name => OsStr::from_bytes(name),
     };
-    let directory = tempfile::Builder::new()
-        .prefix("homeport-edit-")
-        .permissions(Permissions::from_mode(0o700))
-        .tempdir()
+    let directory = TemporaryDirectory::new("homeport-edit-")
         .map_err(|error| Error::new("cannot make a temporary directory").because(error))?;
     let copy = directory.path().join(name);
     let before = session.stoppable(fetch(session, &found.path, &copy)).await?;
     let original = before.as_ref().map(|before| before.hash.clone());
+    let shown = printable(copy.as_os_str().as_bytes());
+    directory.keep_at_end(move || report::detail(&format!("the copy that was edited is {shown}")));
     let status = editor.edit(&copy).await?;
     let edited = hash_of(&copy)?;
     if edited == original || edited.is_none() {
@@ -282,8 +283,8 @@ fn hash_of(copy: &Path) -> Result<Option<Vec<u8>>> {
 }
 
 /// Leaves the temporary directory where it is, private as before.
-fn keep(directory: tempfile::TempDir, copy: &Path) -> Result<()> {
-    drop(directory.keep());
+fn keep(directory: TemporaryDirectory, copy: &Path) -> Result<()> {
+    directory.keep();
     std::fs::set_permissions(copy, Permissions::from_mode(0o600))
         .map_err(|error| Error::new("the edited copy is gone").because(error))
 }

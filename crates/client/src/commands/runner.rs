@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use super::list::Command;
 use super::server_words::{UsageError, WRONG_USAGE};
 use super::session::Session;
+use super::verb::StdinUse;
 use crate::report;
 
 /// Runs commands for the shell.
@@ -23,8 +24,13 @@ pub struct Runner;
 
 #[async_trait]
 impl CommandRunner for Runner {
-    async fn run(&self, session: &Arc<Session>, command: Command) -> u8 {
-        if let Err(UsageError(wrong)) = command.verb().check() {
+    async fn run(&self, session: &Arc<Session>, mut command: Command) -> u8 {
+        let stdin = match session.output.stdin_is_content {
+            true => StdinUse::Free,
+            false => StdinUse::Commands,
+        };
+        let prepared = command.verb_mut().prepare(stdin);
+        if let Err(UsageError(wrong)) = prepared.and_then(|()| command.verb().check()) {
             report::error(&wrong);
             return WRONG_USAGE;
         }

@@ -11,7 +11,7 @@ use super::refusal::refused;
 use crate::globs;
 use crate::link::{Link, RemoteError};
 use crate::names::{below_home, join, resolve};
-use crate::output::Output;
+use crate::output::{Output, Style};
 use crate::remote::Remote;
 use crate::report;
 use base::error::{Error, Result};
@@ -141,9 +141,13 @@ impl Session {
         }
     }
 
-    /// Prints on standard error what is wrong with a path.
+    /// Prints on standard error what is wrong with a path of the server. People see what they have typed, and scripts the
+    /// absolute path, as in results.
     pub(super) fn complain(&self, path: &[u8], why: &dyn std::fmt::Display) {
-        report::error_about(path, why);
+        match self.output.style {
+            Style::Json => report::error_about(&self.resolve(path), why),
+            Style::Words | Style::Quiet => report::error_about(path, why),
+        }
     }
 
     /// The token that stops the command that runs.

@@ -14,7 +14,7 @@ use super::server_words::UsageError;
 use super::session::Session;
 use super::transfer::{connections, rate};
 use super::two_trees;
-use super::verb::Verb;
+use super::verb::{StdinUse, Verb};
 use crate::connect::Target;
 use crate::names::{is_single_name, join};
 use crate::plan::Policy;
@@ -46,6 +46,7 @@ pub struct SyncArgs {
     #[arg(short, long, requires = "delete")]
     pub yes: bool,
     /// Move what would be replaced or deleted to this directory of the second side, relative to the target or absolute.
+    /// The first directory must have nothing of that name.
     #[arg(long, value_name = "DIR")]
     pub backup_dir: Option<OsString>,
     /// Leave files alone that are newer in the second directory. Links are made like those of the first one all the
@@ -100,6 +101,10 @@ impl Verb for SyncArgs {
         two_trees::take_server(&mut self.words)
     }
 
+    fn prepare(&mut self, stdin: StdinUse) -> std::result::Result<(), UsageError> {
+        self.filter.read(stdin)
+    }
+
     fn candidates(_earlier: usize) -> &'static [Candidates] {
         &[Candidates::LocalDirectories]
     }
@@ -116,7 +121,7 @@ pub(super) fn sync_session(session: &Arc<Session>) -> SyncSession {
 
 impl SyncArgs {
     fn options(&self, trees: &Trees) -> Result<SyncOptions> {
-        let mut filter = self.filter.0.clone();
+        let mut filter = self.filter.filter()?;
         let backup_dir = self.backup_dir.as_ref();
         let backup_dir = backup_dir
             .map(|directory| backup_directory(trees, directory.as_bytes()))

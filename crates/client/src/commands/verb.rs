@@ -11,6 +11,17 @@ use super::session::Session;
 use crate::connect::Target;
 use base::error::Result;
 
+/// Who reads standard input, so that two do not take parts of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StdinUse {
+    /// Nobody: an option may name it as `-`.
+    Free,
+    /// Its first line is the password (`--password-stdin`).
+    Password,
+    /// It has the commands of the shell.
+    Commands,
+}
+
 /// The arguments of one verb, and the work that they ask for.
 #[async_trait]
 pub trait Verb: Send + Sync {
@@ -29,6 +40,14 @@ pub trait Verb: Send + Sync {
     /// When the words name no server, or several.
     fn take_server(&mut self) -> std::result::Result<Target, UsageError> {
         server_words::take_server(self.words(), BareHost::Refused)
+    }
+
+    /// Reads the files that options name, before anything is asked of the server. A second call changes nothing.
+    ///
+    /// # Errors
+    /// When a file cannot be read, or what it has is wrong.
+    fn prepare(&mut self, _stdin: StdinUse) -> std::result::Result<(), UsageError> {
+        Ok(())
     }
 
     /// Checks the options and words by themselves, before anything is asked of the server.

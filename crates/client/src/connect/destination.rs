@@ -134,13 +134,22 @@ pub struct Destination {
     pub bind_address: Option<String>,
     /// How often a silent server is asked whether it is there.
     pub keepalive: Keepalive,
-    /// What the configuration of ssh asks for and is not obeyed, apart from `comfort`.
+    /// What the configuration of ssh asks for and is not obeyed, apart from `comfort`. If ssh connects, it obeys all.
     pub not_obeyed: Vec<String>,
     /// What the configuration of ssh asks for and is not obeyed, but would only change speed or comfort.
     pub comfort: Vec<String>,
 }
 
 impl Destination {
+    /// The hosts to which connections are made: those in the middle in their order, and then the server.
+    pub fn hosts(&self) -> impl Iterator<Item = &Self> {
+        let middle = match &self.route {
+            Route::Jumps(middle) => middle.as_slice(),
+            Route::Direct | Route::Ssh(_) => &[],
+        };
+        middle.iter().chain([self])
+    }
+
     /// Resolves a target as if nothing stood between it and this machine. The settings are returned as well.
     fn without_route(
         target: &Target,

@@ -1,6 +1,7 @@
-//! Judges certificates of hosts (`@cert-authority`), as ssh does: PROTOCOL.certkeys of OpenSSH, and sshd(8) under
-//! SSH_KNOWN_HOSTS FILE FORMAT.
+//! Judges certificates: those of hosts (`@cert-authority`), as ssh does (PROTOCOL.certkeys of OpenSSH, and sshd(8) under
+//! SSH_KNOWN_HOSTS FILE FORMAT), and those of users that a server has refused.
 
+use std::fmt;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use russh::keys::ssh_key::certificate::CertType;
@@ -18,56 +19,136 @@ pub(super) fn now() -> u64 {
     since.map_or(0, |since| since.as_secs())
 }
 
+/// Why a certificate does not count, and what to do about that.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct CertificateProblem {
+    /// A sentence or a clause without its end.
+    pub(super) why: String,
+    /// An imperative clause.
+    pub(super) advice: String,
+}
+
+impl CertificateProblem {
+    fn new(why: impl Into<String>, advice: impl Into<String>) -> Self {
+        Self {
+            why: why.into(),
+            advice: advice.into(),
+        }
+    }
+}
+
+impl fmt::Display for CertificateProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { why, advice } = self;
+        write!(f, "{why} (hint: {advice})")
+    }
+}
+
 /// Why a certificate does not show that a host is the one of this name at this time; `None` if it does.
 pub(super) fn problem<'a>(
     certificate: &Certificate,
     name: &str,
     authorities: impl Iterator<Item = &'a PublicKey>,
     now: u64,
-) -> Option<String> {
+) -> Option<CertificateProblem> {
+    let problem =
+        |why: &str, advice: &str| Some(CertificateProblem::new(format!("its certificate {why}"), advice));
     let trusted: Vec<_> = authorities.map(|key| key.fingerprint(HashAlg::Sha256)).collect();
     let signer = certificate.signature_key().fingerprint(HashAlg::Sha256);
     if !trusted.contains(&signer) {
-        return Some(format!(
-            "its certificate is signed by {signer}, and no @cert-authority in known_hosts has that key for this host"
-        ));
+        let why = format!(
+            "is signed by {signer}, and no @cert-authority in known_hosts has that key for this host"
+        );
+        let advice = "if that is the right authority, add a line to known_hosts: @cert-authority HOST KEY";
+        return problem(&why, advice);
     }
     if certificate.cert_type() != CertType::Host {
-        return Some("its certificate is one of a user, and not of a host".to_owned());
+        let advice = "its administrator has to sign the host key by ssh-keygen with -h";
+        return problem("is one of a user, and not of a host", advice);
     }
     if matches!(certificate.signature().algorithm(), Algorithm::Rsa { hash: None }) {
-        return Some("its certificate is signed with SHA-1, which can be forged".to_owned());
+        let advice = "its administrator has to sign it by ssh-keygen with -t rsa-sha2-256";
+        return problem("is signed with SHA-1, which can be forged", advice);
     }
-    if let Some(when) = not_valid(certificate, now) {
-        return Some(format!("its certificate {when}"));
+    if let Some(CertificateProblem { why, advice }) = not_valid(certificate, now) {
+        return problem(&why, &advice);
     }
     // Without names, a certificate is for all of them.
     let names = certificate.valid_principals();
     let listed: Vec<String> = names.iter().map(|name| name.to_lowercase()).collect();
     if !names.is_empty() && !matches_host_list(listed.iter().map(String::as_str), &name.to_lowercase()) {
-        let shown: Vec<String> = names
-            .iter()
-            .take(SHOWN_NAMES)
-            .map(|name| printable(name.as_bytes()))
-            .collect();
-        return Some(format!(
-            "its certificate is for {}, and not for \"{}\"",
-            shown.join(", "),
+        let why = format!(
+            "is for {}, and not for \"{}\"",
+            some_of(names),
             printable(name.as_bytes())
-        ));
+        );
+        let advice = "connect by one of these names, or set HostKeyAlias in ~/.ssh/config to it";
+        return problem(&why, advice);
     }
     if certificate.critical_options().iter().next().is_some() {
-        return Some("its certificate has a critical option, of which none is known for hosts".to_owned());
+        let advice = "its administrator has to sign one without it";
+        return problem("has a critical option, of which none is known for hosts", advice);
     }
     match certificate.validate_at(now, &trusted) {
         Ok(()) => None,
-        Err(_) => Some("the signature of its certificate is wrong".to_owned()),
+        Err(_) => Some(CertificateProblem::new(
+            "the signature of its certificate is wrong",
+            "somebody may be intercepting the connection; ask the server's administrator",
+        )),
     }
 }
 
-/// How a certificate's time does not include the present: `expired on 2024-01-31`.
-pub(super) fn not_valid(certificate: &Certificate, now: u64) -> Option<String> {
-    let day = |seconds: u64| {
+/// Why a server may have refused a certificate of a user.
+pub(super) fn refused(certificate: &Certificate, user: &str, now: u64) -> CertificateProblem {
+    let name = name_of(certificate);
+    if certificate.cert_type() != CertType::User {
+        return CertificateProblem::new(
+            format!("{name} is one of a host, and not of a user"),
+            "have one signed by ssh-keygen without -h",
+        );
+    }
+    if let Some(CertificateProblem { why, advice }) = not_valid(certificate, now) {
+        return CertificateProblem::new(format!("{name} {why}"), advice);
+    }
+    let users = certificate.valid_principals();
+    if !users.is_empty() && !users.iter().any(|listed| listed == user) {
+        let user = printable(user.as_bytes());
+        return CertificateProblem::new(
+            format!("{name} is for {}, and the user is {user}", some_of(users)),
+            format!("sign in as a user whom it is for, or have one signed for {user}"),
+        );
+    }
+    let signer = certificate.signature_key().fingerprint(HashAlg::Sha256);
+    CertificateProblem::new(
+        format!("the server does not accept {name}, which {signer} has signed"),
+        "ask its administrator whether it trusts that authority for this user",
+    )
+}
+
+/// The name of a certificate for messages.
+pub(super) fn name_of(certificate: &Certificate) -> String {
+    format!(
+        "the certificate \"{}\"",
+        printable(certificate.key_id().as_bytes())
+    )
+}
+
+/// The first names of a certificate, for messages.
+fn some_of(names: &[String]) -> String {
+    let mut shown: Vec<String> = names
+        .iter()
+        .take(SHOWN_NAMES)
+        .map(|name| printable(name.as_bytes()))
+        .collect();
+    if names.len() > shown.len() {
+        shown.push("…".to_owned());
+    }
+    shown.join(", ")
+}
+
+/// How a certificate's time does not include the present: `expired on 2024-01-31 00:00 UTC`.
+fn not_valid(certificate: &Certificate, now: u64) -> Option<CertificateProblem> {
+    let minute = |seconds: u64| {
         let time = i64::try_from(seconds)
             .ok()
             .and_then(|s| jiff::Timestamp::from_second(s).ok());
@@ -77,10 +158,18 @@ pub(super) fn not_valid(certificate: &Certificate, now: u64) -> Option<String> {
         )
     };
     if now >= certificate.valid_before() {
-        return Some(format!("expired on {}", day(certificate.valid_before())));
+        let why = format!("expired on {}", minute(certificate.valid_before()));
+        return Some(CertificateProblem::new(why, "a new one has to be signed"));
     }
-    (now < certificate.valid_after())
-        .then(|| format!("is valid only from {}", day(certificate.valid_after())))
+    (now < certificate.valid_after()).then(|| {
+        CertificateProblem::new(
+            format!("is valid only from {}", minute(certificate.valid_after())),
+            format!(
+                "wait until then, or set the clock of this machine, which says {}",
+                minute(now)
+            ),
+        )
+    })
 }
 
 #[cfg(test)]
@@ -132,7 +221,12 @@ mod tests {
             );
             match (&found, expected) {
                 (None, None) => {}
-                (Some(found), Some(expected)) => assert!(found.contains(expected), "{found}"),
+                (Some(found), Some(expected)) => {
+                    assert!(
+                        found.why.contains(expected) && !found.advice.is_empty(),
+                        "{found}"
+                    );
+                }
                 _ => panic!("{found:?} instead of {expected:?}"),
             }
         };
@@ -165,5 +259,43 @@ mod tests {
         *bytes.last_mut().unwrap() ^= 1;
         let forged = Certificate::from_bytes(&bytes).unwrap();
         check(&forged, 1, Some("signature of its certificate is wrong"));
+    }
+
+    #[test]
+    fn what_to_do_about_a_certificate_depends_on_why_it_does_not_count() {
+        let valid = NOW - 10..NOW + 10;
+        for (certificate, expected) in [
+            (
+                certificate(CertType::User, &["tom"], NOW - 10..NOW, false),
+                "the certificate \"\" expired on 2023-11-14 22:13 UTC (hint: a new one has to be signed)",
+            ),
+            (
+                certificate(CertType::User, &["tom"], NOW + 60..NOW + 120, false),
+                "the certificate \"\" is valid only from 2023-11-14 22:14 UTC (hint: wait until then, or set the clock of \
+                 this machine, which says 2023-11-14 22:13 UTC)",
+            ),
+            (
+                certificate(CertType::User, &["a", "b"], valid.clone(), false),
+                "the certificate \"\" is for a, b, and the user is tom (hint: sign in as a user whom it is for, or have \
+                 one signed for tom)",
+            ),
+            (
+                certificate(CertType::Host, &["tom"], valid.clone(), false),
+                "the certificate \"\" is one of a host, and not of a user (hint: have one signed by ssh-keygen without -h)",
+            ),
+        ] {
+            assert_eq!(refused(&certificate, "tom", NOW).to_string(), expected);
+        }
+        let unknown = refused(&certificate(CertType::User, &["tom"], valid, false), "tom", NOW);
+        assert!(
+            unknown
+                .why
+                .starts_with("the server does not accept the certificate \"\", which SHA256:"),
+            "{unknown}"
+        );
+        assert!(
+            unknown.advice.contains("whether it trusts that authority"),
+            "{unknown}"
+        );
     }
 }

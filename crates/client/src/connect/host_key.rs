@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use russh::keys::{Certificate, PublicKey, PublicKeyOrCertificate};
 
-use super::host_certificate;
+use super::host_certificate::{self, CertificateProblem};
 use super::known_hosts::{self, HostKeyStatus, HostName, KnownHosts, ListedKey, fingerprint};
 use super::prompts::AsyncPrompts;
 use super::ssh_config::settings::UnknownKeys;
@@ -170,11 +170,12 @@ impl HostKeyCheck {
     }
 
     /// Judges a key. `problem` says why the certificate that it came with does not count.
-    async fn judge(&self, key: &PublicKey, problem: Option<&str>) -> Result<(), HostKeyError> {
+    async fn judge(&self, key: &PublicKey, problem: Option<&CertificateProblem>) -> Result<(), HostKeyError> {
         match self.known.check(&self.rules.name, key) {
             HostKeyStatus::Known => Ok(()),
             HostKeyStatus::Unknown => self.unknown(key, problem).await,
             HostKeyStatus::Changed(listed) => {
+                self.warn_of(problem);
                 Err(HostKeyError::Changed(changed(&self.rules.name, key, &listed)))
             }
             HostKeyStatus::Revoked(listed) => Err(self.revoked(key, &listed)),
@@ -191,20 +192,31 @@ impl HostKeyCheck {
         ))
     }
 
-    async fn unknown(&self, key: &PublicKey, problem: Option<&str>) -> Result<(), HostKeyError> {
+    /// Shows why a certificate does not count.
+    fn warn_of(&self, problem: Option<&CertificateProblem>) {
         if let Some(problem) = problem {
             self.prompts.show(&format!(
                 "warning: {} is not known by its certificate: {problem}",
                 self.host()
             ));
         }
+    }
+
+    async fn unknown(
+        &self,
+        key: &PublicKey,
+        problem: Option<&CertificateProblem>,
+    ) -> Result<(), HostKeyError> {
+        self.warn_of(problem);
+        let why_certificate = problem.map_or_else(String::new, |problem| format!(" ({})", problem.why));
+        let refused = |why: &str| {
+            let why = format!("{why}{why_certificate}");
+            HostKeyError::Unknown(not_known(&self.rules, key, &why))
+        };
         let action = match self.rules.unknown {
-            UnknownKeys::Refuse => {
-                let why = "StrictHostKeyChecking is on".to_owned();
-                return Err(HostKeyError::Unknown(not_known(&self.rules, key, &why)));
-            }
+            UnknownKeys::Refuse => return Err(refused("StrictHostKeyChecking is on")),
             UnknownKeys::Ask => {
-                self.ask(key).await?;
+                self.ask(key, refused).await?;
                 "Added"
             }
             UnknownKeys::AcceptNew => "Added",
@@ -213,8 +225,9 @@ impl HostKeyCheck {
         self.remember(key, action).await
     }
 
-    /// Asks the user to confirm the key. `yes`, `no` and the fingerprint itself are accepted, as in ssh.
-    async fn ask(&self, key: &PublicKey) -> Result<(), HostKeyError> {
+    /// Asks the user to confirm the key. `yes`, `no` and the fingerprint itself are accepted, as in ssh. `refused` is the
+    /// error when nobody can be asked, and says why.
+    async fn ask(&self, key: &PublicKey, refused: impl Fn(&str) -> HostKeyError) -> Result<(), HostKeyError> {
         let expected = fingerprint(key);
         let mut label = format!(
             "The host {} is not known. Its key is\n{}.\nIs that right (yes/no/[fingerprint])? ",
@@ -227,7 +240,7 @@ impl HostKeyCheck {
                 std::io::ErrorKind::Interrupted | std::io::ErrorKind::UnexpectedEof => {
                     HostKeyError::NotConfirmed(self.host())
                 }
-                _ => HostKeyError::Unknown(not_known(&self.rules, key, "there is no terminal to ask")),
+                _ => refused("there is no terminal to ask"),
             })?;
             let answer = answer.trim();
             if answer == expected || answer.eq_ignore_ascii_case("yes") {

@@ -17,7 +17,6 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use tempfile::TempDir;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::UnixStream;
 
@@ -26,6 +25,7 @@ use super::destination::{Destination, SshProgram};
 use super::error::ConnectError;
 use super::prompts::AsyncPrompts;
 use super::sign_in::credentials::Credentials;
+use crate::temporary_directory::TemporaryDirectory;
 use crate::verbose;
 use base::error::Error;
 use base::visible::{printable, printable_lines};
@@ -49,7 +49,7 @@ pub struct SshProcess {
     /// The thread that reads them, which ends with the program.
     listener: Mutex<Option<JoinHandle<()>>>,
     /// The directory of our sockets, which only this user can enter.
-    directory: Arc<TempDir>,
+    directory: Arc<TemporaryDirectory>,
     /// Answers what the program asks, as long as it runs.
     askpass: Arc<AskpassServer>,
     /// Whether the program is to share its connection by a socket of ours.
@@ -92,10 +92,7 @@ pub(super) fn start(
     prompts: &Arc<AsyncPrompts>,
 ) -> Result<(SshProcess, UnixStream), ConnectError> {
     let cannot = |why| cannot_run(program, why);
-    let directory = tempfile::Builder::new()
-        .prefix("homeport-")
-        .tempdir()
-        .map_err(cannot)?;
+    let directory = TemporaryDirectory::new("homeport-").map_err(cannot)?;
     let askpass = AskpassServer::start(directory.path().join("a"), credentials, prompts).map_err(cannot)?;
     let process = SshProcess {
         program: program.clone(),

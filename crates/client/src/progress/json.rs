@@ -14,11 +14,10 @@ use serde::Serialize;
 use super::line;
 use super::ticker::Ticker;
 use crate::link::HashKind;
-use crate::output::JSON_VERSION;
+use crate::output::{JSON_VERSION, JsonPath};
 use crate::transfer::error::TransferError;
 use crate::transfer::progress_hub::{FileProgress, ProgressObserver, Stage, Totals};
 use crate::transfer::{Direction, Job, Outcome, Proof, Summary};
-use base::visible::hex;
 
 /// The time between two reports about a large file.
 const EVERY: Duration = Duration::from_secs(1);
@@ -68,7 +67,7 @@ enum JsonEvent<'a> {
     },
     Error {
         #[serde(flatten)]
-        path: JsonPath,
+        path: ErrorPath,
         message: String,
     },
     Warning {
@@ -105,36 +104,33 @@ struct JobNames {
 
 impl JobNames {
     fn of(job: &Job) -> Self {
-        let local = job.local.as_os_str().as_bytes();
+        let local = JsonPath::of(job.local.as_os_str().as_bytes());
+        let remote = JsonPath::of(&job.remote);
         Self {
-            local: String::from_utf8_lossy(local).into_owned(),
-            local_hex: hex_unless_text(local),
-            remote: String::from_utf8_lossy(&job.remote).into_owned(),
-            remote_hex: hex_unless_text(&job.remote),
+            local: local.text,
+            local_hex: local.hex,
+            remote: remote.text,
+            remote_hex: remote.hex,
         }
     }
 }
 
 /// The path that an error is about, in the same form.
 #[derive(Serialize)]
-struct JsonPath {
+struct ErrorPath {
     path: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     path_hex: Option<String>,
 }
 
-impl JsonPath {
+impl ErrorPath {
     fn of(path: &[u8]) -> Self {
+        let JsonPath { text, hex } = JsonPath::of(path);
         Self {
-            path: String::from_utf8_lossy(path).into_owned(),
-            path_hex: hex_unless_text(path),
+            path: text,
+            path_hex: hex,
         }
     }
-}
-
-/// The bytes of a name in hexadecimal digits, if it is not UTF-8.
-fn hex_unless_text(name: &[u8]) -> Option<String> {
-    std::str::from_utf8(name).is_err().then(|| hex(name))
 }
 
 fn way(direction: Direction) -> &'static str {
@@ -332,7 +328,7 @@ impl<W: Write + Send + 'static> ProgressObserver for JsonLines<W> {
     }
 
     fn fail(&self, name: &[u8], why: &str) {
-        let (path, message) = (JsonPath::of(name), line::fit(why));
+        let (path, message) = (ErrorPath::of(name), line::fit(why));
         self.writer().write(&JsonEvent::Error { path, message });
     }
 

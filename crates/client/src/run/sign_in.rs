@@ -1,5 +1,6 @@
 //! Signs in with the options of the command line. How it works stands in [`connect`](crate::connect).
 
+use std::collections::HashSet;
 use std::io::{self, BufRead as _};
 use std::sync::Arc;
 use std::time::Duration;
@@ -96,15 +97,7 @@ async fn sign_in(
         false => Arc::new(Unattended),
     };
     let prompts: Arc<dyn Prompts> = Arc::new(ReportedPrompts(prompts));
-    if !destination.not_obeyed.is_empty() {
-        prompts.show(&not_obeyed(&destination));
-    }
-    if !destination.comfort.is_empty() {
-        verbose::say(verbose::STEPS, || {
-            let names = printable(destination.comfort.join(", ").as_bytes());
-            format!("not obeyed, because it only concerns speed or comfort: {names}")
-        });
-    }
+    say_what_is_not_obeyed(&destination, &*prompts);
     let retry_for = common.retry_for.unwrap_or_default();
     let remote = Remote::connect_within(destination, Credentials::new(password), prompts, retry_for).await;
     let remote = remote.map_err(|error| CommandFailure {
@@ -122,18 +115,30 @@ async fn sign_in(
     Ok(Session::new(Arc::new(remote), output, home))
 }
 
-/// The note about settings of ssh that are not obeyed here.
-fn not_obeyed(destination: &Destination) -> String {
-    let names: Vec<String> = destination
-        .not_obeyed
-        .iter()
-        .map(|name| printable(name.as_bytes()))
-        .collect();
-    format!(
-        "note: the configuration of ssh for \"{}\" sets what homeport does not obey: {} (hint: --ssh lets ssh connect)",
-        printable(destination.given.as_bytes()),
-        names.join(", ")
-    )
+/// Says what the configuration of ssh sets for the server and the hosts in the middle, and is not obeyed here. Each
+/// setting is named once.
+fn say_what_is_not_obeyed(destination: &Destination, prompts: &dyn Prompts) {
+    let mut said = HashSet::new();
+    for host in destination.hosts() {
+        let mut names = |settings: &[String]| -> Vec<String> {
+            let new = settings.iter().filter(|name| said.insert((*name).clone()));
+            new.map(|name| printable(name.as_bytes())).collect()
+        };
+        let (not_obeyed, comfort) = (names(&host.not_obeyed), names(&host.comfort));
+        if !not_obeyed.is_empty() {
+            prompts.show(&format!(
+                "note: the configuration of ssh for \"{}\" sets what homeport does not obey: {} (hint: --ssh lets ssh connect)",
+                printable(host.given.as_bytes()),
+                not_obeyed.join(", ")
+            ));
+        }
+        if !comfort.is_empty() {
+            verbose::say(verbose::STEPS, || {
+                let names = comfort.join(", ");
+                format!("not obeyed, because it only concerns speed or comfort: {names}")
+            });
+        }
+    }
 }
 
 fn read_password() -> Result<Secret> {

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::sync::Arc;
 
-use crate::commands::{Command, CommandRunner as _, Runner, Session, UsageError};
+use crate::commands::{Command, CommandRunner as _, Runner, Session, StdinUse, UsageError};
 use crate::connect::Target;
 
 /// The task of one run of the program, with its server.
@@ -18,8 +18,12 @@ impl Task {
     /// Reads the server out of the words of a command, or out of the one word that stands alone.
     ///
     /// # Errors
-    /// When no server is named, or a server is named where none is expected.
-    pub(super) fn new(command: Option<Command>, target: Option<OsString>) -> Result<Self, UsageError> {
+    /// When no server is named, a server is named where none is expected, or a file that an option names is not one.
+    pub(super) fn new(
+        command: Option<Command>,
+        target: Option<OsString>,
+        stdin: StdinUse,
+    ) -> Result<Self, UsageError> {
         const HELP: &str = "homeport --help shows how";
         match (command, target) {
             (Some(_), Some(target)) => Err(UsageError::new(
@@ -32,6 +36,7 @@ impl Task {
                 .map_err(|error| UsageError::new(error.to_string(), HELP)),
             (Some(mut command), None) => {
                 let target = command.verb_mut().take_server()?;
+                command.verb_mut().prepare(stdin)?;
                 command.verb().check()?;
                 Ok(Self::Command(target, command))
             }

@@ -121,7 +121,7 @@ fn position(error: &clap::Error, words: &[OsString]) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
-    use clap::Parser as _;
+    use clap::{CommandFactory as _, Parser as _};
 
     use super::*;
     use crate::cli::Cli;
@@ -178,6 +178,31 @@ mod tests {
             assert_eq!(wrong.sentence(), sentence, "{line}");
             assert_eq!(wrong.text().is_some(), sentence.contains("(hint: "), "{line}");
         }
+    }
+
+    /// The usage that is shown is that of the command whose words are wrong, whatever is wrong.
+    #[test]
+    fn each_command_shows_its_own_usage() {
+        let mut shown = 0;
+        for command in Cli::command().get_subcommands() {
+            let name = command.get_name();
+            let options = command
+                .get_arguments()
+                .filter_map(|option| option.get_long())
+                .chain(["nonsense", "port=x"]);
+            for option in options {
+                let line = format!("homeport {name} --{option}");
+                let Err(error) = Cli::try_parse_from(line.split(' ')) else {
+                    continue;
+                };
+                let text = error.to_string();
+                if let Some((_, usage)) = text.split_once("Usage: ") {
+                    assert!(usage.starts_with(&format!("homeport {name}")), "{line}: {text}");
+                    shown += 1;
+                }
+            }
+        }
+        assert!(shown > 20, "{shown}");
     }
 
     #[test]

@@ -7,8 +7,8 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use super::grammar::{self, ShellCommand, names};
 use super::messages::{ShellMessage, quoted_name};
 use crate::commands::habits;
-use crate::output::Stdout;
 use crate::output::columns::wrap;
+use crate::output::{Stdout, wrap_usage};
 use base::visible::{printable, printable_lines};
 use base::words::Word;
 
@@ -71,7 +71,8 @@ fn overview(columns: usize) -> ShellMessage {
 /// How one verb is used.
 fn long(verb: &clap::Command) -> String {
     let columns = Stdout::of_this_process().help_columns();
-    let mut text = verb.clone().term_width(columns).render_long_help().to_string();
+    let text = verb.clone().term_width(columns).render_long_help().to_string();
+    let mut text = wrap_usage(&text, columns);
     if let Some(others @ [_, ..]) = names(verb).get(1..) {
         let others = format!("Also called: {}", others.join(", "));
         let _ = write!(text, "\n{}", wrap(&others, columns, 2));

@@ -5,16 +5,17 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::both::{SyncSession, list_both};
+use super::both::{Listings, SyncSession, list_both};
 use super::compare::{Action, Change, Plan, Reason, Rules, compare};
 use super::entry::{EntryKind, TreeEntry, order};
 use super::filter::Filter;
 use super::options::Trees;
 use super::perform::{resolve, stoppable};
-use super::report::counted;
+use super::report::{counted, left_out};
 use crate::output::{Stdout, Style, about, print_bytes, print_json};
 use crate::progress::{self, EventTarget};
 use crate::report;
+use crate::symlinks::LinkRule;
 use crate::transfer::progress_hub::ProgressHub;
 use crate::transfer::{Direction, Engine, Settings};
 use base::error::{Error, Result};
@@ -34,6 +35,7 @@ enum Difference {
     Size,
     Time,
     Content,
+    LinkTarget,
     Mode,
 }
 
@@ -46,6 +48,7 @@ impl Difference {
             Self::Size => "size differs",
             Self::Time => "time differs",
             Self::Content => "content differs",
+            Self::LinkTarget => "link target differs",
             Self::Mode => "permissions differ",
         }
     }
@@ -90,21 +93,7 @@ pub async fn check(session: &SyncSession, trees: &Trees, filter: &Filter, rules:
     let plan = compare(&listings.source.entries, &listings.target.entries, &rules);
     let resolving = resolve(&engine.context, trees, &rules, &plan);
     let resolved = stoppable(session, resolving).await?;
-    let mut incomplete = plan.skipped.len() + resolved.unread.len();
-    for (path, why) in &resolved.unread {
-        hub.fail(path, why);
-    }
-    for (path, why) in listings.failures() {
-        incomplete += 1;
-        hub.fail(path, why);
-    }
-    for entry in &plan.skipped {
-        hub.warn(&format!(
-            "{}: not compared: it is a {}",
-            printable(&entry.path),
-            entry.kind.name()
-        ));
-    }
+    let incomplete = report_incomplete(&hub, &listings, &plan, filter.links, &resolved.unread);
     if resolved.unknown > 0 {
         hub.warn(&format!(
             "of {} only sizes and times were compared, because a hash cannot be had",
@@ -132,6 +121,59 @@ pub async fn check(session: &SyncSession, trees: &Trees, filter: &Filter, rules:
         (0, 1..) => INCOMPLETE,
         (0, 0) => 0,
     })
+}
+
+/// Shows which names could not be compared, and why. Returns their number.
+fn report_incomplete(
+    hub: &ProgressHub,
+    listings: &Listings,
+    plan: &Plan<'_>,
+    links: LinkRule,
+    unread: &[(&[u8], String)],
+) -> usize {
+    let mut incomplete = plan.skipped.len() + unread.len();
+    for (path, why) in unread {
+        hub.fail(path, why);
+    }
+    for (path, why) in listings.failures() {
+        incomplete += 1;
+        hub.fail(path, why);
+    }
+    let directories = [
+        (&listings.source, "the first directory"),
+        (&listings.target, "the second directory"),
+    ];
+    for (listing, directory) in directories {
+        incomplete += listing.temporary.count;
+        if let Some(sentence) = left_out(&listing.temporary, directory) {
+            hub.left_out(&sentence);
+        }
+    }
+    for entry in &plan.skipped {
+        let hint = match (entry.kind, links) {
+            (EntryKind::Link, LinkRule::Files) => {
+                " (hint: --links compares links, and --follow the directories to which they point)"
+            }
+            _ => "",
+        };
+        hub.warn(&format!(
+            "{}: not compared: it is a {}{hint}",
+            printable(&entry.path),
+            entry.kind.name()
+        ));
+    }
+    for action in plan.actions.iter().filter(|action| is_unknown_link(action)) {
+        incomplete += 1;
+        let why = "not compared: the server does not say to which path the link points";
+        hub.warn(&format!("{}: {why}", printable(&action.source.path)));
+    }
+    incomplete
+}
+
+/// Whether both sides have a link, and it is not known to which path the one of the second directory points.
+fn is_unknown_link(action: &Action<'_>) -> bool {
+    let unknown = |target: &TreeEntry| target.kind == EntryKind::Link && target.link.is_none();
+    action.change == Change::Link && action.target.is_some_and(unknown)
 }
 
 /// The names at which the trees differ, in the order of the listings.
@@ -166,7 +208,13 @@ fn differences<'a>(
             // Nothing is known about the contents, and the times differ.
             Change::Send(Reason::Time) | Change::Compare => Difference::Time,
             Change::Send(Reason::Content) => Difference::Content,
-            Change::Send(Reason::Kind) | Change::Link => Difference::Kind,
+            Change::Send(Reason::Kind) => Difference::Kind,
+            Change::Link if is_unknown_link(action) => continue,
+            Change::Link => match action.target.map(|target| target.kind) {
+                None => only_source,
+                Some(EntryKind::Link) => Difference::LinkTarget,
+                Some(_) => Difference::Kind,
+            },
             Change::Attributes if modes && mode != action.source.mode => Difference::Mode,
             // The contents are equal; times alone do not count.
             Change::Attributes => continue,

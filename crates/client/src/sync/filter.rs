@@ -21,19 +21,35 @@ pub struct Filter {
     pub rules: Vec<FilterRule>,
     /// The names to which the tree is limited. `None`: all of them.
     pub only: Option<NameList>,
-    /// A directory that never takes part, with all that is in it.
+    /// The directory of the target that holds its backups, and never takes part. The source must not have it.
     pub reserved: Option<Vec<u8>>,
     /// What the symbolic links of the source stand for.
     pub links: LinkRule,
 }
 
+/// Whether a name takes part, and if not, why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Participation {
+    /// The name takes part.
+    TakesPart,
+    /// An option of the user leaves the name out.
+    Excluded,
+    /// The name is one under which an upload grows. No option leaves it out, so the user has to be told.
+    Temporary,
+}
+
 impl Filter {
     /// Whether the name takes part. `path` is relative to the top of the tree.
-    pub fn takes(&self, path: &[u8], is_directory: bool) -> bool {
-        // A file that grows under its temporary name never takes part.
-        if path.ends_with(TEMPORARY_ENDING.as_bytes()) || self.reserved.as_deref() == Some(path) {
-            return false;
+    pub fn participation(&self, path: &[u8], is_directory: bool) -> Participation {
+        match self.selects(path, is_directory) {
+            false => Participation::Excluded,
+            true if path.ends_with(TEMPORARY_ENDING.as_bytes()) => Participation::Temporary,
+            true => Participation::TakesPart,
         }
+    }
+
+    /// Whether the options of the user take the name.
+    fn selects(&self, path: &[u8], is_directory: bool) -> bool {
         if let Some(only) = &self.only
             && !only.selects(path)
             && !(is_directory && only.leads_through(path))
@@ -67,9 +83,8 @@ mod tests {
             ("cache", false, true),
             ("d/cache", true, false),
             ("a", false, true),
-            ("a.homeport.part", false, false),
         ] {
-            assert_eq!(filter.takes(path.as_bytes(), is_directory), expected, "{path}");
+            assert_eq!(filter.selects(path.as_bytes(), is_directory), expected, "{path}");
         }
     }
 
@@ -90,7 +105,21 @@ mod tests {
             ("c/d", false, true),
             ("d", true, false),
         ] {
-            assert_eq!(filter.takes(path.as_bytes(), is_directory), expected, "{path}");
+            assert_eq!(filter.selects(path.as_bytes(), is_directory), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_temporary_name_is_told_from_one_that_an_option_leaves_out() {
+        for (rules, path, expected) in [
+            ("", "a", Participation::TakesPart),
+            ("", "d/a.homeport.part", Participation::Temporary),
+            ("+ *.part", "d/a.homeport.part", Participation::Temporary),
+            ("*.part", "d/a.homeport.part", Participation::Excluded),
+            ("a", "a", Participation::Excluded),
+        ] {
+            let found = filter(rules).participation(path.as_bytes(), false);
+            assert_eq!(found, expected, "{rules:?} {path}");
         }
     }
 }

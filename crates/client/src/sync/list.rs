@@ -12,13 +12,15 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
 use super::entry::{EntryKind, TreeEntry, is_below, sorted};
-use super::filter::Filter;
+use super::filter::{Filter, Participation};
 use crate::symlinks::LinkRule;
 
 /// Trees that are deeper than this are not listed: a malicious server could present an endless one.
 const MAX_DEPTH: usize = 512;
 /// The most names of one tree, because a malicious server could present names without end.
 const MAX_ENTRIES: usize = 20_000_000;
+/// How many names a message shows.
+const SHOWN_NAMES: usize = 5;
 
 /// The side of a comparison that a tree is on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,9 +39,21 @@ pub(super) struct Scope<'a> {
 }
 
 impl Scope<'_> {
+    fn participation(&self, path: &[u8], is_directory: bool) -> Participation {
+        match self.role {
+            Role::Target if self.filter.reserved.as_deref() == Some(path) => Participation::Excluded,
+            Role::Source | Role::Target => self.filter.participation(path, is_directory),
+        }
+    }
+
     /// Whether links take part as links, on both sides.
     fn copies_links(&self) -> bool {
-        self.filter.links == LinkRule::Copy
+        self.filter.links.keeps_links()
+    }
+
+    /// Whether a link takes part that leads out of the tree. One of a source is made on the other side.
+    fn takes_links_out(&self) -> bool {
+        self.role == Role::Target || self.filter.links == LinkRule::Compare
     }
 
     /// Whether a link of the source may stand for the file to which it points.
@@ -60,9 +74,41 @@ pub struct Listing {
     pub entries: Vec<TreeEntry>,
     /// Names that could not be listed, and why.
     pub failures: Vec<(Vec<u8>, String)>,
+    /// Names that take no part although no option leaves them out.
+    pub(super) temporary: NamesLeftOut,
+}
+
+/// Names under which uploads grow, and which take no part.
+#[derive(Debug, Default)]
+pub(super) struct NamesLeftOut {
+    /// The number of all of them.
+    pub(super) count: usize,
+    /// The first of them.
+    pub(super) shown: Vec<Vec<u8>>,
+}
+
+impl NamesLeftOut {
+    fn add(&mut self, path: &[u8]) {
+        self.count += 1;
+        if self.shown.len() < SHOWN_NAMES {
+            self.shown.push(path.to_vec());
+        }
+    }
 }
 
 impl Listing {
+    /// Whether a name takes part. Takes note of one that does not although no option leaves it out.
+    fn admits(&mut self, scope: Scope<'_>, path: &[u8], is_directory: bool) -> bool {
+        match scope.participation(path, is_directory) {
+            Participation::TakesPart => true,
+            Participation::Excluded => false,
+            Participation::Temporary => {
+                self.temporary.add(path);
+                false
+            }
+        }
+    }
+
     fn fail(&mut self, path: &[u8], why: String) {
         self.failures.push((path.to_vec(), why));
     }
@@ -124,6 +170,29 @@ mod tests {
     use super::*;
 
     #[test]
+    fn temporary_names_are_counted_and_backups_are_only_left_out_of_a_target() {
+        let filter = Filter {
+            reserved: Some(b"old".to_vec()),
+            ..Filter::default()
+        };
+        for (role, takes_backups) in [(Role::Source, true), (Role::Target, false)] {
+            let scope = Scope {
+                role,
+                filter: &filter,
+            };
+            let mut listing = Listing::default();
+            assert_eq!(listing.admits(scope, b"old", true), takes_backups, "{role:?}");
+            for number in 0..SHOWN_NAMES + 1 {
+                assert!(!listing.admits(scope, format!("{number}.homeport.part").as_bytes(), false));
+            }
+            assert!(listing.admits(scope, b"a.part", false));
+            assert_eq!(listing.temporary.count, SHOWN_NAMES + 1);
+            assert_eq!(listing.temporary.shown.len(), SHOWN_NAMES);
+            assert_eq!(listing.temporary.shown[0], b"0.homeport.part");
+        }
+    }
+
+    #[test]
     fn only_a_directory_has_names_below_it() {
         let entry = |path: &str, kind| TreeEntry {
             kind,
@@ -143,7 +212,7 @@ mod tests {
                 entry("unknown/file", file),
                 entry("unknown", EntryKind::Excluded),
             ],
-            failures: Vec::new(),
+            ..Listing::default()
         };
         let left = listing.finish().entries;
         let paths: Vec<_> = left

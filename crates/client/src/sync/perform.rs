@@ -10,7 +10,7 @@ use super::compare::{Action, Change, Plan, Rules, compare};
 use super::contents::{Contents, FilePair, compared};
 use super::deletion::Deletion;
 use super::directories::{ChangedDirectories, closed};
-use super::entry::{EntryKind, TreeEntry, order};
+use super::entry::{EntryKind, TreeEntry, from_outermost, order};
 use super::finish::{Finisher, ReportingObserver};
 use super::list::below;
 use super::lock::{LockedTarget, lock};
@@ -47,11 +47,13 @@ pub async fn sync(session: &SyncSession, trees: &Trees, options: &SyncOptions) -
         })?,
     };
     let listings = stoppable(session, list_both(session, trees, &options.filter)).await?;
+    refuse_backups_in(&listings.source.entries, options)?;
     let (totals, observer) = progress::observer(session.output.style, EventTarget::Stdout);
     let mut run = begin(session, trees, options, Arc::clone(&totals), observer);
     let plan = compare(&listings.source.entries, &listings.target.entries, &options.rules);
     run.summary.failed = report_failures(&run.report, &listings, options);
-    let left = run.report.left(&plan, options.filter.links);
+    let links = options.filter.links;
+    let left = run.report.left(&plan, &listings.source.temporary, links);
     let unchanged = work(session, &mut run, &plan, &listings).await?;
     let (numbers, event) = (
         run.report.numbers(&plan, unchanged),
@@ -84,6 +86,33 @@ pub async fn sync(session: &SyncSession, trees: &Trees, options: &SyncOptions) -
         0 if left > 0 => INCOMPLETE,
         code => code,
     })
+}
+
+/// Refuses a source that has a name where the target has its backups: it could not be told from them, and would be left
+/// out.
+fn refuse_backups_in(source: &[TreeEntry], options: &SyncOptions) -> Result<()> {
+    let Some(directory) = options.filter.reserved.as_deref() else {
+        return Ok(());
+    };
+    let is_in_the_way = |entry: &&TreeEntry| match entry.kind {
+        EntryKind::Excluded => false,
+        // The directory of the backups may lie in one that both sides have.
+        EntryKind::Directory => &*entry.path == directory,
+        EntryKind::File(_) | EntryKind::Link | EntryKind::Special => true,
+    };
+    let found = from_outermost(directory).find_map(|above| {
+        let at = source.binary_search_by(|entry| order(&entry.path, above)).ok()?;
+        source.get(at).filter(is_in_the_way)
+    });
+    match found {
+        None => Ok(()),
+        Some(entry) => Err(Error::new(format!(
+            "the source has a {} \"{}\", and the target has its backups there; nothing was changed",
+            entry.kind.name(),
+            printable(&entry.path)
+        ))
+        .hint("name another directory with --backup-dir, or leave that name out with --exclude")),
+    }
 }
 
 /// A run that has changed nothing yet, with the display that shows it.

@@ -7,8 +7,10 @@ use serde_json::json;
 
 use super::compare::{Change, KeptReason, Plan, Reason};
 use super::entry::{EntryKind, TreeEntry};
+use super::list::NamesLeftOut;
 use crate::output::{Stdout, Style, about, print_bytes, print_json};
 use crate::symlinks::LinkRule;
+use crate::transfer::TEMPORARY_ENDING;
 use crate::transfer::progress_hub::ProgressHub;
 use base::visible::printable;
 
@@ -75,6 +77,22 @@ pub(super) fn counted(number: usize, one: &str, several: &str) -> String {
     }
 }
 
+/// What the user is told about the temporary names of a directory. `None`: it has none.
+pub(super) fn left_out(names: &NamesLeftOut, directory: &str) -> Option<String> {
+    let mut shown: Vec<String> = names.shown.iter().map(|path| printable(path)).collect();
+    if names.count > shown.len() {
+        shown.push("…".to_owned());
+    }
+    (names.count > 0).then(|| {
+        format!(
+            "left out {} of {directory}, because uploads that are not whole have such names: {} (hint: rename what is \
+             to take part; --exclude '*{TEMPORARY_ENDING}' leaves them out without this message)",
+            counted(names.count, "name", "names"),
+            shown.join(", ")
+        )
+    })
+}
+
 /// Shows what a sync does, and counts it.
 pub(super) struct SyncReport {
     hub: Arc<ProgressHub>,
@@ -86,6 +104,8 @@ pub(super) struct SyncReport {
     linked: u64,
     deleted: u64,
     attributes: u64,
+    /// The number of names of the source that take no part although no option leaves them out.
+    temporary: usize,
 }
 
 impl SyncReport {
@@ -100,6 +120,7 @@ impl SyncReport {
             linked: 0,
             deleted: 0,
             attributes: 0,
+            temporary: 0,
         }
     }
 
@@ -150,9 +171,13 @@ impl SyncReport {
         };
     }
 
-    /// Shows what a plan leaves alone, where links of the source stand for what the rule says. Returns how many names that
-    /// are of which the user has to take care.
-    pub(super) fn left(&self, plan: &Plan<'_>, links: LinkRule) -> u64 {
+    /// Shows what a plan leaves alone, where links of the source stand for what the rule says, and which names of the
+    /// source it does not know. Returns how many names that are of which the user has to take care.
+    pub(super) fn left(&mut self, plan: &Plan<'_>, temporary: &NamesLeftOut, links: LinkRule) -> u64 {
+        self.temporary = temporary.count;
+        if let Some(sentence) = left_out(temporary, "the source") {
+            self.hub.left_out(&sentence);
+        }
         for (ours, theirs) in &plan.conflicts {
             let why = format!(
                 "the source has a {} there, and the target a {} (hint: --delete replaces it, unless it holds excluded names)",
@@ -172,7 +197,7 @@ impl SyncReport {
             };
             self.keep(theirs, why);
         }
-        (plan.conflicts.len() + plan.skipped.len()) as u64
+        (plan.conflicts.len() + plan.skipped.len() + temporary.count) as u64
     }
 
     fn skip(&self, ours: &TreeEntry, links: LinkRule) {
@@ -180,7 +205,9 @@ impl SyncReport {
             (EntryKind::Link, LinkRule::Files) => {
                 "a link is not transferred (hint: --links copies it, and --follow transfers the directory to which it points)"
             }
-            (EntryKind::Link, LinkRule::Copy) => "the link points out of the directory that is fetched",
+            (EntryKind::Link, LinkRule::Copy | LinkRule::Compare) => {
+                "the link points out of the directory that is fetched"
+            }
             (EntryKind::Link, LinkRule::Follow) => "the link leads to nothing, or back to where it lies",
             _ => "a special file is not transferred",
         };
@@ -248,8 +275,35 @@ impl SyncReport {
             "attributes": self.attributes,
             "deleted": self.deleted,
             "kept": plan.kept.len(),
-            "skipped": plan.skipped.len(),
+            "skipped": plan.skipped.len() + self.temporary,
             "conflicts": plan.conflicts.len(),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_number_of_names_left_out_is_said_and_the_first_are_named() {
+        let names = |count, shown: &[&str]| NamesLeftOut {
+            count,
+            shown: shown.iter().map(|name| name.as_bytes().to_vec()).collect(),
+        };
+        assert_eq!(left_out(&names(0, &[]), "the source"), None);
+        for (names, expected) in [
+            (
+                names(1, &["a\n"]),
+                "left out 1 name of the source, because uploads that are not whole have such names: a\\n (hint: ",
+            ),
+            (
+                names(3, &["a", "b"]),
+                "left out 3 names of the source, because uploads that are not whole have such names: a, b, … (",
+            ),
+        ] {
+            let sentence = left_out(&names, "the source").unwrap();
+            assert!(sentence.starts_with(expected), "{sentence}");
+        }
     }
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::{ConfigFile, Destination, LocalEnvironment, Options, Route, SshProgram};
 use crate::connect::ssh_config;
 use crate::connect::ssh_config::settings::{Proxy, SshSettings, UnknownKeys};
-use crate::connect::target::Target;
+use crate::connect::target::{Target, TargetError};
 use base::error::{Error, Result};
 
 /// The most hosts that are connected through, one behind the other.
@@ -34,8 +34,9 @@ pub fn check_options(options: &Options) -> Result<()> {
     for line in &options.settings {
         ssh_config::apply_option(line, &mut SshSettings::default())?;
     }
-    // What ssh connects through is its own business.
-    let jump = options.jump.as_deref().filter(|_| options.ssh.is_none());
+    // What ssh connects through is its own business, but nothing is nothing for ssh, too.
+    let is_checked = |jump: &&str| options.ssh.is_none() || jump.trim().is_empty();
+    let jump = options.jump.as_deref().filter(is_checked);
     let jump = jump.filter(|jump| !jump.eq_ignore_ascii_case("none"));
     for word in jump.into_iter().flat_map(|jump| jump.split(',')) {
         jump_target(word.trim())?;
@@ -62,6 +63,9 @@ fn resolve_behind(
         }
     }
     destination.route = if options.ssh.is_some() || !reasons.is_empty() {
+        // They are about what this client does itself.
+        destination.not_obeyed.clear();
+        destination.comfort.clear();
         Route::Ssh(SshProgram {
             program: options.ssh.clone().unwrap_or_else(|| PathBuf::from(SSH)),
             options: ssh_options(target, options),
@@ -101,10 +105,23 @@ fn jump_target(word: &str) -> Result<Target> {
     let wrong = |why: String| {
         Error::new(format!("cannot connect through \"{}\"", word.escape_debug()))
             .because(why)
-            .hint("[USER@]HOST[:PORT], several with commas between them")
+            .hint("[USER@]HOST[:PORT], several with commas between them; none connects directly")
     };
-    let target =
-        Target::parse(OsStr::new(&format!("sftp://{rest}"))).map_err(|error| wrong(error.to_string()))?;
+    let target = Target::parse(OsStr::new(&format!("sftp://{rest}"))).map_err(|error| {
+        wrong(match error {
+            // The word is not repeated: it has a secret.
+            TargetError::Password => {
+                return Error::new(
+                    "a host to connect through has a password, which everybody on this machine can read",
+                )
+                .hint("leave it out; you will be asked");
+            }
+            TargetError::NoHost(_) => "it names no host".to_owned(),
+            TargetError::Name(name) => format!("\"{name}\" is not a host or user name"),
+            TargetError::Port(port) => format!("\"{port}\" is not a port from 1 to 65535"),
+            TargetError::Escape(text) => format!("\"{text}\" has a % that is not an escape"),
+        })
+    })?;
     match target.path {
         Some(_) => Err(wrong("a path makes no sense there".to_owned())),
         None => Ok(target),

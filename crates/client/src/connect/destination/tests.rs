@@ -184,11 +184,34 @@ fn hosts_in_the_middle() {
     for (word, options, expected) in [
         ("h", jump("a:x"), "cannot connect through \"a:x\""),
         ("h", jump("a/b"), "a path makes no sense"),
-        ("h", jump(""), "cannot connect through"),
+        (
+            "h",
+            jump(""),
+            "cannot connect through \"\": it names no host (hint: ",
+        ),
+        ("h", jump(" "), "cannot connect through \"\": it names no host"),
+        ("h", jump("a,"), "cannot connect through \"\": it names no host"),
+        ("h", jump("u@"), "cannot connect through \"u@\": it names no host"),
+        ("h", jump("a:0"), "\"0\" is not a port from 1 to 65535"),
+        (
+            "h",
+            jump("u:p@a"),
+            "a host to connect through has a password, which everybody",
+        ),
     ] {
         let error = machine.resolve(word, &options).unwrap_err().to_string();
         assert!(error.contains(expected), "{error}");
+        assert_eq!(error.matches("(hint: ").count(), 1, "{error}");
+        let checked = check_options(&options).unwrap_err().to_string();
+        assert_eq!(checked, error);
     }
+    // ssh would only say that its argument is wrong.
+    let by_ssh = Options {
+        ssh: Some("ssh".into()),
+        ..jump("")
+    };
+    assert!(check_options(&by_ssh).is_err());
+    assert!(check_options(&jump("none")).is_ok());
     let machine = Machine::new("Host a*\n ProxyJump b\nHost b*\n ProxyJump a\n", "");
     let error = machine.resolve("a", &usual).unwrap_err().to_string();
     assert!(error.contains("more than 8 hosts"), "{error}");
@@ -285,4 +308,41 @@ fn what_is_not_obeyed_is_listed() {
     assert_eq!(destination.comfort, ["compression", "controlmaster"]);
     // Connections that ssh shares are no reason to let it connect.
     assert_eq!(destination.route, Route::Direct);
+}
+
+/// ssh obeys its own configuration, whatever the reason is for which it connects.
+#[test]
+fn nothing_is_not_obeyed_where_ssh_connects() {
+    let settings = "Compression yes\nRekeyLimit 1G\nCiphers aes128-ctr,3des-x\nMACs umac-x,hmac-sha2-256\n\
+                    KexAlgorithms x,curve25519-sha256\nHostKeyAlgorithms x,ssh-ed25519\nControlMaster auto\nNew yes\n";
+    let by_option = Options {
+        ssh: Some("ssh".into()),
+        ..Options::default()
+    };
+    for (more, options) in [
+        ("", &by_option),
+        ("ProxyCommand nc %h %p\n", &Options::default()),
+        ("PKCS11Provider /lib\n", &Options::default()),
+        (
+            "Host h\n ProxyJump j\nHost j\n ProxyCommand nc %h %p\n",
+            &Options::default(),
+        ),
+    ] {
+        let machine = Machine::new(&format!("{settings}{more}"), "");
+        let destination = machine.resolve("h", options).unwrap();
+        assert!(matches!(destination.route, Route::Ssh(_)), "{more}");
+        assert!(destination.not_obeyed.is_empty(), "{more}");
+        assert!(destination.comfort.is_empty(), "{more}");
+    }
+}
+
+#[test]
+fn what_is_not_obeyed_for_a_host_in_the_middle_is_known() {
+    let machine = Machine::new("Host h\n ProxyJump j\nHost j\n RekeyLimit 1G\n", "");
+    let destination = machine.resolve("h", &Options::default()).unwrap();
+    let hosts = destination
+        .hosts()
+        .map(|host| (&*host.given, &host.not_obeyed[..]));
+    let hosts: Vec<(&str, &[String])> = hosts.collect();
+    assert_eq!(hosts, [("j", &["rekeylimit".to_owned()][..]), ("h", &[])]);
 }

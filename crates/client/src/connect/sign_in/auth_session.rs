@@ -8,6 +8,7 @@ use russh::client::{AuthResult, Handle, Handler};
 use super::credentials::Credentials;
 use super::report::{Report, SignInError};
 use crate::connect::destination::SignInRules;
+use crate::connect::host_certificate::CertificateProblem;
 use crate::connect::prompts::AsyncPrompts;
 use base::visible::{printable, printable_lines};
 
@@ -97,6 +98,12 @@ impl<H: Handler> AuthSession<'_, H> {
     /// Keeps a note about a key. It becomes part of the error.
     pub(super) fn note(&mut self, note: String) {
         self.report.notes.push(note);
+    }
+
+    /// Keeps a note about a certificate. What to do about the first becomes the advice of the error.
+    pub(super) fn note_problem(&mut self, problem: CertificateProblem) {
+        self.report.advice.get_or_insert(problem.advice);
+        self.note(problem.why);
     }
 
     /// Shows the notes that have not been shown: they may be why a password is asked for.

@@ -12,15 +12,12 @@ use super::auth_session::{ANSWER, AuthSession, SignInStep};
 use super::identity::{self, Agent, AgentKey, AgentSigner, Holder, Identity};
 use super::keys::{self, FileSigner, KeyError, KeyFile};
 use super::report::SignInError;
-use crate::connect::host_certificate;
+use crate::connect::host_certificate::{self, name_of};
 use crate::verbose;
 use base::visible::printable;
 
 /// How long the agent may take to list its keys, which needs no confirmation.
 const AGENT: Duration = Duration::from_secs(10);
-
-/// How many users of a certificate a message names.
-const SHOWN_USERS: usize = 5;
 
 /// The hash that the server accepts for RSA keys.
 #[derive(Clone, Copy)]
@@ -307,7 +304,8 @@ fn key_step<H: Handler>(
 ) -> Result<SignInStep, SignInError> {
     let step = session.step::<russh::Error>(Some(Ok(result)))?;
     if let (SignInStep::Refused(_), Some(certificate)) = (&step, &key.certificate) {
-        session.note(refused(certificate, &session.rules.user, host_certificate::now()));
+        let problem = host_certificate::refused(certificate, &session.rules.user, host_certificate::now());
+        session.note_problem(problem);
     }
     let on_security_key = matches!(
         key.key.algorithm(),
@@ -317,37 +315,6 @@ fn key_step<H: Handler>(
         session.credentials.keep_confirmed();
     }
     Ok(step)
-}
-
-/// The name of a certificate for messages.
-fn name_of(certificate: &Certificate) -> String {
-    format!(
-        "the certificate \"{}\"",
-        printable(certificate.key_id().as_bytes())
-    )
-}
-
-/// Why a server may have refused a certificate.
-fn refused(certificate: &Certificate, user: &str, now: u64) -> String {
-    let name = name_of(certificate);
-    if let Some(when) = host_certificate::not_valid(certificate, now) {
-        return format!("{name} {when}");
-    }
-    let users = certificate.valid_principals();
-    if !users.is_empty() && !users.iter().any(|listed| listed == user) {
-        let users: Vec<String> = users
-            .iter()
-            .take(SHOWN_USERS)
-            .map(|user| printable(user.as_bytes()))
-            .collect();
-        return format!(
-            "{name} is for {}, and the user is {}",
-            users.join(", "),
-            printable(user.as_bytes())
-        );
-    }
-    let signer = certificate.signature_key().fingerprint(HashAlg::Sha256);
-    format!("the server does not accept {name}, which {signer} has signed")
 }
 
 /// Skips a key that was not unlocked, unless the user cancelled.

@@ -1,5 +1,6 @@
 //! Reports why a sign-in failed: what was tried, and what to do next.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::io;
 
@@ -55,6 +56,8 @@ pub struct Report {
     pub(super) open: Option<Vec<&'static str>>,
     /// Notes about keys that could not be used.
     pub(super) notes: Vec<String>,
+    /// What to do about a certificate that was refused.
+    pub(super) advice: Option<String>,
 }
 
 impl Report {
@@ -102,16 +105,20 @@ impl Report {
             .is_some_and(|open| open.contains(&<&'static str>::from(&method)))
     }
 
-    fn hint(&self) -> &'static str {
+    fn hint(&self) -> Cow<'static, str> {
         let by_password = self.takes(MethodKind::Password) || self.takes(MethodKind::KeyboardInteractive);
         if by_password && self.passwords + self.answers > 0 {
-            return " (hint: check the user's name and the password)";
+            return " (hint: check the user's name and the password)".into();
         }
-        match (self.takes(MethodKind::PublicKey), self.keys.is_empty()) {
+        if let Some(advice) = &self.advice {
+            return format!(" (hint: {advice})").into();
+        }
+        let hint = match (self.takes(MethodKind::PublicKey), self.keys.is_empty()) {
             (true, true) => " (hint: name a key with -i FILE, or add it to ssh-agent with ssh-add)",
             (true, false) => " (hint: the server must know the key: name the right one with -i FILE)",
             (false, _) => " (hint: ask the server's administrator how you may sign in)",
-        }
+        };
+        hint.into()
     }
 
     fn hint_closed(&self) -> &'static str {
@@ -171,6 +178,14 @@ mod tests {
             (
                 SignInError::Closed(report(&["A", "B"], 0, &[PublicKey], &[])),
                 "not signed in as tom at h: tried 2 keys: A, B; the server takes publickey; then the server closed the connection (hint: servers let pass only a few keys: name the right one with -i FILE, and set IdentitiesOnly in ~/.ssh/config)",
+            ),
+            (
+                SignInError::Refused({
+                    let mut advised = report(&["A"], 0, &[PublicKey], &["the certificate \"x\" expired"]);
+                    advised.advice = Some("have it signed".to_owned());
+                    advised
+                }),
+                "not signed in as tom at h: tried the key A; the server takes publickey; the certificate \"x\" expired (hint: have it signed)",
             ),
             (
                 SignInError::Refused(report(&[], 0, &[], &[])),

@@ -58,7 +58,7 @@ pub(in crate::sync) fn list(top: &Path, scope: Scope<'_>) -> Listing {
             let meta = metadata(&found.path(), scope, &branch);
             let is_directory = meta.as_ref().is_ok_and(Metadata::is_dir);
             let entry = match meta {
-                _ if !scope.filter.takes(&path, is_directory) => Ok(excluded(path.clone())),
+                _ if !listing.admits(scope, &path, is_directory) => Ok(excluded(path.clone())),
                 Ok(meta) => {
                     if is_directory {
                         waiting.push((path.clone(), branch.below(FileId::of(&meta))));

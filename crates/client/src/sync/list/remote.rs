@@ -11,7 +11,6 @@ use crate::link::{Answered as _, Link, Name, RemoteError};
 use crate::names::{is_single_name, join, parent};
 use crate::symlinks::stays_within;
 use crate::sync::entry::{EntryKind, TreeEntry, from_outermost};
-use crate::sync::list::Role;
 
 /// The number of directories, and of links, that are asked about at once.
 const AT_ONCE: usize = 16;
@@ -111,11 +110,12 @@ impl TreeLister<'_> {
                 if !is_single_name(&name) {
                     let why = "the server sent a name that would leave the directory";
                     self.listing.fail(&name, why.to_owned());
-                } else if !self.scope.filter.takes(&path, is_directory) {
-                    self.listing.entries.push(excluded(path));
                 } else if self.listing.entries.len() >= MAX_ENTRIES {
-                    self.listing
-                        .fail_directory(&path, "there are too many names".to_owned());
+                    let why = "the directory has too many names".to_owned();
+                    self.listing.fail_directory(&directory, why);
+                    break;
+                } else if !self.listing.admits(self.scope, &path, is_directory) {
+                    self.listing.entries.push(excluded(path));
                 } else if attrs.file_type().is_none() || (attrs.is_symlink() && looks_at_links) {
                     unclear.push(path);
                 } else {
@@ -178,9 +178,9 @@ impl TreeLister<'_> {
         }
         // A link that leads out of the directory is not made on this machine, because files could be written through it.
         let depth = path.iter().filter(|byte| **byte == b'/').count();
-        let target = target.filter(|target| self.scope.role == Role::Target || stays_within(target, depth));
+        let target = target.filter(|target| self.scope.takes_links_out() || stays_within(target, depth));
         let is_directory = attrs.is_directory() == Some(true);
-        let takes_part = !is_directory || self.scope.filter.takes(&path, true);
+        let takes_part = !is_directory || self.listing.admits(self.scope, &path, true);
         self.listing.entries.push(match takes_part {
             true => entry(path, &attrs, target),
             false => excluded(path),
