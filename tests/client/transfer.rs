@@ -20,6 +20,7 @@ mod proof;
 mod proxy;
 mod ranges;
 mod rate;
+mod retries;
 mod sync;
 mod table;
 mod temporary;

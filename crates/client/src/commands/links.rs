@@ -17,7 +17,7 @@ use crate::link::{Answered as _, ConnectionLost, Link, RemoteError};
 use crate::plan::Policy;
 use crate::symlinks::stays_within;
 use crate::transfer::{
-    Breaks, Direction, Engine, ProgressAtBreak, RemoteWork, Settings, Summary, TransferContext, endings,
+    Direction, Engine, ProgressAtBreak, RemoteWork, Settings, Summary, TransferContext, endings,
     temporary_name, with_ending,
 };
 use base::error::Clause;
@@ -160,7 +160,7 @@ impl FoundLink {
     async fn copy(&self, engine: &Engine) -> Result<CopiedLink, LinkError> {
         let settings = &engine.context.settings;
         let hub = &engine.context.hub;
-        let mut breaks = Breaks::new(hub.done());
+        let mut breaks = engine.context.breaks();
         loop {
             let link = engine.context.link().await;
             let link = link.map_err(|failed| LinkError::Remote("make the link", failed))?;

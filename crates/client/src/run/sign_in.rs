@@ -16,7 +16,7 @@ use crate::connect::{
 };
 use crate::interrupt;
 use crate::output::Output;
-use crate::remote::Remote;
+use crate::remote::{Remote, RetryRule};
 use crate::verbose;
 use base::error::{Error, Result};
 use base::secret::Secret;
@@ -105,8 +105,8 @@ async fn sign_in(
             format!("not obeyed, because it only concerns speed or comfort: {names}")
         });
     }
-    let retry_for = common.retry_for.unwrap_or_default();
-    let remote = Remote::connect_within(destination, Credentials::new(password), prompts, retry_for).await;
+    let retry_rule = RetryRule::of_option(common.retry_for);
+    let remote = Remote::connect_by(destination, Credentials::new(password), prompts, retry_rule).await;
     let remote = remote.map_err(|error| CommandFailure {
         code: error.exit_code(),
         error: Error::new(error.to_string()),

@@ -12,7 +12,7 @@ use crate::link::{
     ConnectionLost, Extent, HashAnswer, HashComparison, HashKind, HashQuestion, HashValue, Link, LocalHash,
     RemoteError, hashing, judge,
 };
-use crate::transfer::{Breaks, ProgressAtBreak, TransferContext};
+use crate::transfer::{ProgressAtBreak, TransferContext};
 use base::error::Clause;
 
 /// The number of files that are hashed at once.
@@ -57,7 +57,7 @@ pub(super) async fn compared(
     let mut results = vec![Ok(Contents::Unknown); pairs.len()];
     let mut waiting: Vec<usize> = (0..pairs.len()).rev().collect();
     let mut asked = JoinSet::new();
-    let mut breaks = Breaks::new(context.hub.done());
+    let mut breaks = context.breaks();
     // All that were asked about on one connection are told that it is lost.
     let mut lost_link: Option<Arc<Link>> = None;
     loop {

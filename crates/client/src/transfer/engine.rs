@@ -7,7 +7,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::attempt::{Attempt, FileState};
-use super::breaks::{Breaks, ProgressAtBreak};
+use super::breaks::ProgressAtBreak;
 use super::context::TransferContext;
 use super::cut::cut_after_stop;
 use super::download::Download;
@@ -119,7 +119,7 @@ impl Engine {
 
     async fn attempts(&self, job: Job, progress: &FileProgress) -> Result<Outcome, TransferError> {
         let hub = &self.context.hub;
-        let mut breaks = Breaks::new(hub.done());
+        let mut breaks = self.context.breaks();
         let mut file = FileState::new(job);
         loop {
             let attempt = async {

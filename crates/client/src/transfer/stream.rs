@@ -10,7 +10,7 @@ pub mod upload;
 use sftp_wire::Attributes;
 
 use super::attempt::{Attempt, FileState};
-use super::breaks::{Breaks, ProgressAtBreak};
+use super::breaks::ProgressAtBreak;
 use super::context::TransferContext;
 use super::error::TransferError;
 use super::job::Job;
@@ -51,7 +51,7 @@ async fn prove(
     stream: EndedStream<'_>,
 ) -> Result<Proof, TransferError> {
     let hub = &context.hub;
-    let mut breaks = Breaks::new(hub.done());
+    let mut breaks = context.breaks();
     loop {
         let link = context.link().await.map_err(TransferError::Disconnected)?;
         let attempt = Attempt {

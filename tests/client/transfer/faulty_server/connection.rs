@@ -49,6 +49,8 @@ pub(super) struct FaultyConnection {
     counters: Arc<SharedCounters>,
     /// Whether this is the first connection to the server.
     first: bool,
+    /// The number of connections before this one.
+    earlier: usize,
     buffer: Vec<u8>,
     handles: HashMap<Vec<u8>, Vec<u8>>,
     requests: usize,
@@ -125,7 +127,8 @@ impl Handler for FaultyConnection {
             let packet = self.buffer[LENGTH_FIELD..LENGTH_FIELD + length].to_vec();
             self.buffer.drain(..LENGTH_FIELD + length);
             self.requests += 1;
-            if self.first && self.faults.dies_after.is_some_and(|after| self.requests > after) {
+            let is_over = self.faults.dies_after.is_some_and(|after| self.requests > after);
+            if self.earlier <= self.faults.dies_again && is_over {
                 // Only the newest of the replies that are held back is sent.
                 self.waiting.drain(..self.waiting.len().saturating_sub(1));
                 self.send_waiting(channel, session)?;
@@ -156,13 +159,15 @@ impl Handler for FaultyConnection {
 impl FaultyConnection {
     /// Creates the state of a new connection, and counts it.
     pub fn new(faults: Arc<Faults>, files: Files, counters: Arc<SharedCounters>) -> Self {
-        let first = counters.connections.fetch_add(1, SeqCst) == 0;
+        let earlier = counters.connections.fetch_add(1, SeqCst);
+        let first = earlier == 0;
         let files = match &faults.second_server {
             Some(second) if !first => Arc::clone(second),
             _ => files,
         };
         Self {
             first,
+            earlier,
             faults,
             files,
             counters,
