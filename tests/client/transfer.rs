@@ -13,6 +13,7 @@ mod final_attributes;
 mod full;
 mod hashless;
 mod lost;
+mod many_small;
 mod meanwhile;
 mod other_views;
 mod parallel;

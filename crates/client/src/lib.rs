@@ -13,7 +13,7 @@
 //! link                 one SFTP channel, and the operations on it
 //! connect              from a destination to a signed-in connection
 //! report, verbose, interrupt      errors and messages on standard error; Ctrl-C
-//! output, event_log, plan, names, local_attributes      no network
+//! output, event_log, plan, names, local_attributes, descriptors      no network
 //! ```
 //!
 //! A new verb is one file and one line: [`commands`] says how.
@@ -25,6 +25,7 @@ mod branch;
 pub mod cli;
 pub mod commands;
 pub mod connect;
+pub mod descriptors;
 pub mod event_log;
 pub mod globs;
 pub mod interrupt;

@@ -41,6 +41,7 @@ mod read_pump;
 mod remote_work;
 mod replacement;
 mod settings;
+mod small_files;
 mod source_file;
 mod spread;
 pub mod stream;

@@ -58,6 +58,7 @@ async fn prove(
             context,
             link: &link,
             progress,
+            place: None,
         };
         let (result, size) = match stream {
             EndedStream::Stored(sent) => (prove_stored(attempt, job.clone(), sent).await, sent.size),

@@ -99,9 +99,16 @@ impl Handler for FaultyConnection {
         self.counters.commands.lock().unwrap().push(text);
         session.channel_success(channel)?;
         let (output, code) = shell.run(command, &self.files.lock().unwrap());
-        session.data(channel, output)?;
-        session.exit_status_request(channel, code)?;
-        session.close(channel)
+        let (session, starts_after) = (session.handle(), shell.starts_after);
+        // SFTP goes on meanwhile.
+        tokio::spawn(async move {
+            tokio::time::sleep(starts_after).await;
+            // The client may have gone.
+            let _ = session.data(channel, output).await;
+            let _ = session.exit_status_request(channel, code).await;
+            let _ = session.close(channel).await;
+        });
+        Ok(())
     }
 
     async fn subsystem_request(

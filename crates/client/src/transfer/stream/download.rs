@@ -67,6 +67,7 @@ impl<'a> StreamDownload<'a> {
             context,
             link: &link,
             progress,
+            place: None,
         };
         let hashes = context.settings.verify != Verify::Never;
         let writer = StreamWriter::start(output, hashes.then(|| first.new_digest()));
@@ -79,6 +80,7 @@ impl<'a> StreamDownload<'a> {
                 context,
                 link: &link,
                 progress,
+                place: None,
             };
             let fetched = self.fetch_from(attempt, &writer, &mut at, &mut before).await;
             if writer.has_failed() {

@@ -100,6 +100,7 @@ impl<'a> StreamUpload<'a> {
             context,
             link: &opened.link,
             progress,
+            place: None,
         };
         progress.enter(Stage::Sending);
         let sent = pump(attempt, &opened.handle, input).await?;
@@ -148,6 +149,7 @@ impl<'a> StreamUpload<'a> {
             context,
             link: &link,
             progress,
+            place: None,
         };
         check_provable(attempt, &self.job).await?;
         let there = link.look(&self.job.remote).await;
