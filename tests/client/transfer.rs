@@ -25,6 +25,7 @@ mod retries;
 mod sync;
 mod table;
 mod temporary;
+mod told_once;
 mod verbs;
 
 use std::path::Path;

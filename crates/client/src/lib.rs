@@ -13,7 +13,7 @@
 //! link                 one SFTP channel, and the operations on it
 //! connect              from a destination to a signed-in connection
 //! report, verbose, interrupt      errors and messages on standard error; Ctrl-C
-//! output, event_log, plan, names, local_attributes, descriptors      no network
+//! output, event_log, plan, names, local_attributes, descriptors, unmade      no network
 //! ```
 //!
 //! A new verb is one file and one line: [`commands`] says how.
@@ -42,4 +42,5 @@ pub mod shell;
 pub mod symlinks;
 pub mod sync;
 pub mod transfer;
+pub mod unmade;
 pub mod verbose;

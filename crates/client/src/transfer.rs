@@ -47,6 +47,7 @@ mod spread;
 pub mod stream;
 mod summary;
 mod temporary_names;
+mod undone;
 mod upload;
 mod upload_at_once;
 mod write_pump;

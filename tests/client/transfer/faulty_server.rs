@@ -54,6 +54,8 @@ pub struct Faults {
     pub empties_opened: bool,
     /// The path that cannot be opened.
     pub refuses_open: Option<Vec<u8>>,
+    /// The path of the directory that cannot be made.
+    pub refuses_mkdir: Option<Vec<u8>>,
     /// The server refuses to set times.
     pub refuses_times: bool,
     /// The names in every directory.

@@ -119,6 +119,10 @@ fn count(engine: &Engine, summary: &mut Summary, link: &FoundLink, copied: Resul
                 "{name}: skipped: the link points out of the directory that is fetched, to {target}"
             ));
         }
+        Err(LinkError::ConnectionLost(lost)) => {
+            summary.failed += 1;
+            hub.not_done(&printable(link.path()), &lost.into());
+        }
         Err(error) => {
             summary.failed += 1;
             hub.fail(link.path(), &error.to_string());
@@ -163,7 +167,7 @@ impl FoundLink {
         let mut breaks = engine.context.breaks();
         loop {
             let link = engine.context.link().await;
-            let link = link.map_err(|failed| LinkError::Remote("make the link", failed))?;
+            let link = link.map_err(LinkError::remote("make the link"))?;
             let copied = match self.direction {
                 Direction::Up => self.copy_up(&link, &engine.context).await,
                 Direction::Down => self.copy_down(&link, settings).await,

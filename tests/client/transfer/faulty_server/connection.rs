@@ -47,9 +47,7 @@ pub(super) struct FaultyConnection {
     faults: Arc<Faults>,
     files: Files,
     counters: Arc<SharedCounters>,
-    /// Whether this is the first connection to the server.
-    first: bool,
-    /// The number of connections before this one.
+    /// The number of connections to the server before this one.
     earlier: usize,
     buffer: Vec<u8>,
     handles: HashMap<Vec<u8>, Vec<u8>>,
@@ -88,7 +86,7 @@ impl Handler for FaultyConnection {
         command: &[u8],
         session: &mut Session,
     ) -> Result<(), Self::Error> {
-        if self.first && self.faults.dies_at_command {
+        if self.earlier == 0 && self.faults.dies_at_command {
             return session.disconnect(russh::Disconnect::ByApplication, "enough", "en");
         }
         let Some(shell) = &self.faults.shell else {
@@ -150,7 +148,7 @@ impl Handler for FaultyConnection {
             if packet_type == Some(PacketType::Read) && !self.probed {
                 self.waiting.push(reply);
                 // On a later connection, fewer READs may be left than would be held back.
-                let in_order = self.faults.dies_after.is_some() && !self.first;
+                let in_order = self.faults.dies_after.is_some() && self.earlier > 0;
                 if !in_order && self.waiting.len() < self.faults.backwards {
                     continue;
                 }
@@ -167,13 +165,11 @@ impl FaultyConnection {
     /// Creates the state of a new connection, and counts it.
     pub fn new(faults: Arc<Faults>, files: Files, counters: Arc<SharedCounters>) -> Self {
         let earlier = counters.connections.fetch_add(1, SeqCst);
-        let first = earlier == 0;
         let files = match &faults.second_server {
-            Some(second) if !first => Arc::clone(second),
+            Some(second) if earlier > 0 => Arc::clone(second),
             _ => files,
         };
         Self {
-            first,
             earlier,
             faults,
             files,
@@ -215,6 +211,9 @@ impl FaultyConnection {
             Request::Remove { path } => self.remove(id, path),
             Request::Rename { from, to } => self.rename(id, from, to),
             Request::Opendir { path } => self.handle(id, path),
+            Request::Mkdir { path, .. } if self.faults.refuses_mkdir.as_deref() == Some(path) => {
+                status(id, StatusCode::PermissionDenied, "Permission denied")
+            }
             Request::Read {
                 handle,
                 offset,
