@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -109,6 +109,17 @@ impl Engine {
         result
     }
 
+    /// Waits until no other file goes on alone. A small file waits without its turn, which the file that goes on may
+    /// need.
+    async fn alone(&self, place: Option<&SmallFilePlace>) -> Option<SemaphorePermit<'_>> {
+        let waiting = self.after_breaks.acquire();
+        let permit = match place {
+            Some(place) => place.aside(waiting).await,
+            None => waiting.await,
+        };
+        permit.ok()
+    }
+
     async fn attempts(
         &self,
         job: Job,
@@ -123,7 +134,7 @@ impl Engine {
                 // Several files at once would share what the connection carries until it breaks again, and none of them
                 // would get further.
                 let _alone = match breaks.was_fruitless() {
-                    true => self.after_breaks.acquire().await.ok(),
+                    true => self.alone(place).await,
                     false => None,
                 };
                 let lease = self.context.lease().await.map_err(TransferError::Disconnected)?;

@@ -57,6 +57,8 @@ pub(super) struct SmallFilePlace {
 impl SmallFilePlace {
     /// Waits for something that keeps neither the connection nor this machine busy, and lets another file go on
     /// meanwhile.
+    ///
+    /// **Invariant:** a file waits for whatever another file may hold here, without its turn: so that one gets a turn.
     pub(super) async fn aside<T>(&self, waiting: impl Future<Output = T>) -> T {
         drop(self.turn.lock().take());
         let done = waiting.await;
