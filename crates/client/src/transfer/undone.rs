@@ -50,9 +50,9 @@ mod tests {
     use crate::transfer::{Direction, Job, Outcome};
 
     /// Records the messages about names that are not done.
-    struct Recorder(Arc<Mutex<Vec<String>>>);
+    struct UndoneRecorder(Arc<Mutex<Vec<String>>>);
 
-    impl ProgressObserver for Recorder {
+    impl ProgressObserver for UndoneRecorder {
         fn began(&self, _: &Job, _: &Arc<FileProgress>) {}
         fn ended(&self, _: &Job, _: &Arc<FileProgress>, _: &Result<Outcome, TransferError>) {}
         fn fail(&self, _: &[u8], _: &str) {}
@@ -90,7 +90,7 @@ mod tests {
             ),
         ] {
             let said = Arc::<Mutex<Vec<String>>>::default();
-            let hub = ProgressHub::new(Arc::default(), Box::new(Recorder(Arc::clone(&said))));
+            let hub = ProgressHub::new(Arc::default(), Box::new(UndoneRecorder(Arc::clone(&said))));
             for number in 0..files {
                 let job = Job {
                     direction: Direction::Up,
