@@ -41,7 +41,7 @@ impl Attempt<'_> {
     }
 
     /// The place of a small file which the server hashes by a command, that of many others with it.
-    pub(super) fn place_for_commands(&self) -> Option<&'_ SmallFilePlace> {
+    pub(super) fn place_for_commands(&self) -> Option<&SmallFilePlace> {
         self.place
             .filter(|_| !hashing::offers(self.link, self.hash_kind()))
     }

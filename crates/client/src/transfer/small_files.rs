@@ -22,7 +22,8 @@ pub(super) struct SmallFiles {
 }
 
 impl SmallFiles {
-    /// As many places as this process can have files open: each needs one, and as many are left for all else.
+    /// Places for the files that are under way, and for as many that wait as this process can have open: each has one file
+    /// open, and as many are left for all else.
     pub(super) fn new() -> Self {
         let half = usize::try_from(descriptors::limit() / 2).unwrap_or(usize::MAX);
         Self::with(UNDER_WAY, half.min(MOST_WAITING))
