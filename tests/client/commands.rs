@@ -17,6 +17,7 @@ mod sync_refused;
 mod sync_rules;
 mod transfers;
 mod trees;
+mod unmade;
 
 use std::ffi::OsStr;
 use std::io::Write as _;

@@ -163,8 +163,9 @@ pub struct CommonArgs {
     /// Give up connecting when the server does not answer for this many seconds.
     #[arg(long, global = true, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub connect_timeout: Option<u64>,
-    /// Try for this long to connect, also again when the connection breaks: 10m, 1h30m. Without this, the first attempt
-    /// counts, and a connection that breaks is made again for half a minute.
+    /// Try for this long to connect, also again when the connection breaks: 10m, 1h30m. The time runs from the first break
+    /// after the last progress. Without this, the first attempt counts, a connection that breaks is made again for half a
+    /// minute, and five breaks in a row without progress end a transfer.
     #[arg(long, global = true, value_name = "TIME", value_parser = positive_time)]
     pub retry_for: Option<Duration>,
     /// Print results as JSON, one object per line, for scripts.

@@ -23,6 +23,7 @@ pub mod find_tests;
 mod follow;
 pub mod get;
 pub mod habits;
+mod left_out;
 pub mod less;
 mod links;
 pub mod list;

@@ -69,19 +69,52 @@ where
     H: Handler<Error = russh::Error> + Send + 'static,
     F: FnOnce(Callbacks) -> H,
 {
+    connect_within(None, destination, credentials, prompts, make_handler).await
+}
+
+/// Connects and signs in as [`connect`] does. With a `limit` all steps together take no longer; time with an open prompt
+/// does not count.
+///
+/// # Errors
+/// Says which of the steps failed, why, and what to do next, or that the time was over.
+pub async fn connect_within<H, F>(
+    limit: Option<Duration>,
+    destination: &Destination,
+    credentials: &Credentials,
+    prompts: Arc<dyn Prompts>,
+    make_handler: F,
+) -> Result<Handle<H>, ConnectError>
+where
+    H: Handler<Error = russh::Error> + Send + 'static,
+    F: FnOnce(Callbacks) -> H,
+{
     let prompts = Arc::new(AsyncPrompts::new(prompts));
-    let mut handle = match &destination.route {
-        Route::Jumps(jumps) => {
-            let transport = through(jumps, destination, credentials, &prompts).await?;
-            secure(destination, &prompts, transport, make_handler).await?
-        }
-        Route::Direct | Route::Ssh(_) => {
-            let transport = direct(destination).await?;
-            secure(destination, &prompts, transport, make_handler).await?
-        }
+    let connecting = async {
+        let mut handle = match &destination.route {
+            Route::Jumps(jumps) => {
+                let transport = through(jumps, destination, credentials, &prompts).await?;
+                secure(destination, &prompts, transport, make_handler).await?
+            }
+            Route::Direct | Route::Ssh(_) => {
+                let transport = direct(destination).await?;
+                secure(destination, &prompts, transport, make_handler).await?
+            }
+        };
+        sign_in(&mut handle, destination, credentials, &prompts).await?;
+        Ok::<_, ConnectError>(handle)
     };
-    sign_in(&mut handle, destination, credentials, &prompts).await?;
-    Ok(handle)
+    match limit {
+        None => connecting.await,
+        Some(limit) => {
+            let connected = prompts.with_timeout(limit, connecting).await;
+            connected.unwrap_or_else(|| Err(no_answer(destination)))
+        }
+    }
+}
+
+/// The error for a server that has not answered within the time of an attempt.
+pub fn no_answer(destination: &Destination) -> ConnectError {
+    error::unreachable(destination, std::io::ErrorKind::TimedOut.into())
 }
 
 /// Signs in on a secure connection.

@@ -14,6 +14,7 @@
 //! connect              from a destination to a signed-in connection
 //! report, verbose, interrupt      errors and messages on standard error; Ctrl-C
 //! output, event_log, plan, names, local_attributes, temporary_directory      no network
+//! descriptors, unmade  how many files may be open; directories that could not be made
 //! ending               the ends of the process, before which something is cleaned up
 //! ```
 //!
@@ -26,6 +27,7 @@ mod branch;
 pub mod cli;
 pub mod commands;
 pub mod connect;
+pub mod descriptors;
 pub mod ending;
 pub mod event_log;
 pub mod globs;
@@ -44,4 +46,5 @@ pub mod symlinks;
 pub mod sync;
 pub mod temporary_directory;
 pub mod transfer;
+pub mod unmade;
 pub mod verbose;

@@ -6,5 +6,6 @@ fn main() -> ExitCode {
     if homeport::run::is_asked_by_ssh() {
         return homeport::run::ask_for_ssh();
     }
+    homeport::descriptors::raise_limit();
     homeport::run::run_line(std::env::args_os().collect())
 }

@@ -8,8 +8,10 @@ mod dialer;
 mod failure;
 mod passing_failures;
 pub mod prompts_above_progress;
+mod retries;
 
 pub use failure::ConnectFailure;
+pub use retries::{Outage, RetryRule};
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -24,63 +26,7 @@ use crate::verbose;
 use base::visible::printable_lines;
 use dialer::{ConnectionRole, Dialer};
 use prompts_above_progress::{PausableDisplay, PromptsAboveProgress};
-
-/// The pauses before each attempt to connect again after a connection was lost: half a minute in all.
-const PAUSES: [Duration; 5] = [
-    Duration::from_millis(500),
-    Duration::from_secs(2),
-    Duration::from_secs(4),
-    Duration::from_secs(8),
-    Duration::from_secs(16),
-];
-
-/// The attempts to connect, each with the pause before it: those of `pauses`, and more with the last pause until
-/// `retry_for` has passed.
-struct Attempts {
-    pauses: [Duration; PAUSES.len()],
-    number: usize,
-    until: Instant,
-    retry_for: Duration,
-}
-
-impl Attempts {
-    fn new(retry_for: Duration) -> Self {
-        Self {
-            pauses: PAUSES,
-            number: 0,
-            until: Instant::now() + retry_for,
-            retry_for,
-        }
-    }
-
-    /// The pause before the next attempt, and which attempt that is. `None`: there are no more.
-    fn next(&mut self, now: Instant) -> Option<(Duration, String)> {
-        let pause = match self.pauses.get(self.number) {
-            Some(pause) => *pause,
-            None if now < self.until => *self.pauses.last()?,
-            None => return None,
-        };
-        self.number += 1;
-        let which = match self.retry_for.is_zero() {
-            true => format!("{} of {}", self.number, self.pauses.len()),
-            false => {
-                let left = self.until.saturating_duration_since(now).as_secs();
-                format!("attempt {}, for {left} s more", self.number)
-            }
-        };
-        Some((pause, which))
-    }
-
-    /// The same for the first connection, which is not tried for longer than was asked for.
-    fn next_at_first(&mut self, now: Instant) -> Option<(Duration, String)> {
-        let left = self.until.saturating_duration_since(now);
-        if left.is_zero() {
-            return None;
-        }
-        let (pause, which) = self.next(now)?;
-        Some((pause.min(left), which))
-    }
-}
+use retries::{ATTEMPTS, Attempts, PAUSES};
 
 /// A server, with the connection on which the user is signed in.
 pub struct Remote {
@@ -88,10 +34,10 @@ pub struct Remote {
     prompts: Arc<dyn Prompts>,
     screen_prompts: Arc<PromptsAboveProgress>,
     link: Mutex<Arc<Link>>,
-    /// For how long a lost connection is made again, at least.
-    retry_for: Duration,
+    /// What decides how long a lost connection is made again.
+    retry_rule: RetryRule,
     /// The pauses before the attempts to make a lost connection again.
-    pauses: [Duration; PAUSES.len()],
+    pauses: [Duration; ATTEMPTS],
     /// The hints that were shown while connecting again.
     hints: parking_lot::Mutex<HashSet<String>>,
 }
@@ -114,55 +60,68 @@ impl Remote {
         credentials: Credentials,
         prompts: Arc<dyn Prompts>,
     ) -> Result<Self, ConnectFailure> {
-        Self::connect_within(destination, credentials, prompts, Duration::ZERO).await
+        Self::connect_by(destination, credentials, prompts, RetryRule::Count).await
     }
 
-    /// Connects and signs in, and tries that again for this long if the server does not answer. A lost connection is
-    /// made again for at least as long.
+    /// Connects and signs in. If the rule gives a time, that is tried again for this long if the server does not answer.
+    /// A lost connection is made again by the same rule.
     ///
     /// # Errors
     /// When a step fails at the last attempt, or in a way that does not pass; the error says which.
-    pub async fn connect_within(
+    pub async fn connect_by(
         destination: Destination,
         credentials: Credentials,
         prompts: Arc<dyn Prompts>,
-        retry_for: Duration,
+        retry_rule: RetryRule,
     ) -> Result<Self, ConnectFailure> {
         let screen_prompts = Arc::new(PromptsAboveProgress::new(prompts));
         let prompts = Arc::clone(&screen_prompts) as Arc<dyn Prompts>;
         let screen = Arc::clone(&prompts);
         verbose::show_with(Arc::new(move |line: &str| screen.show(line)));
         let dialer = Dialer::new(destination, Arc::new(credentials), Arc::clone(&prompts));
-        let (mut attempts, mut hints) = (Attempts::new(retry_for), HashSet::new());
+        let mut attempts = Attempts::new(retry_rule, PAUSES, Outage::new(Instant::now()));
+        let mut hints = HashSet::new();
         let link = loop {
-            let error = match dialer.dial().await {
+            let error = match dialer.dial(attempts.limit(Instant::now())).await {
                 Ok(link) => break link,
                 Err(error) => error,
             };
-            let next = attempts.next_at_first(Instant::now());
-            let Some((pause, which)) = next.filter(|_| error.may_pass_at_first()) else {
+            if retry_rule == RetryRule::Count || !error.may_pass_at_first() {
+                return Err(error);
+            }
+            let Some(next) = attempts.next(Instant::now()) else {
                 return Err(error);
             };
-            let wait = pause.as_secs_f32();
+            let (wait, which) = (next.seconds(), &next.which);
             let error = error.to_string();
             let error = with_new_hint(&error, &mut hints);
-            prompts.show(&format!("{error}; connecting again in {wait:.1} s ({which})"));
-            tokio::time::sleep(pause).await;
+            prompts.show(&format!("{error}; connecting again in {wait} s ({which})"));
+            tokio::time::sleep(next.pause).await;
         };
         Ok(Self {
             dialer,
             prompts,
             screen_prompts,
             link: Mutex::new(Arc::new(link)),
-            retry_for,
+            retry_rule,
             pauses: PAUSES,
             hints: parking_lot::Mutex::default(),
         })
     }
 
     /// Replaces the pauses before the attempts to make a lost connection again, which take half a minute in all.
-    pub fn set_pauses(&mut self, pauses: [Duration; PAUSES.len()]) {
+    pub fn set_pauses(&mut self, pauses: [Duration; ATTEMPTS]) {
         self.pauses = pauses;
+    }
+
+    /// Replaces what decides how long a lost connection is made again.
+    pub fn set_retry_rule(&mut self, rule: RetryRule) {
+        self.retry_rule = rule;
+    }
+
+    /// What decides how long a lost connection is made again.
+    pub fn retry_rule(&self) -> RetryRule {
+        self.retry_rule
     }
 
     /// Why there can be no connection beside this one. `None`: there can, unless the server refuses it.
@@ -176,23 +135,32 @@ impl Remote {
     /// When a step fails, or would need an answer of the user.
     pub async fn connect_beside(&self) -> Result<Self, ConnectFailure> {
         let dialer = self.dialer.beside();
-        let link = dialer.dial().await?;
+        let link = dialer.dial(None).await?;
         Ok(Self {
             dialer,
             prompts: Arc::clone(&self.prompts),
             screen_prompts: Arc::clone(&self.screen_prompts),
             link: Mutex::new(Arc::new(link)),
-            retry_for: self.retry_for,
+            retry_rule: self.retry_rule,
             pauses: self.pauses,
             hints: parking_lot::Mutex::default(),
         })
     }
 
-    /// The connection; a new one if the last is lost, after five attempts or as many as the time allows.
+    /// The connection; a new one if the last is lost, for a caller that takes each break for the first one.
     ///
     /// # Errors
     /// The last attempt's error, if no connection can be made.
     pub async fn link(&self) -> Result<Arc<Link>, RemoteError> {
+        self.link_after(|| Outage::new(Instant::now())).await
+    }
+
+    /// The connection; a new one if the last is lost, after five attempts or as many as the time allows. `outage` is
+    /// called only if it is lost.
+    ///
+    /// # Errors
+    /// The last attempt's error, if no connection can be made.
+    pub async fn link_after(&self, outage: impl FnOnce() -> Outage) -> Result<Arc<Link>, RemoteError> {
         let mut current = self.link.lock().await;
         if !current.channel.is_lost() {
             return Ok(Arc::clone(&current));
@@ -203,12 +171,9 @@ impl Remote {
         if !notice.is_empty() {
             self.show(&printable_lines(&notice, 5, 500));
         }
-        let mut attempts = Attempts {
-            pauses: self.pauses,
-            ..Attempts::new(self.retry_for)
-        };
-        while let Some((pause, which)) = attempts.next(Instant::now()) {
-            let wait = pause.as_secs_f32();
+        let mut attempts = Attempts::new(self.retry_rule, self.pauses, outage());
+        while let Some(next) = attempts.next(Instant::now()) {
+            let (wait, which) = (next.seconds(), &next.which);
             let whose = match self.dialer.role {
                 ConnectionRole::First => "",
                 ConnectionRole::Beside => "one of several connections: ",
@@ -217,8 +182,8 @@ impl Remote {
             self.show(&format!(
                 "{whose}{reason}; connecting again in {wait} s ({which})"
             ));
-            self.wait(pause).await;
-            match self.dialer.dial().await {
+            self.wait(next.pause).await;
+            match self.dialer.dial(attempts.limit(Instant::now())).await {
                 Ok(link) => {
                     *current = Arc::new(link);
                     self.show(&format!("{whose}connected again"));
@@ -321,39 +286,5 @@ mod tests {
         let other = "cannot find the host (hint: check the name)";
         assert_eq!(with_new_hint(other, &mut shown), other);
         assert_eq!(with_new_hint("it was closed", &mut shown), "it was closed");
-    }
-
-    #[test]
-    fn attempts_go_on_until_the_time_has_passed() {
-        for (retry_for, expected) in [(0, 5), (10, 5), (60, 7), (600, 41)] {
-            let mut attempts = Attempts::new(Duration::from_secs(retry_for));
-            let mut now = attempts.until - Duration::from_secs(retry_for);
-            let mut count = 0;
-            while let Some((pause, _)) = attempts.next(now) {
-                now += pause;
-                count += 1;
-            }
-            assert_eq!(count, expected, "{retry_for}");
-        }
-        let which = |retry_for| {
-            let mut attempts = Attempts::new(Duration::from_secs(retry_for));
-            let now = attempts.until - Duration::from_secs(retry_for);
-            attempts.next(now).unwrap().1
-        };
-        let mut first = Attempts::new(Duration::from_secs(1));
-        let begin = first.until - Duration::from_secs(1);
-        let pauses = [0, 500, 999, 1000].map(|after| {
-            let next = first.next_at_first(begin + Duration::from_millis(after));
-            next.map(|(pause, _)| pause.as_millis())
-        });
-        // No pause is longer than what is left.
-        assert_eq!(pauses, [Some(500), Some(500), Some(1), None]);
-        assert!(
-            Attempts::new(Duration::ZERO)
-                .next_at_first(Instant::now())
-                .is_none()
-        );
-        assert_eq!(which(0), "1 of 5");
-        assert_eq!(which(600), "attempt 1, for 600 s more");
     }
 }

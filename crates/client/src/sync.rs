@@ -7,6 +7,7 @@
 
 mod backup;
 mod both;
+mod change_error;
 mod check;
 pub mod compare;
 mod contents;
@@ -21,6 +22,7 @@ mod lock;
 mod new_link;
 mod options;
 mod perform;
+mod planned_transfer;
 mod report;
 mod room;
 mod run;

@@ -212,6 +212,10 @@ impl ProgressObserver for Recorder {
         self.warn(&format!("{}: FAILED: {why}", String::from_utf8_lossy(name)));
     }
 
+    fn undone(&self, message: &str) {
+        self.warn(message);
+    }
+
     fn left_out(&self, message: &str) {
         self.warn(message);
     }

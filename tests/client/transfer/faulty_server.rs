@@ -38,6 +38,8 @@ pub struct Faults {
     pub refuses: Option<u64>,
     /// The first connection ends after this many requests.
     pub dies_after: Option<usize>,
+    /// The number of connections that end so after the first one.
+    pub dies_again: usize,
     /// The first connection ends when it is to run a command.
     pub dies_at_command: bool,
     /// The time of the last change of every file. Without it the server does not tell times.
@@ -52,6 +54,8 @@ pub struct Faults {
     pub empties_opened: bool,
     /// The path that cannot be opened.
     pub refuses_open: Option<Vec<u8>>,
+    /// The path of the directory that cannot be made.
+    pub refuses_mkdir: Option<Vec<u8>>,
     /// The server refuses to set times.
     pub refuses_times: bool,
     /// The names in every directory.

@@ -18,7 +18,12 @@ const LENGTH: usize = 600_001;
 /// Starts a server whose commands see these files.
 async fn seeing(files: BTreeMap<Vec<u8>, Vec<u8>>, one_name: bool) -> FaultyServer {
     let files = Some(files);
-    FaultyServer::start(with_shell(Shell { files, one_name })).await
+    FaultyServer::start(with_shell(Shell {
+        files,
+        one_name,
+        ..Shell::default()
+    }))
+    .await
 }
 
 /// Other bytes of the same length.
@@ -118,6 +123,7 @@ async fn an_equal_hash_does_not_confirm_commands_without_head() {
     let shell = Shell {
         files: Some(files),
         one_name: true,
+        ..Shell::default()
     };
     let faulty = FaultyServer::start(Faults {
         // The bytes that SFTP stores differ from those that the command sees.
@@ -137,6 +143,7 @@ async fn a_large_file_is_proven_by_a_server_without_head() {
     let shell = Shell {
         files: None,
         one_name: true,
+        ..Shell::default()
     };
     for (flips, proof, warnings) in [(None, Proof::Md5, 0), (Some(9), Proof::Sizes, 1)] {
         let content = bytes(2, 17 << 20);
@@ -188,7 +195,11 @@ async fn sum_of_a_large_file_on_a_server_without_head() {
         let one_name = true;
         let faulty = FaultyServer::start(Faults {
             names,
-            ..with_shell(Shell { files, one_name })
+            ..with_shell(Shell {
+                files,
+                one_name,
+                ..Shell::default()
+            })
         })
         .await;
         faulty.put("large", &content);

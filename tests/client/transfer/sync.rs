@@ -193,3 +193,23 @@ async fn a_server_that_lies_about_a_directory_deletes_nothing() {
         assert!(!client.local("escaped").exists() && !Path::new("/tmp/homeport-escaped").exists());
     }
 }
+
+/// What lies below a directory that cannot be made is not tried.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_sent_below_a_directory_that_cannot_be_made() {
+    let faulty = FaultyServer::start(Faults {
+        directory: Some(b"/t".to_vec()),
+        refuses_mkdir: Some(b"/t/bad".to_vec()),
+        ..Faults::default()
+    })
+    .await;
+    let client = faulty.client().await;
+    for name in ["bad/a", "bad/deep/b", "good/c"] {
+        let path = client.local("t").join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, name).unwrap();
+    }
+    assert_eq!(run(&client, Direction::Up, "t", "/t").await, Ok(4));
+    let files: Vec<Vec<u8>> = faulty.files.lock().unwrap().keys().cloned().collect();
+    assert_eq!(files, [b"/t/good/c"]);
+}

@@ -221,7 +221,7 @@ async fn the_first_connection_is_tried_for_as_long_as_asked() {
     let trying = tokio::task::spawn_blocking(move || {
         let once = list(&[]).expect_code(1);
         assert!(!once.err.contains("again in"), "{}", once.err);
-        list(&["--retry-for", "1s"])
+        list(&["--retry-for", "2s"])
             .expect_code(1)
             .expect_stderr(&["connection refused", "connecting again in 0.5 s (attempt 1, for "]);
         list

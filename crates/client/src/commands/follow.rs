@@ -12,13 +12,11 @@ use sftp_wire::Attributes;
 use super::cat::print_aside;
 use super::session::{RemotePath, Session};
 use crate::link::{Link, OpenFile, ReadAhead, RemoteError};
-use base::error::Result;
+use crate::transfer::{Breaks, ProgressAtBreak};
+use base::error::{Error, Result};
 
 /// How often the file is looked at.
 const PAUSE: Duration = Duration::from_secs(1);
-
-/// How often in a row the connection may break before the file is open again.
-const BREAKS: u32 = 5;
 
 /// What has become of the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -125,12 +123,14 @@ async fn again(
     session: &Arc<Session>,
     found: &RemotePath,
 ) -> Result<std::result::Result<(Arc<Link>, OpenFile), String>> {
-    let mut breaks = 0;
+    let none = ProgressAtBreak { run: 0, file: 0 };
+    let mut breaks = Breaks::new(session.remote.retry_rule(), none.run);
     loop {
-        let link = session.link().await?;
+        let link = session.remote.link_after(|| breaks.outage()).await;
+        let link = link.map_err(|failed| Error::new(failed.to_string()))?;
         match OpenFile::open(&link, &found.path).await {
             Ok(file) => return Ok(Ok((link, file))),
-            Err(RemoteError::ConnectionLost(_)) if breaks < BREAKS => breaks += 1,
+            Err(RemoteError::ConnectionLost(_)) if breaks.allow_another(none) => {}
             Err(failed) => return Ok(Err(failed.to_string())),
         }
     }

@@ -17,7 +17,7 @@ use crate::link::{Answered as _, ConnectionLost, Link, RemoteError};
 use crate::plan::Policy;
 use crate::symlinks::stays_within;
 use crate::transfer::{
-    Breaks, Direction, Engine, ProgressAtBreak, RemoteWork, Settings, Summary, TransferContext, endings,
+    Direction, Engine, ProgressAtBreak, RemoteWork, Settings, Summary, TransferContext, endings,
     temporary_name, with_ending,
 };
 use base::error::Clause;
@@ -119,6 +119,10 @@ fn count(engine: &Engine, summary: &mut Summary, link: &FoundLink, copied: Resul
                 "{name}: skipped: the link points out of the directory that is fetched, to {target}"
             ));
         }
+        Err(LinkError::ConnectionLost(lost)) => {
+            summary.failed += 1;
+            hub.not_done(&printable(link.path()), &lost.into());
+        }
         Err(error) => {
             summary.failed += 1;
             hub.fail(link.path(), &error.to_string());
@@ -160,10 +164,10 @@ impl FoundLink {
     async fn copy(&self, engine: &Engine) -> Result<CopiedLink, LinkError> {
         let settings = &engine.context.settings;
         let hub = &engine.context.hub;
-        let mut breaks = Breaks::new(hub.done());
+        let mut breaks = engine.context.breaks();
         loop {
             let link = engine.context.link().await;
-            let link = link.map_err(|failed| LinkError::Remote("make the link", failed))?;
+            let link = link.map_err(LinkError::remote("make the link"))?;
             let copied = match self.direction {
                 Direction::Up => self.copy_up(&link, &engine.context).await,
                 Direction::Down => self.copy_down(&link, settings).await,

@@ -24,8 +24,10 @@ use base::digest::Algorithm;
 use base::error::{Error, Result};
 use base::visible::printable;
 
-/// How many files are asked about at once. A server that hashes by a command gets as many names in one.
+/// How many files are asked about at once.
 const AT_ONCE: usize = 64;
+/// The same for a server that hashes by commands: two of them run at once, with 500 names each.
+const AT_ONCE_BY_COMMAND: usize = 1000;
 /// From this size on, in bytes, a file is hashed by a command of its own.
 const LARGE: u64 = 4 << 20;
 /// How many large files are hashed at once: each keeps a CPU of the server busy, and sshd runs ten commands at most.
@@ -66,9 +68,13 @@ async fn sum(session: &Arc<Session>, args: &SumArgs) -> Result<u8> {
     // The answers that have overtaken those of earlier files.
     let mut early: BTreeMap<usize, Answer> = BTreeMap::new();
     let mut waiting = found.iter().enumerate();
+    let at_once = match hashing::offers(&link, HashKind::Md5) {
+        true => AT_ONCE,
+        false => AT_ONCE_BY_COMMAND,
+    };
     for (number, file) in found.iter().enumerate() {
         let answer = loop {
-            while asked.len() + early.len() < AT_ONCE
+            while asked.len() + early.len() < at_once
                 && let Some((number, RemotePath { path, .. })) = waiting.next()
             {
                 let (link, path, large) = (Arc::clone(&link), path.clone(), Arc::clone(&large));

@@ -223,9 +223,12 @@ impl<'a> TransferRun<'a> {
         F: Future<Output = std::result::Result<T, RemoteError>>,
     {
         let attempts = async {
-            let mut breaks = Breaks::new(self.hub.done());
+            let remote = &self.session.remote;
+            let mut breaks = Breaks::new(remote.retry_rule(), self.hub.done());
             loop {
-                let done = work(self.session.link().await?).await;
+                let link = remote.link_after(|| breaks.outage()).await;
+                let link = link.map_err(|failed| Error::new(failed.to_string()))?;
+                let done = work(link).await;
                 let reached = ProgressAtBreak {
                     run: self.hub.done(),
                     file: 0,

@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use sftp_wire::{Attributes, FileType};
 
+use super::left_out::leave_out;
 use super::links::FoundLink;
 use super::prefetch::{Prefetch, Prefetched};
 use super::target_directory::{make_local, open_local, open_remote, remote_directory};
@@ -24,6 +25,8 @@ use crate::plan::ExistingEntry;
 use crate::symlinks::LinkRule;
 use crate::transfer::progress_hub::ProgressHub;
 use crate::transfer::{Direction, Job};
+use crate::unmade::{NamesBelow, UnmadeDirectories};
+use base::error::Error;
 use base::visible::printable;
 
 /// Trees that are deeper than this are not walked: a malicious server could present an endless one.
@@ -93,6 +96,12 @@ impl Walk<'_> {
         self.hub.left_out(&format!("{}: skipped: {why}", printable(name)));
     }
 
+    /// Reports a directory that could not be made, with what is left out below it.
+    fn fail_unmade(&mut self, directory: &[u8], why: &str, below: NamesBelow) {
+        self.found.left_out += below.count;
+        self.fail(directory, &below.behind(why));
+    }
+
     /// Walks through a file or directory of this machine that goes to `remote`.
     pub async fn up(
         &mut self,
@@ -109,7 +118,7 @@ impl Walk<'_> {
         let meta = match std::fs::metadata(local) {
             Ok(meta) => meta,
             Err(error) => {
-                self.fail(name, &base::error::Error::new("cannot look at it").because(error));
+                self.fail(name, &Error::new("cannot look at it").because(error));
                 return Ok(());
             }
         };
@@ -163,10 +172,8 @@ impl Walk<'_> {
                 Ok(known) => known,
                 Err(RemoteError::ConnectionLost(lost)) => return Err(lost.into()),
                 Err(failed) => {
-                    self.fail(
-                        &remote,
-                        &format!("cannot make the directory on the server: {failed}"),
-                    );
+                    let why = format!("cannot make the directory on the server: {failed}");
+                    self.fail_unmade(&remote, &why, NamesBelow::of_local(&local));
                     continue;
                 }
             };
@@ -178,10 +185,8 @@ impl Walk<'_> {
             let entries = match std::fs::read_dir(&local).and_then(Iterator::collect::<Result<Vec<_>, _>>) {
                 Ok(entries) => entries,
                 Err(error) => {
-                    self.fail(
-                        local.as_os_str().as_bytes(),
-                        &base::error::Error::new("cannot read the directory").because(error),
-                    );
+                    let why = Error::new("cannot read the directory").because(error);
+                    self.fail(local.as_os_str().as_bytes(), &why);
                     continue;
                 }
             };
@@ -214,7 +219,7 @@ impl Walk<'_> {
         }
         let name = path.as_os_str().as_bytes();
         match std::fs::metadata(&path) {
-            Err(error) => self.fail(name, &base::error::Error::new("cannot look at it").because(error)),
+            Err(error) => self.fail(name, &Error::new("cannot look at it").because(error)),
             Ok(meta) if meta.is_dir() && is_link && self.links != LinkRule::Follow => {
                 self.leave_out(name, LINK_TO_DIRECTORY)
             }
@@ -289,6 +294,7 @@ impl Walk<'_> {
             Box::pin(async move { link.list(&path).await })
         });
         let root = Branch::root(self.real(&remote).await?);
+        let mut unmade = UnmadeDirectories::default();
         prefetch.push(remote, (local, attrs, root));
         while let Some(Prefetched {
             path: remote,
@@ -296,21 +302,27 @@ impl Walk<'_> {
             answer,
         }) = prefetch.next().await
         {
-            if let Err(error) = make_local(&local) {
-                self.fail(
-                    local.as_os_str().as_bytes(),
-                    &base::error::Error::new("cannot make the directory").because(error),
-                );
-                continue;
+            if !unmade.covers(&remote)
+                && let Err(error) = make_local(&local)
+            {
+                let why = Error::new("cannot make the directory").because(error);
+                unmade.add(&remote, local.as_os_str().as_bytes(), why.to_string());
             }
             let listed = match answer {
                 Ok(listed) => listed,
                 Err(RemoteError::ConnectionLost(lost)) => return Err(lost.into()),
+                Err(_) if unmade.covers(&remote) => continue,
                 Err(failed) => {
                     self.fail(&remote, &format!("cannot list the directory: {failed}"));
                     continue;
                 }
             };
+            if unmade.covers(&remote) {
+                for (path, attrs) in leave_out(&mut unmade, &remote, listed) {
+                    prefetch.push(path, (local.clone(), attrs, Arc::clone(&branch)));
+                }
+                continue;
+            }
             if self.preserve && attrs.permissions.is_some() {
                 open_local(&local);
             }
@@ -321,6 +333,9 @@ impl Walk<'_> {
                     prefetch.push(path, directory);
                 }
             }
+        }
+        for directory in unmade.into_directories() {
+            self.fail_unmade(&directory.shown, &directory.why, directory.below);
         }
         Ok(())
     }

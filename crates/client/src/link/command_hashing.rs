@@ -3,7 +3,9 @@
 //!
 //! Nobody waits for a batch to fill. A caller puts its file into the queue and waits for its answer or for a turn; with
 //! a turn it takes all that wait, runs the command for them, and hands out the answers. A caller that is dropped with
-//! its turn drops the answers that it owes, and those callers ask again.
+//! its turn drops the answers that it owes, and those callers ask again. So a command has as many names as callers ask
+//! about while those before it run. Callers with many small files ask about a thousand at once, however long a command
+//! takes to start.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};

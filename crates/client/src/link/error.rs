@@ -128,10 +128,15 @@ pub enum OpenError {
     NoSftp,
     /// The server sent text instead of SFTP. Holds its beginning.
     #[error(
-        "the server sent text instead of SFTP: \"{0}\" (hint: its shell prints that at each sign-in, or the account is for something else; in .bashrc, such commands belong behind a check for a terminal)"
+        "the server sent text instead of SFTP: \"{0}\" (hint: its login shell prints that at each sign-in, or the account is for something else; in a startup file such as .bashrc, such commands belong behind a check for a terminal)"
     )]
     Text(String),
-    /// The server ended SFTP, or its first reply is not valid. Holds the last text that it sent.
+    /// The first reply of the server is not one to INIT. Holds its beginning.
+    #[error(
+        "the server's first reply is not one of SFTP: \"{0}\" (hint: the account may have no SFTP, or its login shell prints that from a startup file such as .bashrc)"
+    )]
+    OtherReply(String),
+    /// The server ended SFTP before its first reply. Holds the last text that it sent.
     #[error("the server ended SFTP before it had begun{0}")]
     Silent(String),
     /// The server did not answer in time. Holds to what.

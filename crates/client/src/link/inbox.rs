@@ -135,13 +135,9 @@ impl Inbox {
         })
     }
 
-    /// The text with which the stream began, if it is not SFTP, whose packets begin with a zero.
-    pub fn text_before(&self) -> Option<Vec<u8>> {
-        let first = &self.state().first;
-        first
-            .first()
-            .is_some_and(|byte| *byte != 0)
-            .then(|| first.clone())
+    /// The bytes with which the stream began, at most the first 512.
+    pub fn first_bytes(&self) -> Vec<u8> {
+        self.state().first.clone()
     }
 
     /// Marks the connection as lost. The first reason counts.

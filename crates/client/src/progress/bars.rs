@@ -111,6 +111,10 @@ impl ProgressObserver for Bars {
         self.display.print(&line::failed(name, why));
     }
 
+    fn undone(&self, message: &str) {
+        self.warn(message);
+    }
+
     fn left_out(&self, message: &str) {
         self.warn(message);
     }

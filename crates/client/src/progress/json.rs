@@ -332,6 +332,10 @@ impl<W: Write + Send + 'static> ProgressObserver for JsonLines<W> {
         self.writer().write(&JsonEvent::Error { path, message });
     }
 
+    fn undone(&self, message: &str) {
+        self.warn(message);
+    }
+
     fn left_out(&self, message: &str) {
         self.warn(message);
     }

@@ -18,15 +18,18 @@ pub(super) fn is_large(progress: &FileProgress) -> bool {
     progress.total().max(progress.done()) >= SMALL_BYTES
 }
 
-/// The line for a file that has ended. Small files that succeeded have none, and only count in the summary.
+/// The line for a file that has ended. Small files that succeeded have none, and only count in the summary. Neither have
+/// files that there was no connection for: one message is for all of them.
 pub(super) fn ended(
     job: &Job,
     progress: &FileProgress,
     result: &Result<Outcome, TransferError>,
     elapsed: Duration,
 ) -> Option<String> {
-    if result.is_ok() && !is_large(progress) {
-        return None;
+    match result {
+        Ok(_) if !is_large(progress) => return None,
+        Err(TransferError::Disconnected(_)) => return None,
+        Ok(_) | Err(_) => {}
     }
     let text = self::result(job, progress, result, elapsed);
     Some(fit(&format!("{}: {text}", progress.name)))

@@ -49,6 +49,11 @@ impl ProgressObserver for Logged {
         self.shown.fail(name, why);
     }
 
+    fn undone(&self, message: &str) {
+        self.log.record("failed", message);
+        self.shown.undone(message);
+    }
+
     fn left_out(&self, message: &str) {
         self.log.record("warning", message);
         self.shown.left_out(message);

@@ -62,6 +62,10 @@ impl<W: Write + Send> ProgressObserver for PlainLines<W> {
         self.say(&line::failed(name, why));
     }
 
+    fn undone(&self, message: &str) {
+        self.warn(message);
+    }
+
     fn left_out(&self, message: &str) {
         self.warn(message);
     }

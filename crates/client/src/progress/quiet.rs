@@ -44,6 +44,10 @@ impl<W: Write + Send> ProgressObserver for ErrorsOnly<W> {
         self.0.fail(name, why);
     }
 
+    fn undone(&self, message: &str) {
+        self.0.undone(message);
+    }
+
     fn left_out(&self, message: &str) {
         self.0.left_out(message);
     }

@@ -36,6 +36,7 @@ impl ProgressObserver for NoObserver {
     fn began(&self, _: &Job, _: &Arc<FileProgress>) {}
     fn ended(&self, _: &Job, _: &Arc<FileProgress>, _: &Result<Outcome, TransferError>) {}
     fn fail(&self, _: &[u8], _: &str) {}
+    fn undone(&self, _: &str) {}
     fn left_out(&self, _: &str) {}
     fn warn(&self, _: &str) {}
     fn pause(&self, ask: &mut dyn FnMut()) {
@@ -103,15 +104,6 @@ fn each_outcome_has_its_line() {
             Err(TransferError::Stopped),
             "a: stopped (hint: run the same command again; it goes on where this one stopped)",
         ),
-        (
-            Direction::Up,
-            0,
-            0,
-            Err(TransferError::Disconnected(RemoteError::ConnectionLost(
-                ConnectionLost("\u{1b}[2Jbye\u{7}".into()),
-            ))),
-            "a: FAILED: the connection to the server was lost: \\u{1b}[2Jbye\\u{7} (hint: run the same command again; it goes on where this one stopped)",
-        ),
     ] {
         let job = job(direction, b"a", 1 << 30);
         let progress = hub.begin(&job);
@@ -137,6 +129,10 @@ fn small_files_have_a_line_only_if_they_fail() {
     ] {
         assert_eq!(line::ended(&job, &progress, &result, second), None);
     }
+    // One message is for all files that there is no connection for.
+    let lost = RemoteError::from(ConnectionLost("bye".into()));
+    let disconnected = Err(TransferError::Disconnected(lost));
+    assert_eq!(line::ended(&job, &progress, &disconnected, second), None);
     let failed = line::ended(&job, &progress, &Err(TransferError::NotAFile), second);
     assert_eq!(failed.as_deref(), Some("a: FAILED: is not a regular file"));
 }

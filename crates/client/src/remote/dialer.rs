@@ -5,7 +5,7 @@
 
 use std::io;
 use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use tokio::net::UnixStream;
@@ -22,6 +22,10 @@ use base::secret::Secret;
 const CONFIRMATION: Duration = Duration::from_secs(120);
 /// How long the system's ssh may take with all its prompts, which have no limit of their own.
 const WITH_PROMPTS: Duration = Duration::from_secs(24 * 3600);
+
+/// The least time that SFTP gets to begin after a sign-in that has used up the time of an attempt: prompts may have taken
+/// it.
+const LEAST_TO_OPEN: Duration = Duration::from_secs(1);
 
 /// Which connection of a run this is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,41 +85,57 @@ impl Dialer {
         }
     }
 
-    /// Connects and signs in.
+    /// Connects and signs in. With a `limit` all of that together takes no longer; time with an open prompt does not
+    /// count.
     ///
     /// # Errors
     /// When a step fails; the error says which.
-    pub(super) async fn dial(&self) -> Result<Link, ConnectFailure> {
-        let Self {
-            destination,
-            credentials,
-            ..
-        } = self;
-        match (&destination.route, self.role) {
-            (Route::Ssh(program), ConnectionRole::First) => self.dial_by_ssh(program).await,
-            (Route::Ssh(_), ConnectionRole::Beside) => self.share_ssh().await,
-            (Route::Direct | Route::Jumps(_), _) => {
-                let limits = OpenLimits {
-                    answer: destination.connect_timeout,
-                    replies: ReplyLimits::default(),
-                };
-                let wiring = SharedChannel::default();
-                let events = |callbacks| SshHandler::new(callbacks, wiring.clone());
-                let prompts = Arc::clone(&self.prompts);
-                let connection = connect::connect(destination, credentials, prompts, events).await?;
-                Ok(Link::open(Box::new(SshTransport::new(connection, wiring)), limits).await?)
-            }
+    pub(super) async fn dial(&self, limit: Option<Duration>) -> Result<Link, ConnectFailure> {
+        match (&self.destination.route, self.role) {
+            (Route::Ssh(program), ConnectionRole::First) => self.dial_by_ssh(program, limit).await,
+            (Route::Ssh(_), ConnectionRole::Beside) => self.share_ssh(limit).await,
+            (Route::Direct | Route::Jumps(_), _) => self.dial_itself(limit).await,
+        }
+    }
+
+    /// Connects and signs in by the SSH library.
+    async fn dial_itself(&self, limit: Option<Duration>) -> Result<Link, ConnectFailure> {
+        let destination = &self.destination;
+        let wiring = SharedChannel::default();
+        let events = |callbacks| SshHandler::new(callbacks, wiring.clone());
+        let prompts = Arc::clone(&self.prompts);
+        let began = Instant::now();
+        let connection =
+            connect::connect_within(limit, destination, &self.credentials, prompts, events).await?;
+        let limits = OpenLimits {
+            answer: destination.connect_timeout,
+            replies: ReplyLimits::default(),
+        };
+        let opening = Link::open(Box::new(SshTransport::new(connection, wiring)), limits);
+        let Some(limit) = limit else {
+            return Ok(opening.await?);
+        };
+        // Nobody is asked anything any more.
+        let left = limit.saturating_sub(began.elapsed()).max(LEAST_TO_OPEN);
+        match tokio::time::timeout(left, opening).await {
+            Ok(opened) => Ok(opened?),
+            Err(_) => Err(connect::no_answer(destination).into()),
         }
     }
 
     /// Lets the system's ssh connect and sign in. It has its own limits, and ours for the whole.
-    async fn dial_by_ssh(&self, program: &SshProgram) -> Result<Link, ConnectFailure> {
+    async fn dial_by_ssh(
+        &self,
+        program: &SshProgram,
+        limit: Option<Duration>,
+    ) -> Result<Link, ConnectFailure> {
         let (process, stream) = connect::start_ssh(program, &self.credentials, Arc::clone(&self.prompts))?;
         let process = Arc::new(process);
-        let limit = match self.destination.batch {
+        let own = match self.destination.batch {
             true => self.destination.connect_timeout,
             false => self.destination.connect_timeout + CONFIRMATION,
         };
+        let limit = limit.map_or(own, |limit| limit.min(own));
         let link = self.open_by_ssh(&process, stream, limit).await?;
         process.signed_in();
         *self.ssh.lock() = Arc::downgrade(&process);
@@ -123,7 +143,7 @@ impl Dialer {
     }
 
     /// Opens another session on the connection of the first ssh.
-    async fn share_ssh(&self) -> Result<Link, ConnectFailure> {
+    async fn share_ssh(&self, limit: Option<Duration>) -> Result<Link, ConnectFailure> {
         let first = self.ssh.lock().upgrade();
         let (process, stream) = match first {
             Some(first) => first.another_session()?,
@@ -132,8 +152,9 @@ impl Dialer {
                 return Err(ConnectError::Unreachable(Error::new(ended)).into());
             }
         };
-        self.open_by_ssh(&Arc::new(process), stream, self.destination.connect_timeout)
-            .await
+        let own = self.destination.connect_timeout;
+        let limit = limit.map_or(own, |limit| limit.min(own));
+        self.open_by_ssh(&Arc::new(process), stream, limit).await
     }
 
     async fn open_by_ssh(

@@ -17,7 +17,7 @@ use crate::connect::{
 };
 use crate::interrupt;
 use crate::output::Output;
-use crate::remote::Remote;
+use crate::remote::{Remote, RetryRule};
 use crate::verbose;
 use base::error::{Error, Result};
 use base::secret::Secret;
@@ -98,8 +98,8 @@ async fn sign_in(
     };
     let prompts: Arc<dyn Prompts> = Arc::new(ReportedPrompts(prompts));
     say_what_is_not_obeyed(&destination, &*prompts);
-    let retry_for = common.retry_for.unwrap_or_default();
-    let remote = Remote::connect_within(destination, Credentials::new(password), prompts, retry_for).await;
+    let retry_rule = RetryRule::of_option(common.retry_for);
+    let remote = Remote::connect_by(destination, Credentials::new(password), prompts, retry_rule).await;
     let remote = remote.map_err(|error| CommandFailure {
         code: error.exit_code(),
         error: Error::new(error.to_string()),

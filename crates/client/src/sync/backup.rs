@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use tokio::sync::Mutex;
 
+use super::change_error::ChangeError;
 use super::target::TargetTree;
 use crate::names::{join, parent};
 
@@ -27,8 +28,8 @@ impl Backups {
     }
 
     /// Moves a name there, under the same path. Names that are there already stay.
-    pub(super) async fn take(&self, target: &TargetTree, path: &[u8]) -> Result<(), String> {
-        let failed = |why: String| format!("cannot move it to the backups: {why}");
+    pub(super) async fn take(&self, target: &TargetTree, path: &[u8]) -> Result<(), ChangeError> {
+        let failed = ChangeError::context("cannot move it to the backups");
         let place = join(&self.directory, path);
         self.make(target, parent(&place)).await.map_err(failed)?;
         let mut free = place.clone();
@@ -42,11 +43,11 @@ impl Backups {
             }
             free = [&place, format!(".{number}").as_bytes()].concat();
         }
-        Err(failed("all names are taken".to_owned()))
+        Err(failed(ChangeError::Refused("all names are taken".to_owned())))
     }
 
     /// Makes a directory, and those in which it lies.
-    async fn make(&self, target: &TargetTree, directory: &[u8]) -> Result<(), String> {
+    async fn make(&self, target: &TargetTree, directory: &[u8]) -> Result<(), ChangeError> {
         let mut made = self.made.lock().await;
         let slashes = directory.iter().enumerate().filter(|(_, byte)| **byte == b'/');
         let ends: Vec<usize> = slashes.map(|(at, _)| at).chain([directory.len()]).collect();

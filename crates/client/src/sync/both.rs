@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 use super::filter::Filter;
 use super::list::{self, Listing, Role, Scope};
 use super::options::Trees;
-use crate::link::RemoteError;
+use crate::link::{Link, RemoteError};
 use crate::output::Output;
 use crate::remote::Remote;
 use crate::transfer::{Breaks, Direction, ProgressAtBreak};
@@ -75,9 +75,18 @@ pub(super) async fn list_both(session: &SyncSession, trees: &Trees, filter: &Fil
         let cannot = || format!("cannot list \"{}\" on the server", printable(&trees.remote));
         // Each attempt lists all of the tree, so a break is never followed by progress.
         let none = ProgressAtBreak { run: 0, file: 0 };
-        let mut breaks = Breaks::new(none.run);
+        let mut breaks = Breaks::new(session.remote.retry_rule(), none.run);
         loop {
-            match list_remote(session, &trees.remote, remote_role, filter).await {
+            let scope = Scope {
+                role: remote_role,
+                filter,
+            };
+            let listing = async {
+                let link = session.remote.link_after(|| breaks.outage()).await?;
+                list_remote(&link, &trees.remote, scope).await
+            };
+            let listed = listing.await;
+            match listed {
                 Ok(RemoteTop::Missing) if remote_role == Role::Target => return Ok(None),
                 Ok(RemoteTop::Missing) => return Err(Error::new(format!("{}: it does not exist", cannot()))),
                 Ok(RemoteTop::Other) => return Err(not_a_directory(&trees.remote)),
@@ -125,17 +134,13 @@ enum RemoteTop {
 }
 
 async fn list_remote(
-    session: &SyncSession,
+    link: &Arc<Link>,
     top: &[u8],
-    role: Role,
-    filter: &Filter,
+    scope: Scope<'_>,
 ) -> std::result::Result<RemoteTop, RemoteError> {
-    let link = session.remote.link().await?;
     match link.look(top).await? {
         None => Ok(RemoteTop::Missing),
         Some(attrs) if attrs.is_directory() == Some(false) => Ok(RemoteTop::Other),
-        Some(_) => Ok(RemoteTop::Listed(
-            list::remote::list(&link, top, Scope { role, filter }).await?,
-        )),
+        Some(_) => Ok(RemoteTop::Listed(list::remote::list(link, top, scope).await?)),
     }
 }

@@ -5,6 +5,7 @@ use std::io::{self, Read as _};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -12,11 +13,16 @@ use crate::link::{
     ConnectionLost, Extent, HashAnswer, HashComparison, HashKind, HashQuestion, HashValue, Link, LocalHash,
     RemoteError, hashing, judge,
 };
-use crate::transfer::{Breaks, ProgressAtBreak, TransferContext};
+use crate::transfer::{ProgressAtBreak, TransferContext};
 use base::error::Clause;
 
 /// The number of files that are hashed at once.
 const AT_ONCE: usize = 16;
+/// The number of small files about which a server is asked at once that hashes by commands: two of them run at once, with
+/// 500 names each.
+const AT_ONCE_BY_COMMAND: usize = 1000;
+/// From this size on, in bytes, a file is hashed by a command of its own.
+const LARGE: u64 = 4 << 20;
 /// The hash by which contents are compared.
 const KIND: HashKind = HashKind::Md5;
 /// The size of one read, in bytes.
@@ -46,6 +52,14 @@ pub(super) struct FilePair {
 /// hash cannot be had: nothing says that it is the same.
 pub(super) type PairResult = Result<Contents, String>;
 
+/// Limits on the files that are hashed at once.
+struct HashingLimits {
+    /// One permit for each file that this machine reads.
+    reading: Semaphore,
+    /// One permit for each large file.
+    large: Semaphore,
+}
+
 /// Compares pairs of files, and returns what is known about each, in their order.
 ///
 /// # Errors
@@ -57,17 +71,27 @@ pub(super) async fn compared(
     let mut results = vec![Ok(Contents::Unknown); pairs.len()];
     let mut waiting: Vec<usize> = (0..pairs.len()).rev().collect();
     let mut asked = JoinSet::new();
-    let mut breaks = Breaks::new(context.hub.done());
+    let mut breaks = context.breaks();
+    let limits = Arc::new(HashingLimits {
+        reading: Semaphore::new(AT_ONCE),
+        large: Semaphore::new(AT_ONCE),
+    });
+    let mut at_once = AT_ONCE;
     // All that were asked about on one connection are told that it is lost.
     let mut lost_link: Option<Arc<Link>> = None;
     loop {
-        while asked.len() < AT_ONCE
+        while asked.len() < at_once
             && let Some(number) = waiting.pop()
             && let Some(pair) = pairs.get(number)
         {
             let (pair, stop, link) = (pair.clone(), context.stop.clone(), context.link().await?);
+            at_once = match hashing::offers(&link, KIND) {
+                true => AT_ONCE,
+                false => AT_ONCE_BY_COMMAND,
+            };
+            let limits = Arc::clone(&limits);
             asked.spawn(async move {
-                let contents = compared_pair(&link, pair, stop).await;
+                let contents = compared_pair(&link, pair, stop, &limits).await;
                 (number, link, contents)
             });
         }
@@ -105,12 +129,23 @@ async fn compared_pair(
     link: &Link,
     pair: FilePair,
     stop: CancellationToken,
+    limits: &HashingLimits,
 ) -> Result<PairResult, ConnectionLost> {
     if pair.size == 0 {
         return Ok(Ok(Contents::Same));
     }
+    // The semaphores are never closed.
+    let _turn = match pair.size {
+        LARGE.. => limits.large.acquire().await.ok(),
+        _ => None,
+    };
     // This machine's file is hashed on another thread while the server hashes its own.
-    let here = tokio::task::spawn_blocking(move || local_hash(pair.local, &stop));
+    let local = pair.local;
+    let here = async {
+        let _turn = limits.reading.acquire().await.ok();
+        let hashing = tokio::task::spawn_blocking(move || local_hash(local, &stop)).await;
+        hashing.map_err(io::Error::other).flatten()
+    };
     let question = HashQuestion {
         path: &pair.remote,
         handle: None,
@@ -118,8 +153,7 @@ async fn compared_pair(
         expected: Some(pair.size),
         kind: KIND,
     };
-    let there = hashing::hash(link, &question).await;
-    let here = here.await.map_err(io::Error::other).flatten();
+    let (here, there) = tokio::join!(here, hashing::hash(link, &question));
     match here {
         Ok(here) => contents(link, &question, here, there?).await.map(Ok),
         Err(error) => Ok(Err(format!("cannot read the file: {}", Clause(&error)))),

@@ -8,6 +8,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::backup::Backups;
+use super::change_error::ChangeError;
 use super::target::TargetTree;
 use crate::transfer::error::TransferError;
 use crate::transfer::progress_hub::{FileProgress, ProgressObserver};
@@ -64,6 +65,10 @@ impl ProgressObserver for ReportingObserver {
         self.shown.fail(name, why);
     }
 
+    fn undone(&self, message: &str) {
+        self.shown.undone(message);
+    }
+
     fn left_out(&self, message: &str) {
         self.shown.left_out(message);
     }
@@ -98,14 +103,14 @@ pub(super) struct Finish {
 
 impl Finish {
     /// Sets the attributes of a file that has arrived, and gives it its name.
-    async fn run(&self, target: &TargetTree, backups: Option<&Backups>) -> Result<(), String> {
+    async fn run(&self, target: &TargetTree, backups: Option<&Backups>) -> Result<(), ChangeError> {
         let arrived = match self.temporary {
             true => temporary_name(&self.path),
             false => self.path.clone(),
         };
         if self.attrs != Attributes::default() {
             let set = target.set(&arrived, &self.attrs).await;
-            set.map_err(|why| format!("cannot keep the times: {why}"))?;
+            set.map_err(ChangeError::context("cannot keep the times"))?;
         }
         if !self.temporary {
             return Ok(());
@@ -114,7 +119,7 @@ impl Finish {
             backups.take(target, &self.path).await?;
         }
         let named = target.rename(&arrived, &self.path).await;
-        named.map_err(|why| format!("cannot give the file its name: {why}"))
+        named.map_err(ChangeError::context("cannot give the file its name"))
     }
 }
 
@@ -122,9 +127,9 @@ impl Finish {
 pub(super) struct Finisher {
     pub(super) target: TargetTree,
     pub(super) backups: Option<Arc<Backups>>,
-    running: JoinSet<(Finish, Result<(), String>)>,
+    running: JoinSet<(Finish, Result<(), ChangeError>)>,
     /// The files that are finished, and those that failed.
-    results: Vec<(Finish, Result<(), String>)>,
+    results: Vec<(Finish, Result<(), ChangeError>)>,
 }
 
 impl Finisher {
@@ -156,7 +161,7 @@ impl Finisher {
     }
 
     /// Waits until all are finished, and returns the results.
-    pub(super) async fn finish(&mut self) -> Vec<(Finish, Result<(), String>)> {
+    pub(super) async fn finish(&mut self) -> Vec<(Finish, Result<(), ChangeError>)> {
         while !self.running.is_empty() {
             self.take_one().await;
         }

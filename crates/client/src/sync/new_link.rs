@@ -1,6 +1,7 @@
 //! A symbolic link that a sync makes at its target.
 
 use super::backup::Backups;
+use super::change_error::ChangeError;
 use super::target::TargetTree;
 use crate::transfer::temporary_name;
 
@@ -18,7 +19,11 @@ pub(super) struct NewLink {
 impl NewLink {
     /// Makes the link. What has its name stays until the link is there under a temporary name, and goes to the backups if
     /// there are any.
-    pub(super) async fn make(&self, target: &TargetTree, backups: Option<&Backups>) -> Result<(), String> {
+    pub(super) async fn make(
+        &self,
+        target: &TargetTree,
+        backups: Option<&Backups>,
+    ) -> Result<(), ChangeError> {
         if !self.replaces {
             return target.symlink(&self.points_to, &self.path).await;
         }

@@ -3,26 +3,24 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use sftp_wire::{Attributes, Times};
+use sftp_wire::Attributes;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio_util::sync::CancellationToken;
 
+use super::change_error::ChangeError;
 use super::compare::{Action, Change, Reason};
 use super::directories::{ChangedDirectories, depth};
 use super::entry::{EntryKind, TreeEntry};
-use super::finish::{EndedTransfer, Finish, Finisher, target_of};
-use super::list::below;
+use super::finish::{EndedTransfer, Finisher, target_of};
 use super::new_link::NewLink;
 use super::options::{SyncOptions, Trees};
-use super::report::{Step, SyncReport, reason_of};
+use super::planned_transfer::{PlannedTransfer, times};
+use super::report::{Step, SyncReport};
 use super::target::TargetTree;
-use crate::names::join;
-use crate::plan::ExistingEntry;
-use crate::transfer::{Direction, Engine, Job, Summary, temporary_name};
+use crate::transfer::{Engine, Job, Summary};
+use crate::unmade::UnmadeDirectories;
 use base::error::{Error, Result};
-
-/// The type of a regular file in a mode.
-const REGULAR: u32 = 0o100_000;
+use base::visible::printable;
 
 /// One run of a sync, while it changes the target.
 pub(super) struct SyncRun<'a> {
@@ -50,17 +48,37 @@ impl SyncRun<'_> {
         self.report.failed(path, why);
     }
 
+    /// Counts a change that has failed, and shows why. Without a connection all that is left fails, which is said once.
+    fn fail_change(&mut self, path: &[u8], why: ChangeError) {
+        match why {
+            ChangeError::Lost(lost) => {
+                self.summary.failed += 1;
+                let hub = &self.engine.context.hub;
+                hub.not_done(&printable(path), &lost.into());
+            }
+            ChangeError::Refused(why) => self.fail(path, &why),
+        }
+    }
+
+    /// Warns of a change that was refused and is no failure: the next run makes it. A lost connection is one all the same.
+    fn warn_of_change(&mut self, path: &[u8], why: ChangeError) {
+        match why {
+            lost @ ChangeError::Lost(_) => self.fail_change(path, lost),
+            ChangeError::Refused(why) => self.report.warn_once(path, &why),
+        }
+    }
+
     /// The transfers that the actions need.
     pub(super) fn jobs(&self, actions: &[Action<'_>]) -> Vec<Job> {
         let sends = actions
             .iter()
             .filter(|action| matches!(action.change, Change::Send(_)));
-        sends.map(|action| self.job(action).0).collect()
+        sends.map(|action| self.planned(action).job).collect()
     }
 
     /// Makes directories, and transfers files.
     pub(super) async fn act(&mut self, actions: &[Action<'_>]) -> Result<()> {
-        self.make(actions).await;
+        let actions = &self.make(actions).await;
         if self.engine.context.stop.is_cancelled() {
             self.summary.stopped = true;
             return Ok(());
@@ -102,15 +120,18 @@ impl SyncRun<'_> {
         Ok(())
     }
 
-    /// Makes directories, those further up first.
-    async fn make(&mut self, actions: &[Action<'_>]) {
+    /// Makes directories, those further up first. Returns the actions without those below a directory that could not be
+    /// made, which is told once for all of them.
+    async fn make<'a>(&mut self, actions: &[Action<'a>]) -> Vec<Action<'a>> {
+        let mut unmade = UnmadeDirectories::default();
         let mut levels: BTreeMap<usize, Vec<Vec<u8>>> = BTreeMap::new();
         for action in actions.iter().filter(|action| action.change == Change::Make) {
             let path = &action.source.path;
             levels.entry(depth(path)).or_default().push(path.to_vec());
         }
         let (target, stop) = (self.finisher.target.clone(), self.engine.context.stop.clone());
-        for paths in levels.into_values() {
+        for mut paths in levels.into_values() {
+            paths.retain(|path| !unmade.covers(path));
             let made = target.each(
                 paths,
                 &stop,
@@ -123,10 +144,20 @@ impl SyncRun<'_> {
                         self.directories.add(&path);
                         self.report.done(Step::Make, &path, None);
                     }
-                    Err(why) => self.fail(&path, &format!("cannot make the directory: {why}")),
+                    Err(ChangeError::Refused(why)) => {
+                        unmade.add(&path, &path, format!("cannot make the directory: {why}"));
+                    }
+                    Err(lost) => self.fail_change(&path, lost.when("cannot make the directory")),
                 }
             }
         }
+        let mut others = actions.to_vec();
+        others.retain(|action| !unmade.leave_out(&action.source.path));
+        for directory in unmade.into_directories() {
+            self.summary.left_out += directory.below.count;
+            self.fail(&directory.shown, &directory.below.behind(&directory.why));
+        }
+        others
     }
 
     /// Makes the links that the actions ask for.
@@ -152,7 +183,7 @@ impl SyncRun<'_> {
                     self.directories.touch(&link.path);
                     self.report.done(Step::Link, &link.path, None);
                 }
-                Err(why) => self.fail(&link.path, &format!("cannot make the link: {why}")),
+                Err(why) => self.fail_change(&link.path, why.when("cannot make the link")),
             }
         }
         self.summary.stopped |= stop.is_cancelled();
@@ -169,7 +200,7 @@ impl SyncRun<'_> {
         let found = match self.finisher.target.modified(&first.path).await {
             Ok(found) => found,
             Err(why) => {
-                self.fail(&first.path, &format!("cannot look at its times: {why}"));
+                self.fail_change(&first.path, why.when("cannot look at its times"));
                 return Ok(());
             }
         };
@@ -197,7 +228,7 @@ impl SyncRun<'_> {
         let mut finishes = HashMap::new();
         let mut jobs = Vec::new();
         for action in sends {
-            let (job, finish) = self.job(action);
+            let PlannedTransfer { job, finish } = self.planned(action);
             finishes.insert(target_of(&job).to_vec(), finish);
             jobs.push(job);
         }
@@ -237,75 +268,26 @@ impl SyncRun<'_> {
             match result {
                 Ok(()) => {}
                 Err(why) if finish.temporary => {
-                    self.fail(&finish.path, &why);
+                    self.fail_change(&finish.path, why);
                     continue;
                 }
                 // The content is there, and is compared with the next time.
-                Err(why) => self.report.warn_once(&finish.path, &why),
+                Err(why) => self.warn_of_change(&finish.path, why),
             }
             self.directories.touch(&finish.path);
             self.report.done(Step::Send, &finish.path, finish.reason);
         }
     }
 
-    fn job(&self, action: &Action<'_>) -> (Job, Finish) {
-        let source = action.source;
-        let existing = action.target.map(|target| target.kind);
-        let backed_up = self.options.backup_dir.is_some() && existing.is_some();
-        let temporary = backed_up || existing == Some(EntryKind::Link);
-        let arriving = match temporary {
-            true => temporary_name(&source.path),
-            false => source.path.to_vec(),
-        };
-        let (local, remote) = match self.trees.direction {
-            Direction::Up => (&source.path[..], &arriving[..]),
-            Direction::Down => (&arriving[..], &source.path[..]),
-        };
-        let size = match source.kind {
-            EntryKind::File(size) => size,
-            _ => 0,
-        };
-        let times = source.modified.map(|modified| Times {
-            accessed: modified,
-            modified,
-        });
-        let known = Attributes {
-            size: Some(size),
-            permissions: source.mode.map(|mode| mode | REGULAR),
-            times,
-            ..Attributes::default()
-        };
-        let job = Job {
-            direction: self.trees.direction,
-            local: below(&self.trees.local, local),
-            remote: join(&self.trees.remote, remote),
-            size,
-            destination: match (temporary, existing) {
-                (false, None) => Some(ExistingEntry::Nothing),
-                (false, Some(EntryKind::File(size))) => Some(ExistingEntry::File(size)),
-                _ => None,
-            },
-            known: (self.trees.direction == Direction::Down).then_some(known),
-        };
-        let finish = Finish {
-            path: source.path.to_vec(),
-            temporary,
-            backed_up,
-            attrs: self.attributes(source),
-            reason: reason_of(action.change),
-        };
-        (job, finish)
+    fn planned(&self, action: &Action<'_>) -> PlannedTransfer {
+        PlannedTransfer::new(self.trees, self.options, action, self.attributes(action.source))
     }
 
     /// The times and permissions of a name of the source that the target gets.
     fn attributes(&self, source: &TreeEntry) -> Attributes {
-        let times = source.modified.map(|modified| Times {
-            accessed: modified,
-            modified,
-        });
         Attributes {
             permissions: source.mode.filter(|_| self.options.rules.modes),
-            times: times.filter(|_| self.keeps_times != Some(false)),
+            times: times(source).filter(|_| self.keeps_times != Some(false)),
             ..Attributes::default()
         }
     }
@@ -314,16 +296,13 @@ impl SyncRun<'_> {
         for (path, result) in self.set_all(names).await {
             match result {
                 Ok(()) => self.report.done(Step::Attributes, &path, None),
-                Err(why) => {
-                    let why = format!("cannot set times and permissions: {why}");
-                    self.report.warn_once(&path, &why);
-                }
+                Err(why) => self.warn_of_change(&path, why.when("cannot set times and permissions")),
             }
         }
     }
 
     /// Sets times and permissions of names, and returns the results.
-    async fn set_all(&self, names: Vec<&TreeEntry>) -> Vec<(Vec<u8>, std::result::Result<(), String>)> {
+    async fn set_all(&self, names: Vec<&TreeEntry>) -> Vec<(Vec<u8>, std::result::Result<(), ChangeError>)> {
         let wanted = names
             .into_iter()
             .map(|entry| (entry.path.to_vec(), self.attributes(entry)));
@@ -372,7 +351,7 @@ impl SyncRun<'_> {
                         self.directories.touch(&entry.path);
                         self.report.done(Step::Delete, &entry.path, None);
                     }
-                    Err(why) => self.fail(&entry.path, &format!("cannot delete it: {why}")),
+                    Err(why) => self.fail_change(&entry.path, why.when("cannot delete it")),
                 }
             }
         }
@@ -389,8 +368,7 @@ impl SyncRun<'_> {
                     }
                     Ok(()) => {}
                     Err(why) => {
-                        let why = format!("cannot keep the times of the directory: {why}");
-                        self.report.warn_once(&path, &why);
+                        self.warn_of_change(&path, why.when("cannot keep the times of the directory"))
                     }
                 }
             }

@@ -16,12 +16,12 @@ use sftp_wire::{Attributes, Extension, Times};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::change_error::ChangeError;
 use super::entry::{EntryKind, TreeEntry};
 use super::list::below;
 use crate::link::RemoteError;
 use crate::names::join;
 use crate::transfer::{Engine, RemoteWork};
-use base::error::Clause;
 
 /// How many operations are under way at once.
 const AT_ONCE: usize = 64;
@@ -36,21 +36,17 @@ pub(super) enum TargetTree {
 }
 
 /// Changes something on the server, on as many connections as it takes.
-async fn change(engine: &Engine, work: RemoteWork<'_>) -> Result<(), String> {
-    let changed = work.run(&engine.context).await;
-    changed.map(|_| ()).map_err(|failed| failed.to_string())
+async fn change(engine: &Engine, work: RemoteWork<'_>) -> Result<(), ChangeError> {
+    work.run(&engine.context).await?;
+    Ok(())
 }
 
 /// The result of a removal. What is not there is removed.
-fn gone(removed: io::Result<()>) -> Result<(), String> {
-    words(match removed {
+fn gone(removed: io::Result<()>) -> Result<(), ChangeError> {
+    match removed {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        removed => removed,
-    })
-}
-
-fn words(result: io::Result<()>) -> Result<(), String> {
-    result.map_err(|error| Clause(&error).to_string())
+        removed => Ok(removed?),
+    }
 }
 
 impl TargetTree {
@@ -61,12 +57,12 @@ impl TargetTree {
         items: Vec<T>,
         stop: &CancellationToken,
         work: impl Fn(Self, T) -> F,
-    ) -> Vec<(T, Result<(), String>)>
+    ) -> Vec<(T, Result<(), ChangeError>)>
     where
         T: Clone + Send + 'static,
-        F: Future<Output = Result<(), String>> + Send + 'static,
+        F: Future<Output = Result<(), ChangeError>> + Send + 'static,
     {
-        let mut results: BTreeMap<usize, (T, Result<(), String>)> = BTreeMap::new();
+        let mut results: BTreeMap<usize, (T, Result<(), ChangeError>)> = BTreeMap::new();
         let mut waiting = items.into_iter().enumerate();
         let mut running = JoinSet::new();
         loop {
@@ -85,26 +81,26 @@ impl TargetTree {
     }
 
     /// Makes a directory. `b""` is the top of the tree.
-    pub(super) async fn make(&self, path: &[u8]) -> Result<(), String> {
+    pub(super) async fn make(&self, path: &[u8]) -> Result<(), ChangeError> {
         match self {
             Self::Local(top) => {
                 let path = below(top, path);
-                words(match std::fs::create_dir(&path) {
+                match std::fs::create_dir(&path) {
                     Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                         match std::fs::symlink_metadata(&path) {
                             Ok(meta) if meta.is_dir() => Ok(()),
-                            _ => Err(error),
+                            _ => Err(error.into()),
                         }
                     }
-                    made => made,
-                })
+                    made => Ok(made?),
+                }
             }
             Self::Remote(engine, top) => change(engine, RemoteWork::Make(&join(top, path))).await,
         }
     }
 
     /// Removes a name. A directory must be empty.
-    pub(super) async fn remove(&self, entry: &TreeEntry) -> Result<(), String> {
+    pub(super) async fn remove(&self, entry: &TreeEntry) -> Result<(), ChangeError> {
         match self {
             _ if entry.kind != EntryKind::Directory => self.unlink(&entry.path).await,
             Self::Local(top) => gone(std::fs::remove_dir(below(top, &entry.path))),
@@ -116,7 +112,7 @@ impl TargetTree {
     }
 
     /// Removes a name that is not a directory.
-    pub(super) async fn unlink(&self, path: &[u8]) -> Result<(), String> {
+    pub(super) async fn unlink(&self, path: &[u8]) -> Result<(), ChangeError> {
         match self {
             Self::Local(top) => gone(std::fs::remove_file(below(top, path))),
             Self::Remote(engine, top) => change(engine, RemoteWork::Remove(&join(top, path))).await,
@@ -124,39 +120,39 @@ impl TargetTree {
     }
 
     /// Makes a link to this target. Nothing may have the name.
-    pub(super) async fn symlink(&self, target: &[u8], path: &[u8]) -> Result<(), String> {
+    pub(super) async fn symlink(&self, target: &[u8], path: &[u8]) -> Result<(), ChangeError> {
         match self {
             Self::Local(top) => {
                 let target = std::ffi::OsStr::from_bytes(target);
-                words(std::os::unix::fs::symlink(target, below(top, path)))
+                Ok(std::os::unix::fs::symlink(target, below(top, path))?)
             }
             Self::Remote(engine, top) => change(engine, RemoteWork::Symlink(target, &join(top, path))).await,
         }
     }
 
     /// Whether a rename replaces what has the new name.
-    pub(super) async fn replaces_by_rename(&self) -> Result<bool, String> {
+    pub(super) async fn replaces_by_rename(&self) -> Result<bool, ChangeError> {
         match self {
             Self::Local(_) => Ok(true),
             Self::Remote(engine, _) => {
-                let link = engine.context.link().await.map_err(|failed| failed.to_string())?;
+                let link = engine.context.link().await?;
                 Ok(link.channel.offers(Extension::PosixRename))
             }
         }
     }
 
     /// Sets times, and permissions if there are any. Links are not followed on this machine.
-    pub(super) async fn set(&self, path: &[u8], attrs: &Attributes) -> Result<(), String> {
+    pub(super) async fn set(&self, path: &[u8], attrs: &Attributes) -> Result<(), ChangeError> {
         match self {
-            Self::Local(top) => words(set_local(&below(top, path), attrs)),
+            Self::Local(top) => Ok(set_local(&below(top, path), attrs)?),
             Self::Remote(engine, top) => change(engine, RemoteWork::Set(&join(top, path), attrs)).await,
         }
     }
 
     /// Renames a name to another path, which is relative to the top, or absolute. A link of that name is replaced.
-    pub(super) async fn rename(&self, from: &[u8], to: &[u8]) -> Result<(), String> {
+    pub(super) async fn rename(&self, from: &[u8], to: &[u8]) -> Result<(), ChangeError> {
         match self {
-            Self::Local(top) => words(std::fs::rename(below(top, from), below(top, to))),
+            Self::Local(top) => Ok(std::fs::rename(below(top, from), below(top, to))?),
             Self::Remote(engine, top) => {
                 let (from, to) = (join(top, from), join(top, to));
                 change(engine, RemoteWork::Rename(&from, &to)).await
@@ -165,16 +161,16 @@ impl TargetTree {
     }
 
     /// Renames a name to another path, as [`TargetTree::rename`] does, unless something has that path.
-    pub(super) async fn rename_to_new(&self, from: &[u8], to: &[u8]) -> Result<(), String> {
+    pub(super) async fn rename_to_new(&self, from: &[u8], to: &[u8]) -> Result<(), ChangeError> {
         match self {
             Self::Local(top) => {
                 let (from, to) = (below(top, from), below(top, to));
                 let flags = RenameFlags::NOREPLACE;
-                words(match renameat_with(CWD, &from, CWD, &to, flags) {
+                match renameat_with(CWD, &from, CWD, &to, flags) {
                     // The file system does not know the flag.
-                    Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => std::fs::rename(&from, &to),
-                    renamed => renamed.map_err(io::Error::from),
-                })
+                    Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => Ok(std::fs::rename(&from, &to)?),
+                    renamed => Ok(renamed.map_err(io::Error::from)?),
+                }
             }
             Self::Remote(engine, top) => {
                 let (from, to) = (join(top, from), join(top, to));
@@ -187,16 +183,15 @@ impl TargetTree {
     ///
     /// # Errors
     /// When that cannot be found out. Then the name must not be taken for free.
-    pub(super) async fn exists(&self, path: &[u8]) -> Result<bool, String> {
+    pub(super) async fn exists(&self, path: &[u8]) -> Result<bool, ChangeError> {
         match self {
             Self::Local(top) => match std::fs::symlink_metadata(below(top, path)) {
                 Ok(_) => Ok(true),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-                Err(error) => words(Err(error)).map(|()| false),
+                Err(error) => Err(error.into()),
             },
             Self::Remote(engine, top) => {
-                let there = RemoteWork::Look(&join(top, path)).run(&engine.context).await;
-                let there = there.map_err(|failed| failed.to_string())?;
+                let there = RemoteWork::Look(&join(top, path)).run(&engine.context).await?;
                 Ok(there.is_some())
             }
         }
@@ -206,12 +201,11 @@ impl TargetTree {
     ///
     /// # Errors
     /// When this machine cannot look at the name, or the server can no longer be asked.
-    pub(super) async fn modified(&self, path: &[u8]) -> Result<Option<u32>, String> {
+    pub(super) async fn modified(&self, path: &[u8]) -> Result<Option<u32>, ChangeError> {
         match self {
             Self::Local(top) => {
                 use std::os::unix::fs::MetadataExt as _;
-                let meta = std::fs::symlink_metadata(below(top, path));
-                let meta = meta.map_err(|error| Clause(&error).to_string())?;
+                let meta = std::fs::symlink_metadata(below(top, path))?;
                 Ok(u32::try_from(meta.mtime()).ok())
             }
             Self::Remote(engine, top) => {
@@ -219,7 +213,7 @@ impl TargetTree {
                     Ok(there) => Ok(there.and_then(|attrs| attrs.times).map(|times| times.modified)),
                     // A drop box may show nothing.
                     Err(RemoteError::Refused { .. }) => Ok(None),
-                    Err(failed) => Err(failed.to_string()),
+                    Err(failed) => Err(failed.into()),
                 }
             }
         }

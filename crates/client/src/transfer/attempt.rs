@@ -10,6 +10,7 @@ use super::error::TransferError;
 use super::job::Job;
 use super::progress_hub::FileProgress;
 use super::settings::HashChoice;
+use super::small_files::SmallFilePlace;
 use super::spread::window::UncutFront;
 use crate::link::{Answered as _, HashKind, Link, hashing};
 
@@ -19,6 +20,8 @@ pub(super) struct Attempt<'a> {
     pub(super) context: &'a TransferContext,
     pub(super) link: &'a Link,
     pub(super) progress: &'a FileProgress,
+    /// The place of a small file. `None`: it is another one, or a stream.
+    pub(super) place: Option<&'a SmallFilePlace>,
 }
 
 impl Attempt<'_> {
@@ -35,6 +38,17 @@ impl Attempt<'_> {
             HashChoice::Fast if !is_faster() => HashKind::Md5,
             HashChoice::Sha256 | HashChoice::Fast => HashKind::Sha256,
         }
+    }
+
+    /// The place of a small file which the server hashes by a command, that of many others with it.
+    pub(super) fn place_for_commands(&self) -> Option<&SmallFilePlace> {
+        self.place
+            .filter(|_| !hashing::offers(self.link, self.hash_kind()))
+    }
+
+    /// Whether the server may hash the file by its handle, and not by a command.
+    pub(super) fn needs_handle(&self) -> bool {
+        self.place_for_commands().is_none()
     }
 
     /// The digest of nothing so far.

@@ -6,10 +6,12 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
+use super::breaks::{Breaks, FruitlessBreaks};
 use super::conflict_question::{ConflictAnswer, ConflictFacts, ConflictQuestion};
 use super::error::TransferError;
 use super::job::Job;
@@ -49,6 +51,8 @@ pub struct TransferContext {
     pub(super) temporary_names: TemporaryNames,
     /// The kinds of warnings that were given, of those that are given once.
     warned: parking_lot::Mutex<HashSet<&'static str>>,
+    /// The breaks of the first connection since the last progress of the run.
+    breaks: parking_lot::Mutex<FruitlessBreaks>,
     /// The reason why no connection could be made. Once it is known, no other file waits for another attempt.
     gone: Mutex<Option<RemoteError>>,
 }
@@ -74,6 +78,7 @@ impl TransferContext {
             sees_other_files: AtomicBool::new(false),
             temporary_names: TemporaryNames::default(),
             warned: parking_lot::Mutex::default(),
+            breaks: parking_lot::Mutex::default(),
             gone: Mutex::new(None),
         }
     }
@@ -127,6 +132,11 @@ impl TransferContext {
         });
     }
 
+    /// The breaks that one file, or one operation on the server, has seen: none so far.
+    pub fn breaks(&self) -> Breaks {
+        Breaks::new(self.remote.retry_rule(), self.hub.done())
+    }
+
     /// The connection; a new one if the last is lost.
     ///
     /// # Errors
@@ -136,7 +146,8 @@ impl TransferContext {
         if let Some(failed) = &*gone {
             return Err(failed.clone());
         }
-        let link = self.remote.link().await;
+        let outage = || self.breaks.lock().broke(self.hub.done(), Instant::now());
+        let link = self.remote.link_after(outage).await;
         *gone = link.as_ref().err().cloned();
         link
     }

@@ -278,12 +278,20 @@ impl<'a> Download<'a> {
             handle: &handle,
         };
         let fetched = self.fetch_and_hash(files, from..size, follower.as_ref()).await;
+        // Nothing was written through the handle, so the reply to CLOSE does not matter.
+        let close = || self.attempt.link.forget_handle(&handle);
+        // Many files wait for one command, which needs no handles, and servers limit their number.
+        let kept = self.attempt.needs_handle().then_some(files.handle);
+        if kept.is_none() {
+            close();
+        }
         let proof = match fetched {
-            Ok(fetched) => self.prove(&part, &attrs, files.handle, fetched, follower).await,
+            Ok(fetched) => self.prove(&part, &attrs, kept, fetched, follower).await,
             Err(failed) => Err(failed),
         };
-        // Nothing was written through the handle, so the reply does not matter.
-        self.attempt.link.forget_handle(&handle);
+        if kept.is_some() {
+            close();
+        }
         let proof = proof?;
         self.finish(&part.file, &self.final_attributes(attrs));
         part.publish(&self.file.job.local, self.replace)?;
@@ -345,7 +353,7 @@ impl<'a> Download<'a> {
         &self,
         part: &PartFile,
         before: &Attributes,
-        handle: &[u8],
+        handle: Option<&[u8]>,
         fetched: FetchedBytes,
         follower: Option<Follower>,
     ) -> Result<Proof, TransferError> {
@@ -366,7 +374,7 @@ impl<'a> Download<'a> {
         let received = ReceivedBytes {
             hash: digest.value(),
             size: end,
-            handle: Some(handle),
+            handle,
             early,
             before,
         };

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::attempt::{Attempt, FileState};
-use super::breaks::{Breaks, ProgressAtBreak};
+use super::breaks::ProgressAtBreak;
 use super::context::TransferContext;
 use super::cut::cut_after_stop;
 use super::download::Download;
@@ -16,6 +16,7 @@ use super::job::{Direction, Job, SMALL_BYTES, endings};
 use super::outcome::Outcome;
 use super::progress_hub::{FileProgress, ProgressHub};
 use super::settings::Settings;
+use super::small_files::{SmallFilePlace, SmallFiles};
 use super::summary::Summary;
 use super::upload::Upload;
 use crate::plan::Policy;
@@ -23,15 +24,13 @@ use crate::remote::Remote;
 
 /// How many large files are transferred at once, unless there are more connections: more only makes the disks seek.
 const LARGE: usize = 4;
-/// How many small files are transferred at once: each costs some round trips, which they share.
-const SMALL: usize = 64;
 
 /// Transfers files, some at once.
 pub struct Engine {
     /// What its transfers share with each other.
     pub context: TransferContext,
     large: Arc<Semaphore>,
-    small: Arc<Semaphore>,
+    small: SmallFiles,
     /// Lets one file at a time go on of those that the last break has left where they were.
     after_breaks: Semaphore,
 }
@@ -49,7 +48,7 @@ impl Engine {
         Arc::new(Self {
             large: Arc::new(Semaphore::new(LARGE.max(settings.parallel))),
             context: TransferContext::new(remote, settings, hub, stop),
-            small: Arc::new(Semaphore::new(SMALL)),
+            small: SmallFiles::new(),
             after_breaks: Semaphore::new(1),
         })
     }
@@ -67,20 +66,13 @@ impl Engine {
                 summary.not_begun += 1 + waiting.len() as u64;
                 break;
             }
-            let places = if job.size < SMALL_BYTES {
-                &self.small
-            } else {
-                &self.large
-            };
-            let Ok(place) = Arc::clone(places).acquire_owned().await else {
-                break;
+            let place = match job.size < SMALL_BYTES {
+                true => JobPlace::Small(self.small.place().await),
+                // The semaphore is never closed.
+                false => JobPlace::Large(Arc::clone(&self.large).acquire_owned().await.ok()),
             };
             let engine = Arc::clone(self);
-            running.spawn(async move {
-                let result = engine.transfer(&job, first).await;
-                drop(place);
-                result
-            });
+            running.spawn(async move { engine.transfer(&job, first, place).await });
             while let Some(ended) = running.try_join_next() {
                 count(&mut summary, ended);
             }
@@ -106,27 +98,43 @@ impl Engine {
         }
     }
 
-    /// Transfers one file, on as many connections as it takes.
-    async fn transfer(&self, job: &Job, first: bool) -> Result<Outcome, TransferError> {
+    /// Transfers one file, on as many connections as it takes, and gives its place back.
+    async fn transfer(&self, job: &Job, first: bool, place: JobPlace) -> Result<Outcome, TransferError> {
         let progress = self.context.hub.begin(job);
         let result = match self.under_own_name(job, first) {
-            Some(job) => self.attempts(job, &progress).await,
+            Some(job) => self.attempts(job, &progress, place.small()).await,
             None => Err(TransferError::SameName),
         };
         self.context.hub.end(job, &progress, &result);
         result
     }
 
-    async fn attempts(&self, job: Job, progress: &FileProgress) -> Result<Outcome, TransferError> {
+    /// Waits until no other file goes on alone. A small file waits without its turn, which the file that goes on may
+    /// need.
+    async fn alone(&self, place: Option<&SmallFilePlace>) -> Option<SemaphorePermit<'_>> {
+        let waiting = self.after_breaks.acquire();
+        let permit = match place {
+            Some(place) => place.aside(waiting).await,
+            None => waiting.await,
+        };
+        permit.ok()
+    }
+
+    async fn attempts(
+        &self,
+        job: Job,
+        progress: &FileProgress,
+        place: Option<&SmallFilePlace>,
+    ) -> Result<Outcome, TransferError> {
         let hub = &self.context.hub;
-        let mut breaks = Breaks::new(hub.done());
+        let mut breaks = self.context.breaks();
         let mut file = FileState::new(job);
         loop {
             let attempt = async {
                 // Several files at once would share what the connection carries until it breaks again, and none of them
                 // would get further.
                 let _alone = match breaks.was_fruitless() {
-                    true => self.after_breaks.acquire().await.ok(),
+                    true => self.alone(place).await,
                     false => None,
                 };
                 let lease = self.context.lease().await.map_err(TransferError::Disconnected)?;
@@ -134,6 +142,7 @@ impl Engine {
                     context: &self.context,
                     link: &lease.link,
                     progress,
+                    place,
                 };
                 match file.job.direction {
                     Direction::Up => Upload::new(attempt, &mut file).run().await,
@@ -165,6 +174,21 @@ impl Engine {
                     return result;
                 }
             }
+        }
+    }
+}
+
+/// The place of a file among those that are transferred at once.
+enum JobPlace {
+    Small(SmallFilePlace),
+    Large(#[allow(dead_code, reason = "held")] Option<OwnedSemaphorePermit>),
+}
+
+impl JobPlace {
+    fn small(&self) -> Option<&SmallFilePlace> {
+        match self {
+            Self::Small(place) => Some(place),
+            Self::Large(_) => None,
         }
     }
 }

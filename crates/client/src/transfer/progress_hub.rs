@@ -12,7 +12,8 @@ use super::error::TransferError;
 use super::idle_clock::IdleClock;
 use super::job::Job;
 use super::outcome::Outcome;
-use crate::link::HashValue;
+use super::undone::UndoneNames;
+use crate::link::{HashValue, RemoteError};
 use crate::remote::prompts_above_progress::PausableDisplay;
 use crate::verbose;
 
@@ -203,6 +204,9 @@ pub trait ProgressObserver: Send + Sync {
     /// Prints that a name cannot be transferred, and why. The name is the bytes of a path; observers escape it.
     fn fail(&self, name: &[u8], why: &str);
 
+    /// Prints that names are not done because there is no connection any more. They have failed.
+    fn undone(&self, message: &str);
+
     /// Prints that a name is left out although nobody has decided that. The run does not count as a success then.
     fn left_out(&self, message: &str);
 
@@ -220,12 +224,26 @@ pub trait ProgressObserver: Send + Sync {
 pub struct ProgressHub {
     totals: Arc<Totals>,
     observer: Box<dyn ProgressObserver>,
+    /// What could not be done without a connection. It is printed when the hub is dropped.
+    undone: Mutex<Option<UndoneNames>>,
+}
+
+impl Drop for ProgressHub {
+    fn drop(&mut self) {
+        if let Some(undone) = self.undone.get_mut().take() {
+            self.observer.undone(&undone.message());
+        }
+    }
 }
 
 impl ProgressHub {
     /// A hub in which nothing is under way. The observer reads the same `totals`.
     pub fn new(totals: Arc<Totals>, observer: Box<dyn ProgressObserver>) -> Arc<Self> {
-        Arc::new(Self { totals, observer })
+        Arc::new(Self {
+            totals,
+            observer,
+            undone: Mutex::default(),
+        })
     }
 
     /// Adds files that will be transferred.
@@ -255,6 +273,16 @@ impl ProgressHub {
     /// Has the observer print that a name cannot be transferred, and why.
     pub fn fail(&self, name: &[u8], why: &str) {
         self.observer.fail(name, why);
+    }
+
+    /// Counts a name for which nothing is done, because there is no connection any more. The observer prints one message
+    /// for all of them when the hub is dropped.
+    pub fn not_done(&self, name: &str, why: &RemoteError) {
+        let mut undone = self.undone.lock();
+        match &mut *undone {
+            Some(undone) => undone.add(),
+            None => *undone = Some(UndoneNames::new(name.to_owned(), why.clone())),
+        }
     }
 
     /// Has the observer print that a name is left out.
@@ -298,6 +326,9 @@ impl ProgressHub {
             Ok(Outcome::Skipped) | Err(_) => progress.leave(),
         }
         self.totals.ended.fetch_add(1, Ordering::Relaxed);
+        if let Err(TransferError::Disconnected(why)) = result {
+            self.not_done(&progress.name, why);
+        }
         if let (Ok(_), Some(hash)) = (result, progress.hash()) {
             let line = || format!("{}: {} {hash}", progress.name, hash.kind());
             verbose::say(verbose::STEPS, line);

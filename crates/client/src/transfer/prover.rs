@@ -296,7 +296,11 @@ impl<'a> Prover<'a> {
     }
 
     async fn ask(&self, question: &HashQuestion<'_>) -> Result<HashAnswer, TransferError> {
-        let asked = hashing::hash(self.attempt.link, question).await;
+        let asking = hashing::hash(self.attempt.link, question);
+        let asked = match self.attempt.place_for_commands() {
+            Some(place) => place.aside(asking).await,
+            None => asking.await,
+        };
         asked.map_err(TransferError::ConnectionLost)
     }
 
@@ -315,7 +319,12 @@ impl<'a> Prover<'a> {
         here: LocalHash,
         answer: HashAnswer,
     ) -> Result<HashComparison, TransferError> {
-        let judged = judge(self.attempt.link, question, here, answer).await;
+        // That may take a command, too, for which all other files wait.
+        let judging = judge(self.attempt.link, question, here, answer);
+        let judged = match self.attempt.place_for_commands() {
+            Some(place) => place.aside(judging).await,
+            None => judging.await,
+        };
         judged.map_err(TransferError::ConnectionLost)
     }
 

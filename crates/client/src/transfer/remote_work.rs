@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use sftp_wire::Attributes;
 
-use super::breaks::{Breaks, ProgressAtBreak};
+use super::breaks::ProgressAtBreak;
 use super::context::TransferContext;
 use crate::link::{self, Answered as _, Link, RemoteError};
 
@@ -106,7 +106,7 @@ where
     F: Future<Output = Result<T, RemoteError>>,
 {
     let hub = &context.hub;
-    let mut breaks = Breaks::new(hub.done());
+    let mut breaks = context.breaks();
     let mut again = false;
     loop {
         let link = context.link().await?;

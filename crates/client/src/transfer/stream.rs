@@ -10,7 +10,7 @@ pub mod upload;
 use sftp_wire::Attributes;
 
 use super::attempt::{Attempt, FileState};
-use super::breaks::{Breaks, ProgressAtBreak};
+use super::breaks::ProgressAtBreak;
 use super::context::TransferContext;
 use super::error::TransferError;
 use super::job::Job;
@@ -51,13 +51,14 @@ async fn prove(
     stream: EndedStream<'_>,
 ) -> Result<Proof, TransferError> {
     let hub = &context.hub;
-    let mut breaks = Breaks::new(hub.done());
+    let mut breaks = context.breaks();
     loop {
         let link = context.link().await.map_err(TransferError::Disconnected)?;
         let attempt = Attempt {
             context,
             link: &link,
             progress,
+            place: None,
         };
         let (result, size) = match stream {
             EndedStream::Stored(sent) => (prove_stored(attempt, job.clone(), sent).await, sent.size),

@@ -47,8 +47,8 @@ pub(super) struct FaultyConnection {
     faults: Arc<Faults>,
     files: Files,
     counters: Arc<SharedCounters>,
-    /// Whether this is the first connection to the server.
-    first: bool,
+    /// The number of connections to the server before this one.
+    earlier: usize,
     buffer: Vec<u8>,
     handles: HashMap<Vec<u8>, Vec<u8>>,
     requests: usize,
@@ -86,7 +86,7 @@ impl Handler for FaultyConnection {
         command: &[u8],
         session: &mut Session,
     ) -> Result<(), Self::Error> {
-        if self.first && self.faults.dies_at_command {
+        if self.earlier == 0 && self.faults.dies_at_command {
             return session.disconnect(russh::Disconnect::ByApplication, "enough", "en");
         }
         let Some(shell) = &self.faults.shell else {
@@ -97,9 +97,16 @@ impl Handler for FaultyConnection {
         self.counters.commands.lock().unwrap().push(text);
         session.channel_success(channel)?;
         let (output, code) = shell.run(command, &self.files.lock().unwrap());
-        session.data(channel, output)?;
-        session.exit_status_request(channel, code)?;
-        session.close(channel)
+        let (session, starts_after) = (session.handle(), shell.starts_after);
+        // SFTP goes on meanwhile.
+        tokio::spawn(async move {
+            tokio::time::sleep(starts_after).await;
+            // The client may have gone.
+            let _ = session.data(channel, output).await;
+            let _ = session.exit_status_request(channel, code).await;
+            let _ = session.close(channel).await;
+        });
+        Ok(())
     }
 
     async fn subsystem_request(
@@ -125,7 +132,8 @@ impl Handler for FaultyConnection {
             let packet = self.buffer[LENGTH_FIELD..LENGTH_FIELD + length].to_vec();
             self.buffer.drain(..LENGTH_FIELD + length);
             self.requests += 1;
-            if self.first && self.faults.dies_after.is_some_and(|after| self.requests > after) {
+            let is_over = self.faults.dies_after.is_some_and(|after| self.requests > after);
+            if self.earlier <= self.faults.dies_again && is_over {
                 // Only the newest of the replies that are held back is sent.
                 self.waiting.drain(..self.waiting.len().saturating_sub(1));
                 self.send_waiting(channel, session)?;
@@ -140,7 +148,7 @@ impl Handler for FaultyConnection {
             if packet_type == Some(PacketType::Read) && !self.probed {
                 self.waiting.push(reply);
                 // On a later connection, fewer READs may be left than would be held back.
-                let in_order = self.faults.dies_after.is_some() && !self.first;
+                let in_order = self.faults.dies_after.is_some() && self.earlier > 0;
                 if !in_order && self.waiting.len() < self.faults.backwards {
                     continue;
                 }
@@ -156,13 +164,13 @@ impl Handler for FaultyConnection {
 impl FaultyConnection {
     /// Creates the state of a new connection, and counts it.
     pub fn new(faults: Arc<Faults>, files: Files, counters: Arc<SharedCounters>) -> Self {
-        let first = counters.connections.fetch_add(1, SeqCst) == 0;
+        let earlier = counters.connections.fetch_add(1, SeqCst);
         let files = match &faults.second_server {
-            Some(second) if !first => Arc::clone(second),
+            Some(second) if earlier > 0 => Arc::clone(second),
             _ => files,
         };
         Self {
-            first,
+            earlier,
             faults,
             files,
             counters,
@@ -203,6 +211,9 @@ impl FaultyConnection {
             Request::Remove { path } => self.remove(id, path),
             Request::Rename { from, to } => self.rename(id, from, to),
             Request::Opendir { path } => self.handle(id, path),
+            Request::Mkdir { path, .. } if self.faults.refuses_mkdir.as_deref() == Some(path) => {
+                status(id, StatusCode::PermissionDenied, "Permission denied")
+            }
             Request::Read {
                 handle,
                 offset,

@@ -1,6 +1,7 @@
 //! The program of the faulty server that runs commands: `md5sum` of files, and of the beginning of one.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use base::digest::{Algorithm, Style, line};
 use base::words::{Rules, Token, split};
@@ -15,6 +16,8 @@ pub struct Shell {
     /// Whether it is like that of `rclone serve sftp`: everything behind the program is one name, in which a backslash
     /// is the only quote, and there is nothing but `md5sum`.
     pub one_name: bool,
+    /// How long a command takes to start.
+    pub starts_after: Duration,
 }
 
 impl Shell {

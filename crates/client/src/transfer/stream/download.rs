@@ -14,7 +14,7 @@ use super::{EndedStream, StreamedBytes, check_provable, prove};
 use crate::link::DataSink;
 use crate::plan::ExistingEntry;
 use crate::transfer::attempt::Attempt;
-use crate::transfer::breaks::{Breaks, ProgressAtBreak};
+use crate::transfer::breaks::ProgressAtBreak;
 use crate::transfer::context::TransferContext;
 use crate::transfer::decide::existing_entry;
 use crate::transfer::digest::Digest;
@@ -67,11 +67,12 @@ impl<'a> StreamDownload<'a> {
             context,
             link: &link,
             progress,
+            place: None,
         };
         let hashes = context.settings.verify != Verify::Never;
         let writer = StreamWriter::start(output, hashes.then(|| first.new_digest()));
         let mut at = 0;
-        let mut breaks = Breaks::new(context.hub.done());
+        let mut breaks = context.breaks();
         let mut before: Option<Attributes> = None;
         let attrs = loop {
             let link = context.link().await.map_err(TransferError::Disconnected)?;
@@ -79,6 +80,7 @@ impl<'a> StreamDownload<'a> {
                 context,
                 link: &link,
                 progress,
+                place: None,
             };
             let fetched = self.fetch_from(attempt, &writer, &mut at, &mut before).await;
             if writer.has_failed() {

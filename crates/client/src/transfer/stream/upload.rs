@@ -15,7 +15,7 @@ use super::{EndedStream, StreamedBytes, check_provable, prove};
 use crate::link::{Block, Handle, InFlightPermit, Link};
 use crate::plan::{Conflict, ExistingEntry, Policy};
 use crate::transfer::attempt::Attempt;
-use crate::transfer::breaks::{Breaks, ProgressAtBreak};
+use crate::transfer::breaks::ProgressAtBreak;
 use crate::transfer::context::TransferContext;
 use crate::transfer::decide::existing_entry;
 use crate::transfer::digest::BlockHasher;
@@ -100,6 +100,7 @@ impl<'a> StreamUpload<'a> {
             context,
             link: &opened.link,
             progress,
+            place: None,
         };
         progress.enter(Stage::Sending);
         let sent = pump(attempt, &opened.handle, input).await?;
@@ -127,7 +128,7 @@ impl<'a> StreamUpload<'a> {
     ) -> Result<Option<OpenedTarget>, TransferError> {
         let context = self.context;
         let hub = &context.hub;
-        let mut breaks = Breaks::new(hub.done());
+        let mut breaks = context.breaks();
         loop {
             let opened = self.open(progress).await;
             let reached = ProgressAtBreak {
@@ -148,6 +149,7 @@ impl<'a> StreamUpload<'a> {
             context,
             link: &link,
             progress,
+            place: None,
         };
         check_provable(attempt, &self.job).await?;
         let there = link.look(&self.job.remote).await;
