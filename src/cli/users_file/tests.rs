@@ -7,8 +7,9 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::cli::fixture::CliFixture;
-use crate::cli::grammar::{Cli, Command as Line, UserCommand};
+use crate::cli::grammar::{Cli, Command as Line, ImportFormat, UserCommand};
 use crate::domain::user::{PasswordHash, User, UserName};
+use crate::ops::users_file::import::atmoz;
 use crate::store::{BatchStore as _, FactorStore as _, Store as _};
 use clap::Parser as _;
 

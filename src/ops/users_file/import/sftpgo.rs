@@ -13,6 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
+pub use self::dump::EXPECTED;
 use self::dump::{
     Dump, SftpgoFilters, SftpgoFolder, SftpgoGroup, SftpgoMembership, SftpgoSettings, SftpgoUser,
 };
@@ -28,7 +29,7 @@ use crate::domain::quota::Limit;
 use crate::domain::settings::MemberSettings;
 use crate::ops::installation::Installation;
 use crate::ops::users_file::declaration::{Declared, DeclaredUser, Reference};
-use base::error::{Error, Result};
+use base::error::Result;
 
 /// The number of SFTPGo for the group that a user's settings come from.
 const PRIMARY: i64 = 1;
@@ -44,15 +45,7 @@ const DAY: i64 = 86_400_000;
 /// # Errors
 /// Returns an error if it is not JSON of this form.
 pub fn import(text: &str, installation: &Installation) -> Result<Imported> {
-    let dump: Dump = serde_json::from_str(text).map_err(|error| {
-        // The text of the error could contain what is in the file.
-        Error::new(format!(
-            "this is not a dump of SFTPGo: line {}, column {}",
-            error.line(),
-            error.column()
-        ))
-        .hint("SFTPGo writes one under Maintenance, or by GET /api/v2/dumpdata?output-data=1")
-    })?;
+    let dump = Dump::parse(text)?;
     let mut import = SftpgoImport {
         reader: SettingsReader {
             importer: Importer::new(installation),
@@ -71,7 +64,11 @@ pub fn import(text: &str, installation: &Installation) -> Result<Imported> {
     for user in dump.users.iter().flatten() {
         import.user(user);
     }
-    Ok(import.reader.importer.finish())
+    let is_empty = dump.users.as_ref().is_none_or(Vec::is_empty);
+    Ok(Imported {
+        says_no_users: is_empty,
+        ..import.reader.importer.finish()
+    })
 }
 
 struct SftpgoImport<'a, 'd> {
