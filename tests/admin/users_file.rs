@@ -93,7 +93,11 @@ fn an_import_warns_of_passwords_and_refuses_what_has_no_users() {
         (output.status.code(), said)
     };
     let warning = "warning: tom: the password is imported, but breaks a rule of [auth.password]: it has fewer than 8 characters";
-    for (more, expected) in [(&["--plan"][..], 10), (&["--plan", "--json"], 10), (&[], 0)] {
+    for (more, expected) in [
+        (&["--plan"][..], 10),
+        (&["--plan", "--json"][..], 10),
+        (&[][..], 0),
+    ] {
         let (code, said) = import("atmoz", &users, more);
         assert_eq!(code, Some(expected), "{said}");
         assert!(said.contains(warning), "{said}");
