@@ -176,7 +176,20 @@ pub fn place_of<'a>(installation: &'a Installation, home: &Path) -> Option<&'a P
     innermost(&depth).or_else(|| innermost(&|place: &Path| depth(&resolve(place))))
 }
 
-/// Returns the check that the server makes each time it opens a home; `id` is the store's.
+/// Returns the directories of the homes and folders that lie in a place.
+pub fn residents_of<'a>(
+    installation: &Installation,
+    place: &Path,
+    users: &'a [User],
+    folders: &'a [Folder],
+) -> Vec<&'a Path> {
+    let homes = users.iter().map(|user| user.home.as_path());
+    let folders = folders.iter().map(|folder| folder.path.as_path());
+    let here = |directory: &&Path| place_of(installation, directory) == Some(place);
+    homes.chain(folders).filter(here).collect()
+}
+
+/// Returns the check that the server makes each time it opens a home or a folder; `id` is the store's.
 pub fn checker(installation: &Installation, id: &str) -> HomeCheck {
     let (installation, id) = (installation.clone(), id.to_owned());
     Box::new(move |home| {
@@ -198,7 +211,7 @@ pub fn warn_of_foreign_places(installation: &Installation, id: &str) {
         // A disk that hangs must not delay the users of others.
         std::thread::spawn(move || {
             if let Err(error) = marker::require(&place, &id) {
-                tracing::warn!(%error, "homes there are only read");
+                tracing::warn!(%error, "homes and folders there are only read");
             }
         });
     }
