@@ -9,7 +9,7 @@ use crate::domain::folder::{CreationChoice, Folder};
 use crate::domain::user::{User, UserName};
 use crate::mount::{HomeCheck, HomeSite};
 use crate::storage::creation::CreationRules;
-use crate::storage::local::creation::make_home;
+use crate::storage::local::creation::{make_home, make_parents};
 use crate::storage::marker;
 use base::error::{Error, Result};
 use base::paths::{from_here, resolve};
@@ -284,20 +284,6 @@ fn make_as(resident: Resident, path: &Path, rules: CreationRules) -> Result<Home
             }
         }
         Err(e) => Err(cannot(e).hint("its parent must belong to the owner of the data directory")),
-    }
-}
-
-/// Creates the directories above a home that are missing, for the same programs as the home.
-fn make_parents(dir: &Path, rules: CreationRules) -> io::Result<()> {
-    if dir.is_dir() {
-        return Ok(());
-    }
-    if let Some(parent) = dir.parent() {
-        make_parents(parent, rules)?;
-    }
-    match make_home(dir, rules) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && dir.is_dir() => Ok(()),
-        made => made,
     }
 }
 
