@@ -59,8 +59,7 @@ fn carry_out(
     left_out: Vec<String>,
     config: &Config,
 ) -> Result<ExitCode> {
-    // Mistakes must not make a store.
-    if how.plan || !declaration.mistakes.is_empty() {
+    if how.plan {
         let plan = wait(apply::preview(declaration, prune, &config.installation()))??;
         declaration.warnings.iter().for_each(output::warn);
         let report = ApplyReport {
@@ -76,6 +75,7 @@ fn carry_out(
             false => ExitCode::from(SOMETHING_TO_CHANGE),
         });
     }
+    wait(apply::check_first(declaration, prune, &config.installation()))??;
     let applied = with_store(config, IfMissing::Make, async |context| {
         apply::apply(declaration, prune, context).await
     })?;
@@ -117,9 +117,7 @@ pub fn before_serving(file: &Path, config: &Config) -> Result<()> {
         };
     }
     let declaration = file::load(file, &config.installation())?;
-    if !declaration.mistakes.is_empty() {
-        wait(apply::preview(&declaration, false, &config.installation()))??;
-    }
+    wait(apply::check_first(&declaration, false, &config.installation()))??;
     let applied: Applied = with_store(config, IfMissing::Make, async |context| {
         apply::apply(&declaration, false, context).await
     })?;

@@ -51,14 +51,7 @@ impl AnsweredUser {
         let text = toml::to_string(&users).map_err(|error| Error::new("it cannot be read").because(error))?;
         let homes = resolve(&installation.storage.homes);
         let declaration = users_file::declaration(text, Path::new(ANSWER), &homes, installation);
-        let mistakes: Vec<String> = declaration
-            .mistakes
-            .iter()
-            .map(|mistake| match &mistake.hint {
-                Some(hint) => format!("{} (hint: {hint})", mistake.what),
-                None => mistake.what.clone(),
-            })
-            .collect();
+        let mistakes: Vec<String> = declaration.mistakes.iter().map(ToString::to_string).collect();
         if !mistakes.is_empty() {
             return Err(Error::new(mistakes.join("; ")));
         }

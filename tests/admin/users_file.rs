@@ -83,6 +83,20 @@ fn a_file_with_mistakes_changes_nothing() {
 }
 
 #[test]
+fn a_file_with_overlaps_makes_no_store() {
+    let server = TestServer::new(&[]);
+    let text = "[folders.f]\npath = \"data/homes/f\"\n[users.a]\nhome = \"data/homes/f/a\"\n";
+    let file = write(&server, "users.toml", text);
+    for command in [&["user", "apply", &file][..], &["serve", "--users", &file]] {
+        let output = server.admin(command, "");
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(said.contains("users.toml:4:8: cannot use the home "), "{said}");
+        assert!(!server.path().join("data/homeport.db").exists(), "{command:?}");
+    }
+}
+
+#[test]
 fn an_import_warns_of_passwords_and_refuses_what_has_no_users() {
     let server = TestServer::new(&[]);
     let users = write(&server, "users.conf", "tom:short:1001\n");

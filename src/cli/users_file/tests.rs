@@ -14,6 +14,7 @@ use crate::store::{BatchStore as _, FactorStore as _, Store as _};
 use clap::Parser as _;
 
 mod export;
+mod overlaps;
 
 const HASH: &str =
     "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$RkJhbmFuYWJhbmFuYWJhbmFuYWJhbmFuYWJhbmFuYWE";

@@ -9,7 +9,9 @@ pub mod sftpgo;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::declaration::{Declaration, Declared, DeclaredPassword, DeclaredUser, Mistake, Reference};
+use super::declaration::{
+    Declaration, Declared, DeclaredPassword, DeclaredUser, MOST_MISTAKES, Mistake, Reference,
+};
 use crate::auth::keys::AuthorizedKey;
 use crate::auth::password;
 use crate::auth::password::rules::PasswordRules;
@@ -217,19 +219,19 @@ impl<'a> Importer<'a> {
         }
         let groups = user.group.iter().cloned().map(Reference::Group);
         let folders = user.settings.folders.keys().cloned().map(Reference::Folder);
-        let references = groups.chain(folders).map(|reference| (reference, None)).collect();
-        self.users.insert(
-            user.name.clone(),
-            Declared {
-                record: user,
-                references,
-            },
-        );
+        let references = groups.chain(folders).collect();
+        self.users
+            .insert(user.name.clone(), Declared::without_position(user, references));
     }
 
     fn finish(self) -> Imported {
         let refuse = |mistakes: Vec<Mistake>| {
-            let lines: Vec<String> = mistakes.into_iter().map(|mistake| mistake.what).collect();
+            let shown = mistakes.iter().take(MOST_MISTAKES);
+            let mut lines: Vec<String> = shown.map(ToString::to_string).collect();
+            let more = mistakes.len() - lines.len();
+            if more > 0 {
+                lines.push(format!("and {more} more mistakes"));
+            }
             Error::new(lines.join("\n"))
         };
         Imported {

@@ -12,6 +12,9 @@ use crate::store::{
 };
 use base::error::{Error, Result};
 
+/// The most users and groups for whom a message has the command that takes a folder away.
+const MOST_HOLDERS: usize = 3;
+
 #[async_trait::async_trait]
 impl GroupStore for SqlStore {
     async fn group(&self, name: &GroupName) -> Result<Option<Group>> {
@@ -142,7 +145,7 @@ async fn add_folder(db: &Database, folder: &Folder) -> Result<()> {
     if there.map_err(|e| db.failed(e))?.is_some() {
         return Err(folder_name_taken(&folder.name));
     }
-    homes::check_folder(&mut write, &stored, None, &db.context.homes)
+    homes::check_folder(&mut write, folder, &stored, None, &db.context.homes)
         .await
         .map_err(|e| db.failed(e))??;
     folders::write(&mut write, folder, &stored, None)
@@ -173,7 +176,7 @@ async fn change_folder(db: &Database, name: &FolderName, change: &FolderChange) 
             return Err(folder_name_taken(&folder.name));
         }
     }
-    homes::check_folder(&mut write, &stored, Some(name), &db.context.homes)
+    homes::check_folder(&mut write, folder, &stored, Some(name), &db.context.homes)
         .await
         .map_err(|e| db.failed(e))??;
     folders::write(&mut write, folder, &stored, Some(name))
@@ -192,14 +195,8 @@ async fn remove_folder(db: &Database, name: &FolderName) -> Result<PathBuf> {
     let holders = folders::holders(&mut write, name)
         .await
         .map_err(|e| db.failed(e))?;
-    if let Some(first) = holders.first() {
-        let others = match holders.len() - 1 {
-            0 => String::new(),
-            others => format!(" and {others} others"),
-        };
-        return Err(Error::new(format!("cannot remove the folder \"{name}\""))
-            .because(format!("the {first}{others} have it"))
-            .hint("take it away from them first: homeportd user set NAME --no-folder"));
+    if !holders.is_empty() {
+        return Err(in_use(name, &holders));
     }
     let stored = folders::remove(&mut write, name)
         .await
@@ -213,4 +210,22 @@ async fn remove_folder(db: &Database, name: &FolderName) -> Result<PathBuf> {
         .map_err(|e| db.failed(e))?;
     write.commit().await.map_err(|e| db.failed(e))?;
     Ok(path)
+}
+
+/// Returns the error about a folder that users and groups have, given as `user NAME` and `group NAME`.
+fn in_use(name: &FolderName, holders: &[String]) -> Error {
+    let shown = holders.get(..MOST_HOLDERS).unwrap_or(holders);
+    let cause = match (shown, holders.len() - shown.len()) {
+        ([one], 0) => format!("the {one} has it"),
+        (_, 0) => format!("these have it: {}", shown.join(", ")),
+        (_, more) => format!("these have it: {}, and {more} more", shown.join(", ")),
+    };
+    let command = |holder: &String| {
+        let (kind, holder) = holder.split_once(' ')?;
+        Some(format!("homeportd {kind} set {holder} --no-folder {name}"))
+    };
+    let commands: Vec<String> = shown.iter().filter_map(command).collect();
+    Error::new(format!("cannot remove the folder \"{name}\""))
+        .because(cause)
+        .hint(format!("take it away first: {}", commands.join(" && ")))
 }

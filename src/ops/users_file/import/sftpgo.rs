@@ -143,8 +143,8 @@ impl<'d> SftpgoImport<'_, 'd> {
             quota,
             creation: Default::default(),
         };
-        let references = Vec::new();
-        self.reader.importer.folders.push(Declared { record, references });
+        let declared = Declared::without_position(record, Vec::new());
+        self.reader.importer.folders.push(declared);
     }
 
     fn group(&mut self, group: &'d SftpgoGroup) {
@@ -189,14 +189,13 @@ impl<'d> SftpgoImport<'_, 'd> {
             let folders = settings.folders.keys().cloned().map(Reference::Folder);
             let text = group.description.as_deref().unwrap_or_default();
             let comment = self.reader.importer.comment(&title, text);
-            self.reader.importer.groups.push(Declared {
-                references: folders.map(|reference| (reference, None)).collect(),
-                record: Group {
-                    name: name.clone(),
-                    comment,
-                    settings: settings.clone(),
-                },
-            });
+            let record = Group {
+                name: name.clone(),
+                comment,
+                settings: settings.clone(),
+            };
+            let declared = Declared::without_position(record, folders.collect());
+            self.reader.importer.groups.push(declared);
         }
         let read = ReadGroup {
             from: group,
