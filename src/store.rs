@@ -12,6 +12,7 @@ mod homes;
 mod host_keys;
 mod identity;
 mod keys;
+mod many_rows;
 mod migrations;
 mod open;
 mod place_conflicts;

@@ -6,6 +6,7 @@ use super::SqlStore;
 use super::database::{Database, retry_if_disk_was_full};
 use crate::domain::folder::{Folder, FolderName};
 use crate::domain::group::{Group, GroupName};
+use crate::store::many_rows::RowsStatement;
 use crate::store::{
     Changed, FolderChange, GroupChange, GroupStore, folder_name_taken, folders, group_name_taken, groups,
     homes, no_such_folder, no_such_group, usage,
@@ -83,7 +84,7 @@ async fn add_group(db: &Database, group: &Group) -> Result<()> {
         return Err(group_name_taken(&group.name));
     }
     check_folders(db, &mut write, group).await?;
-    groups::write(&mut write, group, None)
+    groups::write_all(&mut write, &[group], RowsStatement::Add)
         .await
         .map_err(|e| db.failed(e))??;
     write.commit().await.map_err(|e| db.failed(e))
@@ -110,7 +111,7 @@ async fn change_group(db: &Database, name: &GroupName, change: &GroupChange) -> 
         }
     }
     check_folders(db, &mut write, group).await?;
-    groups::write(&mut write, group, Some(name))
+    groups::update(&mut write, group, name)
         .await
         .map_err(|e| db.failed(e))??;
     homes::check_members(&mut write, group.name.as_str(), &db.context)
@@ -131,8 +132,8 @@ async fn remove_group(db: &Database, name: &GroupName) -> Result<()> {
             .because(format!("{members} {users} in it"))
             .hint(format!("homeportd user list --group {name}")));
     }
-    let removed = groups::remove(&mut write, name).await;
-    if !removed.map_err(|e| db.failed(e))? {
+    let removed = groups::remove_all(&mut write, &[name]).await;
+    if removed.map_err(|e| db.failed(e))? == 0 {
         return Err(no_such_group(name));
     }
     write.commit().await.map_err(|e| db.failed(e))
@@ -148,7 +149,7 @@ async fn add_folder(db: &Database, folder: &Folder) -> Result<()> {
     homes::check_folder(&mut write, folder, &stored, None, &db.context.homes)
         .await
         .map_err(|e| db.failed(e))??;
-    folders::write(&mut write, folder, &stored, None)
+    folders::write_all(&mut write, &[folder], RowsStatement::Add, &db.context.homes)
         .await
         .map_err(|e| db.failed(e))??;
     write.commit().await.map_err(|e| db.failed(e))
@@ -179,7 +180,7 @@ async fn change_folder(db: &Database, name: &FolderName, change: &FolderChange) 
     homes::check_folder(&mut write, folder, &stored, Some(name), &db.context.homes)
         .await
         .map_err(|e| db.failed(e))??;
-    folders::write(&mut write, folder, &stored, Some(name))
+    folders::update(&mut write, folder, name, &db.context.homes)
         .await
         .map_err(|e| db.failed(e))??;
     // A directory that is no folder any more has no account.
@@ -198,13 +199,11 @@ async fn remove_folder(db: &Database, name: &FolderName) -> Result<PathBuf> {
     if !holders.is_empty() {
         return Err(in_use(name, &holders));
     }
-    let stored = folders::remove(&mut write, name)
+    let removed = folders::remove_all(&mut write, &[name])
         .await
         .map_err(|e| db.failed(e))?;
-    let path = db
-        .context
-        .homes
-        .located(&stored.ok_or_else(|| no_such_folder(name))?);
+    let stored = removed.first().ok_or_else(|| no_such_folder(name))?;
+    let path = db.context.homes.located(stored);
     usage::forget(&mut write, &db.context.homes, &path)
         .await
         .map_err(|e| db.failed(e))?;
