@@ -21,6 +21,23 @@ fn a_folder_that_is_missing_fails_only_for_those_who_enter_it() {
 }
 
 #[test]
+fn a_folder_that_is_removed_during_a_session_is_missing() {
+    let server = with_folders(None);
+    let mut sftp = server.raw("alice");
+    assert_eq!(put(&mut sftp, "/in/f", b"1"), 0);
+    fs::remove_dir_all(place(&server, "in")).unwrap();
+    for request in [opendir("/in"), mkdir("/in/d", &Attrs::mode(0o755)), stat("/in/f")] {
+        let (code, sentence) = status(sftp.ask(&request));
+        assert_eq!(code, NO_SUCH_FILE, "{request:?}");
+        assert!(
+            sentence.contains("the directory of this folder is missing"),
+            "{sentence}"
+        );
+    }
+    assert_eq!(put(&mut sftp, "/out/f", b"1"), 0);
+}
+
+#[test]
 fn a_folder_on_a_disk_that_is_not_mounted_is_not_available() {
     let mounts = tempfile::tempdir().unwrap();
     let here = fs::canonicalize(mounts.path()).unwrap();

@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 
 use crate::domain::path::VirtualPath;
-use crate::storage::{Error, FileKind, InodeId, Metadata, Owner, Result, Storage};
+use crate::storage::{Error, FileKind, InodeId, Links, Metadata, Owner, Result, Storage};
 
 /// How long the error of a mount is the answer to other calls, before the folder is tried again.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -134,6 +134,14 @@ impl FolderMount {
     /// Returns the storage, if the folder is mounted.
     pub fn mounted(&self) -> Option<&Arc<dyn Storage>> {
         self.storage.get()
+    }
+
+    /// Whether the directory of the mounted folder was removed. The answer is the disk's.
+    pub(super) fn is_gone(&self) -> bool {
+        let root = |storage: &Arc<dyn Storage>| storage.stat(&VirtualPath::root(), Links::NoFollow);
+        // What has no name any more has no link.
+        self.mounted()
+            .is_some_and(|storage| root(storage).is_ok_and(|meta| meta.links == 0))
     }
 
     /// Returns the storage of a folder for a call. It does not wait.
