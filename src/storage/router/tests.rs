@@ -194,6 +194,7 @@ fn a_folder_is_mounted_when_it_is_entered() {
 #[test]
 fn a_folder_that_was_removed_says_so() {
     let tree = Tree::mounted();
+    assert_eq!(get(&tree.router, "in/f").unwrap(), b"in");
     fs::remove_dir_all(tree.on_disk("in")).unwrap();
     assert_eq!(error(get(&tree.router, "in/f")), Error::FolderMissing);
     assert_eq!(error(list(&tree.router, "in")), Error::FolderMissing);
