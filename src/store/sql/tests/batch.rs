@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::domain::folder::{Folder, FolderName};
-use crate::domain::group::{Group, GroupName};
+use crate::domain::group::Group;
 use crate::domain::permission::PermissionRules;
 use crate::store::many_rows::MOST_ROWS;
 use crate::store::{BatchStore as _, GroupStore as _, RecordWrite, Records, UsageRecord};
@@ -78,99 +78,138 @@ async fn write(store: &SqlStore, writes: Vec<RecordWrite>) {
     assert!(store.write_records(revision, &writes).await.unwrap());
 }
 
+/// Two stores with the same records.
+struct StorePair {
+    one_by_one: SqlStore,
+    at_once: SqlStore,
+    _dirs: [TempDir; 2],
+}
+
+impl StorePair {
+    /// Adds records to one store one by one, and to the other one in a batch.
+    async fn new() -> Self {
+        let (dir, one_by_one) = store().await;
+        let (other_dir, at_once) = store().await;
+        let mut writes = Vec::new();
+        for number in 0..MANY {
+            one_by_one.add_folder(&folder(number)).await.unwrap();
+            writes.push(RecordWrite::AddFolder(folder(number)));
+        }
+        for number in 0..MANY {
+            one_by_one.add_group(&group(number)).await.unwrap();
+            writes.push(RecordWrite::AddGroup(group(number)));
+        }
+        for number in 0..MANY {
+            one_by_one.add_user(&member(number)).await.unwrap();
+            writes.push(RecordWrite::AddUser(Box::new(member(number))));
+            writes.push(RecordWrite::DeclarePassword {
+                user: member(number).name,
+                digest: number.to_string(),
+            });
+        }
+        // The order of the writes does not matter.
+        writes.reverse();
+        write(&at_once, writes).await;
+        Self {
+            one_by_one,
+            at_once,
+            _dirs: [dir, other_dir],
+        }
+    }
+
+    async fn are_equal(&self) {
+        let (one_by_one, at_once) = (
+            comparable(&self.one_by_one).await,
+            comparable(&self.at_once).await,
+        );
+        assert_eq!(at_once, one_by_one);
+    }
+}
+
+/// Returns the incarnations of all users.
+async fn incarnations(store: &SqlStore) -> BTreeSet<i64> {
+    let users = store.users().await.unwrap();
+    users.iter().map(|user| user.incarnation).collect()
+}
+
 #[tokio::test]
-async fn a_batch_leaves_what_single_writes_leave() {
+async fn a_batch_adds_what_single_writes_add() {
     let many = usize::try_from(MANY).unwrap();
     assert!(many > 2 * MOST_ROWS, "more than two statements take");
-    let (_dir, one_by_one) = store().await;
-    let (_other_dir, at_once) = store().await;
-    let mut writes = Vec::new();
-    for number in 0..MANY {
-        one_by_one.add_folder(&folder(number)).await.unwrap();
-        writes.push(RecordWrite::AddFolder(folder(number)));
-    }
-    for number in 0..MANY {
-        one_by_one.add_group(&group(number)).await.unwrap();
-        writes.push(RecordWrite::AddGroup(group(number)));
-    }
-    for number in 0..MANY {
-        one_by_one.add_user(&member(number)).await.unwrap();
-        writes.push(RecordWrite::AddUser(Box::new(member(number))));
-        writes.push(RecordWrite::DeclarePassword {
-            user: member(number).name,
-            digest: number.to_string(),
-        });
-    }
-    // The order of the writes does not matter.
-    writes.reverse();
-    write(&at_once, writes).await;
-    assert_eq!(comparable(&at_once).await, comparable(&one_by_one).await);
-    let records = at_once.records().await.unwrap();
+    let stores = StorePair::new().await;
+    stores.are_equal().await;
+    let records = stores.at_once.records().await.unwrap();
     assert_eq!(records.declared_passwords.len(), many);
-    let incarnations: BTreeSet<i64> = records.users.iter().map(|user| user.incarnation).collect();
+    let incarnations = incarnations(&stores.at_once).await;
     assert_eq!(incarnations.len(), many);
     assert!(
         incarnations
             .iter()
             .all(|one| (1..=records.revision).contains(one))
     );
-    assert_eq!(at_once.changes_since(0).await.unwrap().users.len(), many);
+    let changes = stores.at_once.changes_since(0).await.unwrap();
+    assert_eq!(changes.users.len(), many);
+}
 
-    // Everything is changed, and the records of users stay those of the same users.
+/// Returns the folder, the group and the user of a number with settings of others.
+fn changed(number: u32) -> (Folder, Group, User) {
+    let other = member(number + 1);
+    let changed_folder = Folder {
+        comment: "changed".into(),
+        path: format!("/srv/moved/{number}").into(),
+        ..folder(number)
+    };
+    let changed_group = Group {
+        comment: "changed".into(),
+        ..group(number)
+    };
+    let changed_user = User {
+        name: member(number).name,
+        home: member(number).home,
+        group: other.group.clone().filter(|_| number + 1 < MANY),
+        ..other
+    };
+    (changed_folder, changed_group, changed_user)
+}
+
+#[tokio::test]
+async fn a_batch_changes_what_single_writes_change() {
+    let stores = StorePair::new().await;
+    let before = incarnations(&stores.at_once).await;
     let mut writes = Vec::new();
     for number in 0..MANY {
-        let changed_folder = Folder {
-            comment: "changed".into(),
-            path: format!("/srv/moved/{number}").into(),
-            ..folder(number)
-        };
-        let changed_group = Group {
-            comment: "changed".into(),
-            ..group(number)
-        };
-        let changed_user = User {
-            name: member(number).name,
-            home: member(number).home,
-            ..member(number + 1)
-        };
-        writes.push(RecordWrite::ChangeFolder(changed_folder.clone()));
-        writes.push(RecordWrite::ChangeGroup(changed_group.clone()));
-        let group = changed_user.group.clone().filter(|_| number + 1 < MANY);
-        let changed_user = User {
-            group,
-            ..changed_user
-        };
-        writes.push(RecordWrite::ChangeUser(Box::new(changed_user.clone())));
-        let replace = Box::new(move |folder: &mut Folder| {
-            *folder = changed_folder.clone();
+        let (folder, group, user) = changed(number);
+        writes.push(RecordWrite::ChangeFolder(folder.clone()));
+        writes.push(RecordWrite::ChangeGroup(group.clone()));
+        writes.push(RecordWrite::ChangeUser(Box::new(user.clone())));
+        let (folder_name, group_name, user_name) =
+            (folder.name.clone(), group.name.clone(), user.name.clone());
+        let replace = Box::new(move |stored: &mut Folder| {
+            *stored = folder.clone();
             Ok(())
         });
-        let name: FolderName = format!("f{number}").parse().unwrap();
-        one_by_one.change_folder(&name, replace).await.unwrap();
-        let replace = Box::new(move |group: &mut Group| {
-            *group = changed_group.clone();
+        let done = stores.one_by_one.change_folder(&folder_name, replace).await;
+        assert!(done.unwrap().is_change());
+        let replace = Box::new(move |stored: &mut Group| {
+            *stored = group.clone();
             Ok(())
         });
-        let name: GroupName = format!("g{number}").parse().unwrap();
-        one_by_one.change_group(&name, replace).await.unwrap();
-        let replace = Box::new(move |user: &mut User| {
-            let incarnation = user.incarnation;
-            *user = User {
-                incarnation,
-                ..changed_user.clone()
+        let done = stores.one_by_one.change_group(&group_name, replace).await;
+        assert!(done.unwrap().is_change());
+        let replace = Box::new(move |stored: &mut User| {
+            *stored = User {
+                incarnation: stored.incarnation,
+                ..user.clone()
             };
             Ok(())
         });
-        one_by_one
-            .change_user(&member(number).name, replace)
-            .await
-            .unwrap();
+        let done = stores.one_by_one.change_user(&user_name, replace).await;
+        assert!(done.unwrap().is_change());
     }
-    write(&at_once, writes).await;
-    assert_eq!(comparable(&at_once).await, comparable(&one_by_one).await);
-    let later = at_once.records().await.unwrap();
-    let later: BTreeSet<i64> = later.users.iter().map(|user| user.incarnation).collect();
-    assert_eq!(later, incarnations);
+    write(&stores.at_once, writes).await;
+    stores.are_equal().await;
+    // The records are those of the same users.
+    assert_eq!(incarnations(&stores.at_once).await, before);
 }
 
 #[tokio::test]
