@@ -19,6 +19,7 @@ use crate::accounts::quota::QuotaStorage;
 use crate::auth::Login;
 use crate::domain::folder::CreationChoice;
 use crate::domain::permission::PermissionRules;
+use crate::domain::user::UserSource;
 use crate::io::IoScheduler;
 use crate::storage::creation::CreationRules;
 use crate::storage::durable::{Durable, Fsync};
@@ -26,7 +27,7 @@ use crate::storage::gate::{Gate, Gated};
 use crate::storage::guard::Guard;
 use crate::storage::home_lock;
 use crate::storage::local::LocalStorage;
-use crate::storage::local::creation::make_home;
+use crate::storage::local::creation::{make_home, make_parents};
 use crate::storage::local::letter_case::{CaseProbe, IGNORES_CASE};
 use crate::storage::router::Router;
 use crate::storage::router::folders::{FolderLooks, FolderMounter, Folders};
@@ -72,7 +73,7 @@ pub struct HomeSite {
     pub path: PathBuf,
     /// Whether the storage has this server's marker. If not, the error says why, and nothing can grow in the home.
     pub owned: Result<()>,
-    /// Whether the home lies beneath `[storage] homes`, where a missing home is created.
+    /// Whether the home lies beneath `[storage] homes`, where any missing home is created.
     pub may_be_made: bool,
 }
 
@@ -160,7 +161,7 @@ pub fn mount(
         // This is not done earlier, because mkdir waits on a file system that accepts no writes, even for a directory
         // that exists.
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            made = make_missing(&site, creation)?;
+            made = make_missing(&site, creation, login.source())?;
             std::fs::metadata(home)
         }
         found => found,
@@ -279,11 +280,18 @@ fn tree(
     (Arc::new(router), any.then_some(folders))
 }
 
-/// Creates a missing home: only its last component, and only if the storage is this server's. If a parent or the marker
-/// is missing, the operator made a mistake, or a disk is not mounted.
-fn make_missing(site: &HomeSite, rules: CreationRules) -> std::result::Result<bool, Refused> {
+/// Creates a missing home, if the storage is this server's. If the marker is missing, the operator made a mistake, or a
+/// disk is not mounted. The home of a user whom an operator has added is made beneath `[storage] homes` alone, and its
+/// parent must exist. The home of a user of an outside source is made wherever it may lie, with the directories above it,
+/// since no command has made them.
+fn make_missing(
+    site: &HomeSite,
+    rules: CreationRules,
+    source: UserSource,
+) -> std::result::Result<bool, Refused> {
     let home = &site.path;
     let cannot = || Error::new(format!("cannot make the home {home:?}"));
+    let is_external = source == UserSource::External;
     if let Err(error) = &site.owned {
         return Err(Refused {
             error: Error::new(format!("the home {home:?} is missing, and cannot be made"))
@@ -291,12 +299,16 @@ fn make_missing(site: &HomeSite, rules: CreationRules) -> std::result::Result<bo
             sentence: "the storage of your home is not available at the moment: ask the server's operator",
         });
     }
-    if !site.may_be_made {
+    if !site.may_be_made && !is_external {
         return Err(Error::new(format!("the home {home:?} is missing"))
             .hint("the server makes homes beneath [storage] homes only; make it, or put it back")
             .into());
     }
-    match make_home(home, rules) {
+    let above = match home.parent().filter(|_| is_external) {
+        Some(parent) => make_parents(parent, rules),
+        None => Ok(()),
+    };
+    match above.and_then(|()| make_home(home, rules)) {
         Ok(()) => {
             tracing::info!(home = ?home, "made a missing home");
             Ok(true)

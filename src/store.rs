@@ -12,8 +12,10 @@ mod homes;
 mod host_keys;
 mod identity;
 mod keys;
+mod many_rows;
 mod migrations;
 mod open;
+mod place_conflicts;
 mod references;
 mod relative;
 pub mod relocate;
@@ -39,8 +41,8 @@ use base::error::{Error, Result};
 pub use batch::{BatchStore, RecordWrite, Records};
 pub(crate) use folders::no_such_folder;
 pub(crate) use groups::no_such_group;
-pub(crate) use homes::{HomeOwner, check_all as check_places};
 pub use open::Upgrade;
+pub(crate) use place_conflicts::{DirectoryHolder, HomeOwner, place_conflicts};
 
 /// A change of a user's record. It runs inside the transaction, so slow work, hashing above all, must be done before.
 /// If the disk was full, the transaction is repeated, and the change runs again on the record as it is then.

@@ -7,6 +7,7 @@ mod attack;
 mod hang;
 mod races;
 mod rights;
+mod unavailable;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -304,23 +305,6 @@ fn bytes_go_from_one_storage_to_another() {
             expected
         );
     }
-}
-
-#[test]
-fn a_folder_that_is_missing_fails_only_for_those_who_enter_it() {
-    let server = with_folders(None);
-    fs::remove_dir(place(&server, "in")).unwrap();
-    let mut sftp = server.raw("alice");
-    assert_eq!(names(&mut sftp, "/"), ["in", "out"]);
-    assert!(matches!(sftp.ask(&stat("/in")), Reply::Attrs(_)));
-    assert_eq!(
-        status(sftp.ask(&opendir("/in"))),
-        (NO_SUCH_FILE, "No such file".to_owned())
-    );
-    assert_eq!(put(&mut sftp, "/in/f", b"1"), NO_SUCH_FILE);
-    assert_eq!(put(&mut sftp, "/out/f", b"1"), 0);
-    assert_eq!(put(&mut sftp, "f", b"1"), 0);
-    server.wait_for_log("a folder cannot be entered");
 }
 
 #[test]

@@ -24,10 +24,33 @@ fn rounds(few: u32) -> u32 {
     std::env::var("HOMEPORT_TEST_ROUNDS").map_or(few, |text| text.parse().unwrap())
 }
 
+/// What lies in a home.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct DiskUse {
+    /// The sum of the sizes of all files.
+    bytes: u64,
+    /// The number of files, directories and links.
+    files: u64,
+}
+
+/// What the server knows about a home.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct KnownUse {
+    used: DiskUse,
+    /// Whether this is what lies on the disk, and not an upper bound.
+    exact: bool,
+}
+
+impl KnownUse {
+    fn exactly(used: DiskUse) -> Self {
+        Self { used, exact: true }
+    }
+}
+
 /// Counts the bytes and the files below a directory, each inode once.
-fn on_disk(home: &Path) -> (u64, u64) {
+fn on_disk(home: &Path) -> DiskUse {
     let mut seen = std::collections::HashSet::new();
-    let (mut bytes, mut files) = (0, 0);
+    let mut found = DiskUse::default();
     let mut below = vec![home.to_owned()];
     while let Some(dir) = below.pop() {
         for entry in std::fs::read_dir(dir).unwrap() {
@@ -35,14 +58,14 @@ fn on_disk(home: &Path) -> (u64, u64) {
             let meta = path.symlink_metadata().unwrap();
             if meta.is_dir() {
                 below.push(path);
-                files += 1;
+                found.files += 1;
             } else if seen.insert(meta.ino()) {
-                files += 1;
-                bytes += if meta.is_file() { meta.len() } else { 0 };
+                found.files += 1;
+                found.bytes += if meta.is_file() { meta.len() } else { 0 };
             }
         }
     }
-    (bytes, files)
+    found
 }
 
 /// Pseudo-random numbers that are the same in each run.
@@ -112,8 +135,8 @@ fn change_files(mut sftp: RawSftp, seed: u64, stop: &AtomicBool) {
     }
 }
 
-/// Returns the stored usage of the only home: bytes, files, and whether they are exact.
-fn stored_usage(server: &TestServer) -> Option<(u64, u64, bool)> {
+/// Returns the stored usage of the only home.
+fn stored_usage(server: &TestServer) -> Option<KnownUse> {
     let output = std::process::Command::new("sqlite3")
         .arg(server.path().join("data/homeport.db"))
         .arg("SELECT bytes, files, exact FROM home_usage")
@@ -122,7 +145,10 @@ fn stored_usage(server: &TestServer) -> Option<(u64, u64, bool)> {
     let line = String::from_utf8(output.stdout).unwrap();
     let numbers: Vec<u64> = line.trim().split('|').filter_map(|n| n.parse().ok()).collect();
     match numbers[..] {
-        [bytes, files, exact] => Some((bytes, files, exact == 1)),
+        [bytes, files, exact] => Some(KnownUse {
+            used: DiskUse { bytes, files },
+            exact: exact == 1,
+        }),
         _ => None,
     }
 }

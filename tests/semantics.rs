@@ -2,7 +2,8 @@
 //! trees: whole replies (codes, texts, names, long names, attributes), and the resulting files.
 //!
 //! A row is a few requests in a directory of its own with a file of each kind ([`tree`]). Both servers see their tree
-//! as `/`. Intended differences are listed in [`meant`] with their reasons, and must really occur.
+//! as `/`. Intended differences are listed in [`meant`] with their reasons, and must really occur; so are sentences that are
+//! clearer than OpenSSH's texts.
 //!
 //! `HOMEPORT_SEMANTICS_SELF=1` compares OpenSSH with itself, to try the harness.
 
@@ -53,7 +54,7 @@ fn every_row_is_answered_as_openssh_does() {
     let rows = rows();
     let stamp = tree::Stamp::new();
     let with_itself = std::env::var_os("HOMEPORT_SEMANTICS_SELF").is_some();
-    let (ours, theirs) = std::thread::scope(|scope| {
+    let (mut ours, theirs) = std::thread::scope(|scope| {
         let ours = scope.spawn(|| {
             let side = if with_itself {
                 Side::openssh(stamp)
@@ -65,6 +66,19 @@ fn every_row_is_answered_as_openssh_does() {
         let theirs = scope.spawn(|| Side::openssh(stamp).run(&rows));
         (ours.join().unwrap(), theirs.join().unwrap())
     });
+    if !with_itself {
+        let is_whole = std::env::var_os("HOMEPORT_SEMANTICS_ROW").is_none();
+        for text in meant::clearer() {
+            let lines = ours.iter_mut().flat_map(|outcome| &mut outcome.replies);
+            let count = lines
+                .filter_map(|line| text.replace_in(line).then_some(()))
+                .count();
+            assert!(
+                count > 0 || !is_whole,
+                "no reply has one of the clearer sentences"
+            );
+        }
+    }
     let mut findings = Vec::new();
     let mut stated = 0;
     for ((row, ours), theirs) in rows.iter().zip(&ours).zip(&theirs) {

@@ -16,12 +16,13 @@ use super::trust::KeyTrust;
 use crate::domain::event::CertificateIdentity;
 use crate::domain::folder::{CreationChoice, Folder};
 use crate::domain::rate::RateRules;
-use crate::domain::user::{Factor, PermissionRules, Quota, User, UserName};
+use crate::domain::user::{Factor, PermissionRules, Quota, User, UserName, UserSource};
 
 /// A user who has signed in. Only this module creates a login, and the storage cannot be reached without one.
 #[derive(Debug, Clone)]
 pub struct Login {
     user: UserName,
+    source: UserSource,
     home: PathBuf,
     permissions: PermissionRules,
     /// The folders that the user sees, with the permissions in each.
@@ -47,6 +48,7 @@ impl Login {
             quota: user.quota(),
             max_sessions: user.max_sessions(),
             rates: user.rates(),
+            source: user.source,
             user: user.name,
             home: user.home,
             factors: proofs.factors(),
@@ -58,6 +60,10 @@ impl Login {
     /// Returns the name of the user.
     pub fn user(&self) -> &UserName {
         &self.user
+    }
+    /// Returns where the record of the user comes from.
+    pub fn source(&self) -> UserSource {
+        self.source
     }
     /// Returns the absolute path of the home on disk.
     pub fn home(&self) -> &Path {

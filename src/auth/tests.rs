@@ -92,6 +92,22 @@ impl SignInFixture {
         self.store.add_user(&user).await.unwrap();
     }
 
+    /// Adds four users who are refused although their proofs are right, each named after the reason: `disabled`,
+    /// `expired`, `placed` (only other addresses are allowed) and `factor`, who needs `required`.
+    async fn add_refused(&self, required: Factor) {
+        self.add("disabled", |u| u.enabled = false).await;
+        self.add("expired", |u| {
+            u.expires_at = Some("2001-01-01T00:00:00Z".parse().unwrap())
+        })
+        .await;
+        self.add("placed", |u| {
+            u.settings.allowed_from = Some(vec!["10.0.0.0/8".parse().unwrap()])
+        })
+        .await;
+        self.add("factor", |u| u.settings.require = Some([required].into()))
+            .await;
+    }
+
     async fn change(&self, user: &str, change: impl Fn(&mut User) + Send + Sync + 'static) {
         let change = Box::new(move |user: &mut User| {
             change(user);
@@ -164,21 +180,9 @@ async fn a_user_signs_in_by_password_or_key() {
 async fn every_refused_password_costs_one_hash() {
     let f = SignInFixture::new().await;
     f.add("keyonly", |u| u.password_hash = None).await;
-    f.add("disabled", |u| u.enabled = false).await;
-    f.add("expired", |u| {
-        u.expires_at = Some("2001-01-01T00:00:00Z".parse().unwrap())
-    })
-    .await;
-    f.add("placed", |u| {
-        u.settings.allowed_from = Some(vec!["10.0.0.0/8".parse().unwrap()])
-    })
-    .await;
+    f.add_refused(Factor::PublicKey).await;
     f.add("mapped", |u| {
         u.settings.allowed_from = Some(vec!["192.0.2.0/24".parse().unwrap()])
-    })
-    .await;
-    f.add("factor", |u| {
-        u.settings.require = Some([Factor::PublicKey].into())
     })
     .await;
     f.add("broken", |u| {

@@ -1,34 +1,27 @@
 //! `homeportd user apply`, `export` and `import`, and `serve --users`.
 
+mod import;
+
 use std::fmt::Write as _;
 use std::path::Path;
 use std::process::{Command, ExitCode};
 
-use clap::CommandFactory as _;
-use clap::error::ErrorKind;
 use serde::Serialize;
 
-use super::grammar::{ApplyArgs, Cli, ImportArgs, ImportFormat, PlanArgs, UsersFileCommand};
+use super::grammar::{ApplyArgs, PlanArgs, UsersFileCommand};
 use super::output;
 use super::work::{IfMissing, wait, with_store};
 use crate::config::{Config, users_file as file};
-use crate::ops::installation::Installation;
 use crate::ops::running::Effect;
 use crate::ops::users_file::apply::{self, Applied};
 use crate::ops::users_file::changes::{Action, PlannedChange, SettingDifference};
 use crate::ops::users_file::declaration::Declaration;
 use crate::ops::users_file::export::export;
-use crate::ops::users_file::import::passwd::{self, SystemFiles};
-use crate::ops::users_file::import::{Imported, atmoz, sftpgo};
 use base::error::{Error, Result};
-use base::regular;
 use base::visible::for_terminal;
 
 /// The exit code of `--plan` if there is something to change.
 const SOMETHING_TO_CHANGE: u8 = 10;
-
-/// The largest file of another server that is read, in bytes.
-const MAX_IMPORT: u64 = 64 << 20;
 
 /// Runs the command, and prints the result.
 ///
@@ -46,7 +39,7 @@ pub fn run(command: UsersFileCommand, config: &Config) -> Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         UsersFileCommand::Import(args) => {
-            let imported = import(&args, &config.installation())?;
+            let imported = import::read(&args, &config.installation())?;
             carry_out(
                 &imported.declaration,
                 false,
@@ -58,38 +51,6 @@ pub fn run(command: UsersFileCommand, config: &Config) -> Result<ExitCode> {
     }
 }
 
-/// Reads the files of another server, before root becomes another user.
-fn import(args: &ImportArgs, installation: &Installation) -> Result<Imported> {
-    if args.from != ImportFormat::Passwd && (args.shadow.is_some() || args.keys.is_some()) {
-        Cli::command()
-            .error(
-                ErrorKind::ArgumentConflict,
-                "--shadow and --keys are for --from passwd",
-            )
-            .exit()
-    }
-    let text = read(&args.file)?;
-    let shadow = args.shadow.as_deref().map(read).transpose()?;
-    match args.from {
-        ImportFormat::Passwd => {
-            let files = SystemFiles {
-                passwd: &text,
-                shadow: shadow.as_deref(),
-                keys: args.keys.as_deref(),
-            };
-            Ok(passwd::import(files, installation))
-        }
-        ImportFormat::Atmoz => Ok(atmoz::import(&text, installation)),
-        ImportFormat::Sftpgo => sftpgo::import(&text, installation),
-    }
-}
-
-fn read(file: &Path) -> Result<String> {
-    let bytes = regular::read_regular(file, MAX_IMPORT);
-    let bytes = bytes.map_err(|e| Error::new(format!("cannot read users from {file:?}")).because(e))?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
-}
-
 /// Plans or applies a declaration, and prints the result. `left_out` says what it does not contain.
 fn carry_out(
     declaration: &Declaration,
@@ -98,9 +59,9 @@ fn carry_out(
     left_out: Vec<String>,
     config: &Config,
 ) -> Result<ExitCode> {
-    // Mistakes must not make a store.
-    if how.plan || !declaration.mistakes.is_empty() {
+    if how.plan {
         let plan = wait(apply::preview(declaration, prune, &config.installation()))??;
+        declaration.warnings.iter().for_each(output::warn);
         let report = ApplyReport {
             changes: &plan.changes,
             planned: true,
@@ -114,6 +75,7 @@ fn carry_out(
             false => ExitCode::from(SOMETHING_TO_CHANGE),
         });
     }
+    wait(apply::check_first(declaration, prune, &config.installation()))??;
     let applied = with_store(config, IfMissing::Make, async |context| {
         apply::apply(declaration, prune, context).await
     })?;
@@ -155,9 +117,7 @@ pub fn before_serving(file: &Path, config: &Config) -> Result<()> {
         };
     }
     let declaration = file::load(file, &config.installation())?;
-    if !declaration.mistakes.is_empty() {
-        wait(apply::preview(&declaration, false, &config.installation()))??;
-    }
+    wait(apply::check_first(&declaration, false, &config.installation()))??;
     let applied: Applied = with_store(config, IfMissing::Make, async |context| {
         apply::apply(&declaration, false, context).await
     })?;
@@ -182,9 +142,7 @@ impl ApplyReport<'_> {
         if json {
             return output::print(&output::json(&self.as_json())?);
         }
-        for line in self.left_out {
-            output::note(&format!("not carried over: {line}"));
-        }
+        import::note_left_out(self.left_out);
         self.failed.iter().for_each(output::warn);
         output::print(&self.text())
     }

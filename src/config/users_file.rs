@@ -22,16 +22,13 @@ use crate::domain::quota::{Limit, Quota};
 use crate::domain::texts;
 use crate::ops::homes::{HomeRules, Resident};
 use crate::ops::installation::Installation;
-use crate::ops::users_file::declaration::{Declaration, Declared, DeclaredUser, Mistake};
+use crate::ops::users_file::declaration::{Declaration, DeclaredUser, MOST_MISTAKES, Mistake};
 use base::error::{Error, Result};
 use base::paths::{Resolver, absolute, from_here};
 use base::regular;
 
 /// The largest file that is read, in bytes: 100,000 users with keys and hashes.
 const MAX_BYTES: u64 = 64 << 20;
-
-/// The most mistakes that are reported.
-const MOST_MISTAKES: usize = 1000;
 
 /// Reads the file. Paths in it are relative to its directory.
 ///
@@ -74,6 +71,10 @@ pub fn declaration(text: String, file: &Path, directory: &Path, installation: &I
         problems,
         ..
     } = read;
+    // After a mistake of syntax, nobody knows what any section is to be.
+    if !syntax.is_empty() {
+        declaration.distrust_all();
+    }
     let problems = parse::together(&text, syntax, problems);
     let shown = secrets::masked(&text, table.get_ref());
     let mistake = |problem: Problem| Mistake {
@@ -159,16 +160,13 @@ impl FileReader<'_> {
         let name = reader.name(GroupName::new_name);
         let comment = reader.comment();
         let settings = settings::member_settings(&mut reader, &mut self.file_groups);
-        let references = reader.finish();
+        let section = reader.finish(None);
         if let Some(name) = name {
-            self.declaration.groups.push(Declared {
-                record: Group {
-                    name,
-                    comment,
-                    settings,
-                },
-                references,
-            });
+            self.declaration.groups.push(section.declares(Group {
+                name,
+                comment,
+                settings,
+            }));
         }
     }
 
@@ -188,18 +186,15 @@ impl FileReader<'_> {
             files: reader.count("quota_files").and_then(|Limit(files)| files),
         };
         let creation = settings::creation(&mut reader, &mut self.file_groups);
-        let references = reader.finish();
+        let section = reader.finish(Some("path"));
         if let (Some(name), Some(path)) = (name, path) {
-            self.declaration.folders.push(Declared {
-                record: Folder {
-                    name,
-                    path,
-                    comment,
-                    quota,
-                    creation,
-                },
-                references,
-            });
+            self.declaration.folders.push(section.declares(Folder {
+                name,
+                path,
+                comment,
+                quota,
+                creation,
+            }));
         }
     }
 
@@ -218,24 +213,21 @@ impl FileReader<'_> {
         let enabled = reader.flag("enabled");
         let expires_at = reader.expiry("expires_at");
         let settings = settings::member_settings(&mut reader, &mut self.file_groups);
-        let references = reader.finish();
+        let section = reader.finish(Some("home"));
         self.declaration.warnings.extend(refused);
         if let Some(name) = name {
-            self.declaration.users.push(Declared {
-                record: DeclaredUser {
-                    name,
-                    comment,
-                    group,
-                    password,
-                    keys,
-                    principals,
-                    home,
-                    enabled,
-                    expires_at,
-                    settings,
-                },
-                references,
-            });
+            self.declaration.users.push(section.declares(DeclaredUser {
+                name,
+                comment,
+                group,
+                password,
+                keys,
+                principals,
+                home,
+                enabled,
+                expires_at,
+                settings,
+            }));
         }
     }
 }

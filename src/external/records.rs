@@ -51,14 +51,7 @@ impl AnsweredUser {
         let text = toml::to_string(&users).map_err(|error| Error::new("it cannot be read").because(error))?;
         let homes = resolve(&installation.storage.homes);
         let declaration = users_file::declaration(text, Path::new(ANSWER), &homes, installation);
-        let mistakes: Vec<String> = declaration
-            .mistakes
-            .iter()
-            .map(|mistake| match &mistake.hint {
-                Some(hint) => format!("{} (hint: {hint})", mistake.what),
-                None => mistake.what.clone(),
-            })
-            .collect();
+        let mistakes: Vec<String> = declaration.mistakes.iter().map(ToString::to_string).collect();
         if !mistakes.is_empty() {
             return Err(Error::new(mistakes.join("; ")));
         }
@@ -88,7 +81,8 @@ impl ExternalRecords {
         }
     }
 
-    /// Makes the record of a user what a source has answered, and returns it. If it is so already, nothing is written.
+    /// Makes the record of a user what a source has answered, and returns it. If it is so already, nothing is written. The
+    /// home is not made: the user may still be refused, for another factor or an address. The first session makes it.
     ///
     /// # Errors
     /// Returns an error if the settings are invalid, if the home may not lie where it does, if an operator has added a user
@@ -106,7 +100,6 @@ impl ExternalRecords {
         let added = store.add_user(&answered.record(None)).await;
         match (added, store.user(name).await?) {
             (Ok(()), Some(user)) => {
-                self.make_home(&user).await;
                 self.emit(admin::user_changed("external add", None, Some(&user)));
                 Ok(user)
             }
@@ -133,9 +126,6 @@ impl ExternalRecords {
         // The store knows what the user inherits now.
         let user = store.user(&name).await?;
         let user = user.ok_or_else(|| Error::new("the user was removed meanwhile"))?;
-        if user.home != before.home {
-            self.make_home(&user).await;
-        }
         if changed.is_change() {
             self.emit(admin::user_changed(
                 "external set",
@@ -144,28 +134,6 @@ impl ExternalRecords {
             ));
         }
         Ok(user)
-    }
-
-    /// Makes the home of a new record, as `user add` does, unless the storage is not this server's. If that fails, the
-    /// session will not open it, and say so.
-    async fn make_home(&self, user: &User) {
-        let made = self.try_make_home(user).await;
-        if let Err(error) = made {
-            tracing::warn!(user = %user.name, %error, "the home of a user of the outside source was not made");
-        }
-    }
-
-    async fn try_make_home(&self, user: &User) -> Result<()> {
-        let id = self.setup.store.id().await?;
-        let (setup, user) = (Arc::clone(&self.setup), user.clone());
-        let making = tokio::task::spawn_blocking(move || {
-            let site = homes::checker(&setup.installation, &id)(&user.home)?;
-            site.owned?;
-            homes::make_for(&setup.installation, &user).map(drop)
-        });
-        making
-            .await
-            .map_err(|error| Error::new("the home cannot be made").because(error))?
     }
 
     fn emit(&self, act: AdminAct) {

@@ -58,11 +58,15 @@ pub fn mount_folder(
     let opened = LocalStorage::open(&site.path).and_then(LocalStorage::with_fixed_root);
     let local = opened.map_err(|error| match error.kind() {
         _ if home_lock::is_being_moved(&error) => FolderRefused::from(cannot().because("it is being moved")),
-        ErrorKind::NotFound | ErrorKind::NotADirectory => FolderRefused {
-            error: cannot()
-                .because(error)
-                .hint("the server makes no folders; make it, put it back, or remove it from its users"),
-            answer: StorageError::NotFound,
+        ErrorKind::NotFound | ErrorKind::NotADirectory => match &site.owned {
+            Ok(()) => FolderRefused {
+                error: cannot()
+                    .because(error)
+                    .hint("the server makes no folders; make it, put it back, or remove it from its users"),
+                answer: StorageError::FolderMissing,
+            },
+            // The disk is not mounted, so the directory may well be there.
+            Err(why) => cannot().because(why.to_string()).into(),
         },
         _ => cannot().because(error).into(),
     })?;

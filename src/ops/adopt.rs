@@ -13,8 +13,8 @@ use super::homes;
 use super::installation::Installation;
 use super::restoring::RestoreRecord;
 use crate::storage::marker::{self, Mark};
-use crate::store::Store;
 use crate::store::sql::SqlStore;
+use crate::store::{GroupStore as _, Store};
 use base::advice;
 use base::error::{Error, Result};
 use base::paths::{from_here, resolve};
@@ -159,7 +159,7 @@ pub async fn mark_new_store(installation: &Installation, store: &dyn Store, warn
     Ok(())
 }
 
-/// Marks, once, the places of the users' homes in a store from before markers.
+/// Marks, once, the places of the users' homes and of folders in a store from before markers.
 ///
 /// # Errors
 /// Returns an error if the store cannot be read or written.
@@ -167,10 +167,10 @@ pub async fn mark_known_homes(installation: &Installation, store: &SqlStore, war
     if !store.marks_known_homes().await? {
         return Ok(());
     }
-    let users = store.users().await?;
+    let (users, folders) = (store.users().await?, store.folders().await?);
     for place in installation.storage.places() {
-        let is_here = |home: &Path| homes::place_of(installation, home).is_some_and(|its| its == place);
-        if users.iter().any(|user| is_here(&user.home) && user.home.is_dir())
+        let residents = homes::residents_of(installation, place, &users, &folders);
+        if residents.iter().any(|directory| directory.is_dir())
             && let Err(error) = adopt_one(place, false, store).await
         {
             warn(&error);

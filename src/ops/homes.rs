@@ -9,7 +9,7 @@ use crate::domain::folder::{CreationChoice, Folder};
 use crate::domain::user::{User, UserName};
 use crate::mount::{HomeCheck, HomeSite};
 use crate::storage::creation::CreationRules;
-use crate::storage::local::creation::make_home;
+use crate::storage::local::creation::{make_home, make_parents};
 use crate::storage::marker;
 use base::error::{Error, Result};
 use base::paths::{from_here, resolve};
@@ -183,7 +183,20 @@ pub fn is_made_at_sign_in(installation: &Installation, home: &Path) -> bool {
     place_of(installation, home) == Some(&installation.storage.homes)
 }
 
-/// Returns the check that the server makes each time it opens a home; `id` is the store's.
+/// Returns the directories of the homes and folders that lie in a place.
+pub fn residents_of<'a>(
+    installation: &Installation,
+    place: &Path,
+    users: &'a [User],
+    folders: &'a [Folder],
+) -> Vec<&'a Path> {
+    let homes = users.iter().map(|user| user.home.as_path());
+    let folders = folders.iter().map(|folder| folder.path.as_path());
+    let here = |directory: &&Path| place_of(installation, directory) == Some(place);
+    homes.chain(folders).filter(here).collect()
+}
+
+/// Returns the check that the server makes each time it opens a home or a folder; `id` is the store's.
 pub fn checker(installation: &Installation, id: &str) -> HomeCheck {
     let (installation, id) = (installation.clone(), id.to_owned());
     Box::new(move |home| {
@@ -205,7 +218,7 @@ pub fn warn_of_foreign_places(installation: &Installation, id: &str) {
         // A disk that hangs must not delay the users of others.
         std::thread::spawn(move || {
             if let Err(error) = marker::require(&place, &id) {
-                tracing::warn!(%error, "homes there are only read");
+                tracing::warn!(%error, "homes and folders there are only read");
             }
         });
     }
@@ -278,20 +291,6 @@ fn make_as(resident: Resident, path: &Path, rules: CreationRules) -> Result<Home
             }
         }
         Err(e) => Err(cannot(e).hint("its parent must belong to the owner of the data directory")),
-    }
-}
-
-/// Creates the directories above a home that are missing, for the same programs as the home.
-fn make_parents(dir: &Path, rules: CreationRules) -> io::Result<()> {
-    if dir.is_dir() {
-        return Ok(());
-    }
-    if let Some(parent) = dir.parent() {
-        make_parents(parent, rules)?;
-    }
-    match make_home(dir, rules) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && dir.is_dir() => Ok(()),
-        made => made,
     }
 }
 

@@ -7,4 +7,5 @@ pub mod declaration;
 pub mod export;
 pub mod fields;
 pub mod import;
+mod place_mistakes;
 pub mod plan;

@@ -129,7 +129,7 @@ async fn users_and_homes(
     hooks::check_targets(config, &found, &shared, report);
     unfinished::moves(&installation, &found, report);
     secrets::check(&installation, &found, report);
-    places::check(&installation, &found, store, report).await;
+    places::check(&installation, &found, &shared, store, report).await;
     for usages in usages(&installation, store, server, (&found, &shared)).await {
         match usages {
             Ok(usages) => usages.iter().for_each(|usage| users::check_usage(usage, report)),

@@ -6,10 +6,18 @@ use sftp_wire::{Reply, StatusCode};
 use crate::domain::path::PathError;
 use crate::storage::Error;
 
+/// The sentence for a request about files that names a directory.
+const IS_A_DIRECTORY: &str =
+    "this is a directory: it can be listed, but not read, written, replaced or removed as a file";
+
 /// Returns the code that OpenSSH's `errno_to_portable` returns for the same failure.
 fn code_of(error: Error) -> StatusCode {
     match error {
-        Error::NotFound | Error::NotADirectory | Error::BadHandle | Error::LinkLoop => StatusCode::NoSuchFile,
+        Error::NotFound
+        | Error::NotADirectory
+        | Error::BadHandle
+        | Error::LinkLoop
+        | Error::FolderMissing => StatusCode::NoSuchFile,
         Error::NotPermitted | Error::AccessDenied | Error::Forbidden(_) => StatusCode::PermissionDenied,
         Error::FixedDirectory | Error::BetweenZones | Error::LinkBetweenZones => StatusCode::PermissionDenied,
         Error::NameTooLong | Error::Invalid => StatusCode::BadMessage,
@@ -106,6 +114,8 @@ impl From<Error> for RequestRefusal {
                 code,
                 "the two names are on different file systems; copy the file instead",
             ),
+            // With "Failure" alone, a client that writes to a directory cannot know why.
+            Error::IsADirectory => RequestRefusal::with_sentence(code, IS_A_DIRECTORY),
             Error::OverBytes { .. }
             | Error::OverFiles { .. }
             | Error::Measuring
@@ -114,6 +124,7 @@ impl From<Error> for RequestRefusal {
             | Error::NotOwned
             | Error::IsFolder
             | Error::CrossesFolders
+            | Error::FolderMissing
             | Error::FolderUnavailable
             | Error::IgnoresCase
             | Error::FixedDirectory
@@ -162,7 +173,7 @@ mod tests {
         check(Errno::NOSYS, 8, "Operation unsupported");
         check(Errno::EXIST, 4, "Failure");
         check(Errno::NOTEMPTY, 4, "Failure");
-        check(Errno::ISDIR, 4, "Failure");
+        check(Errno::ISDIR, 4, IS_A_DIRECTORY);
         check(Errno::NOSPC, 4, "no space left on the server's disk");
         check(
             Errno::XDEV,
@@ -170,6 +181,21 @@ mod tests {
             "the two names are on different file systems; copy the file instead",
         );
         check(Errno::DQUOT, 4, "no space left on the server's disk");
+    }
+
+    #[test]
+    fn a_missing_folder_and_one_that_is_not_available_say_so() {
+        let check = |error: Error, code: StatusCode, says: &str| {
+            let refusal = RequestRefusal::from(error);
+            assert_eq!(refusal.code, code, "{error:?}");
+            assert!(refusal.sentence().contains(says), "{}", refusal.sentence());
+        };
+        check(
+            Error::FolderMissing,
+            StatusCode::NoSuchFile,
+            "is missing on the server",
+        );
+        check(Error::FolderUnavailable, StatusCode::Failure, "is not available");
     }
 
     #[test]

@@ -91,6 +91,9 @@ pub enum Error {
     /// The two names lie in different folders, or in a folder and in the home.
     #[error("the two names are in different folders; copy the file instead")]
     CrossesFolders,
+    /// The directory of the folder does not exist.
+    #[error("the directory of this folder is missing on the server; ask the server's operator")]
+    FolderMissing,
     /// The folder cannot be opened now.
     #[error("this folder is not available at the moment; ask the server's operator")]
     FolderUnavailable,

@@ -74,7 +74,8 @@ impl Router {
         call: impl FnOnce(&dyn Storage, &VirtualPath) -> Result<T>,
     ) -> Result<T> {
         let route = self.route(path)?;
-        call(&*self.joined.storage(route.folder)?, &route.path)
+        let called = call(&*self.joined.storage(route.folder)?, &route.path);
+        called.map_err(|error| route.explained(error))
     }
 
     /// Makes a call that changes a name, which must not be a folder's.
@@ -84,10 +85,11 @@ impl Router {
         call: impl FnOnce(&dyn Storage, &VirtualPath) -> Result<T>,
     ) -> Result<T> {
         let route = self.route(path)?;
-        match route.is_folder_itself() {
-            true => Err(Error::IsFolder),
-            false => call(&*self.joined.storage(route.folder)?, &route.path),
+        if route.is_folder_itself() {
+            return Err(Error::IsFolder);
         }
+        let called = call(&*self.joined.storage(route.folder)?, &route.path);
+        called.map_err(|error| route.explained(error))
     }
 
     /// Makes a call that changes two names, which must lie in the same storage.
@@ -107,7 +109,10 @@ impl Router {
             (None, Some(_)) | (Some(_), None) => false,
         };
         match is_same {
-            true => call(&*self.joined.storage(from.folder)?, &from.path, &to.path),
+            true => {
+                let called = call(&*self.joined.storage(from.folder)?, &from.path, &to.path);
+                called.map_err(|error| from.explained(error))
+            }
             false => Err(Error::CrossesFolders),
         }
     }
@@ -120,7 +125,12 @@ impl Storage for Router {
 
     fn open_dir(&self, path: &VirtualPath) -> Result<Box<dyn DirStream>> {
         let route = self.route(path)?;
-        let stream = self.joined.storage(route.folder)?.open_dir(&route.path)?;
+        // A directory that was removed can still be listed, and is empty.
+        if route.is_folder_itself() && route.is_gone() {
+            return Err(Error::FolderMissing);
+        }
+        let opened = self.joined.storage(route.folder)?.open_dir(&route.path);
+        let stream = opened.map_err(|error| route.explained(error))?;
         Ok(match route.folder.is_none() && route.path.is_root() {
             true => Box::new(RootListing::new(stream, Arc::clone(&self.joined.folders))),
             false => stream,
@@ -131,7 +141,10 @@ impl Storage for Router {
         let route = self.route(path)?;
         match route.folder {
             Some(folder) if route.path.is_root() => Ok(folder.metadata()),
-            folder => self.joined.storage(folder)?.stat(&route.path, links),
+            folder => {
+                let found = self.joined.storage(folder)?.stat(&route.path, links);
+                found.map_err(|error| route.explained(error))
+            }
         }
     }
 

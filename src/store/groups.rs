@@ -1,12 +1,11 @@
 //! The statements that read and write groups.
 
-use std::sync::LazyLock;
-
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
-use super::folders::{FolderOwner, write_folders};
+use super::folders::{FolderOwners, OwnedFolders, write_folders};
+use super::many_rows::{RowsStatement, json_list};
 use super::rows::columns::{bad, column};
-use super::rows::settings::{SettingsRow, read_settings};
+use super::rows::settings::{SettingsRow, SqlQuery, read_settings};
 use crate::domain::group::{Group, GroupName};
 use base::error::{Error, Result};
 
@@ -62,63 +61,81 @@ fn read(row: &SqliteRow) -> Result<Group> {
     })
 }
 
-static INSERT: LazyLock<String> = LazyLock::new(|| {
-    let names = SettingsRow::COLUMNS.join(", ");
-    let values: Vec<String> = (3..3 + SettingsRow::COLUMNS.len())
-        .map(|number| format!("${number}"))
-        .collect();
-    format!(
-        "INSERT INTO groups (name, comment, {names}) VALUES ($1, $2, {})",
-        values.join(", ")
-    )
-});
+fn columns() -> Vec<&'static str> {
+    ["name", "comment"]
+        .into_iter()
+        .chain(SettingsRow::COLUMNS)
+        .collect()
+}
 
-static UPDATE: LazyLock<String> = LazyLock::new(|| {
-    let columns = ["name", "comment"].into_iter().chain(SettingsRow::COLUMNS);
-    let pairs: Vec<String> = columns
-        .zip(1..)
-        .map(|(name, number)| format!("{name} = ${number}"))
-        .collect();
-    format!(
-        "UPDATE groups SET {} WHERE name = ${}",
-        pairs.join(", "),
-        pairs.len() + 1
-    )
-});
+/// The columns of a group, ready to be bound to a statement.
+struct GroupRow<'a> {
+    group: &'a Group,
+    settings: SettingsRow,
+}
 
-/// Adds a group, or replaces the one with the name `old`.
-pub(super) async fn write(
+impl<'a> GroupRow<'a> {
+    fn new(group: &'a Group) -> Result<Self> {
+        let cannot = || Error::new(format!("cannot store the group \"{}\"", group.name));
+        let settings = SettingsRow::new(&group.settings).map_err(|error| cannot().because(error))?;
+        Ok(Self { group, settings })
+    }
+
+    /// Binds the values in the order of [`columns`].
+    fn bind<'q>(&'q self, query: SqlQuery<'q>) -> SqlQuery<'q> {
+        let query = query.bind(self.group.name.as_str()).bind(&self.group.comment);
+        self.settings.bind(query)
+    }
+}
+
+/// Adds at most [`MOST_ROWS`](super::many_rows::MOST_ROWS) groups, or replaces those with the same names.
+pub(super) async fn write_all(
+    connection: &mut SqliteConnection,
+    groups: &[&Group],
+    how: RowsStatement,
+) -> sqlx::Result<Result<()>> {
+    let rows: Result<Vec<GroupRow<'_>>> = groups.iter().map(|group| GroupRow::new(group)).collect();
+    let rows = match rows {
+        Ok(rows) => rows,
+        Err(error) => return Ok(Err(error)),
+    };
+    let sql = how.sql("groups", &columns(), rows.len());
+    let mut query: SqlQuery<'_> = sqlx::query(sqlx::AssertSqlSafe(sql));
+    for row in &rows {
+        query = row.bind(query);
+    }
+    query.execute(&mut *connection).await?;
+    write_lists(connection, groups).await.map(Ok)
+}
+
+/// Replaces the group with the name `old`, whose name may change.
+pub(super) async fn update(
     connection: &mut SqliteConnection,
     group: &Group,
-    old: Option<&GroupName>,
+    old: &GroupName,
 ) -> sqlx::Result<Result<()>> {
-    let row = match SettingsRow::new(&group.settings) {
+    let row = match GroupRow::new(group) {
         Ok(row) => row,
-        Err(error) => {
-            return Ok(Err(Error::new(format!(
-                "cannot store the group \"{}\"",
-                group.name
-            ))
-            .because(error)));
-        }
+        Err(error) => return Ok(Err(error)),
     };
-    let sql: &'static str = if old.is_some() { &UPDATE } else { &INSERT };
-    let query = sqlx::query(sqlx::AssertSqlSafe(sql))
-        .bind(group.name.as_str())
-        .bind(&group.comment);
-    let query = row.bind(query);
-    let query = match old {
-        Some(old) => query.bind(old.as_str()),
-        None => query,
-    };
+    let set: Vec<String> = columns().iter().map(|column| format!("{column} = ?")).collect();
+    let sql = format!("UPDATE groups SET {} WHERE name = ?", set.join(", "));
+    let query: SqlQuery<'_> = sqlx::query(sqlx::AssertSqlSafe(sql));
+    let query = row.bind(query).bind(old.as_str());
     query.execute(&mut *connection).await?;
-    write_folders(
-        connection,
-        FolderOwner::Group(&group.name),
-        &group.settings.folders,
-    )
-    .await?;
-    Ok(Ok(()))
+    write_lists(connection, &[group]).await.map(Ok)
+}
+
+/// Replaces the folders of groups, where they differ.
+async fn write_lists(connection: &mut SqliteConnection, groups: &[&Group]) -> sqlx::Result<()> {
+    let lists: Vec<OwnedFolders<'_>> = groups
+        .iter()
+        .map(|group| OwnedFolders {
+            owner: group.name.as_str(),
+            folders: &group.settings.folders,
+        })
+        .collect();
+    write_folders(connection, FolderOwners::Groups, &lists).await
 }
 
 /// Returns the number of a group's members.
@@ -129,15 +146,16 @@ pub(super) async fn members(connection: &mut SqliteConnection, name: &GroupName)
         .await
 }
 
-/// Removes a group without members, and returns whether there was one.
-pub(super) async fn remove(connection: &mut SqliteConnection, name: &GroupName) -> sqlx::Result<bool> {
-    sqlx::query("DELETE FROM group_folders WHERE group_name = $1")
-        .bind(name.as_str())
+/// Removes those of the groups that exist, which have no members, and returns how many there were.
+pub(super) async fn remove_all(connection: &mut SqliteConnection, names: &[&GroupName]) -> sqlx::Result<u64> {
+    let names = json_list(names.iter().map(|name| name.as_str()));
+    sqlx::query("DELETE FROM group_folders WHERE group_name IN (SELECT value FROM json_each($1))")
+        .bind(&names)
         .execute(&mut *connection)
         .await?;
-    let done = sqlx::query("DELETE FROM groups WHERE name = $1")
-        .bind(name.as_str())
+    let done = sqlx::query("DELETE FROM groups WHERE name IN (SELECT value FROM json_each($1))")
+        .bind(&names)
         .execute(connection)
         .await?;
-    Ok(done.rows_affected() > 0)
+    Ok(done.rows_affected())
 }

@@ -5,6 +5,9 @@ use std::path::Path;
 
 use sqlx::sqlite::SqliteConnection;
 
+use super::place_conflicts::{
+    ConflictCause, DirectoryHolder, HeldDirectory, HomeOwner, PlaceConflict, place_conflicts,
+};
 use super::references::RecordContext;
 use super::relative::HomeLocations;
 use super::rows::read_quota;
@@ -19,13 +22,6 @@ const HOMES: &str = "SELECT users.name, users.home, coalesce(users.quota_bytes, 
 
 /// Selects folders in the same form.
 const FOLDERS: &str = "SELECT name, path AS home, quota_bytes AS bytes, quota_files AS files FROM folders";
-
-/// Who has a directory.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum DirectoryHolder {
-    User(String),
-    Folder(String),
-}
 
 /// A home or a folder that overlaps with a path.
 struct Overlap {
@@ -55,20 +51,20 @@ pub(super) async fn check(
             context.homes.located(&other.stored),
         );
         let is_same_home = other.stored == stored && matches!(other.holder, DirectoryHolder::User(_));
+        let conflict = |why| PlaceConflict {
+            one: HeldDirectory::new(&ours, us.clone()),
+            other: HeldDirectory::new(&theirs, other.holder.clone()),
+            why,
+        };
         if !is_same_home {
-            return Ok(Err(overlapping(refused(&ours), &other.holder, &ours, &theirs)));
+            return Ok(Err(conflict(ConflictCause::Overlap).error()));
         }
-        let theirs = match read_quota(other.bytes, other.files, context.default_quota.get()) {
+        let quota = match read_quota(other.bytes, other.files, context.default_quota.get()) {
             Ok(quota) => quota,
             Err(error) => return Ok(Err(refused(&ours).because(error))),
         };
-        if theirs != user.quota() {
-            let (DirectoryHolder::User(name) | DirectoryHolder::Folder(name)) = other.holder;
-            return Ok(Err(refused(&ours)
-                .because(format!(
-                    "the user \"{name}\" has the same home with another quota"
-                ))
-                .hint("users of one home share its quota: give both the same")));
+        if quota != user.quota() {
+            return Ok(Err(conflict(ConflictCause::Quota).error()));
         }
     }
     Ok(Ok(()))
@@ -77,34 +73,25 @@ pub(super) async fn check(
 /// Refuses a folder inside or around a home or another folder.
 pub(super) async fn check_folder(
     connection: &mut SqliteConnection,
+    folder: &Folder,
     stored: &str,
     old_name: Option<&FolderName>,
     homes: &HomeLocations,
 ) -> sqlx::Result<Result<()>> {
-    let us = old_name.map(|name| DirectoryHolder::Folder(name.to_string()));
+    let us = DirectoryHolder::Folder(old_name.unwrap_or(&folder.name).to_string());
     let others = overlaps(connection, stored).await?;
-    let other = others
-        .into_iter()
-        .find(|other| Some(&other.holder) != us.as_ref());
-    Ok(match other {
+    let is_other = |other: &Overlap| old_name.is_none() || other.holder != us;
+    Ok(match others.into_iter().find(is_other) {
         None => Ok(()),
         Some(other) => {
-            let (ours, theirs) = (homes.located(stored), homes.located(&other.stored));
-            let refused = Error::new(format!("cannot use the folder {ours:?}"));
-            Err(overlapping(refused, &other.holder, &ours, &theirs))
+            let conflict = PlaceConflict {
+                one: HeldDirectory::new(&homes.located(stored), us),
+                other: HeldDirectory::new(&homes.located(&other.stored), other.holder),
+                why: ConflictCause::Overlap,
+            };
+            Err(conflict.error())
         }
     })
-}
-
-/// The home of a user, and the quota that is in force there.
-#[derive(Debug, Clone, Copy)]
-pub struct HomeOwner<'a> {
-    /// The name of the user.
-    pub user: &'a UserName,
-    /// The absolute path of the home.
-    pub home: &'a Path,
-    /// The quota of the home.
-    pub quota: Quota,
 }
 
 /// Checks that no home or folder lies inside another one, and that the users of one home have the same quota, as if all
@@ -112,73 +99,9 @@ pub struct HomeOwner<'a> {
 ///
 /// # Errors
 /// Returns an error that names the first two that exclude each other.
-pub fn check_all(owners: &[HomeOwner<'_>], folders: &[Folder]) -> Result<()> {
-    let users = owners.iter().map(|owner| {
-        (
-            owner.home,
-            DirectoryHolder::User(owner.user.to_string()),
-            Some(owner.quota),
-        )
-    });
-    let folders = folders.iter().map(|folder| {
-        (
-            folder.path.as_path(),
-            DirectoryHolder::Folder(folder.name.to_string()),
-            None,
-        )
-    });
-    let mut all: Vec<(&Path, DirectoryHolder, Option<Quota>)> = users.chain(folders).collect();
-    // Paths are ordered by their components: what lies inside a directory follows it at once.
-    all.sort_by(|one, other| one.0.cmp(other.0));
-    for pair in all.windows(2) {
-        let [(outer, first, first_quota), (inner, second, second_quota)] = pair else {
-            continue;
-        };
-        if !inner.starts_with(outer) {
-            continue;
-        }
-        let (what, quotas) = match (second, first_quota, second_quota) {
-            (DirectoryHolder::Folder(_), ..) => ("folder", None),
-            (DirectoryHolder::User(_), Some(first), Some(second)) if inner == outer => {
-                ("home", Some((first, second)))
-            }
-            (DirectoryHolder::User(_), ..) => ("home", None),
-        };
-        let refused = Error::new(format!("cannot use the {what} {inner:?}"));
-        let (DirectoryHolder::User(name) | DirectoryHolder::Folder(name)) = first;
-        match quotas {
-            None => return Err(overlapping(refused, first, inner, outer)),
-            Some((one, other)) if one != other => {
-                return Err(refused
-                    .because(format!(
-                        "the user \"{name}\" has the same home with another quota"
-                    ))
-                    .hint("users of one home share its quota: give both the same"));
-            }
-            Some(_) => {}
-        }
-    }
-    Ok(())
-}
-
-fn overlapping(refused: Error, holder: &DirectoryHolder, ours: &Path, theirs: &Path) -> Error {
-    let who = match holder {
-        DirectoryHolder::User(name) => format!("the user \"{name}\" has"),
-        DirectoryHolder::Folder(name) => format!("the folder \"{name}\" is"),
-    };
-    let (inside, around) = match theirs.as_os_str().len() < ours.as_os_str().len() {
-        true => (ours, theirs),
-        false => (theirs, ours),
-    };
-    let lies = match inside == around {
-        true => String::new(),
-        false => format!(", and {inside:?} lies inside {around:?}"),
-    };
-    let hint = match holder {
-        DirectoryHolder::User(_) => "homes must be separate, or the same",
-        DirectoryHolder::Folder(_) => "folders and homes must be separate",
-    };
-    refused.because(format!("{who} {theirs:?}{lies}")).hint(hint)
+pub(super) fn check_all(owners: &[HomeOwner<'_>], folders: &[Folder]) -> Result<()> {
+    let conflict = place_conflicts(owners, folders).into_iter().next();
+    conflict.map_or(Ok(()), |conflict| Err(conflict.error()))
 }
 
 /// Returns two of those who have this directory, two who have one inside it, and those who have one around it. Two are

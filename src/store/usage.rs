@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use sqlx::sqlite::{SqliteConnection, SqlitePool};
 
 use super::UsageRecord;
+use super::many_rows::json_list;
 use super::relative::HomeLocations;
 
 /// A row, with the columns in the order of the queries below.
@@ -91,10 +92,22 @@ pub(super) async fn forget(
     homes: &HomeLocations,
     home: &Path,
 ) -> sqlx::Result<()> {
-    let sql = "DELETE FROM home_usage WHERE home = $1 AND NOT EXISTS (SELECT 1 FROM users WHERE home = $1) \
-               AND NOT EXISTS (SELECT 1 FROM folders WHERE path = $1)";
+    forget_all(connection, homes, &[home]).await
+}
+
+/// Removes the usage of those homes and folders that nobody has any more.
+pub(super) async fn forget_all(
+    connection: &mut SqliteConnection,
+    homes: &HomeLocations,
+    directories: &[&Path],
+) -> sqlx::Result<()> {
+    let paths = directories.iter().map(|directory| stored(homes, directory));
+    let paths: Vec<String> = paths.collect::<sqlx::Result<_>>()?;
+    let sql = "DELETE FROM home_usage WHERE home IN (SELECT value FROM json_each($1)) \
+               AND NOT EXISTS (SELECT 1 FROM users WHERE users.home = home_usage.home) \
+               AND NOT EXISTS (SELECT 1 FROM folders WHERE folders.path = home_usage.home)";
     sqlx::query(sql)
-        .bind(stored(homes, home)?)
+        .bind(json_list(paths.iter().map(String::as_str)))
         .execute(connection)
         .await?;
     Ok(())

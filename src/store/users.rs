@@ -6,7 +6,8 @@ use std::sync::LazyLock;
 use sqlx::Row;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
-use super::folders::{FolderOwner, write_folders};
+use super::folders::{FolderOwners, OwnedFolders, write_folders};
+use super::many_rows::{MOST_ROWS, RowsStatement, json_list, numbered_values};
 use super::references::{RecordContext, References};
 use super::rows::settings::{SettingsRow, SqlQuery};
 use super::rows::{UserRow, read_user};
@@ -127,15 +128,6 @@ fn columns() -> impl Iterator<Item = &'static str> {
     COLUMNS.into_iter().chain(SettingsRow::COLUMNS)
 }
 
-/// The incarnation is the revision that adding the record creates. Every change creates a new revision, so no
-/// incarnation is repeated.
-static INSERT: LazyLock<String> = LazyLock::new(|| {
-    let names: Vec<&str> = columns().collect();
-    let values: Vec<String> = (1..=names.len()).map(|number| format!("${number}")).collect();
-    let (names, values) = (names.join(", "), values.join(", "));
-    format!("INSERT INTO users ({names}, incarnation) SELECT {values}, number + 1 FROM users_revision")
-});
-
 static UPDATE: LazyLock<String> = LazyLock::new(|| {
     let pairs: Vec<String> = columns()
         .zip(1..)
@@ -150,7 +142,33 @@ static UPDATE: LazyLock<String> = LazyLock::new(|| {
 
 /// Adds the user of a row, without keys and folders.
 pub(super) async fn insert(connection: &mut SqliteConnection, row: &UserRow) -> sqlx::Result<()> {
-    bind(&INSERT, row).execute(connection).await.map(|_| ())
+    insert_all(connection, std::slice::from_ref(row)).await
+}
+
+/// Adds the users of at most [`MOST_ROWS`] rows, without keys and folders.
+///
+/// The incarnation is the revision that adding the record creates. Every change creates a new revision, so no
+/// incarnation is repeated. All rows are read before the first one is added, since the table has triggers.
+pub(super) async fn insert_all(connection: &mut SqliteConnection, rows: &[UserRow]) -> sqlx::Result<()> {
+    let names: Vec<&str> = columns().collect();
+    let read: Vec<String> = (1..=names.len())
+        .map(|number| format!("column{number}"))
+        .collect();
+    let sql = format!(
+        "INSERT INTO users ({}, incarnation) SELECT {}, number + column{} FROM (VALUES {}), users_revision",
+        names.join(", "),
+        read.join(", "),
+        names.len() + 1,
+        numbered_values(rows.len(), names.len())
+    );
+    bind_all(sql, rows).execute(connection).await.map(|_| ())
+}
+
+/// Replaces the records that have the names of at most [`MOST_ROWS`] rows.
+pub(super) async fn update_all(connection: &mut SqliteConnection, rows: &[UserRow]) -> sqlx::Result<()> {
+    let names: Vec<&str> = columns().collect();
+    let sql = RowsStatement::Replace.sql("users", &names, rows.len());
+    bind_all(sql, rows).execute(connection).await.map(|_| ())
 }
 
 /// Replaces the record of `old_name` by the row.
@@ -159,13 +177,20 @@ pub(super) async fn update(
     old_name: &UserName,
     row: &UserRow,
 ) -> sqlx::Result<()> {
-    let query = bind(&UPDATE, row).bind(old_name.as_str());
+    let query: SqlQuery<'_> = sqlx::query(sqlx::AssertSqlSafe(UPDATE.as_str()));
+    let query = bind(query, row).bind(old_name.as_str());
     query.execute(connection).await.map(|_| ())
 }
 
+/// Binds the values of rows, one after the other.
+fn bind_all(sql: String, rows: &[UserRow]) -> SqlQuery<'_> {
+    let query: SqlQuery<'_> = sqlx::query(sqlx::AssertSqlSafe(sql));
+    rows.iter().fold(query, bind)
+}
+
 /// Binds a row's values in the order of [`columns`].
-fn bind<'q>(sql: &'static str, row: &'q UserRow) -> SqlQuery<'q> {
-    let query = sqlx::query(sqlx::AssertSqlSafe(sql))
+fn bind<'q>(query: SqlQuery<'q>, row: &'q UserRow) -> SqlQuery<'q> {
+    let query = query
         .bind(&row.name)
         .bind(&row.comment)
         .bind(&row.group_name)
@@ -201,50 +226,101 @@ pub(super) async fn replace_hash(
 
 /// Replaces the keys and the folders of a user, where they differ.
 pub(super) async fn write_lists(connection: &mut SqliteConnection, user: &User) -> sqlx::Result<()> {
-    write_keys(connection, user).await?;
-    write_folders(connection, FolderOwner::User(&user.name), &user.settings.folders).await
+    write_all_lists(connection, &[user]).await
 }
 
-async fn write_keys(connection: &mut SqliteConnection, user: &User) -> sqlx::Result<()> {
-    let there: Vec<String> =
-        sqlx::query_scalar("SELECT line FROM user_keys WHERE user_name = $1 ORDER BY position")
-            .bind(user.name.as_str())
-            .fetch_all(&mut *connection)
-            .await?;
-    if there == user.keys {
+/// Replaces the keys and the folders of users, where they differ.
+pub(super) async fn write_all_lists(connection: &mut SqliteConnection, users: &[&User]) -> sqlx::Result<()> {
+    write_keys(connection, users).await?;
+    let lists: Vec<OwnedFolders<'_>> = users
+        .iter()
+        .map(|user| OwnedFolders {
+            owner: user.name.as_str(),
+            folders: &user.settings.folders,
+        })
+        .collect();
+    write_folders(connection, FolderOwners::Users, &lists).await
+}
+
+/// A key of a user.
+struct KeyRow<'a> {
+    name: &'a str,
+    position: i64,
+    line: &'a str,
+}
+
+async fn write_keys(connection: &mut SqliteConnection, users: &[&User]) -> sqlx::Result<()> {
+    let sql = "SELECT user_name, line FROM user_keys WHERE user_name IN (SELECT value FROM json_each($1)) \
+               ORDER BY user_name, position";
+    let lines: Vec<(String, String)> = sqlx::query_as(sql)
+        .bind(json_list(users.iter().map(|user| user.name.as_str())))
+        .fetch_all(&mut *connection)
+        .await?;
+    let mut there: HashMap<String, Vec<String>> = HashMap::new();
+    for (name, line) in lines {
+        there.entry(name).or_default().push(line);
+    }
+    let differs = |user: &&User| match there.get(user.name.as_str()) {
+        Some(lines) => *lines != user.keys,
+        None => !user.keys.is_empty(),
+    };
+    let changed: Vec<&User> = users.iter().copied().filter(differs).collect();
+    if changed.is_empty() {
         return Ok(());
     }
-    sqlx::query("DELETE FROM user_keys WHERE user_name = $1")
-        .bind(user.name.as_str())
+    sqlx::query("DELETE FROM user_keys WHERE user_name IN (SELECT value FROM json_each($1))")
+        .bind(json_list(changed.iter().map(|user| user.name.as_str())))
         .execute(&mut *connection)
         .await?;
-    for (position, line) in (0_i64..).zip(&user.keys) {
-        sqlx::query("INSERT INTO user_keys (user_name, position, line) VALUES ($1, $2, $3)")
-            .bind(user.name.as_str())
-            .bind(position)
-            .bind(line)
-            .execute(&mut *connection)
-            .await?;
+    let mut rows = Vec::new();
+    for user in changed {
+        let numbered = (0_i64..).zip(&user.keys);
+        rows.extend(numbered.map(|(position, line)| KeyRow {
+            name: user.name.as_str(),
+            position,
+            line,
+        }));
+    }
+    for rows in rows.chunks(MOST_ROWS) {
+        let sql = RowsStatement::Add.sql("user_keys", &["user_name", "position", "line"], rows.len());
+        let mut query: SqlQuery<'_> = sqlx::query(sqlx::AssertSqlSafe(sql));
+        for row in rows {
+            query = query.bind(row.name).bind(row.position).bind(row.line);
+        }
+        query.execute(&mut *connection).await?;
     }
     Ok(())
 }
 
-/// Removes a user and all that belongs to the record, and returns the stored form of the home, or `None` if there is no such user. No other
-/// field of the record is read, so that an unreadable record can be removed.
+/// Removes a user and all that belongs to the record, and returns the stored form of the home, or `None` if there is no such
+/// user.
 pub(super) async fn remove(
     connection: &mut SqliteConnection,
     name: &UserName,
 ) -> sqlx::Result<Option<String>> {
-    sqlx::query("DELETE FROM user_keys WHERE user_name = $1")
-        .bind(name.as_str())
+    let homes = remove_all(connection, &[name]).await?;
+    Ok(homes.into_iter().next())
+}
+
+/// Removes those users who exist, and all that belongs to their records, and returns the stored forms of their homes. No
+/// other field of a record is read, so that an unreadable record can be removed.
+pub(super) async fn remove_all(
+    connection: &mut SqliteConnection,
+    names: &[&UserName],
+) -> sqlx::Result<Vec<String>> {
+    let names = json_list(names.iter().map(|name| name.as_str()));
+    sqlx::query("DELETE FROM user_keys WHERE user_name IN (SELECT value FROM json_each($1))")
+        .bind(&names)
         .execute(&mut *connection)
         .await?;
-    let home: Option<Vec<u8>> =
-        sqlx::query_scalar("DELETE FROM users WHERE name = $1 RETURNING CAST(home AS BLOB)")
-            .bind(name.as_str())
-            .fetch_optional(&mut *connection)
-            .await?;
-    Ok(home.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
+    let sql = "DELETE FROM users WHERE name IN (SELECT value FROM json_each($1)) \
+               RETURNING CAST(home AS BLOB)";
+    let homes: Vec<Vec<u8>> = sqlx::query_scalar(sql)
+        .bind(&names)
+        .fetch_all(&mut *connection)
+        .await?;
+    let text = |home: &Vec<u8>| String::from_utf8_lossy(home).into_owned();
+    Ok(homes.iter().map(text).collect())
 }
 
 /// Returns the column `key_line` of those rows that have one.

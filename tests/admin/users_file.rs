@@ -83,6 +83,69 @@ fn a_file_with_mistakes_changes_nothing() {
 }
 
 #[test]
+fn a_file_with_overlaps_makes_no_store() {
+    let server = TestServer::new(&[]);
+    let text = "[folders.f]\npath = \"data/homes/f\"\n[users.a]\nhome = \"data/homes/f/a\"\n";
+    let file = write(&server, "users.toml", text);
+    for command in [&["user", "apply", &file][..], &["serve", "--users", &file]] {
+        let output = server.admin(command, "");
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(said.contains("users.toml:4:8: cannot use the home "), "{said}");
+        assert!(!server.path().join("data/homeport.db").exists(), "{command:?}");
+    }
+}
+
+#[test]
+fn an_import_warns_of_passwords_and_refuses_what_has_no_users() {
+    let server = TestServer::new(&[]);
+    let users = write(&server, "users.conf", "tom:short:1001\n");
+    let import = |from: &str, file: &str, more: &[&str]| {
+        let words = [&["user", "import", "--from", from, file][..], more].concat();
+        let output = server.admin(&words, "");
+        let said = String::from_utf8(output.stderr).unwrap();
+        (output.status.code(), said)
+    };
+    let warning = "warning: tom: the password is imported, but breaks a rule of [auth.password]: it has fewer than 8 characters";
+    for (more, expected) in [
+        (&["--plan"][..], 10),
+        (&["--plan", "--json"][..], 10),
+        (&[][..], 0),
+    ] {
+        let (code, said) = import("atmoz", &users, more);
+        assert_eq!(code, Some(expected), "{said}");
+        assert!(said.contains(warning), "{said}");
+    }
+    for (from, text, expected) in [
+        ("sftpgo", "{}", "this is not a dump of SFTPGo: "),
+        ("sftpgo", "[]", "this is not a dump of SFTPGo: "),
+        ("passwd", "", "there are no users to import in "),
+        (
+            "passwd",
+            "root:x:0:0::/root:/bin/sh\n",
+            "not carried over: root: ",
+        ),
+        ("atmoz", "\u{1}\n\u{2}\n", "there are no users to import in "),
+    ] {
+        let file = write(&server, "other", text);
+        for more in [&[][..], &["--plan"]] {
+            let (code, said) = import(from, &file, more);
+            assert_eq!(code, Some(1), "{from} {text:?}: {said}");
+            assert!(said.contains(expected), "{from} {text:?}: {said}");
+        }
+    }
+    let empty = write(&server, "empty.json", "{\"users\": []}");
+    let (code, said) = import("sftpgo", &empty, &[]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("there are no users in "), "{said}");
+    // A file with thousands of wrong lines is not shown in full.
+    let junk = write(&server, "junk", &"x\n".repeat(5000));
+    let (_, said) = import("atmoz", &junk, &[]);
+    assert!(said.lines().count() < 100, "{} lines", said.lines().count());
+    assert!(said.contains("not carried over: 4980 more"), "{said}");
+}
+
+#[test]
 fn a_server_applies_a_file_before_it_serves() {
     let mut server = TestServer::new(&[]);
     server.make_key("tom");

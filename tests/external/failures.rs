@@ -65,6 +65,31 @@ fn every_other_answer_is_a_refusal_and_says_why() {
 }
 
 #[test]
+fn a_home_is_made_only_when_the_sign_in_has_succeeded() {
+    let story = SourceStory::start(JUDGE, "");
+    let answer = |more: &str| {
+        let user = format!("{{\"name\":\"carol\",\"home\":\"customers/carol\"{more}}}");
+        story.answer(&format!("{{\"v\":1,\"user\":{user}}}"));
+    };
+    for refusal in [
+        ",\"allowed_from\":[\"192.0.2.0/24\"]",
+        ",\"expires_at\":\"2001-01-01\"",
+        ",\"require\":[\"password\",\"publickey\"]",
+    ] {
+        answer(refusal);
+        assert!(!story.signs_in("carol", "right"), "{refusal}");
+        assert!(story.is_stored("carol"), "{refusal}");
+        assert!(!story.server.home("customers").exists(), "{refusal}");
+    }
+    let checked = story.server.admin(&["check"], "");
+    let checked = String::from_utf8_lossy(&[checked.stdout, checked.stderr].concat()).into_owned();
+    assert!(checked.contains("the server makes it at sign-in"), "{checked}");
+    answer("");
+    story.welcome("carol", "right");
+    assert!(story.server.home("customers").join("carol").is_dir());
+}
+
+#[test]
 fn a_program_that_hangs_is_ended_in_time() {
     let story = SourceStory::start("echo $$ > DIR/pid; sleep 1000 & wait", "timeout_secs = 1");
     fails(&story, "took too long and was killed");

@@ -26,11 +26,11 @@ fn after_a_crash_nothing_passes_the_limit_and_the_account_becomes_exact() {
             stop.store(true, Ordering::Relaxed);
         });
         server.wait_for_exit();
-        let (held, files) = on_disk(&home);
-        if let Some((bytes, counted, _)) = stored_usage(&server) {
+        let held = on_disk(&home);
+        if let Some(KnownUse { used, .. }) = stored_usage(&server) {
             assert!(
-                held <= bytes && files <= counted,
-                "{held} > {bytes} or {files} > {counted}"
+                held.bytes <= used.bytes && held.files <= used.files,
+                "{held:?} is more than {used:?}"
             );
         }
         server.serve();
@@ -39,16 +39,15 @@ fn after_a_crash_nothing_passes_the_limit_and_the_account_becomes_exact() {
         let handle = sftp.handle(&open("after", WRITE | CREAT));
         sftp.ask_about(&write(bogus(&handle), 0, b"at once"), b"");
         assert_eq!(std::fs::read(home.join("after")).unwrap(), b"at once");
-        let held = on_disk(&home).0;
+        let held = on_disk(&home).bytes;
         let rest = limit - held + 7;
         sftp.ask_about(&fsetstat(bogus(&handle), &Attrs::size(rest + 1)), b"");
-        assert_eq!(on_disk(&home).0, held, "one byte too much");
+        assert_eq!(on_disk(&home).bytes, held, "one byte too much");
         sftp.ask_about(&fsetstat(bogus(&handle), &Attrs::size(rest)), b"");
-        assert_eq!(on_disk(&home).0, limit, "all that there is");
+        assert_eq!(on_disk(&home).bytes, limit, "all that there is");
         sftp.ask(&remove("after"));
     }
     server.signal("TERM");
     server.wait_for_exit();
-    let (bytes, files) = on_disk(&home);
-    assert_eq!(stored_usage(&server), Some((bytes, files, true)));
+    assert_eq!(stored_usage(&server), Some(KnownUse::exactly(on_disk(&home))));
 }

@@ -18,20 +18,22 @@ fn local(server: &TestServer, name: &str, length: u64) {
     std::fs::write(server.path().join(name), vec![5; length as usize]).unwrap();
 }
 
-fn known(server: &TestServer) -> (u64, u64, bool) {
+fn known(server: &TestServer) -> KnownUse {
     let text = server.admin_ok(&["quota", "show", "alice", "--json"], "");
     let usage: serde_json::Value = serde_json::from_str(&text).unwrap();
-    (
-        usage["used_bytes"].as_u64().unwrap(),
-        usage["used_files"].as_u64().unwrap(),
-        usage["usage_exact"].as_bool().unwrap(),
-    )
+    KnownUse {
+        used: DiskUse {
+            bytes: usage["used_bytes"].as_u64().unwrap(),
+            files: usage["used_files"].as_u64().unwrap(),
+        },
+        exact: usage["usage_exact"].as_bool().unwrap(),
+    }
 }
 
 /// Waits until the server knows this usage exactly. A refusal may have started a measurement that is not over yet.
-fn wait_for_known(server: &TestServer, (bytes, files): (u64, u64)) {
-    testkit::wait_for(&format!("{bytes} bytes in {files} files to be known"), || {
-        known(server) == (bytes, files, true)
+fn wait_for_known(server: &TestServer, used: DiskUse) {
+    testkit::wait_for(&format!("{used:?} to be known"), || {
+        known(server) == KnownUse::exactly(used)
     });
 }
 
@@ -53,8 +55,7 @@ fn uploads_continue_when_a_job_removes_files() {
             .open(home.join(format!("in-{round}")));
         file.unwrap().set_len(0).unwrap();
     }
-    let (bytes, files) = on_disk(&home);
-    assert_eq!((bytes, files), (0, 3));
+    assert_eq!(on_disk(&home), DiskUse { bytes: 0, files: 3 });
     // One session per file, one session that continues, and a removal.
     put("put f a\n");
     std::fs::remove_file(home.join("a")).unwrap();
@@ -62,7 +63,7 @@ fn uploads_continue_when_a_job_removes_files() {
     wait_for_known(&server, on_disk(&home));
     // Writes over the limit are still refused.
     assert!(!server.sftp("alice", "put f c\n").status.success());
-    assert!(on_disk(&home).0 <= 10 * MIB);
+    assert!(on_disk(&home).bytes <= 10 * MIB);
 }
 
 #[test]
@@ -152,7 +153,10 @@ fn a_directory_that_is_closed_to_the_server_counts_as_one_entry() {
         .split_whitespace()
         .collect();
     assert_eq!(numbers.get(..3), Some(&["10240", "1024", "9216"][..]), "{df}");
-    assert_eq!(known(&server), (MIB, 5, true));
+    assert_eq!(
+        known(&server),
+        KnownUse::exactly(DiskUse { bytes: MIB, files: 5 })
+    );
     server.wait_for_log("each entry that the server cannot read counts as one file");
     let shown = server.admin_ok(&["quota", "show", "alice"], "");
     assert!(shown.contains("the server cannot enter"), "{shown}");
@@ -168,13 +172,28 @@ fn a_directory_that_is_closed_to_the_server_counts_as_one_entry() {
     assert!(checked.contains("the server cannot enter"), "{checked}");
     // A directory that was counted before it is closed.
     server.sftp_ok("alice", "mkdir later\nput f later/f\n");
-    assert_eq!(known(&server), (2 * MIB, 7, true));
+    assert_eq!(
+        known(&server),
+        KnownUse::exactly(DiskUse {
+            bytes: 2 * MIB,
+            files: 7
+        })
+    );
     make_inaccessible(&home.join("later"));
     server.admin_ok(&["quota", "scan", "alice"], "");
-    assert_eq!(known(&server), (MIB, 6, true));
+    assert_eq!(
+        known(&server),
+        KnownUse::exactly(DiskUse { bytes: MIB, files: 6 })
+    );
     assert!(!server.sftp("alice", "put f later/g\n").status.success());
     server.sftp_ok("alice", "put f g\n");
-    assert_eq!(known(&server), (2 * MIB, 7, true));
+    assert_eq!(
+        known(&server),
+        KnownUse::exactly(DiskUse {
+            bytes: 2 * MIB,
+            files: 7
+        })
+    );
     // The directory is opened again, and the next sign-in measures it.
     let open = |name: &str| {
         if is_root() {
@@ -185,7 +204,11 @@ fn a_directory_that_is_closed_to_the_server_counts_as_one_entry() {
     open("later");
     testkit::wait_for("the directory to be counted", || {
         server.sftp_ok("alice", "pwd\n");
-        known(&server) == (3 * MIB, 8, true)
+        known(&server)
+            == KnownUse::exactly(DiskUse {
+                bytes: 3 * MIB,
+                files: 8,
+            })
     });
     // The directories are opened so that they can be removed.
     open("lost+found");
@@ -272,7 +295,8 @@ fn a_rename_across_mounts_says_what_to_do() {
             other => panic!("{request:?}: {other:?}"),
         }
     }
-    assert_eq!(on_disk(&server.home("alice")), (10, 3), "all is where it was");
+    let expected = DiskUse { bytes: 10, files: 3 };
+    assert_eq!(on_disk(&server.home("alice")), expected, "all is where it was");
     server.sftp_ok("alice", "cp f mnt/f\nls mnt/f\n");
 }
 
@@ -287,7 +311,7 @@ fn a_directory_may_be_made_read_only() {
     assert_eq!(mode("m"), 0o555);
     assert!(!server.sftp("alice", "mkdir d/x\n").status.success());
     server.admin_ok(&["quota", "scan", "alice"], "");
-    assert_eq!(known(&server), (0, 3, true));
+    assert_eq!(known(&server), KnownUse::exactly(DiskUse { bytes: 0, files: 3 }));
     // The administrator can delete everything, however deep.
     server.sftp_ok(
         "alice",
@@ -353,5 +377,5 @@ fn a_full_disk_is_in_the_log() {
     assert!(lines <= homes + disks, "{lines} lines");
     // The account agrees with the disk.
     server.sftp_ok("alice", "rm f\nrm g\n");
-    wait_for_known(&server, (0, 0));
+    wait_for_known(&server, DiskUse::default());
 }

@@ -41,7 +41,7 @@ fn the_stock_client_shows_the_reason_and_continues_after_space_is_freed() {
     );
     assert!(errors.contains(" of 1.0 MiB used"), "{errors}");
     server.wait_for_audit("quota exceeded");
-    let (bytes, _) = on_disk(&server.home("alice"));
+    let bytes = on_disk(&server.home("alice")).bytes;
     assert!(bytes <= MIB && bytes > MIB - 262_144, "{bytes}");
     let full = server.sftp_ok("alice", "df\n");
     let size = full.lines().nth(2).unwrap_or_default().split_whitespace().next();
@@ -107,9 +107,15 @@ fn two_users_of_one_home_share_it() {
     local(&server, "f", 700_000);
     server.sftp_ok("alice", "put f a\n");
     assert!(!server.sftp("bob", "put f b\n").status.success());
-    assert!(on_disk(&home).0 <= MIB);
+    assert!(on_disk(&home).bytes <= MIB);
     server.sftp_ok("bob", "rm a\nreput f b\n");
-    assert_eq!(on_disk(&home), (700_000, 1));
+    assert_eq!(
+        on_disk(&home),
+        DiskUse {
+            bytes: 700_000,
+            files: 1
+        }
+    );
 }
 
 #[test]
@@ -136,9 +142,10 @@ fn sizes_out_of_range_change_nothing() {
                 );
             }
         }
-        assert_eq!(on_disk(&server.home(user)), (7, 1), "{user}");
+        let used = |bytes| DiskUse { bytes, files: 1 };
+        assert_eq!(on_disk(&server.home(user)), used(7), "{user}");
         sftp.ask_about(&write(bogus(&handle), 7, b"!"), b"");
-        assert_eq!(on_disk(&server.home(user)), (8, 1), "{user}");
+        assert_eq!(on_disk(&server.home(user)), used(8), "{user}");
     }
 }
 

@@ -3,7 +3,7 @@
 use super::*;
 
 /// Sums up a home while the server is stopped, so that nothing changes meanwhile.
-fn sum_while_stopped(server: &TestServer, home: &Path) -> (u64, u64) {
+fn sum_while_stopped(server: &TestServer, home: &Path) -> DiskUse {
     server.stop();
     let sum = on_disk(home);
     server.signal("CONT");
@@ -30,8 +30,8 @@ fn eight_sessions_never_pass_the_limit_and_can_use_all_of_it() {
         }
         for _ in 0..rounds(40) {
             std::thread::sleep(std::time::Duration::from_millis(50));
-            let (bytes, files) = sum_while_stopped(&server, &home);
-            assert!(bytes <= MIB && files <= 6, "{bytes} bytes in {files} files");
+            let sum = sum_while_stopped(&server, &home);
+            assert!(sum.bytes <= MIB && sum.files <= 6, "{sum:?}");
         }
         stop.store(true, Ordering::Relaxed);
     });
@@ -53,5 +53,5 @@ fn eight_sessions_never_pass_the_limit_and_can_use_all_of_it() {
         size == MIB
     });
     sftp.ask_about(&write(bogus(&handle), MIB, b"x"), b"");
-    assert_eq!(on_disk(&home), (MIB, 1));
+    assert_eq!(on_disk(&home), DiskUse { bytes: MIB, files: 1 });
 }

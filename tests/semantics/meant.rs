@@ -28,6 +28,35 @@ pub enum Ours {
     Announces(&'static [&'static str]),
 }
 
+/// A sentence of ours where OpenSSH has a text that says nothing; the code is the same.
+pub struct ClearerText {
+    ours: &'static str,
+    theirs: &'static str,
+}
+
+/// The sentences that stand for OpenSSH's text in any row.
+const CLEARER: &[ClearerText] = &[ClearerText {
+    ours: "status 4 this is a directory: it can be listed, but not read, written, replaced or removed as a file",
+    theirs: "status 4 Failure",
+}];
+
+impl ClearerText {
+    /// Puts OpenSSH's text in place of ours in a line; returns whether it was there.
+    pub fn replace_in(&self, line: &mut String) -> bool {
+        let is_there = line.ends_with(self.ours);
+        if is_there {
+            line.truncate(line.len() - self.ours.len());
+            line.push_str(self.theirs);
+        }
+        is_there
+    }
+}
+
+/// Returns the sentences that are clearer than OpenSSH's texts.
+pub fn clearer() -> impl Iterator<Item = &'static ClearerText> {
+    CLEARER.iter()
+}
+
 use crate::semantics::meant_table::MEANT;
 use Ours::{Announces, Lines, SafeModes};
 

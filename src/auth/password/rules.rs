@@ -1,7 +1,8 @@
 //! The rules for new passwords, and for the age of passwords: `[auth.password]`.
 //!
 //! The rules apply wherever a password itself is set: by `user add`, by `user passwd`, and by users when they sign in.
-//! A hash that an operator imports says nothing about its password, so they do not apply there.
+//! `user import` takes a password that breaks them with a warning, because its user has it already. A hash that an operator
+//! imports says nothing about its password, so they do not apply there.
 
 use std::time::Duration;
 
@@ -41,35 +42,51 @@ impl Default for PasswordRules {
     }
 }
 
+/// A rule for new passwords that a password breaks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BrokenRule {
+    /// What is wrong with the password, as a clause that does not contain it.
+    pub why: String,
+    /// What makes a better one.
+    pub hint: &'static str,
+}
+
 impl PasswordRules {
     /// Checks a password that is to be set for a user.
     ///
     /// # Errors
     /// Returns an error that says which rule it breaks. The error does not contain the password.
     pub fn check_new(&self, name: &UserName, password: &Secret) -> Result<()> {
-        let refused =
-            |why: String, hint: &str| Err(Error::new("cannot use this password").because(why).hint(hint));
+        match self.broken_by(name, password) {
+            Some(BrokenRule { why, hint }) => {
+                Err(Error::new("cannot use this password").because(why).hint(hint))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Returns the first rule that a password of this user breaks.
+    pub fn broken_by(&self, name: &UserName, password: &Secret) -> Option<BrokenRule> {
+        let broken = |why: String, hint| Some(BrokenRule { why, hint });
         let bytes = password.bytes();
         if bytes.is_empty() {
-            return refused("it is empty".to_owned(), "at least one character; better twelve");
+            return broken("it is empty".to_owned(), "at least one character; better twelve");
         }
         if bytes.len() > MAX_PASSWORD {
             let why = format!("it is longer than {MAX_PASSWORD} bytes");
-            return refused(why, "take a shorter one");
+            return broken(why, "take a shorter one");
         }
         let text = zeroize::Zeroizing::new(String::from_utf8_lossy(bytes).into_owned());
         let least = self.min_length;
         if text.chars().count() < least {
             let why = format!("it has fewer than {least} characters");
-            return refused(why, "a longer one is harder to guess: several words, for example");
+            return broken(why, "a longer one is harder to guess: several words, for example");
         }
-        match common::weakness(name, &text) {
-            Some(why) => refused(
-                why.to_owned(),
-                "several words that have nothing to do with each other",
-            ),
-            None => Ok(()),
-        }
+        let why = common::weakness(name, &text)?;
+        broken(
+            why.to_owned(),
+            "several words that have nothing to do with each other",
+        )
     }
 
     /// Whether the user's password is older than the rules allow. A password that was set before its time was recorded

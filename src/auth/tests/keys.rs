@@ -5,23 +5,13 @@ use super::*;
 #[tokio::test]
 async fn keys_are_refused_for_their_reasons() {
     let f = SignInFixture::new().await;
-    f.add("disabled", |u| u.enabled = false).await;
-    f.add("expired", |u| {
-        u.expires_at = Some("2001-01-01T00:00:00Z".parse().unwrap())
-    })
-    .await;
-    f.add("placed", |u| {
-        u.settings.allowed_from = Some(vec!["10.0.0.0/8".parse().unwrap()])
-    })
-    .await;
+    f.add_refused(Factor::Password).await;
     f.add("from", |u| u.keys = vec![format!("from=\"10.0.0.0/8\" {KEY}")])
         .await;
     f.add("late", |u| {
         u.keys = vec![format!("expiry-time=\"20010101\" {KEY}")]
     })
     .await;
-    f.add("factor", |u| u.settings.require = Some([Factor::Password].into()))
-        .await;
     f.add("broken", |u| u.keys = vec![format!("command=\"x\" {KEY}")])
         .await;
     f.add("comment", |u| u.keys = vec![format!("{OTHER_KEY} {KEY}")])

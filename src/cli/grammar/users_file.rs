@@ -28,7 +28,8 @@ pub enum UsersFileCommand {
     /// passwd: the accounts of people (uid 1000 and above) in a file like /etc/passwd, with their passwords from --shadow and
     /// their keys from --keys. atmoz: users.conf of the container image atmoz/sftp. sftpgo: the JSON that SFTPGo dumps. A
     /// home stays where it is if it lies beneath [storage] homes or a root; files are never copied. Users who are here
-    /// already get the settings of the file; nobody is removed.
+    /// already get the settings of the file; nobody is removed. Passwords that break a rule of [auth.password] are imported
+    /// with a warning. A file in which no user is found is an error.
     #[command(after_help = "Examples:
   homeportd user import --from passwd /etc/passwd --shadow /etc/shadow --keys '/home/%u/.ssh/authorized_keys' --plan
   homeportd user import --from sftpgo dump.json")]

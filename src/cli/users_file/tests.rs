@@ -7,12 +7,14 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::cli::fixture::CliFixture;
-use crate::cli::grammar::{Cli, Command as Line, UserCommand};
+use crate::cli::grammar::{Cli, Command as Line, ImportFormat, UserCommand};
 use crate::domain::user::{PasswordHash, User, UserName};
+use crate::ops::users_file::import::atmoz;
 use crate::store::{BatchStore as _, FactorStore as _, Store as _};
 use clap::Parser as _;
 
 mod export;
+mod overlaps;
 
 const HASH: &str =
     "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$RkJhbmFuYWJhbmFuYWJhbmFuYWJhbmFuYWJhbmFuYWE";

@@ -15,7 +15,7 @@ use crate::domain::texts;
 use crate::domain::user::UserName;
 use crate::ops::key_files;
 use crate::ops::keys;
-use crate::ops::users_file::declaration::{DeclaredPassword, Reference, Span};
+use crate::ops::users_file::declaration::{Declared, DeclaredPassword, Reference, Span};
 use base::error::{Error, Result};
 use base::paths::absolute;
 use base::regular;
@@ -36,6 +36,25 @@ pub(super) struct Section<'a, 't> {
     pub settings: &'a DeTable<'t>,
 }
 
+/// What is known of a section besides its settings, when it has been read.
+pub(super) struct ReadSection {
+    references: Vec<(Reference, Option<Span>)>,
+    span: Span,
+    is_whole: bool,
+}
+
+impl ReadSection {
+    /// Returns the record that the section declares.
+    pub(super) fn declares<T>(self, record: T) -> Declared<T> {
+        Declared {
+            record,
+            references: self.references,
+            span: Some(self.span),
+            is_whole: self.is_whole,
+        }
+    }
+}
+
 /// A value, and where it stands.
 pub(super) type Value<'a, 't> = &'a Spanned<DeValue<'t>>;
 
@@ -43,6 +62,8 @@ pub(super) type Value<'a, 't> = &'a Spanned<DeValue<'t>>;
 pub(super) struct SectionReader<'a, 't> {
     section: &'a Section<'a, 't>,
     problems: &'a mut Vec<Problem>,
+    /// How many problems there were before the section.
+    earlier: usize,
     known: Vec<&'static str>,
     references: Vec<(Reference, Option<Span>)>,
 }
@@ -51,14 +72,16 @@ impl<'a, 't> SectionReader<'a, 't> {
     pub fn new(section: &'a Section<'a, 't>, problems: &'a mut Vec<Problem>) -> Self {
         Self {
             section,
+            earlier: problems.len(),
             problems,
             known: Vec::new(),
             references: Vec::new(),
         }
     }
 
-    /// Reports the settings that nothing has read; returns the names that the section refers to.
-    pub fn finish(self) -> Vec<(Reference, Option<Span>)> {
+    /// Reports the settings that nothing has read; returns what else is known of the section. `place` is the setting of the
+    /// record's directory.
+    pub fn finish(self, place: Option<&str>) -> ReadSection {
         for (key, _) in self.section.settings {
             let name = key.get_ref().as_ref();
             if self.known.contains(&name) {
@@ -73,7 +96,12 @@ impl<'a, 't> SectionReader<'a, 't> {
             self.problems
                 .push(Problem::new(Some(key.span()), what, Some(&hint)));
         }
-        self.references
+        let span = place.and_then(|name| self.span_of(name));
+        ReadSection {
+            span: span.unwrap_or_else(|| self.section.span.clone()),
+            is_whole: self.problems.len() == self.earlier,
+            references: self.references,
+        }
     }
 
     /// Returns the value of a setting, which is known from then on.

@@ -118,13 +118,20 @@ impl<'a> HomeInspector<'a> {
     fn check_missing(&mut self, user: &User, place: &Path, report: &mut Report) {
         let name = &user.name;
         let home = user.home.display();
-        if !is_made_at_sign_in(self.installation, place) {
+        let is_external = user.source == UserSource::External;
+        if !is_external && !is_made_at_sign_in(self.installation, place) {
             return report.error(format!(
                 "user {name}: the home \"{home}\" is missing (hint: make it, or mount its disk; the server makes \
                  homes beneath [storage] homes only)"
             ));
         }
-        match self.no_home_can_be_made_in(place.parent().unwrap_or(place)) {
+        // For users of an outside source, the directories above are made as well.
+        let mut above = place.ancestors().skip(1);
+        let parent = match is_external {
+            true => above.find(|directory| directory.is_dir()),
+            false => above.next(),
+        };
+        match self.no_home_can_be_made_in(parent.unwrap_or(place)) {
             None => report.warn(format!(
                 "user {name}: the home \"{home}\" is missing (the server makes it at sign-in)"
             )),

@@ -47,6 +47,31 @@ pub async fn preview(declaration: &Declaration, prune: bool, installation: &Inst
             records?
         }
     };
+    plan_of(declaration, prune, installation, &records)
+}
+
+/// Refuses a file with mistakes before a store is made for it.
+///
+/// # Errors
+/// Returns an error with the mistakes of the file, or if the store cannot be read.
+pub async fn check_first(declaration: &Declaration, prune: bool, installation: &Installation) -> Result<()> {
+    if !declaration.mistakes.is_empty() {
+        return preview(declaration, prune, installation).await.map(drop);
+    }
+    // Beside a store, the same is found when the file is applied.
+    if SqlStore::is_missing(&installation.store.path).await? {
+        plan_of(declaration, prune, installation, &Records::default())?;
+    }
+    Ok(())
+}
+
+/// Returns the plan that is only shown.
+fn plan_of(
+    declaration: &Declaration,
+    prune: bool,
+    installation: &Installation,
+    records: &Records,
+) -> Result<Plan> {
     let homes = resolve(&installation.storage.homes);
     let options = PlanOptions {
         prune,
@@ -54,7 +79,7 @@ pub async fn preview(declaration: &Declaration, prune: bool, installation: &Inst
         homes: &homes,
         hash: false,
     };
-    plan(declaration, &records, options)
+    plan(declaration, records, options)
 }
 
 /// Makes it so: records in one transaction, then the directories of new homes and folders, then the running server.

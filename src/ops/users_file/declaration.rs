@@ -19,6 +19,9 @@ use base::visible::hex;
 /// A position in the text of a file, in bytes.
 pub type Span = Range<usize>;
 
+/// The most mistakes that are shown.
+pub const MOST_MISTAKES: usize = 1000;
+
 /// Something in the file that cannot be done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mistake {
@@ -28,6 +31,17 @@ pub struct Mistake {
     pub what: String,
     /// What the operator can do about it.
     pub hint: Option<String>,
+}
+
+/// Displayed without its position.
+impl fmt::Display for Mistake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.what)?;
+        match &self.hint {
+            Some(hint) => write!(f, " (hint: {hint})"),
+            None => Ok(()),
+        }
+    }
 }
 
 /// Turns the mistakes in a file into one error that shows all of them.
@@ -49,6 +63,15 @@ pub struct Declaration {
     pub refuse: Refuse,
 }
 
+impl Declaration {
+    /// Notes of every record that a mistake elsewhere may have changed what it says.
+    pub fn distrust_all(&mut self) {
+        self.groups.iter_mut().for_each(|group| group.is_whole = false);
+        self.folders.iter_mut().for_each(|folder| folder.is_whole = false);
+        self.users.iter_mut().for_each(|user| user.is_whole = false);
+    }
+}
+
 impl fmt::Debug for Declaration {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Declaration")
@@ -67,6 +90,25 @@ pub struct Declared<T> {
     pub record: T,
     /// The names that it refers to, and where they stand.
     pub references: Vec<(Reference, Option<Span>)>,
+    /// Where mistakes about the record are shown: its directory, or else its name; `None` if it has no position.
+    pub span: Option<Span>,
+    /// Whether the file has no mistake in the record. Otherwise nobody knows what the record is to be.
+    pub is_whole: bool,
+}
+
+impl<T> Declared<T> {
+    /// Returns a record of a file without positions.
+    pub fn without_position(record: T, references: Vec<Reference>) -> Self {
+        Self {
+            record,
+            references: references
+                .into_iter()
+                .map(|reference| (reference, None))
+                .collect(),
+            span: None,
+            is_whole: true,
+        }
+    }
 }
 
 /// A name in a record that must exist.

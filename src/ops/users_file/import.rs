@@ -9,9 +9,12 @@ pub mod sftpgo;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::declaration::{Declaration, Declared, DeclaredPassword, DeclaredUser, Mistake, Reference};
+use super::declaration::{
+    Declaration, Declared, DeclaredPassword, DeclaredUser, MOST_MISTAKES, Mistake, Reference,
+};
 use crate::auth::keys::AuthorizedKey;
 use crate::auth::password;
+use crate::auth::password::rules::PasswordRules;
 use crate::domain::folder::Folder;
 use crate::domain::group::Group;
 use crate::domain::permission::change::{MOST_FOLDERS, check_folders, check_rules};
@@ -22,8 +25,9 @@ use crate::domain::user::UserName;
 use crate::ops::homes::{HomeRules, Resident};
 use crate::ops::installation::Installation;
 use crate::ops::keys;
-use base::error::Error;
+use base::error::{Error, Result};
 use base::paths::Resolver;
+use base::secret::Secret;
 
 /// The users of another server.
 #[derive(Debug)]
@@ -32,6 +36,29 @@ pub struct Imported {
     pub declaration: Declaration,
     /// What is not, with the name of the user, group or folder before it.
     pub left_out: Vec<String>,
+    /// Whether the file says itself that it has no users, as a dump with an empty list of them does.
+    pub says_no_users: bool,
+}
+
+impl Imported {
+    /// Returns whether there are users in `file`.
+    ///
+    /// # Errors
+    /// Returns an error that says what is expected, if there are none although the file does not say so: it is another
+    /// file, or all that it has is left out.
+    pub fn has_users(&self, file: &Path, expected: &str) -> Result<bool> {
+        let has_users = !self.declaration.users.is_empty();
+        if has_users || self.says_no_users {
+            return Ok(has_users);
+        }
+        let cause = match self.left_out.is_empty() {
+            true => "nothing in it is a user",
+            false => "all that is in it is left out",
+        };
+        Err(Error::new(format!("there are no users to import in {file:?}"))
+            .because(cause)
+            .hint(format!("the file must have {expected}")))
+    }
 }
 
 /// Collects what is carried over and what is not.
@@ -40,6 +67,8 @@ pub(super) struct Importer<'a> {
     groups: Vec<Declared<Group>>,
     folders: Vec<Declared<Folder>>,
     left_out: Vec<String>,
+    warnings: Vec<Error>,
+    password_rules: &'a PasswordRules,
     rules: HomeRules<'a>,
     resolver: Resolver,
 }
@@ -51,6 +80,8 @@ impl<'a> Importer<'a> {
             groups: Vec::new(),
             folders: Vec::new(),
             left_out: Vec::new(),
+            warnings: Vec::new(),
+            password_rules: &installation.password_rules,
             rules: HomeRules::new(installation),
             resolver: Resolver::default(),
         }
@@ -85,6 +116,29 @@ impl<'a> Importer<'a> {
                 self.leave_out(&name, format!("the password: {error}"));
             }
         }
+    }
+
+    /// Takes a password itself. One that breaks a rule is taken with a warning, because its user has it already; one that
+    /// no user could enter here is left out.
+    fn plain_password(&mut self, user: &mut DeclaredUser, text: &str) {
+        let name = user.name.to_string();
+        if text.len() > password::MAX_PASSWORD {
+            let most = password::MAX_PASSWORD;
+            return self.leave_out(&name, format!("the password: it is longer than {most} bytes"));
+        }
+        // The file was read with this character in place of what is not UTF-8.
+        if text.contains(char::REPLACEMENT_CHARACTER) {
+            return self.leave_out(&name, "the password: it is not UTF-8");
+        }
+        let secret = Secret::new(text.to_owned());
+        if let Some(broken) = self.password_rules.broken_by(&user.name, &secret) {
+            let warning = format!("{name}: the password is imported, but breaks a rule of [auth.password]");
+            self.warnings
+                .push(Error::new(warning).because(broken.why).hint(format!(
+                    "give the user a better one: homeportd user passwd {name}"
+                )));
+        }
+        user.password = DeclaredPassword::Plain(secret);
     }
 
     /// Takes the keys that can be used.
@@ -165,19 +219,19 @@ impl<'a> Importer<'a> {
         }
         let groups = user.group.iter().cloned().map(Reference::Group);
         let folders = user.settings.folders.keys().cloned().map(Reference::Folder);
-        let references = groups.chain(folders).map(|reference| (reference, None)).collect();
-        self.users.insert(
-            user.name.clone(),
-            Declared {
-                record: user,
-                references,
-            },
-        );
+        let references = groups.chain(folders).collect();
+        self.users
+            .insert(user.name.clone(), Declared::without_position(user, references));
     }
 
     fn finish(self) -> Imported {
         let refuse = |mistakes: Vec<Mistake>| {
-            let lines: Vec<String> = mistakes.into_iter().map(|mistake| mistake.what).collect();
+            let shown = mistakes.iter().take(MOST_MISTAKES);
+            let mut lines: Vec<String> = shown.map(ToString::to_string).collect();
+            let more = mistakes.len() - lines.len();
+            if more > 0 {
+                lines.push(format!("and {more} more mistakes"));
+            }
             Error::new(lines.join("\n"))
         };
         Imported {
@@ -186,10 +240,11 @@ impl<'a> Importer<'a> {
                 folders: self.folders,
                 users: self.users.into_values().collect(),
                 mistakes: Vec::new(),
-                warnings: Vec::new(),
+                warnings: self.warnings,
                 refuse: Box::new(refuse),
             },
             left_out: self.left_out,
+            says_no_users: false,
         }
     }
 }

@@ -6,8 +6,11 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 
 use super::changes::{Action, PlannedChange, RecordKind, SettingDifference, differences};
-use super::declaration::{Declaration, DeclaredPassword, DeclaredUser, Mistake, Reference, digest_of};
+use super::declaration::{
+    Declaration, Declared, DeclaredPassword, DeclaredUser, Mistake, Reference, digest_of,
+};
 use super::fields;
+use super::place_mistakes::PlaceMistakes;
 use crate::domain::event::AdminAct;
 use crate::domain::folder::{CreationChoice, Folder, FolderName};
 use crate::domain::group::{Group, GroupName};
@@ -16,7 +19,7 @@ use crate::ops::admin;
 use crate::ops::homes::{HomeRules, Resident};
 use crate::ops::installation::Installation;
 use crate::ops::passwords::NewPassword;
-use crate::store::{HomeOwner, RecordWrite, Records, check_places};
+use crate::store::{RecordWrite, Records};
 use base::error::Result;
 use base::paths::Resolver;
 
@@ -60,20 +63,23 @@ pub struct PlanOptions<'a> {
 /// Returns what is to be done so that the store has what is declared.
 ///
 /// # Errors
-/// Returns an error with all mistakes of the file, or with what the records exclude.
+/// Returns an error with all mistakes of the file, among them the homes and folders that exclude each other; or if a
+/// password cannot be hashed.
 pub fn plan(declaration: &Declaration, records: &Records, options: PlanOptions<'_>) -> Result<Plan> {
     let mut planner = Planner::new(declaration, records, options);
     let mut mistakes = declaration.mistakes.clone();
     mistakes.extend(planner.unknown_references());
+    // Hashing takes long, and a file with mistakes is not applied.
+    planner.options.hash &= mistakes.is_empty();
+    planner.groups();
+    planner.folders();
+    mistakes.extend(planner.users()?);
+    if !mistakes.is_empty() || !planner.plan.changes.is_empty() {
+        mistakes.extend(planner.place_mistakes(mistakes.is_empty()));
+    }
     if !mistakes.is_empty() {
         mistakes.sort_by_key(|mistake| mistake.span.as_ref().map(|span| span.start));
         return Err((declaration.refuse)(mistakes));
-    }
-    planner.groups();
-    planner.folders();
-    planner.users()?;
-    if !planner.plan.changes.is_empty() {
-        planner.check()?;
     }
     Ok(planner.plan)
 }
@@ -216,19 +222,28 @@ impl<'a> Planner<'a> {
         }
     }
 
-    fn users(&mut self) -> Result<()> {
+    /// Plans the users, and returns the mistakes about their homes.
+    fn users(&mut self) -> Result<Vec<Mistake>> {
         let records = self.records;
         let stored: BTreeMap<&UserName, &User> =
             records.users.iter().map(|user| (&user.name, user)).collect();
-        let mut digests = Vec::new();
+        let (mut digests, mut mistakes) = (Vec::new(), Vec::new());
         let (rules, mut resolver) = (HomeRules::new(self.options.installation), Resolver::default());
-        for declared in &self.declaration.users {
-            let declared = &declared.record;
+        for Declared {
+            record: declared,
+            span,
+            ..
+        } in &self.declaration.users
+        {
             let before = stored.get(&declared.name).copied();
             let mut user = declared.record(before, self.options.homes);
             if before.is_none() && declared.home.is_none() {
                 user.home = resolver.resolve(&user.home);
-                rules.check(&user.home)?;
+                mistakes.extend(rules.check(&user.home).err().map(|error| Mistake {
+                    span: span.clone(),
+                    what: error.to_string(),
+                    hint: None,
+                }));
             }
             digests.extend(self.password(declared, before, &mut user)?);
             self.plan.directories.push(PlannedDirectory {
@@ -258,7 +273,7 @@ impl<'a> Planner<'a> {
             self.plan.add(kind, action, settings, write, act);
         }
         self.plan.writes.extend(digests);
-        Ok(())
+        Ok(mistakes)
     }
 
     /// Sets the password of a user. A hash is applied when it is new in the file: what has replaced it since, a better
@@ -329,24 +344,17 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// Checks that homes and folders are separate, and that the users of one home have the same quota.
-    fn check(&self) -> Result<()> {
-        let users: Vec<User> = self
+    /// Returns the mistakes of homes and folders that exclude each other. The quotas of users of one home are compared only
+    /// if `quotas_are_known`.
+    fn place_mistakes(&self, quotas_are_known: bool) -> Vec<Mistake> {
+        let users = self
             .users
             .values()
             .map(|user| self.with_inherited(user))
             .collect();
-        let owner = |user| {
-            let user: &User = user;
-            HomeOwner {
-                user: &user.name,
-                home: &user.home,
-                quota: user.quota(),
-            }
-        };
-        let owners: Vec<HomeOwner<'_>> = users.iter().map(owner).collect();
-        let folders: Vec<Folder> = self.folders.values().cloned().collect();
-        check_places(&owners, &folders)
+        let folders = self.folders.values().cloned().collect();
+        let conflicts = PlaceMistakes::new(self.declaration, users, folders);
+        conflicts.found(quotas_are_known)
     }
 }
 

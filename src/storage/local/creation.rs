@@ -4,6 +4,7 @@
 //! [`give`] does the rest through its descriptor.
 
 use std::fs::DirBuilder;
+use std::io::ErrorKind;
 use std::os::fd::{AsFd as _, BorrowedFd};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
@@ -38,6 +39,23 @@ pub fn make_home(home: &Path, rules: CreationRules) -> std::io::Result<()> {
         let _ = std::fs::remove_dir(home);
         errno.into()
     })
+}
+
+/// Creates a directory above a home, and those above it, as far as they are missing: for the same programs as the home.
+///
+/// # Errors
+/// Returns the system's error.
+pub fn make_parents(directory: &Path, rules: CreationRules) -> std::io::Result<()> {
+    if directory.is_dir() {
+        return Ok(());
+    }
+    if let Some(parent) = directory.parent() {
+        make_parents(parent, rules)?;
+    }
+    match make_home(directory, rules) {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists && directory.is_dir() => Ok(()),
+        made => made,
+    }
 }
 
 /// Returns the mode with which something is created that then gets `mode`.

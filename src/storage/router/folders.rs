@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 
 use crate::domain::path::VirtualPath;
-use crate::storage::{Error, FileKind, InodeId, Metadata, Owner, Result, Storage};
+use crate::storage::{Error, FileKind, InodeId, Links, Metadata, Owner, Result, Storage};
 
 /// How long the error of a mount is the answer to other calls, before the folder is tried again.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -45,6 +45,9 @@ pub struct FolderMount {
     metadata: Metadata,
     mounter: Box<dyn FolderMounter>,
     storage: OnceLock<Arc<dyn Storage>>,
+    /// Whether the directory had links at the first call. Some file systems count none, and then nothing can be learnt from
+    /// it.
+    had_links: OnceLock<bool>,
     failure: Mutex<Option<Failure>>,
     /// One attempt at a time, so that requests that wait for a disk do not all ask it.
     attempts: Semaphore,
@@ -116,6 +119,7 @@ impl FolderMount {
             },
             mounter,
             storage: OnceLock::new(),
+            had_links: OnceLock::new(),
             failure: Mutex::default(),
             attempts: Semaphore::new(1),
         }
@@ -136,12 +140,22 @@ impl FolderMount {
         self.storage.get()
     }
 
-    /// Returns the storage of a folder for a call. It does not wait.
+    /// Whether the directory of the folder was removed after the first call in it. It asks the disk.
+    pub(super) fn is_gone(&self) -> bool {
+        let had_links = self.had_links.get().is_some_and(|had_links| *had_links);
+        // What has no name any more has no link.
+        had_links && self.mounted().and_then(links) == Some(0)
+    }
+
+    /// Returns the storage of a folder for a call, of which it is a part: the first time it asks the disk. It does not mount
+    /// the folder.
     ///
     /// # Errors
     /// Returns why the folder could not be mounted.
     pub(super) fn storage(&self) -> Result<Arc<dyn Storage>> {
         if let Some(storage) = self.storage.get() {
+            self.had_links
+                .get_or_init(|| links(storage).is_some_and(|links| links > 0));
             return Ok(Arc::clone(storage));
         }
         let failure = self.failure.lock();
@@ -178,4 +192,10 @@ impl FolderMount {
             }
         }
     }
+}
+
+/// Returns the number of links to the directory of a folder, if it can be found out.
+fn links(storage: &Arc<dyn Storage>) -> Option<u64> {
+    let root = storage.stat(&VirtualPath::root(), Links::NoFollow);
+    root.ok().map(|meta| meta.links)
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::folders::{FolderMount, Folders};
 use crate::domain::path::VirtualPath;
-use crate::storage::{Result, Storage};
+use crate::storage::{Error, Result, Storage};
 
 /// The storages of one tree: a home, and the folders by their names.
 pub(super) struct JoinedStorages {
@@ -23,6 +23,19 @@ pub(super) struct Route<'a> {
 impl Route<'_> {
     pub(super) fn is_folder_itself(&self) -> bool {
         self.folder.is_some() && self.path.is_root()
+    }
+
+    /// Whether the route is that of a folder whose directory was removed after it had been mounted.
+    pub(super) fn is_gone(&self) -> bool {
+        self.folder.is_some_and(|folder| folder.is_gone())
+    }
+
+    /// Returns the error of a call on the route: that the whole folder is gone, if that is why a name is not found.
+    pub(super) fn explained(&self, error: Error) -> Error {
+        match error {
+            Error::NotFound if self.is_gone() => Error::FolderMissing,
+            _ => error,
+        }
     }
 }
 

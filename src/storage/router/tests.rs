@@ -192,6 +192,30 @@ fn a_folder_is_mounted_when_it_is_entered() {
 }
 
 #[test]
+fn a_folder_that_was_removed_says_so() {
+    let tree = Tree::mounted();
+    assert_eq!(get(&tree.router, "in/f").unwrap(), b"in");
+    fs::remove_dir_all(tree.on_disk("in")).unwrap();
+    assert_eq!(error(get(&tree.router, "in/f")), Error::FolderMissing);
+    assert_eq!(error(list(&tree.router, "in")), Error::FolderMissing);
+    assert_eq!(
+        error(tree.router.stat(&path("in/f"), Links::Follow)),
+        Error::FolderMissing
+    );
+    assert_eq!(
+        error(
+            tree.router
+                .mkdir(&path("in/d"), 0o755, crate::storage::Wait::Allowed)
+        ),
+        Error::FolderMissing
+    );
+    // Others are what they were.
+    assert_eq!(error(get(&tree.router, "out/x")), Error::NotFound);
+    assert_eq!(get(&tree.router, "out/f").unwrap(), b"out");
+    assert_eq!(names(&tree.router, "/"), ["a", "f", "in", "out"]);
+}
+
+#[test]
 fn a_folder_that_cannot_be_mounted_says_so_and_is_tried_again() {
     let tree = Tree::unmounted();
     *tree.fails.lock() = Some(Error::NotFound);

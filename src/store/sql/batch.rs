@@ -1,18 +1,23 @@
 //! Many records at once in the SQLite file.
 
 use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 
 use sqlx::sqlite::SqliteConnection;
 
 use super::SqlStore;
 use super::database::{Database, retry_if_disk_was_full};
-use crate::domain::folder::Folder;
+use crate::domain::folder::{Folder, FolderName};
+use crate::domain::group::{Group, GroupName};
 use crate::domain::user::{User, UserName};
 use crate::store::batch::{BatchStore, RecordWrite, Records};
-use crate::store::homes::{HomeOwner, check_all};
+use crate::store::homes::check_all;
+use crate::store::many_rows::{MOST_ROWS, RowsStatement};
+use crate::store::place_conflicts::HomeOwner;
 use crate::store::references::References;
 use crate::store::rows::UserRow;
-use crate::store::{folders, groups, no_such_folder, no_such_user, usage, users};
+use crate::store::rows::settings::SqlQuery;
+use crate::store::{folders, groups, no_such_folder, usage, users};
 use base::error::{Error, Result};
 
 #[async_trait::async_trait]
@@ -64,100 +69,193 @@ async fn write_records(db: &Database, revision: i64, writes: &[RecordWrite]) -> 
     if read_revision(db, &mut write).await? != revision {
         return Ok(false);
     }
+    let sorted = SortedWrites::of(writes);
     // What is removed makes room for others, and what is named must exist before it is named.
-    for phase in 0..=LAST_PHASE {
-        for one in writes.iter().filter(|one| phase_of(one) == phase) {
-            apply(db, &mut write, one).await?;
-        }
+    remove_users(db, &mut write, &sorted.removed_users).await?;
+    change_folders(db, &mut write, &sorted.changed_folders).await?;
+    write_folders(db, &mut write, &sorted.added_folders, RowsStatement::Add).await?;
+    write_groups(db, &mut write, &sorted.changed_groups, RowsStatement::Replace).await?;
+    write_groups(db, &mut write, &sorted.added_groups, RowsStatement::Add).await?;
+    write_users(db, &mut write, &sorted.changed_users, RowsStatement::Replace).await?;
+    write_users(db, &mut write, &sorted.added_users, RowsStatement::Add).await?;
+    for names in sorted.removed_groups.chunks(MOST_ROWS) {
+        let removed = groups::remove_all(&mut write, names).await;
+        removed.map_err(|e| db.failed(e))?;
     }
-    if writes.iter().any(|one| phase_of(one) < LAST_PHASE) {
+    remove_folders(db, &mut write, &sorted.removed_folders).await?;
+    declare(&mut write, &sorted.declared_passwords)
+        .await
+        .map_err(|e| db.failed(e))?;
+    if sorted.changes_records {
         check(db, &mut write).await?;
     }
     write.commit().await.map_err(|e| db.failed(e))?;
     Ok(true)
 }
 
-const LAST_PHASE: u8 = 6;
+/// The writes of a batch by what they do.
+#[derive(Default)]
+struct SortedWrites<'a> {
+    removed_users: Vec<&'a UserName>,
+    changed_folders: Vec<&'a Folder>,
+    added_folders: Vec<&'a Folder>,
+    changed_groups: Vec<&'a Group>,
+    added_groups: Vec<&'a Group>,
+    changed_users: Vec<&'a User>,
+    added_users: Vec<&'a User>,
+    removed_groups: Vec<&'a GroupName>,
+    removed_folders: Vec<&'a FolderName>,
+    declared_passwords: Vec<DeclaredDigest<'a>>,
+    /// Whether there is anything but digests of declared passwords.
+    changes_records: bool,
+}
 
-fn phase_of(write: &RecordWrite) -> u8 {
-    match write {
-        RecordWrite::RemoveUser(_) => 0,
-        RecordWrite::AddFolder(_) | RecordWrite::ChangeFolder(_) => 1,
-        RecordWrite::AddGroup(_) | RecordWrite::ChangeGroup(_) => 2,
-        RecordWrite::AddUser(_) | RecordWrite::ChangeUser(_) => 3,
-        RecordWrite::RemoveGroup(_) => 4,
-        RecordWrite::RemoveFolder(_) => 5,
-        RecordWrite::DeclarePassword { .. } => LAST_PHASE,
+/// The digest of the password hash that a file declares for a user.
+struct DeclaredDigest<'a> {
+    user: &'a UserName,
+    digest: &'a str,
+}
+
+impl<'a> SortedWrites<'a> {
+    fn of(writes: &'a [RecordWrite]) -> Self {
+        let mut sorted = Self::default();
+        for write in writes {
+            match write {
+                RecordWrite::AddGroup(group) => sorted.added_groups.push(group),
+                RecordWrite::ChangeGroup(group) => sorted.changed_groups.push(group),
+                RecordWrite::RemoveGroup(name) => sorted.removed_groups.push(name),
+                RecordWrite::AddFolder(folder) => sorted.added_folders.push(folder),
+                RecordWrite::ChangeFolder(folder) => sorted.changed_folders.push(folder),
+                RecordWrite::RemoveFolder(name) => sorted.removed_folders.push(name),
+                RecordWrite::AddUser(user) => sorted.added_users.push(user),
+                RecordWrite::ChangeUser(user) => sorted.changed_users.push(user),
+                RecordWrite::RemoveUser(name) => sorted.removed_users.push(name),
+                RecordWrite::DeclarePassword { user, digest } => {
+                    sorted.declared_passwords.push(DeclaredDigest { user, digest });
+                    continue;
+                }
+            }
+            sorted.changes_records = true;
+        }
+        sorted
     }
 }
 
-async fn apply(db: &Database, write: &mut SqliteConnection, one: &RecordWrite) -> Result<()> {
-    let applied = match one {
-        RecordWrite::AddGroup(group) => groups::write(write, group, None).await,
-        RecordWrite::ChangeGroup(group) => groups::write(write, group, Some(&group.name)).await,
-        RecordWrite::RemoveGroup(name) => groups::remove(write, name).await.map(|_| Ok(())),
-        RecordWrite::AddFolder(folder) => {
-            let stored = folders::stored_path(&folder.path, &db.context.homes)?;
-            folders::write(write, folder, &stored, None).await
-        }
-        RecordWrite::ChangeFolder(folder) => return change_folder(db, write, folder).await,
-        RecordWrite::RemoveFolder(name) => {
-            let stored = folders::remove(write, name).await.map_err(|e| db.failed(e))?;
-            let path = stored.ok_or_else(|| no_such_folder(name))?;
-            forget(db, write, &path).await.map(Ok)
-        }
-        RecordWrite::AddUser(user) => {
-            let row = UserRow::new(user, &db.context.homes)?;
-            users::insert(write, &row).await.map_err(|e| db.failed(e))?;
-            users::write_lists(write, user).await.map(Ok)
-        }
-        RecordWrite::ChangeUser(user) => {
-            let row = UserRow::new(user, &db.context.homes)?;
-            let updated = users::update(write, &user.name, &row).await;
-            updated.map_err(|e| db.failed(e))?;
-            users::write_lists(write, user).await.map(Ok)
-        }
-        RecordWrite::RemoveUser(name) => {
-            let stored = users::remove(write, name).await.map_err(|e| db.failed(e))?;
-            let home = stored.ok_or_else(|| no_such_user(name))?;
-            forget(db, write, &home).await.map(Ok)
-        }
-        RecordWrite::DeclarePassword { user, digest } => declare(write, user, digest).await.map(Ok),
-    };
-    applied.map_err(|e| db.failed(e))?
+async fn remove_users(db: &Database, write: &mut SqliteConnection, names: &[&UserName]) -> Result<()> {
+    for names in names.chunks(MOST_ROWS) {
+        let removed = users::remove_all(write, names).await;
+        let removed = removed.map_err(|e| db.failed(e))?;
+        all_exist("users", names.len(), removed.len())?;
+        let homes: Vec<&str> = removed.iter().map(String::as_str).collect();
+        forget(db, write, &homes).await?;
+    }
+    Ok(())
 }
 
-async fn change_folder(db: &Database, write: &mut SqliteConnection, folder: &Folder) -> Result<()> {
-    let homes = &db.context.homes;
-    let stored = folders::stored_path(&folder.path, homes)?;
-    let before = folders::find(write, &folder.name, homes).await;
-    let before = before.map_err(|e| db.failed(e))?;
-    let before = before.ok_or_else(|| no_such_folder(&folder.name))??;
-    folders::write(write, folder, &stored, Some(&folder.name))
-        .await
-        .map_err(|e| db.failed(e))??;
+async fn write_users(
+    db: &Database,
+    write: &mut SqliteConnection,
+    users: &[&User],
+    how: RowsStatement,
+) -> Result<()> {
+    for users in users.chunks(MOST_ROWS) {
+        let rows = users.iter().map(|user| UserRow::new(user, &db.context.homes));
+        let rows = rows.collect::<Result<Vec<UserRow>>>()?;
+        let written = match how {
+            RowsStatement::Add => users::insert_all(write, &rows).await,
+            RowsStatement::Replace => users::update_all(write, &rows).await,
+        };
+        written.map_err(|e| db.failed(e))?;
+        let lists = users::write_all_lists(write, users).await;
+        lists.map_err(|e| db.failed(e))?;
+    }
+    Ok(())
+}
+
+async fn write_groups(
+    db: &Database,
+    write: &mut SqliteConnection,
+    groups: &[&Group],
+    how: RowsStatement,
+) -> Result<()> {
+    for groups in groups.chunks(MOST_ROWS) {
+        let written = groups::write_all(write, groups, how).await;
+        written.map_err(|e| db.failed(e))??;
+    }
+    Ok(())
+}
+
+async fn write_folders(
+    db: &Database,
+    write: &mut SqliteConnection,
+    folders: &[&Folder],
+    how: RowsStatement,
+) -> Result<()> {
+    for folders in folders.chunks(MOST_ROWS) {
+        let written = folders::write_all(write, folders, how, &db.context.homes).await;
+        written.map_err(|e| db.failed(e))??;
+    }
+    Ok(())
+}
+
+async fn change_folders(db: &Database, write: &mut SqliteConnection, folders: &[&Folder]) -> Result<()> {
+    let mut before = Vec::new();
+    for folders in folders.chunks(MOST_ROWS) {
+        let names: Vec<&FolderName> = folders.iter().map(|folder| &folder.name).collect();
+        let paths = folders::paths_of(write, &names).await;
+        let paths = paths.map_err(|e| db.failed(e))?;
+        all_exist("folders", names.len(), paths.len())?;
+        before.extend(paths);
+    }
+    write_folders(db, write, folders, RowsStatement::Replace).await?;
     // A directory that is no folder any more has no account.
-    usage::forget(write, homes, &before.path)
-        .await
-        .map_err(|e| db.failed(e))
+    let before: Vec<&str> = before.iter().map(String::as_str).collect();
+    forget(db, write, &before).await
 }
 
-/// Forgets the use of a home or a folder, given in its stored form, that nobody has any more.
-async fn forget(db: &Database, write: &mut SqliteConnection, stored: &str) -> sqlx::Result<()> {
-    let path = db.context.homes.located(stored);
-    usage::forget(write, &db.context.homes, &path).await
+async fn remove_folders(db: &Database, write: &mut SqliteConnection, names: &[&FolderName]) -> Result<()> {
+    for names in names.chunks(MOST_ROWS) {
+        let removed = folders::remove_all(write, names).await;
+        let removed = removed.map_err(|e| db.failed(e))?;
+        all_exist("folders", names.len(), removed.len())?;
+        let paths: Vec<&str> = removed.iter().map(String::as_str).collect();
+        forget(db, write, &paths).await?;
+    }
+    Ok(())
 }
 
-async fn declare(write: &mut SqliteConnection, user: &UserName, digest: &str) -> sqlx::Result<()> {
-    sqlx::query(
-        "INSERT INTO declared_passwords (user_name, digest) VALUES ($1, $2) \
-         ON CONFLICT (user_name) DO UPDATE SET digest = excluded.digest",
-    )
-    .bind(user.as_str())
-    .bind(digest)
-    .execute(write)
-    .await
-    .map(|_| ())
+/// Checks that a statement has found all the records that it names. The batch was made of the store's current records.
+fn all_exist(kind: &str, named: usize, found: usize) -> Result<()> {
+    match named == found {
+        true => Ok(()),
+        false => Err(Error::new(format!("cannot write {named} {kind} at once"))
+            .because(format!("only {found} of them exist"))),
+    }
+}
+
+/// Forgets the use of homes and folders, given in their stored form, that nobody has any more.
+async fn forget(db: &Database, write: &mut SqliteConnection, stored: &[&str]) -> Result<()> {
+    let homes = &db.context.homes;
+    for stored in stored.chunks(MOST_ROWS) {
+        let paths: Vec<PathBuf> = stored.iter().map(|stored| homes.located(stored)).collect();
+        let paths: Vec<&Path> = paths.iter().map(PathBuf::as_path).collect();
+        let forgotten = usage::forget_all(write, homes, &paths).await;
+        forgotten.map_err(|e| db.failed(e))?;
+    }
+    Ok(())
+}
+
+async fn declare(write: &mut SqliteConnection, declared: &[DeclaredDigest<'_>]) -> sqlx::Result<()> {
+    for declared in declared.chunks(MOST_ROWS) {
+        let insert = RowsStatement::Add.sql("declared_passwords", &["user_name", "digest"], declared.len());
+        let sql = format!("{insert} ON CONFLICT (user_name) DO UPDATE SET digest = excluded.digest");
+        let mut query: SqlQuery<'_> = sqlx::query(sqlx::AssertSqlSafe(sql));
+        for one in declared {
+            query = query.bind(one.user.as_str()).bind(one.digest);
+        }
+        query.execute(&mut *write).await?;
+    }
+    Ok(())
 }
 
 /// Checks all records as they are after the writes.

@@ -6,11 +6,15 @@ use super::SqlStore;
 use super::database::{Database, retry_if_disk_was_full};
 use crate::domain::folder::{Folder, FolderName};
 use crate::domain::group::{Group, GroupName};
+use crate::store::many_rows::RowsStatement;
 use crate::store::{
     Changed, FolderChange, GroupChange, GroupStore, folder_name_taken, folders, group_name_taken, groups,
     homes, no_such_folder, no_such_group, usage,
 };
 use base::error::{Error, Result};
+
+/// The most users and groups for whom a message has the command that takes a folder away.
+const MOST_HOLDERS: usize = 3;
 
 #[async_trait::async_trait]
 impl GroupStore for SqlStore {
@@ -80,7 +84,7 @@ async fn add_group(db: &Database, group: &Group) -> Result<()> {
         return Err(group_name_taken(&group.name));
     }
     check_folders(db, &mut write, group).await?;
-    groups::write(&mut write, group, None)
+    groups::write_all(&mut write, &[group], RowsStatement::Add)
         .await
         .map_err(|e| db.failed(e))??;
     write.commit().await.map_err(|e| db.failed(e))
@@ -107,7 +111,7 @@ async fn change_group(db: &Database, name: &GroupName, change: &GroupChange) -> 
         }
     }
     check_folders(db, &mut write, group).await?;
-    groups::write(&mut write, group, Some(name))
+    groups::update(&mut write, group, name)
         .await
         .map_err(|e| db.failed(e))??;
     homes::check_members(&mut write, group.name.as_str(), &db.context)
@@ -128,8 +132,8 @@ async fn remove_group(db: &Database, name: &GroupName) -> Result<()> {
             .because(format!("{members} {users} in it"))
             .hint(format!("homeportd user list --group {name}")));
     }
-    let removed = groups::remove(&mut write, name).await;
-    if !removed.map_err(|e| db.failed(e))? {
+    let removed = groups::remove_all(&mut write, &[name]).await;
+    if removed.map_err(|e| db.failed(e))? == 0 {
         return Err(no_such_group(name));
     }
     write.commit().await.map_err(|e| db.failed(e))
@@ -142,10 +146,10 @@ async fn add_folder(db: &Database, folder: &Folder) -> Result<()> {
     if there.map_err(|e| db.failed(e))?.is_some() {
         return Err(folder_name_taken(&folder.name));
     }
-    homes::check_folder(&mut write, &stored, None, &db.context.homes)
+    homes::check_folder(&mut write, folder, &stored, None, &db.context.homes)
         .await
         .map_err(|e| db.failed(e))??;
-    folders::write(&mut write, folder, &stored, None)
+    folders::write_all(&mut write, &[folder], RowsStatement::Add, &db.context.homes)
         .await
         .map_err(|e| db.failed(e))??;
     write.commit().await.map_err(|e| db.failed(e))
@@ -173,10 +177,10 @@ async fn change_folder(db: &Database, name: &FolderName, change: &FolderChange) 
             return Err(folder_name_taken(&folder.name));
         }
     }
-    homes::check_folder(&mut write, &stored, Some(name), &db.context.homes)
+    homes::check_folder(&mut write, folder, &stored, Some(name), &db.context.homes)
         .await
         .map_err(|e| db.failed(e))??;
-    folders::write(&mut write, folder, &stored, Some(name))
+    folders::update(&mut write, folder, name, &db.context.homes)
         .await
         .map_err(|e| db.failed(e))??;
     // A directory that is no folder any more has no account.
@@ -192,25 +196,35 @@ async fn remove_folder(db: &Database, name: &FolderName) -> Result<PathBuf> {
     let holders = folders::holders(&mut write, name)
         .await
         .map_err(|e| db.failed(e))?;
-    if let Some(first) = holders.first() {
-        let others = match holders.len() - 1 {
-            0 => String::new(),
-            others => format!(" and {others} others"),
-        };
-        return Err(Error::new(format!("cannot remove the folder \"{name}\""))
-            .because(format!("the {first}{others} have it"))
-            .hint("take it away from them first: homeportd user set NAME --no-folder"));
+    if !holders.is_empty() {
+        return Err(in_use(name, &holders));
     }
-    let stored = folders::remove(&mut write, name)
+    let removed = folders::remove_all(&mut write, &[name])
         .await
         .map_err(|e| db.failed(e))?;
-    let path = db
-        .context
-        .homes
-        .located(&stored.ok_or_else(|| no_such_folder(name))?);
+    let stored = removed.first().ok_or_else(|| no_such_folder(name))?;
+    let path = db.context.homes.located(stored);
     usage::forget(&mut write, &db.context.homes, &path)
         .await
         .map_err(|e| db.failed(e))?;
     write.commit().await.map_err(|e| db.failed(e))?;
     Ok(path)
+}
+
+/// Returns the error about a folder that users and groups have, given as `user NAME` and `group NAME`.
+fn in_use(name: &FolderName, holders: &[String]) -> Error {
+    let shown = holders.get(..MOST_HOLDERS).unwrap_or(holders);
+    let cause = match (shown, holders.len() - shown.len()) {
+        ([one], 0) => format!("the {one} has it"),
+        (_, 0) => format!("these have it: {}", shown.join(", ")),
+        (_, more) => format!("these have it: {}, and {more} more", shown.join(", ")),
+    };
+    let command = |holder: &String| {
+        let (kind, holder) = holder.split_once(' ')?;
+        Some(format!("homeportd {kind} set {holder} --no-folder {name}"))
+    };
+    let commands: Vec<String> = shown.iter().filter_map(command).collect();
+    Error::new(format!("cannot remove the folder \"{name}\""))
+        .because(cause)
+        .hint(format!("take it away first: {}", commands.join(" && ")))
 }

@@ -1,5 +1,6 @@
 //! Tests users and host keys.
 
+mod batch;
 mod changes;
 mod connections;
 mod groups;

@@ -51,7 +51,11 @@ async fn a_folder_is_made_given_and_taken_away() {
     });
     assert_eq!(f.show("calvin").await["folder_usage"]["team"], expected);
 
-    f.fails("folder remove team", "user calvin have it").await;
+    f.fails(
+        "folder remove team",
+        "the user calvin has it (hint: take it away first: homeportd user set calvin --no-folder team)",
+    )
+    .await;
     f.ok("user set calvin --no-folder team").await;
     assert_eq!(
         f.ok("user set calvin --no-folder team").await,
@@ -117,7 +121,7 @@ async fn a_folder_lies_where_homes_may_and_overlaps_none() {
     f.fails("folder add x @roots/team/x", "lies inside").await;
     f.fails(
         "user add tom --key @key.pub --home @roots/team",
-        "the folder \"team\" is",
+        "it is the folder \"team\"",
     )
     .await;
     std::fs::write(f.path("roots/file"), "").unwrap();

@@ -120,6 +120,7 @@ pub(super) fn refusal_has_its_reason(judge: &Judge<'_>, error: Error) -> Judgeme
         ),
         Error::Ended
         | Error::WouldBlock
+        | Error::FolderMissing
         | Error::FolderUnavailable
         | Error::NotOwned
         | Error::OverBytes { .. }

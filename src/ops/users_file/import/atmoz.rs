@@ -2,8 +2,9 @@
 
 use super::{Imported, Importer};
 use crate::ops::installation::Installation;
-use crate::ops::users_file::declaration::DeclaredPassword;
-use base::secret::Secret;
+
+/// What the file contains, for messages.
+pub const EXPECTED: &str = "lines of atmoz/sftp: name:password[:e][:uid[:gid[:dir,…]]]";
 
 /// Reads the users. Passwords that are not hashes are hashed when they are stored.
 pub fn import(text: &str, installation: &Installation) -> Imported {
@@ -26,7 +27,7 @@ pub fn import(text: &str, installation: &Installation) -> Imported {
         match password {
             "" => {}
             hash if is_hash => importer.hash(&mut user, hash),
-            plain => user.password = DeclaredPassword::Plain(Secret::new(plain.to_owned())),
+            plain => importer.plain_password(&mut user, plain),
         }
         for (what, number) in [("uid", uid), ("gid", gid)] {
             if let Some(number) = number.filter(|number| !number.is_empty()) {

@@ -12,6 +12,10 @@ use crate::ops::key_files;
 use crate::ops::users_file::declaration::DeclaredUser;
 use base::regular;
 
+/// What the file contains, for messages.
+pub const EXPECTED: &str =
+    "lines of passwd for people (uid 1000 and above): name:x:uid:gid:comment:home:shell";
+
 /// The smallest number of an account for a person, as login.defs has it.
 const FIRST_UID: u32 = 1000;
 

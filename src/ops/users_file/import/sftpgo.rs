@@ -13,6 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
+pub use self::dump::EXPECTED;
 use self::dump::{
     Dump, SftpgoFilters, SftpgoFolder, SftpgoGroup, SftpgoMembership, SftpgoSettings, SftpgoUser,
 };
@@ -28,7 +29,7 @@ use crate::domain::quota::Limit;
 use crate::domain::settings::MemberSettings;
 use crate::ops::installation::Installation;
 use crate::ops::users_file::declaration::{Declared, DeclaredUser, Reference};
-use base::error::{Error, Result};
+use base::error::Result;
 
 /// The number of SFTPGo for the group that a user's settings come from.
 const PRIMARY: i64 = 1;
@@ -44,15 +45,7 @@ const DAY: i64 = 86_400_000;
 /// # Errors
 /// Returns an error if it is not JSON of this form.
 pub fn import(text: &str, installation: &Installation) -> Result<Imported> {
-    let dump: Dump = serde_json::from_str(text).map_err(|error| {
-        // The text of the error could contain what is in the file.
-        Error::new(format!(
-            "this is not a dump of SFTPGo: line {}, column {}",
-            error.line(),
-            error.column()
-        ))
-        .hint("SFTPGo writes one under Maintenance, or by GET /api/v2/dumpdata?output-data=1")
-    })?;
+    let dump = Dump::parse(text)?;
     let mut import = SftpgoImport {
         reader: SettingsReader {
             importer: Importer::new(installation),
@@ -71,7 +64,11 @@ pub fn import(text: &str, installation: &Installation) -> Result<Imported> {
     for user in dump.users.iter().flatten() {
         import.user(user);
     }
-    Ok(import.reader.importer.finish())
+    let is_empty = dump.users.as_ref().is_none_or(Vec::is_empty);
+    Ok(Imported {
+        says_no_users: is_empty,
+        ..import.reader.importer.finish()
+    })
 }
 
 struct SftpgoImport<'a, 'd> {
@@ -146,8 +143,8 @@ impl<'d> SftpgoImport<'_, 'd> {
             quota,
             creation: Default::default(),
         };
-        let references = Vec::new();
-        self.reader.importer.folders.push(Declared { record, references });
+        let declared = Declared::without_position(record, Vec::new());
+        self.reader.importer.folders.push(declared);
     }
 
     fn group(&mut self, group: &'d SftpgoGroup) {
@@ -192,14 +189,13 @@ impl<'d> SftpgoImport<'_, 'd> {
             let folders = settings.folders.keys().cloned().map(Reference::Folder);
             let text = group.description.as_deref().unwrap_or_default();
             let comment = self.reader.importer.comment(&title, text);
-            self.reader.importer.groups.push(Declared {
-                references: folders.map(|reference| (reference, None)).collect(),
-                record: Group {
-                    name: name.clone(),
-                    comment,
-                    settings: settings.clone(),
-                },
-            });
+            let record = Group {
+                name: name.clone(),
+                comment,
+                settings: settings.clone(),
+            };
+            let declared = Declared::without_position(record, folders.collect());
+            self.reader.importer.groups.push(declared);
         }
         let read = ReadGroup {
             from: group,

@@ -118,6 +118,130 @@ fn users_of_the_container() {
 }
 
 #[test]
+fn plain_passwords_are_held_against_the_rules() {
+    let mut installation = installation();
+    installation.password_rules.min_length = 10;
+    let longest = "long ".repeat(204) + "pass";
+    assert_eq!(longest.len(), password::MAX_PASSWORD);
+    let text = format!(
+        "short:xK7-tB2m:1001\ncommon:Welcome2026!\nname:name123456\ngood:several good words\n\
+         longest:{longest}\ntoolong:{longest}!\nbinary:some \u{fffd}\u{fffd} words\n"
+    );
+    let imported = atmoz::import(&text, &installation);
+    assert_eq!(
+        names(&imported),
+        ["binary", "common", "good", "longest", "name", "short", "toolong"]
+    );
+    for name in ["short", "common", "name", "good", "longest"] {
+        let password = &user(&imported, name).password;
+        assert!(matches!(password, DeclaredPassword::Plain(_)), "{name}");
+    }
+    for name in ["toolong", "binary"] {
+        let password = &user(&imported, name).password;
+        assert!(matches!(password, DeclaredPassword::Keep), "{name}");
+    }
+    says(
+        &imported,
+        &[
+            "toolong: the password: it is longer than 1024 bytes",
+            "toolong: the user has neither a password nor a key",
+            "binary: the password: it is not UTF-8",
+        ],
+    );
+    let warnings: Vec<String> = imported
+        .declaration
+        .warnings
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    let expected = [
+        ("short", "it has fewer than 10 characters"),
+        ("common", "it is a variation of a common password"),
+        ("name", "it is the user's name, perhaps with digits"),
+    ];
+    let expected = expected.map(|(name, why)| {
+        format!(
+            "{name}: the password is imported, but breaks a rule of [auth.password]: {why} (hint: give the user a better \
+             one: homeportd user passwd {name})"
+        )
+    });
+    assert_eq!(warnings, expected);
+}
+
+#[test]
+fn a_file_without_users_is_an_error_unless_it_says_so() {
+    let installation = installation();
+    let passwd = |text: &str| {
+        let files = SystemFiles {
+            passwd: text,
+            shadow: None,
+            keys: None,
+        };
+        passwd::import(files, &installation)
+    };
+    let check = |imported: Imported, why: &str, expected: &str| {
+        let error = imported.has_users(Path::new("f"), expected).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            format!("there are no users to import in \"f\": {why} (hint: the file must have {expected})")
+        );
+    };
+    let (nothing, all) = ("nothing in it is a user", "all that is in it is left out");
+    let junk = String::from_utf8_lossy(&[0x7f, b'E', b'L', b'F', 2, 1, 0xff, b'\n', 0, b'\n']).into_owned();
+    check(passwd(""), nothing, passwd::EXPECTED);
+    check(passwd("# no account\n\n"), nothing, passwd::EXPECTED);
+    check(passwd("root:x:0:0:root:/root:/bin/sh\n"), all, passwd::EXPECTED);
+    check(passwd(&junk), all, passwd::EXPECTED);
+    check(atmoz::import("", &installation), nothing, atmoz::EXPECTED);
+    check(
+        atmoz::import("# foo:123\n", &installation),
+        nothing,
+        atmoz::EXPECTED,
+    );
+    check(atmoz::import(&junk, &installation), all, atmoz::EXPECTED);
+    check(atmoz::import("{}", &installation), all, atmoz::EXPECTED);
+    let dump = |text: &str| sftpgo::import(text, &installation).unwrap();
+    check(dump(r#"{"users": [{"username": "a b"}]}"#), all, sftpgo::EXPECTED);
+    for empty in [
+        r#"{"users": []}"#,
+        r#"{"users": [], "groups": null, "version": 17}"#,
+        r#"{"groups": [{"name": "g"}]}"#,
+    ] {
+        let imported = dump(empty);
+        assert!(
+            !imported.has_users(Path::new("f"), sftpgo::EXPECTED).unwrap(),
+            "{empty}"
+        );
+    }
+    let some = dump(r#"{"users": [{"username": "a"}]}"#);
+    assert!(some.has_users(Path::new("f"), sftpgo::EXPECTED).unwrap());
+}
+
+#[test]
+fn what_is_not_a_dump_is_refused() {
+    let check = |text: &str, why: &str| {
+        let error = sftpgo::import(text, &installation()).unwrap_err().to_string();
+        let expected = format!("this is not a dump of SFTPGo: {why}");
+        assert!(error.starts_with(&expected), "{text}: {error}");
+        assert!(
+            error.contains("(hint: the file must have the JSON that SFTPGo dumps"),
+            "{error}"
+        );
+    };
+    let none = "it has none of \"users\", \"groups\" and \"folders\"";
+    check("{}", none);
+    check("{\"users\": null}", none);
+    check("{\"version\": 17, \"admins\": []}", none);
+    check("[]", "it is not a JSON object");
+    check("[[{\"username\": \"tom\"}]]", "it is not a JSON object");
+    check("", "line 1, column 0 is not JSON of this form");
+    check("tom:x:1000", "line 1, column ");
+    check("{\"users\": 1}", "line 1, column ");
+    check("null", "line 1, column ");
+    check("\u{0}\u{fffd}", "line 1, column 1 ");
+}
+
+#[test]
 fn what_no_command_would_store_is_left_out() {
     let rules: Vec<String> = (0..65)
         .map(|number| format!("\"/{number}\": [\"list\"]"))

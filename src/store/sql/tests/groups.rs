@@ -124,7 +124,29 @@ async fn what_is_in_use_is_not_removed_and_what_is_missing_is_not_used() {
         .await
         .unwrap_err()
         .to_string();
-    assert!(error.contains("group customers"), "{error}");
+    assert!(
+        error.contains(
+            "the group customers has it (hint: take it away first: homeportd group set customers --no-folder public)"
+        ),
+        "{error}"
+    );
+    let has = |user: &mut User| {
+        user.settings.folders = [(folder_name("public"), PermissionRules::all())].into();
+        Ok(())
+    };
+    store.change_user(&name("tom"), Box::new(has)).await.unwrap();
+    let error = store.remove_folder(&folder_name("public")).await.unwrap_err();
+    let error = error.to_string();
+    assert!(
+        error.contains("these have it: group customers, user tom (hint: ")
+            && error.contains(" && homeportd user set tom --no-folder public)"),
+        "{error}"
+    );
+    let has_not = |user: &mut User| {
+        user.settings.folders.clear();
+        Ok(())
+    };
+    store.change_user(&name("tom"), Box::new(has_not)).await.unwrap();
     let error = join(&store, "calvin", Some("nobody"))
         .await
         .unwrap_err()
@@ -151,8 +173,11 @@ async fn folders_and_homes_are_separate() {
     for (path, why) in [
         ("/srv/homes/tom/in", "lies inside"),
         ("/srv", "lies inside"),
-        ("/srv/homes/tom", "the user \"tom\" has"),
-        ("/srv/public/deep", "the folder \"public\" is"),
+        (
+            "/srv/homes/tom",
+            "it is the home of the user \"tom\" (hint: a folder must be separate",
+        ),
+        ("/srv/public/deep", "it lies inside the folder \"public\""),
         ("relative", "not an absolute path"),
     ] {
         let error = store

@@ -62,7 +62,7 @@ async fn the_neighbours_of_a_home_are_found_among_many() {
                 .unwrap_err()
                 .to_string();
             assert!(
-                error.contains(&format!("the user \"{who}\" has ")),
+                error.contains(&format!("the home of the user \"{who}\"")),
                 "{home}: {error}"
             );
         }

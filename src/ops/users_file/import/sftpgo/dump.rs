@@ -6,6 +6,12 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
+use base::error::{Error, Result};
+
+/// What the file contains, for messages.
+pub const EXPECTED: &str =
+    "the JSON that SFTPGo dumps under Maintenance, or by GET /api/v2/dumpdata?output-data=1";
+
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Dump {
@@ -17,6 +23,31 @@ pub(super) struct Dump {
     pub(super) shares: Option<Vec<IgnoredAny>>,
     pub(super) event_rules: Option<Vec<IgnoredAny>>,
     pub(super) ip_lists: Option<Vec<IgnoredAny>>,
+}
+
+impl Dump {
+    /// Reads the JSON: an object with at least one of the lists that are imported.
+    pub(super) fn parse(text: &str) -> Result<Self> {
+        let refused = |why: String| {
+            Error::new("this is not a dump of SFTPGo")
+                .because(why)
+                .hint(format!("the file must have {EXPECTED}"))
+        };
+        let dump: Self = serde_json::from_str(text).map_err(|error| {
+            // The text of the error could contain what is in the file.
+            let (line, column) = (error.line(), error.column());
+            refused(format!("line {line}, column {column} is not JSON of this form"))
+        })?;
+        // A list would be read as the fields in their order.
+        if !text.trim_start().starts_with('{') {
+            return Err(refused("it is not a JSON object".to_owned()));
+        }
+        if dump.users.is_none() && dump.groups.is_none() && dump.folders.is_none() {
+            let why = "it has none of \"users\", \"groups\" and \"folders\"";
+            return Err(refused(why.to_owned()));
+        }
+        Ok(dump)
+    }
 }
 
 #[derive(Debug, Default, Deserialize)]

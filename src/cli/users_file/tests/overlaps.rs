@@ -1,0 +1,82 @@
+//! Tests files whose homes and folders exclude each other.
+
+use super::*;
+
+#[tokio::test]
+async fn all_homes_and_folders_that_exclude_each_other_are_told_with_their_places() {
+    let fixture = CliFixture::new().await;
+    fixture
+        .apply(
+            "[users.tom]\nhome = \"@/roots/tom\"\n[folders.old]\npath = \"@/roots/old\"\n",
+            false,
+        )
+        .await
+        .unwrap();
+    let before = fixture.export().await;
+    let text = "[folders.f]\npath = \"@/roots/f\"\n\
+        [users.in_folder]\nhome = \"@/roots/f/x\"\n\
+        [users.around]\nhome = \"@/roots/a\"\n\
+        [folders.in_home]\npath = \"@/roots/a/x\"\n\
+        [folders.same]\npath = \"@/roots/f\"\n\
+        [users.in_stored]\nhome = \"@/roots/tom/x\"\n\
+        [folders.at_stored]\npath = \"@/roots/tom\"\n\
+        [users.shared]\nquota_files = 1\nhome = \"@/roots/s\"\n\
+        [users.sharing]\nquota_files = 2\nhome = \"@/roots/s\"\n\
+        [users.fine]\n";
+    let told = fixture.apply(text, false).await.unwrap_err().to_string();
+    for expected in [
+        ":4:8: cannot use the home ",
+        ":8:8: cannot use the folder ",
+        ":10:8: cannot use the folder ",
+        ":12:8: cannot use the home ",
+        ":14:8: cannot use the folder ",
+        ":20:8: cannot use the home ",
+    ] {
+        assert!(
+            told.contains(&format!("users.toml{expected}")),
+            "{expected}: {told}"
+        );
+    }
+    assert_eq!(told.matches("users.toml:").count(), 6, "{told}");
+    for why in [
+        "it lies inside the folder \"f\"",
+        "it is the folder \"f\"",
+        "it lies inside the home of the user \"around\"",
+        "it lies inside the home of the user \"tom\"",
+        "it is the home of the user \"tom\"",
+        "the user \"shared\" has the same home with another quota",
+    ] {
+        assert!(told.contains(why), "{why}: {told}");
+    }
+    assert_eq!(fixture.export().await, before);
+    // Other mistakes of the file are told in the same run, and what has them is not compared.
+    let text = "[users.a]\nhome = \"@/roots/a\"\n[users.b]\nhome = \"@/roots/a/b\"\n\
+        [users.c]\nhome = \"@/roots/a/c\"\nquota_bytes = \"many\"\n[users.d]\ngroup = \"none\"\n";
+    let told = fixture.apply(text, false).await.unwrap_err().to_string();
+    for place in ["4:8", "7:15", "9:9"] {
+        assert!(told.contains(&format!("users.toml:{place}: ")), "{place}: {told}");
+    }
+    assert_eq!(told.matches("users.toml:").count(), 3, "{told}");
+}
+
+#[tokio::test]
+async fn two_hundred_overlaps_are_all_told() {
+    let fixture = CliFixture::new().await;
+    let mut text = "[folders.f]\npath = \"@/roots/f\"\n".to_owned();
+    for number in 0..200 {
+        text.push_str(&format!("[users.u{number}]\nhome = \"@/roots/f/{number}\"\n"));
+    }
+    let told = fixture.apply(&text, false).await.unwrap_err().to_string();
+    for number in 0..200 {
+        let line = 2 * number + 4;
+        assert!(told.contains(&format!("users.toml:{line}:8: ")), "{line}: {told}");
+    }
+    assert!(fixture.store.users().await.unwrap().is_empty());
+    // A file with thousands of them has an end.
+    for number in 200..3000 {
+        text.push_str(&format!("[users.u{number}]\nhome = \"@/roots/f/{number}\"\n"));
+    }
+    let told = fixture.apply(&text, false).await.unwrap_err().to_string();
+    assert_eq!(told.matches("it lies inside the folder").count(), 1000);
+    assert!(told.ends_with("and 2000 more mistakes"), "{told:.100}");
+}
