@@ -16,7 +16,9 @@
 //! - *ended*: the connection is gone.
 //!
 //! Every [`session::REVIEW`] a connection on a session thread is looked at: one that has moved next to nothing goes
-//! back to the event loop, and one whose user has more threads than they may have now moves to another of the user's.
+//! back to the event loop, and one whose user has more threads than they may have now moves to another of the user's. The
+//! latter happens at once when a second user needs a thread: until then, the requests of that one would wait behind all
+//! threads that a single user may have.
 //!
 //! Only the socket is registered with the thread's event loop. Timers and blocking calls belong to the server's:
 //! a connection is polled inside of its context, and so can change its thread between any two polls. Its tasks
@@ -27,7 +29,7 @@ mod session;
 mod table;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -43,7 +45,7 @@ use crate::io::cpu_slots::cores;
 use crate::io::own_thread::OwnSlot;
 
 pub use session::{MovableSession, RunningConnection};
-use table::{Choice, Improvement, ThreadTable};
+use table::{Choice, Crowding, Improvement, ThreadTable};
 
 /// A thread ends when no session has needed it for this long.
 const LINGER: Duration = Duration::from_secs(10);
@@ -62,6 +64,8 @@ struct ThreadRegistry {
     event_loop: Handle,
     slots: ThreadSlots,
     table: Mutex<ThreadTable<Arc<SessionThread>>>,
+    /// How often a user who was the only one with threads had to share them. Connections look at it when they are polled.
+    crowdings: AtomicU64,
     /// Is notified when a thread has ended.
     ended: Notify,
     /// Counts the threads that have not ended.
@@ -103,6 +107,7 @@ impl SessionThreads {
                 event_loop,
                 table: Mutex::new(ThreadTable::new(slots.capacity(), cores())),
                 slots,
+                crowdings: AtomicU64::new(0),
                 ended: Notify::new(),
                 alive: TaskTracker::new(),
                 quit: quit.clone(),
@@ -135,7 +140,7 @@ impl ThreadRegistry {
             Choice::Thread(thread) => return Some(self.enter(&mut table, thread, user)),
             Choice::New(number) => number,
         };
-        table.reserve(number, user);
+        self.note(table.reserve(number, user));
         // Starting a thread takes long, and other connections need the table meanwhile.
         drop(table);
         let started = self.start(number);
@@ -161,8 +166,19 @@ impl ThreadRegistry {
         thread: Arc<SessionThread>,
         user: &UserName,
     ) -> ThreadPlace {
-        table.enter(thread.number, user);
+        self.note(table.enter(thread.number, user));
         self.counted(thread, user)
+    }
+
+    fn note(&self, crowding: Crowding) {
+        if crowding == Crowding::NoLongerAlone {
+            self.crowdings.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Returns a number that changes when the only user with threads has to share them.
+    fn crowdings(&self) -> u64 {
+        self.crowdings.load(Ordering::Relaxed)
     }
 
     /// Returns the place of a connection that the table has counted. The table is locked, so that

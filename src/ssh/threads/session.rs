@@ -83,6 +83,8 @@ enum Departure {
     Ended(Ended),
     /// It is to be looked at: it is active, or it is time for a review.
     Review,
+    /// Its user was the only one with threads, and has to share them now.
+    Crowded,
 }
 
 impl MovableSession {
@@ -133,7 +135,7 @@ impl MovableSession {
             });
             match departure.await {
                 Departure::Ended(ended) => return self.end(ended),
-                Departure::Review => {
+                Departure::Review | Departure::Crowded => {
                     let user = self
                         .signed_in
                         .get()
@@ -172,7 +174,7 @@ impl MovableSession {
                         return self.go_to_event_loop();
                     }
                 }
-                Departure::Review => {
+                Departure::Review | Departure::Crowded => {
                     if let Some(better) = place.better() {
                         return self.go_to(better);
                     }
@@ -181,12 +183,14 @@ impl MovableSession {
         }
     }
 
-    /// Polls the connection in the context of the server's event loop, until it has ended or [`REVIEW`] is over.
+    /// Polls the connection in the context of the server's event loop, until it has ended, [`REVIEW`] is over, or its user
+    /// may have fewer threads.
     fn poll_on_thread<'a>(
         &'a mut self,
         place: &'a ThreadPlace,
     ) -> impl Future<Output = Departure> + Send + 'a {
         let event_loop = self.shared.event_loop.clone();
+        let crowdings = self.shared.crowdings();
         let mut review = {
             let _context = event_loop.enter();
             Box::pin(tokio::time::sleep(REVIEW))
@@ -198,6 +202,9 @@ impl MovableSession {
             // which a timer is never ready. Whoever reviews the connection polls it next.
             if review.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(Departure::Review);
+            }
+            if self.shared.crowdings() != crowdings {
+                return Poll::Ready(Departure::Crowded);
             }
             self.poll(cx).map(Departure::Ended)
         })
