@@ -29,7 +29,7 @@ mod session;
 mod table;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -66,6 +66,8 @@ struct ThreadRegistry {
     table: Mutex<ThreadTable<Arc<SessionThread>>>,
     /// How often a user who was the only one with threads had to share them. Connections look at it when they are polled.
     crowdings: AtomicU64,
+    /// Whether one user has many threads, and nobody else has any. Connections look at it when they are polled, too.
+    is_of_one_user: AtomicBool,
     /// Is notified when a thread has ended.
     ended: Notify,
     /// Counts the threads that have not ended.
@@ -108,6 +110,7 @@ impl SessionThreads {
                 table: Mutex::new(ThreadTable::new(slots.capacity(), cores())),
                 slots,
                 crowdings: AtomicU64::new(0),
+                is_of_one_user: AtomicBool::new(false),
                 ended: Notify::new(),
                 alive: TaskTracker::new(),
                 quit: quit.clone(),
@@ -140,7 +143,8 @@ impl ThreadRegistry {
             Choice::Thread(thread) => return Some(self.enter(&mut table, thread, user)),
             Choice::New(number) => number,
         };
-        self.note(table.reserve(number, user));
+        let crowding = table.reserve(number, user);
+        self.note(&table, crowding);
         // Starting a thread takes long, and other connections need the table meanwhile.
         drop(table);
         let started = self.start(number);
@@ -166,11 +170,15 @@ impl ThreadRegistry {
         thread: Arc<SessionThread>,
         user: &UserName,
     ) -> ThreadPlace {
-        self.note(table.enter(thread.number, user));
+        let crowding = table.enter(thread.number, user);
+        self.note(table, crowding);
         self.counted(thread, user)
     }
 
-    fn note(&self, crowding: Crowding) {
+    /// Notes what the table says after a change, for connections that do not lock it.
+    fn note(&self, table: &ThreadTable<Arc<SessionThread>>, crowding: Crowding) {
+        self.is_of_one_user
+            .store(table.is_of_one_user(), Ordering::Relaxed);
         if crowding == Crowding::NoLongerAlone {
             self.crowdings.fetch_add(1, Ordering::Relaxed);
         }
@@ -289,6 +297,7 @@ impl Drop for ThreadPlace {
     fn drop(&mut self) {
         let mut table = self.shared.table.lock();
         table.leave(self.thread.number, &self.user);
+        self.shared.note(&table, Crowding::AsBefore);
         if self.thread.sessions.fetch_sub(1, Ordering::Relaxed) == 1 {
             self.thread.deserted.notify_one();
         }

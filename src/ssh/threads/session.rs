@@ -1,6 +1,7 @@
 //! One connection that can change its thread, and what its supervisor holds of it.
 
 use std::pin::Pin;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
@@ -19,6 +20,9 @@ use crate::ssh::connection::Connection;
 /// A connection that moves more bytes than this within [`ACTIVE_WITHIN`] is active: some hundred small requests a
 /// second are enough. The beginning of a session moves less.
 pub(super) const ACTIVE: u64 = 3 * 1024;
+/// The same while one user has many threads and nobody else has any: a few small requests are enough, because others would
+/// wait behind all these threads until that user has to give most of them up.
+const ACTIVE_BESIDE_MANY: u64 = 512;
 /// The time that [`ACTIVE`] is measured over.
 pub(super) const ACTIVE_WITHIN: Duration = Duration::from_millis(250);
 /// How often a connection on a session thread is looked at. One that has moved no more than [`ACTIVE`] since the last
@@ -222,7 +226,11 @@ impl MovableSession {
             return false;
         }
         let now = Instant::now();
-        self.recent.moved_lately(&self.socket, now) > ACTIVE
+        let enough = match self.shared.is_of_one_user.load(Ordering::Relaxed) {
+            true => ACTIVE_BESIDE_MANY,
+            false => ACTIVE,
+        };
+        self.recent.moved_lately(&self.socket, now) > enough
             && self.no_thread_until.is_none_or(|until| until <= now)
     }
 

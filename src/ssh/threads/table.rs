@@ -98,6 +98,11 @@ impl<T: Clone> ThreadTable<T> {
         }
     }
 
+    /// Returns whether one user is the only one with threads, and has more than a user may have beside others.
+    pub(super) fn is_of_one_user(&self) -> bool {
+        self.sessions.len() == 1 && self.threads.len() > self.each
+    }
+
     fn count(&self, user: &UserName) -> usize {
         self.threads
             .values()

@@ -56,10 +56,12 @@ fn the_second_user_ends_the_rights_of_an_only_user() {
     let mut table = ThreadTable::new(20, 1);
     let (alice, bob, carol) = (user("alice"), user("bob"), user("carol"));
     for number in 0..10 {
+        assert_eq!(table.is_of_one_user(), number > 8, "{number} threads");
         assert_eq!(table.reserve(number, &alice), Crowding::AsBefore);
         table.add(number, number);
     }
     assert_eq!(table.reserve(10, &bob), Crowding::NoLongerAlone);
+    assert!(!table.is_of_one_user());
     table.add(10, 10);
     assert_eq!(table.enter(10, &bob), Crowding::AsBefore);
     assert_eq!(table.enter(10, &carol), Crowding::AsBefore);
