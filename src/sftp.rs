@@ -16,6 +16,7 @@ pub mod hashes;
 pub mod longname;
 pub mod outcome;
 mod pending;
+mod prefetch;
 pub mod queue;
 pub mod read;
 mod request_io;

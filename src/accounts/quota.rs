@@ -64,11 +64,13 @@ impl QuotaStorage {
     fn open_for_change(&self, path: &VirtualPath, how: OpenHow, wait: Wait) -> Result<Arc<dyn OpenFile>> {
         let change = self.account.begin()?;
         let _names = self.account.names.lock_to_change(wait)?;
+        if how.create && how.exclusive {
+            return self.create_new(&change, path, how, wait);
+        }
         let existing = OpenHow { create: false, ..how };
         match self.inner.stat(path, Links::Follow) {
             // With O_CREAT or O_TRUNC a directory cannot be opened: open(2) returns EISDIR.
             Ok(meta) if meta.kind == FileKind::Directory => self.inner.open(path, how, wait),
-            Ok(_) if how.create && how.exclusive => Err(Error::AlreadyExists),
             Ok(meta) if how.truncate && meta.kind == FileKind::File => {
                 self.open_and_cut(&change, path, existing, wait)
             }
@@ -76,23 +78,7 @@ impl QuotaStorage {
                 let file = self.inner.open(path, existing, wait)?;
                 self.wrap(file, how)
             }
-            Err(Error::NotFound) if how.create => {
-                self.reserve_name(&change, path, how.exclusive)?;
-                let made = self.inner.open(path, how, wait);
-                if made.is_err() {
-                    self.account.release_file(&change);
-                }
-                let made = made?;
-                match made.stat() {
-                    Ok(meta) => {
-                        let inode = Inode::of_new(&self.account, &meta);
-                        let handle = Handle::new(inode, how, OpenEffect::Created);
-                        Ok(Arc::new(QuotaFile::new(Arc::clone(&self.account), made, handle)))
-                    }
-                    // The file exists, and is counted.
-                    Err(error) => Err(error),
-                }
-            }
+            Err(Error::NotFound) if how.create => self.create_new(&change, path, how, wait),
             // The storage itself reports what is wrong with the path.
             Err(_) => {
                 let file = self.inner.open(path, how, wait)?;
@@ -102,6 +88,23 @@ impl QuotaStorage {
                 self.wrap(file, how)
             }
         }
+    }
+
+    /// Creates a file that is missing, or must be: then the storage itself finds out whether it is. The names are locked.
+    fn create_new(
+        &self,
+        change: &Change<'_>,
+        path: &VirtualPath,
+        how: OpenHow,
+        wait: Wait,
+    ) -> Result<Arc<dyn OpenFile>> {
+        self.reserve_name(change, path, how.exclusive)?;
+        let made = self.inner.open(path, how, wait);
+        let made = made.inspect_err(|_| self.account.release_file(change))?;
+        // If its attributes cannot be read, the file exists, and is counted.
+        let inode = Inode::of_new(&self.account, &made.stat()?);
+        let handle = Handle::new(inode, how, OpenEffect::Created);
+        Ok(Arc::new(QuotaFile::new(Arc::clone(&self.account), made, handle)))
     }
 
     /// Opens an existing file and truncates it to zero bytes, with its record locked throughout.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::installation::Installation;
 use crate::domain::folder::{CreationChoice, Folder};
-use crate::domain::user::{User, UserName};
+use crate::domain::user::{User, UserName, UserSource};
 use crate::mount::{HomeCheck, HomeSite};
 use crate::storage::creation::CreationRules;
 use crate::storage::local::creation::{make_home, make_parents};
@@ -177,10 +177,10 @@ pub fn place_of<'a>(installation: &'a Installation, home: &Path) -> Option<&'a P
     innermost(&depth).or_else(|| innermost(&|place: &Path| depth(&resolve(place))))
 }
 
-/// Returns whether the server makes this home at a sign-in if it is missing. It makes no others, since a disk may not be
-/// mounted, and no folders. Links in `home` must be resolved.
-pub fn is_made_at_sign_in(installation: &Installation, home: &Path) -> bool {
-    place_of(installation, home) == Some(&installation.storage.homes)
+/// Returns whether the server makes the home of a user at a sign-in if it is missing. It makes no others, since a disk may
+/// not be mounted, and no folders. Links in `home`, the user's, must be resolved.
+pub fn is_made_at_sign_in(installation: &Installation, user: &User, home: &Path) -> bool {
+    user.source == UserSource::External || place_of(installation, home) == Some(&installation.storage.homes)
 }
 
 /// Returns the directories of the homes and folders that lie in a place.

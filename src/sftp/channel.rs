@@ -19,6 +19,7 @@ use super::channel_state::{ChannelState, SessionOwner};
 use super::deferred_close::DeferredClose;
 use super::outcome::Outcome;
 use super::pending::execute;
+use super::prefetch;
 use super::queue::{ChannelQueue, ChannelSetup};
 use super::read::Read;
 use super::request_io;
@@ -288,6 +289,10 @@ impl<'a> InlineBatch<'a> {
             && let Outcome::Reply(reply) = execute_inline(self.queue, &mut self.permit, sftp, &next, wait)
         {
             let notice = sftp.take_notice();
+            let listed = match kind == Some(PacketType::Readdir) && wait == Wait::Briefly {
+                true => prefetch::directory_of(sftp, packet),
+                false => None,
+            };
             let read = Read::of_packet(packet).map(|(_, read)| read);
             self.state.pending.unsent = UnsentReply::of(reply, read);
             let write_len = (kind == Some(PacketType::Write)).then_some(packet.len());
@@ -297,6 +302,9 @@ impl<'a> InlineBatch<'a> {
                 .add(packet.len() + LENGTH_FIELD, write_len);
             self.send_notice(notice);
             self.send_unsent();
+            if let Some(directory) = listed {
+                prefetch::begin(self.queue, directory);
+            }
             return;
         }
         self.state.pending.push(packet);

@@ -4,13 +4,13 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use sftp_wire::Reply;
+use sftp_wire::{NamesReply, Reply};
 
 use crate::io::HomeIo;
 use crate::session::FileRecord;
 use crate::session::budget::Descriptor;
 use crate::session::memory::MemoryCharge;
-use crate::storage::{DirStream, OpenFile};
+use crate::storage::{self, DirStream, OpenFile};
 
 /// The memory of an open file besides its name, in bytes: its record here, in the home's account and in the audit log.
 pub(super) const OPEN_FILE: usize = 1024;
@@ -83,10 +83,26 @@ pub struct DirHandle {
     pub stream: Box<dyn DirStream>,
     /// The access of the directory to its file system; `None` if that is the home's.
     pub io: Option<HomeIo>,
+    /// What was read before the client has asked for it.
+    pub prefetch: NamesPrefetch,
+    /// Whether `memory` includes what is read ahead.
+    pub is_charged_for_prefetch: bool,
     /// The share of the user's descriptors that the open directory takes.
     pub descriptor: Descriptor,
     /// The share of the user's memory that the handle takes.
     pub memory: MemoryCharge,
+}
+
+/// The entries of a directory that are read before the client asks for them.
+#[derive(Debug, Default)]
+pub enum NamesPrefetch {
+    /// There is nothing to read ahead: no reply was full yet, or the last one was not.
+    #[default]
+    Idle,
+    /// The last reply was full, so the next entries may be read.
+    Wanted,
+    /// The next entries were read, or the error of reading them is known.
+    Ready(storage::Result<NamesReply>),
 }
 
 /// The error for a channel that has as many handles as it may have.
@@ -230,6 +246,8 @@ mod tests {
         OpenHandle::Dir(DirHandle {
             stream: Box::new(Nothing),
             io: None,
+            prefetch: NamesPrefetch::default(),
+            is_charged_for_prefetch: false,
             descriptor: budget.descriptor().unwrap(),
             memory: MemoryCharge::nothing(&budget.memory),
         })

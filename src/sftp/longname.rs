@@ -1,7 +1,5 @@
 //! The `ls -l` line of a directory entry, as OpenSSH's `ls_file` prints it. FileZilla and WinSCP parse it.
 
-use std::io::Write as _;
-
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
@@ -48,16 +46,18 @@ pub struct LongnameFormatter {
 impl LongnameFormatter {
     /// Returns the line for one entry: mode, links, owner, group, exact size, date, name.
     ///
-    /// It is written into one buffer, because listing a large directory consists mostly of this.
+    /// It is written into one buffer, and without the machinery of `write!`, because listing a large directory consists
+    /// mostly of this.
     pub fn line(&self, name: &[u8], meta: &Metadata, now: i64) -> Vec<u8> {
         let mut line = Vec::with_capacity(USUAL_LENGTH + name.len());
         line.extend_from_slice(&mode::mode_letters(kind_letter(meta), meta.mode));
+        line.extend_from_slice(b"  ");
+        right_aligned(&mut line, meta.links, 3, b' ');
         line.push(b' ');
-        // Here and below: writing into a vector does not fail.
-        let _ = write!(line, " {:3} ", meta.links);
         self.owner(&mut line, meta.uid, meta.uid == self.own_ids.uid);
         self.owner(&mut line, meta.gid, self.own_ids.is_group(meta.gid));
-        let _ = write!(line, "{:8} ", meta.size);
+        right_aligned(&mut line, meta.size, 8, b' ');
+        line.push(b' ');
         // The time is that of the attributes in the same entry, limited to what every calendar has.
         self.date(&mut line, attrs::seconds(meta.mtime).into(), now);
         line.push(b' ');
@@ -66,10 +66,13 @@ impl LongnameFormatter {
     }
 
     fn owner(&self, line: &mut Vec<u8>, id: u32, is_own: bool) {
-        let _ = match is_own {
-            true => write!(line, "{:<8} ", self.user),
-            false => write!(line, "{id:<8} "),
-        };
+        let begin = line.len();
+        match is_own {
+            true => line.extend_from_slice(self.user.as_bytes()),
+            false => right_aligned(line, id.into(), 0, b' '),
+        }
+        line.resize(line.len().max(begin + 8), b' ');
+        line.push(b' ');
     }
 
     fn date(&self, line: &mut Vec<u8>, mtime: i64, now: i64) {
@@ -77,14 +80,42 @@ impl LongnameFormatter {
             return;
         };
         let local = self.zone.to_datetime(time);
+        let number = |line: &mut Vec<u8>, number: i16, width, fill| {
+            right_aligned(line, number.unsigned_abs().into(), width, fill);
+        };
         let month = MONTHS
             .get(usize::from(local.month().unsigned_abs()).saturating_sub(1))
             .unwrap_or(&"???");
-        let _ = write!(line, "{month} {:2} ", local.day());
-        let _ = match now.saturating_sub(mtime) < HALF_YEAR_SECS {
-            true => write!(line, "{:02}:{:02}", local.hour(), local.minute()),
-            false => write!(line, " {}", local.year()),
-        };
+        line.extend_from_slice(month.as_bytes());
+        line.push(b' ');
+        number(line, local.day().into(), 2, b' ');
+        line.push(b' ');
+        match now.saturating_sub(mtime) < HALF_YEAR_SECS {
+            true => {
+                number(line, local.hour().into(), 2, b'0');
+                line.push(b':');
+                number(line, local.minute().into(), 2, b'0');
+            }
+            false => number(line, local.year(), 5, b' '),
+        }
+    }
+}
+
+/// Appends a number, with bytes before it up to this width.
+fn right_aligned(line: &mut Vec<u8>, number: u64, width: usize, fill: u8) {
+    let begin = line.len();
+    let mut rest = number;
+    loop {
+        // One digit always fits.
+        line.push(b'0' + u8::try_from(rest % 10).unwrap_or(0));
+        rest /= 10;
+        if rest == 0 {
+            break;
+        }
+    }
+    line.resize(line.len().max(begin + width), fill);
+    if let Some(field) = line.get_mut(begin..) {
+        field.reverse();
     }
 }
 

@@ -333,7 +333,7 @@ impl ChannelQueue {
     }
 
     /// Starts a task that ends with the channel, which owns it.
-    fn start(&self, task: impl Future<Output = ()> + Send + 'static) {
+    pub(super) fn start(&self, task: impl Future<Output = ()> + Send + 'static) {
         let cancelled = self.cancelled.clone();
         self.tasks.start(async move {
             tokio::select! {

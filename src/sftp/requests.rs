@@ -4,7 +4,7 @@
 //! With [`Wait::Never`] a request that may take long (a cold read, fsync, a large truncation or removal) is not begun:
 //! the caller gets [`Outcome::AskAgain`], and executes it again on a thread that may wait.
 
-mod directories;
+pub(super) mod directories;
 mod files;
 pub(super) mod names;
 

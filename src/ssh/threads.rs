@@ -16,7 +16,9 @@
 //! - *ended*: the connection is gone.
 //!
 //! Every [`session::REVIEW`] a connection on a session thread is looked at: one that has moved next to nothing goes
-//! back to the event loop, and one whose user has more threads than they may have now moves to another of the user's.
+//! back to the event loop, and one whose user has more threads than they may have now moves to another of the user's. The
+//! latter happens at once when a second user needs a thread: until then, the requests of that one would wait behind all
+//! threads that a single user may have.
 //!
 //! Only the socket is registered with the thread's event loop. Timers and blocking calls belong to the server's:
 //! a connection is polled inside of its context, and so can change its thread between any two polls. Its tasks
@@ -27,7 +29,7 @@ mod session;
 mod table;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -43,7 +45,7 @@ use crate::io::cpu_slots::cores;
 use crate::io::own_thread::OwnSlot;
 
 pub use session::{MovableSession, RunningConnection};
-use table::{Choice, Improvement, ThreadTable};
+use table::{Choice, Crowding, Improvement, ThreadTable};
 
 /// A thread ends when no session has needed it for this long.
 const LINGER: Duration = Duration::from_secs(10);
@@ -62,6 +64,10 @@ struct ThreadRegistry {
     event_loop: Handle,
     slots: ThreadSlots,
     table: Mutex<ThreadTable<Arc<SessionThread>>>,
+    /// How often a user who was the only one with threads had to share them. Connections look at it when they are polled.
+    crowdings: AtomicU64,
+    /// Whether one user has many threads, and nobody else has any. Connections look at it when they are polled, too.
+    is_of_one_user: AtomicBool,
     /// Is notified when a thread has ended.
     ended: Notify,
     /// Counts the threads that have not ended.
@@ -103,6 +109,8 @@ impl SessionThreads {
                 event_loop,
                 table: Mutex::new(ThreadTable::new(slots.capacity(), cores())),
                 slots,
+                crowdings: AtomicU64::new(0),
+                is_of_one_user: AtomicBool::new(false),
                 ended: Notify::new(),
                 alive: TaskTracker::new(),
                 quit: quit.clone(),
@@ -135,7 +143,8 @@ impl ThreadRegistry {
             Choice::Thread(thread) => return Some(self.enter(&mut table, thread, user)),
             Choice::New(number) => number,
         };
-        table.reserve(number, user);
+        let crowding = table.reserve(number, user);
+        self.note(&table, crowding);
         // Starting a thread takes long, and other connections need the table meanwhile.
         drop(table);
         let started = self.start(number);
@@ -161,8 +170,23 @@ impl ThreadRegistry {
         thread: Arc<SessionThread>,
         user: &UserName,
     ) -> ThreadPlace {
-        table.enter(thread.number, user);
+        let crowding = table.enter(thread.number, user);
+        self.note(table, crowding);
         self.counted(thread, user)
+    }
+
+    /// Notes what the table says after a change, for connections that do not lock it.
+    fn note(&self, table: &ThreadTable<Arc<SessionThread>>, crowding: Crowding) {
+        self.is_of_one_user
+            .store(table.is_of_one_user(), Ordering::Relaxed);
+        if crowding == Crowding::NoLongerAlone {
+            self.crowdings.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Returns a number that changes when the only user with threads has to share them.
+    fn crowdings(&self) -> u64 {
+        self.crowdings.load(Ordering::Relaxed)
     }
 
     /// Returns the place of a connection that the table has counted. The table is locked, so that
@@ -273,6 +297,7 @@ impl Drop for ThreadPlace {
     fn drop(&mut self) {
         let mut table = self.shared.table.lock();
         table.leave(self.thread.number, &self.user);
+        self.shared.note(&table, Crowding::AsBefore);
         if self.thread.sessions.fetch_sub(1, Ordering::Relaxed) == 1 {
             self.thread.deserted.notify_one();
         }

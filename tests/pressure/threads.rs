@@ -1,6 +1,8 @@
 //! Connections that move much have threads of their own, and give them back.
 
-use testkit::packets::{CREAT, READ, WRITE, close, nth, open, read, stat, write};
+use std::collections::BTreeSet;
+
+use testkit::packets::{CREAT, READ, WRITE, close, nth, open, opendir, read, readdir, stat, write};
 use testkit::random::noise;
 use testkit::raw::{RawSftp, Received};
 use testkit::replies::Reply;
@@ -239,4 +241,44 @@ fn scp_moves_files_on_a_session_thread() {
             "written {written}, read {read} of {SIZE}"
         );
     }
+}
+
+/// A thread reads a large directory ahead: each name comes once, in large replies, also if other requests come in between
+/// and another directory is listed at the same time.
+#[test]
+fn directories_that_are_read_ahead_are_listed_whole() {
+    const FILES: usize = 3000;
+    let server = TestServer::start(&["alice"]);
+    for directory in ["one", "other"] {
+        let path = server.home("alice").join(directory);
+        std::fs::create_dir_all(&path).unwrap();
+        (0..FILES).for_each(|n| std::fs::write(path.join(format!("{directory}-{n}")), "").unwrap());
+    }
+    let mut sftp = server.raw("alice");
+    ask_until(&mut sftp, &server, 1);
+    let mut listings =
+        ["one", "other"].map(|directory| (directory, sftp.handle(&opendir(directory)), Vec::new()));
+    let mut largest = 0;
+    let mut ended = 0;
+    while ended < listings.len() {
+        ended = 0;
+        for (directory, handle, names) in &mut listings {
+            match sftp.ask_about(&readdir(nth(0)), handle) {
+                Reply::Names(batch) => {
+                    largest = largest.max(batch.len());
+                    names.extend(batch.into_iter().map(|entry| entry.name));
+                }
+                Reply::Status { code: 1, .. } => ended += 1,
+                other => panic!("{other:?}"),
+            }
+            assert!(matches!(sftp.ask(&stat(*directory)), Reply::Attrs(_)));
+        }
+    }
+    for (directory, _, names) in listings {
+        let count = names.len();
+        let names: BTreeSet<Vec<u8>> = names.into_iter().collect();
+        assert_eq!((names.len(), count), (FILES + 2, FILES + 2), "{directory}");
+        assert!((0..FILES).all(|n| names.contains(format!("{directory}-{n}").as_bytes())));
+    }
+    assert!(largest > 100, "{largest} names at once");
 }

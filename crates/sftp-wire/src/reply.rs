@@ -283,6 +283,15 @@ impl NamesReply {
         self.count = self.count.saturating_add(1);
     }
 
+    /// Makes this the reply to another request, with the entries that were added.
+    #[must_use]
+    pub fn answering(mut self, id: u32) -> Self {
+        if let Some(header) = self.bytes.first_chunk_mut::<{ Self::HEADER }>() {
+            header[5..9].copy_from_slice(&id.to_be_bytes());
+        }
+        self
+    }
+
     /// Returns the number of entries that were added.
     pub fn count(&self) -> u32 {
         self.count

@@ -83,6 +83,24 @@ fn with_room_enough_it_is_not_there() {
 }
 
 #[test]
+fn a_name_that_must_be_new_is_charged_only_if_it_is() {
+    let fixture = AccountsFixture::new();
+    let home = home(&fixture, None, Some(2));
+    put(&home.storage, "a", b"12");
+    let make = |name: &str| {
+        home.storage
+            .open(&path(name), how("wcx"), Wait::Allowed)
+            .map(drop)
+    };
+    assert_eq!(make("a"), Err(Error::AlreadyExists));
+    assert_eq!(home.used(), (2, 1));
+    assert_eq!(make("b"), Ok(()));
+    assert_eq!(make("a"), Err(Error::AlreadyExists), "also in a full home");
+    assert!(matches!(make("c"), Err(Error::OverFiles { .. })));
+    assert_eq!(home.used(), home.on_disk());
+}
+
+#[test]
 fn all_of_the_limit_can_be_used_and_no_more() {
     let fixture = AccountsFixture::new();
     let home = home(&fixture, Some(1000), Some(3));

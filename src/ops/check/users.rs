@@ -118,8 +118,7 @@ impl<'a> HomeInspector<'a> {
     fn check_missing(&mut self, user: &User, place: &Path, report: &mut Report) {
         let name = &user.name;
         let home = user.home.display();
-        let is_external = user.source == UserSource::External;
-        if !is_external && !is_made_at_sign_in(self.installation, place) {
+        if !is_made_at_sign_in(self.installation, user, place) {
             return report.error(format!(
                 "user {name}: the home \"{home}\" is missing (hint: make it, or mount its disk; the server makes \
                  homes beneath [storage] homes only)"
@@ -127,9 +126,9 @@ impl<'a> HomeInspector<'a> {
         }
         // For users of an outside source, the directories above are made as well.
         let mut above = place.ancestors().skip(1);
-        let parent = match is_external {
-            true => above.find(|directory| directory.is_dir()),
-            false => above.next(),
+        let parent = match user.source {
+            UserSource::External => above.find(|directory| directory.is_dir()),
+            _ => above.next(),
         };
         match self.no_home_can_be_made_in(parent.unwrap_or(place)) {
             None => report.warn(format!(

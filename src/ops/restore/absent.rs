@@ -24,9 +24,13 @@ pub struct AbsentPlace {
 /// Returns the directories that are missing, as `check` reports them, in the order of their paths.
 pub(super) fn find(installation: &Installation, users: &[User], folders: &[Folder]) -> Vec<AbsentPlace> {
     let mut places: BTreeMap<PathBuf, AbsentPlace> = BTreeMap::new();
+    let mut resolver = Resolver::default();
     let homes = users
         .iter()
-        .map(|user| (&user.home, Resident::Home, user.name.to_string()));
+        .filter(|user| !is_made_at_sign_in(installation, user, &resolver.resolve(&user.home)))
+        .map(|user| (&user.home, Resident::Home, user.name.to_string()))
+        .collect::<Vec<_>>()
+        .into_iter();
     let folders = folders
         .iter()
         .map(|folder| (&folder.path, Resident::Folder, folder.name.to_string()));
@@ -38,11 +42,9 @@ pub(super) fn find(installation: &Installation, users: &[User], folders: &[Folde
         });
         place.names.push(name);
     }
-    let mut resolver = Resolver::default();
     let mut is_absent = |place: &AbsentPlace| {
-        let path = resolver.resolve(&place.path);
-        let is_made = place.kind == Resident::Home && is_made_at_sign_in(installation, &path);
-        !is_made && matches!(path.metadata(), Err(e) if e.kind() == io::ErrorKind::NotFound)
+        let metadata = resolver.resolve(&place.path).metadata();
+        matches!(metadata, Err(e) if e.kind() == io::ErrorKind::NotFound)
     };
     places.into_values().filter(|place| is_absent(place)).collect()
 }

@@ -1,16 +1,19 @@
 //! The requests about open files, and OPEN.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use sftp_wire::{DataHeader, StatusCode};
 
 use crate::domain::event::SizeChange;
+use crate::domain::path::VirtualPath;
 use crate::session::FileRecord;
 use crate::sftp::attrs;
 use crate::sftp::handles::{FileHandle, OPEN_FILE, OpenHandle, RawHandle};
 use crate::sftp::outcome::{Outcome, RequestInfo, RequestResult, ok};
 use crate::sftp::read::Read;
 use crate::sftp::session::{Sftp, path_of};
-use crate::storage::{Error, FileFacts, Links, OpenHow, SetAttrs};
+use crate::storage::{Error, FileFacts, Links, OpenFile, OpenHow, SetAttrs, Wait};
 use base::buffer::{Buffer, FilledBuffer};
 
 /// Reads from an open file; replies with SSH_FX_EOF at its end.
@@ -59,8 +62,7 @@ pub(super) fn write(
 pub(super) fn open(sftp: &mut Sftp, path: &[u8], how: OpenHow, info: RequestInfo) -> RequestResult {
     let (path, length) = (path_of(path)?, path.len());
     let (descriptor, memory) = sftp.reserve_for_open(OPEN_FILE + length)?;
-    sftp.not_in_callback(how.truncate && sftp.is_large(&path, Links::Follow), info.wait)?;
-    let opened = sftp.storage.open(&path, how, info.wait);
+    let opened = open_file(sftp, &path, how, info.wait);
     let file = sftp.report_refusal(opened, &path)?;
     let facts = if how.may_change() {
         file.facts()
@@ -77,6 +79,26 @@ pub(super) fn open(sftp: &mut Sftp, path: &[u8], how: OpenHow, info: RequestInfo
         memory,
     })))?;
     Ok(handle.reply(info.id).into())
+}
+
+/// Opens a file, or creates it if it is missing, as for most uploads. That is tried first: with `O_EXCL` it takes one system
+/// call, while a file that may exist has to be looked at twice before it is opened.
+fn open_file(
+    sftp: &Sftp,
+    path: &VirtualPath,
+    how: OpenHow,
+    wait: Wait,
+) -> crate::storage::Result<Arc<dyn OpenFile>> {
+    if how.create && how.truncate && !how.exclusive {
+        let exclusive = true;
+        match sftp.storage.open(path, OpenHow { exclusive, ..how }, wait) {
+            // It exists, or the user may only overwrite what exists.
+            Err(Error::AlreadyExists | Error::Forbidden(_)) => {}
+            done => return done,
+        }
+    }
+    sftp.not_in_callback(how.truncate && sftp.is_large(path, Links::Follow), wait)?;
+    sftp.storage.open(path, how, wait)
 }
 
 /// Closes a file or directory. An error means that what was written may not be on the disk.

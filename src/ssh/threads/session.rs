@@ -1,6 +1,7 @@
 //! One connection that can change its thread, and what its supervisor holds of it.
 
 use std::pin::Pin;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
@@ -19,6 +20,9 @@ use crate::ssh::connection::Connection;
 /// A connection that moves more bytes than this within [`ACTIVE_WITHIN`] is active: some hundred small requests a
 /// second are enough. The beginning of a session moves less.
 pub(super) const ACTIVE: u64 = 3 * 1024;
+/// The same while one user has many threads and nobody else has any: a few small requests are enough, because others would
+/// wait behind all these threads until that user has to give most of them up.
+const ACTIVE_BESIDE_MANY: u64 = 512;
 /// The time that [`ACTIVE`] is measured over.
 pub(super) const ACTIVE_WITHIN: Duration = Duration::from_millis(250);
 /// How often a connection on a session thread is looked at. One that has moved no more than [`ACTIVE`] since the last
@@ -83,6 +87,8 @@ enum Departure {
     Ended(Ended),
     /// It is to be looked at: it is active, or it is time for a review.
     Review,
+    /// Its user was the only one with threads, and has to share them now.
+    Crowded,
 }
 
 impl MovableSession {
@@ -133,7 +139,7 @@ impl MovableSession {
             });
             match departure.await {
                 Departure::Ended(ended) => return self.end(ended),
-                Departure::Review => {
+                Departure::Review | Departure::Crowded => {
                     let user = self
                         .signed_in
                         .get()
@@ -172,7 +178,7 @@ impl MovableSession {
                         return self.go_to_event_loop();
                     }
                 }
-                Departure::Review => {
+                Departure::Review | Departure::Crowded => {
                     if let Some(better) = place.better() {
                         return self.go_to(better);
                     }
@@ -181,12 +187,14 @@ impl MovableSession {
         }
     }
 
-    /// Polls the connection in the context of the server's event loop, until it has ended or [`REVIEW`] is over.
+    /// Polls the connection in the context of the server's event loop, until it has ended, [`REVIEW`] is over, or its user
+    /// may have fewer threads.
     fn poll_on_thread<'a>(
         &'a mut self,
         place: &'a ThreadPlace,
     ) -> impl Future<Output = Departure> + Send + 'a {
         let event_loop = self.shared.event_loop.clone();
+        let crowdings = self.shared.crowdings();
         let mut review = {
             let _context = event_loop.enter();
             Box::pin(tokio::time::sleep(REVIEW))
@@ -198,6 +206,9 @@ impl MovableSession {
             // which a timer is never ready. Whoever reviews the connection polls it next.
             if review.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(Departure::Review);
+            }
+            if self.shared.crowdings() != crowdings {
+                return Poll::Ready(Departure::Crowded);
             }
             self.poll(cx).map(Departure::Ended)
         })
@@ -215,7 +226,11 @@ impl MovableSession {
             return false;
         }
         let now = Instant::now();
-        self.recent.moved_lately(&self.socket, now) > ACTIVE
+        let enough = match self.shared.is_of_one_user.load(Ordering::Relaxed) {
+            true => ACTIVE_BESIDE_MANY,
+            false => ACTIVE,
+        };
+        self.recent.moved_lately(&self.socket, now) > enough
             && self.no_thread_until.is_none_or(|until| until <= now)
     }
 

@@ -43,6 +43,15 @@ pub(super) enum Choice<T> {
     New(usize),
 }
 
+/// What one more session on a thread means for the users who have threads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Crowding {
+    /// There are two users now. The first one may have had many threads, and must give most of them up at once.
+    NoLongerAlone,
+    /// The others may have about as many threads as before.
+    AsBefore,
+}
+
 /// Why a session should change its thread.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Improvement {
@@ -89,6 +98,11 @@ impl<T: Clone> ThreadTable<T> {
         }
     }
 
+    /// Returns whether one user is the only one with threads, and has more than a user may have beside others.
+    pub(super) fn is_of_one_user(&self) -> bool {
+        self.sessions.len() == 1 && self.threads.len() > self.each
+    }
+
     fn count(&self, user: &UserName) -> usize {
         self.threads
             .values()
@@ -131,14 +145,14 @@ impl<T: Clone> ThreadTable<T> {
         chosen.and_then(|(_, entry)| entry.thread.clone())
     }
 
-    /// Reserves the number of a thread that is to be started, and counts its first session.
-    pub(super) fn reserve(&mut self, number: usize, user: &UserName) {
+    /// Reserves the number of a thread that is to be started, and counts its first session, as [`ThreadTable::enter`] does.
+    pub(super) fn reserve(&mut self, number: usize, user: &UserName) -> Crowding {
         let entry = Entry {
             thread: None,
             users: BTreeMap::new(),
         };
         self.threads.insert(number, entry);
-        self.enter(number, user);
+        self.enter(number, user)
     }
 
     /// Adds the thread for which a number was reserved.
@@ -154,11 +168,16 @@ impl<T: Clone> ThreadTable<T> {
         self.threads.remove(&number);
     }
 
-    /// Counts one more session of a user on a thread.
-    pub(super) fn enter(&mut self, number: usize, user: &UserName) {
+    /// Counts one more session of a user on a thread, and returns what that means for the other users.
+    pub(super) fn enter(&mut self, number: usize, user: &UserName) -> Crowding {
+        let users_before = self.sessions.len();
         if let Some(entry) = self.threads.get_mut(&number) {
             increment(&mut entry.users, user);
             increment(&mut self.sessions, user);
+        }
+        match (users_before, self.sessions.len()) {
+            (1, 2) => Crowding::NoLongerAlone,
+            _ => Crowding::AsBefore,
         }
     }
 

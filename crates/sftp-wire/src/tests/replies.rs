@@ -122,7 +122,7 @@ fn codes_have_their_numbers_and_texts() {
 
 #[test]
 fn a_listing_is_written_entry_by_entry() {
-    let mut reply = NamesReply::new(9);
+    let mut reply = NamesReply::new(7);
     let attrs = Attributes {
         size: Some(1),
         ..Attributes::default()
@@ -131,7 +131,7 @@ fn a_listing_is_written_entry_by_entry() {
     reply.push(b"b", b"long b", &Attributes::default());
     assert_eq!(reply.count(), 2);
     let size = reply.size();
-    let bytes = reply.finish();
+    let bytes = reply.answering(9).finish();
     assert_eq!(bytes.len(), size);
     let (a, long_a): (&[u8], &[u8]) = (b"a", b"long a");
     let (b, long_b): (&[u8], &[u8]) = (b"b", b"long b");

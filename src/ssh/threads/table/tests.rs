@@ -52,6 +52,27 @@ fn each_session_has_a_thread_until_there_are_too_many() {
 }
 
 #[test]
+fn the_second_user_ends_the_rights_of_an_only_user() {
+    let mut table = ThreadTable::new(20, 1);
+    let (alice, bob, carol) = (user("alice"), user("bob"), user("carol"));
+    for number in 0..10 {
+        assert_eq!(table.is_of_one_user(), number > 8, "{number} threads");
+        assert_eq!(table.reserve(number, &alice), Crowding::AsBefore);
+        table.add(number, number);
+    }
+    assert_eq!(table.reserve(10, &bob), Crowding::NoLongerAlone);
+    assert!(!table.is_of_one_user());
+    table.add(10, 10);
+    assert_eq!(table.enter(10, &bob), Crowding::AsBefore);
+    assert_eq!(table.enter(10, &carol), Crowding::AsBefore);
+    for user in [&bob, &bob, &carol] {
+        table.leave(10, user);
+    }
+    assert_eq!(table.enter(0, &alice), Crowding::AsBefore);
+    assert_eq!(table.enter(10, &carol), Crowding::NoLongerAlone);
+}
+
+#[test]
 fn without_a_free_thread_users_share() {
     let mut table = ThreadTable::new(8, 1);
     for name in ["a", "b", "c", "d", "e", "f", "g", "h"] {
