@@ -128,7 +128,7 @@ impl<'a> HomeInspector<'a> {
         let mut above = place.ancestors().skip(1);
         let parent = match user.source {
             UserSource::External => above.find(|directory| directory.is_dir()),
-            _ => above.next(),
+            UserSource::Local => above.next(),
         };
         match self.no_home_can_be_made_in(parent.unwrap_or(place)) {
             None => report.warn(format!(

@@ -176,7 +176,7 @@ fn a_session_says_who_from_where_what_and_how_fast_in_every_width() {
         ],
     );
     // A terminal that is too narrow for the rest still says who it is.
-    check(30, &["a-user-wi…"]);
+    check(30, &["a-user-with-a…", "203.0.113.107"]);
 }
 
 #[test]

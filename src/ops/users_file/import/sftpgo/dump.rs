@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde::de::IgnoredAny;
 
 use base::error::{Error, Result};
@@ -15,14 +15,25 @@ pub const EXPECTED: &str =
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Dump {
+    #[serde(deserialize_with = "null_is_empty")]
     pub(super) users: Option<Vec<SftpgoUser>>,
+    #[serde(deserialize_with = "null_is_empty")]
     pub(super) groups: Option<Vec<SftpgoGroup>>,
+    #[serde(deserialize_with = "null_is_empty")]
     pub(super) folders: Option<Vec<SftpgoFolder>>,
     pub(super) admins: Option<Vec<IgnoredAny>>,
     pub(super) api_keys: Option<Vec<IgnoredAny>>,
     pub(super) shares: Option<Vec<IgnoredAny>>,
     pub(super) event_rules: Option<Vec<IgnoredAny>>,
     pub(super) ip_lists: Option<Vec<IgnoredAny>>,
+}
+
+/// Reads a list for which SFTPGo writes `null` where it has nothing.
+fn null_is_empty<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> std::result::Result<Option<Vec<T>>, D::Error> {
+    let list: Option<Vec<T>> = Option::deserialize(deserializer)?;
+    Ok(Some(list.unwrap_or_default()))
 }
 
 impl Dump {
