@@ -5,7 +5,6 @@ mod commands;
 mod failures;
 mod keys;
 
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 
 use serde_json::Value;
@@ -72,8 +71,7 @@ impl SourceStory {
         let text = script.replace("DIR", self.server.path().to_str().unwrap());
         // A script that is running is not changed.
         let new = self.path("source.new");
-        std::fs::write(&new, format!("#!/bin/sh\n{text}\n")).unwrap();
-        std::fs::set_permissions(&new, std::fs::Permissions::from_mode(0o755)).unwrap();
+        testkit::programs::write_program(&new, &format!("#!/bin/sh\n{text}\n"));
         std::fs::rename(new, self.path("source")).unwrap();
     }
 

@@ -21,7 +21,6 @@ mod unmade;
 
 use std::ffi::OsStr;
 use std::io::Write as _;
-use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -30,8 +29,7 @@ use testkit::server::TestServer;
 
 /// Writes a program of these lines of a shell.
 pub fn script(path: &Path, lines: &str) {
-    std::fs::write(path, format!("#!/bin/sh\n{lines}\n")).unwrap();
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    testkit::programs::write_program(path, &format!("#!/bin/sh\n{lines}\n"));
 }
 
 /// The exit code and the output of a command.

@@ -3,6 +3,7 @@
 use std::io::{Read as _, Write as _};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 
 use testkit::wait_for;
 
@@ -24,6 +25,8 @@ pub struct Terminal {
     script: KillOnDrop,
     input: ChildStdin,
     output: Arc<Mutex<String>>,
+    /// The thread that reads the output until its end.
+    reader: JoinHandle<()>,
     /// The length of the output that [`Terminal::wait_for_output`] has passed.
     read: usize,
 }
@@ -47,7 +50,7 @@ impl Terminal {
         let mut stdout = script.stdout.take().unwrap();
         let output = Arc::new(Mutex::new(String::new()));
         let sink = Arc::clone(&output);
-        std::thread::spawn(move || {
+        let reader = std::thread::spawn(move || {
             let mut buffer = [0; 4096];
             while let Ok(length @ 1..) = stdout.read(&mut buffer) {
                 let text = String::from_utf8_lossy(&buffer[..length]).into_owned();
@@ -58,6 +61,7 @@ impl Terminal {
             script: KillOnDrop(script),
             input,
             output,
+            reader,
             read: 0,
         }
     }
@@ -93,13 +97,14 @@ impl Terminal {
         self.output.lock().unwrap().clone()
     }
 
-    /// Waits until the program has ended, and returns its exit code.
+    /// Waits until the program has ended and all its output was read, and returns its exit code.
     pub fn exit_code(&mut self) -> Option<i32> {
         let mut status = None;
         wait_for("the end", || {
             status = self.script.0.try_wait().unwrap();
             status.is_some()
         });
+        wait_for("the end of the output", || self.reader.is_finished());
         status.and_then(|status| status.code())
     }
 }

@@ -329,8 +329,7 @@ fn the_stock_client_changes_an_expired_password_by_a_program() {
     expire_password(&server, "alice");
     let askpass = server.path().join("askpass-new");
     let script = "#!/bin/sh\ncase \"$1\" in\n*'new password'*) echo \"$TEST_NEW\";;\n*) echo \"$TEST_PASSWORD\";;\nesac\n";
-    std::fs::write(&askpass, script).unwrap();
-    std::fs::set_permissions(&askpass, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+    testkit::programs::write_program(&askpass, script);
     let mut command = server.client("ssh", "alice", By::Password("password"));
     command
         .args(["-s", "alice@127.0.0.1", "sftp"])

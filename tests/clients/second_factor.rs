@@ -247,8 +247,7 @@ fn the_stock_client_signs_in_with_a_code() {
     let device = Device::enroll(&server, "alice", &[]);
     let askpass = server.path().join("askpass-code");
     let script = "#!/bin/sh\ncase \"$1\" in\n*'ation code'*) echo \"$TEST_CODE\";;\n*) echo \"$TEST_PASSWORD\";;\nesac\n";
-    std::fs::write(&askpass, script).unwrap();
-    std::fs::set_permissions(&askpass, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+    testkit::programs::write_program(&askpass, script);
     let sign_in = |by: By, code: &str| {
         let mut command: Command = server.client("ssh", "alice", by);
         command

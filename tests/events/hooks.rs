@@ -9,7 +9,6 @@ mod publishing;
 mod uploaded_again;
 mod webhooks;
 
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 
 use super::*;
@@ -75,8 +74,7 @@ impl HookStory {
         let text = script.replace("DIR", self.server.path().to_str().unwrap());
         // A script that is running is not changed.
         let new = self.path("hook.new");
-        std::fs::write(&new, format!("#!/bin/sh\n{text}\n")).unwrap();
-        std::fs::set_permissions(&new, std::fs::Permissions::from_mode(0o755)).unwrap();
+        testkit::programs::write_program(&new, &format!("#!/bin/sh\n{text}\n"));
         std::fs::rename(new, self.path("hook")).unwrap();
     }
 

@@ -1,5 +1,7 @@
 //! An address that judges passwords.
 
+use std::os::unix::fs::PermissionsExt as _;
+
 use super::*;
 use testkit::http::{HttpsServer, http_server};
 

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use testkit::programs::{homeport, homeportd};
+use testkit::programs::{homeport, homeportd, write_program};
 
 /// The directories of a machine that paths in a page begin with. They are beneath the sandbox when the page is run.
 const PLACES: [&str; 12] = [
@@ -117,11 +117,7 @@ impl GuideSandbox {
 
     fn make_programs(&self) {
         let bin = self.path().join("bin");
-        let program = |name: &str, text: &str| {
-            let file = bin.join(name);
-            fs::write(&file, text).unwrap();
-            fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
-        };
+        let program = |name: &str, text: &str| write_program(&bin.join(name), text);
         program("homeportd", WRAP_SERVER);
         program("homeport", WRAP_CLIENT);
         program("getent", "#!/bin/bash\necho sftponly:x:1:alice,bob\n");

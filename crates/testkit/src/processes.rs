@@ -1,6 +1,9 @@
 //! The processes of this machine, as /proc shows them.
 
 use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::server::TestServer;
 
 /// Returns the ids of all processes.
 pub fn processes() -> Vec<u32> {
@@ -70,6 +73,22 @@ pub fn parent(pid: u32) -> Option<u32> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("PPid:"))?;
     line.trim().parse().ok()
+}
+
+/// Returns the session of a process, unless it has ended.
+pub fn session(pid: u32) -> Option<u32> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // Behind the name come the state, the parent, the group and the session (proc(5)).
+    stat.rsplit(") ").next()?.split(' ').nth(3)?.parse().ok()
+}
+
+/// Waits for a second in which a server rests. One that spins uses all of each second.
+pub fn wait_for_rest(server: &TestServer) {
+    crate::wait_for("a second in which the server does not spin", || {
+        let before = server.cpu_ticks();
+        std::thread::sleep(Duration::from_secs(1));
+        server.cpu_ticks() - before <= 20
+    });
 }
 
 /// Whether a process exists that has not ended.

@@ -3,6 +3,7 @@
 //! Cargo gives a test the paths of the programs of its own package only, and testkit belongs to neither package. So
 //! each test process asks cargo once to build both programs; if they are up to date, that takes less than a second.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::LazyLock;
@@ -23,6 +24,26 @@ pub fn homeport_command() -> Command {
     command.arg("--wait").arg(homeport());
     command.env_remove("SSH_AUTH_SOCK").stdin(Stdio::null());
     command
+}
+
+/// Writes a program that is a text with a `#!` line, and makes it executable.
+///
+/// Another process writes it. A child that some other test starts at the same moment inherits all that this process has
+/// open until it becomes its own program, and nobody can run a file that anybody has open for writing.
+pub fn write_program(path: &Path, text: &str) {
+    let mut writer = Command::new("sh")
+        .args(["-c", "cat > \"$1\" && chmod 755 \"$1\"", "sh"])
+        .arg(path)
+        .stdin(Stdio::piped())
+        .spawn()
+        .unwrap();
+    writer
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(text.as_bytes())
+        .unwrap();
+    assert!(writer.wait().unwrap().success(), "cannot write {path:?}");
 }
 
 struct Programs {

@@ -70,7 +70,7 @@ pub fn command(root: &Path) -> Command {
 
 fn copy_program(program: &Path, root: &Path, name: &str) {
     let target = root.join(name);
-    fs::copy(program, &target).unwrap();
+    copy(program, &target);
     fs::set_permissions(&target, fs::Permissions::from_mode(0o755)).unwrap();
     let ldd = Command::new("ldd").arg(program).output().unwrap();
     let text = String::from_utf8(ldd.stdout).unwrap();
@@ -78,9 +78,17 @@ fn copy_program(program: &Path, root: &Path, name: &str) {
         let target = root.join(library.trim_start_matches('/'));
         fs::create_dir_all(target.parent().unwrap()).unwrap();
         if !target.exists() {
-            fs::copy(library, &target).unwrap();
+            copy(Path::new(library), &target);
         }
     }
+}
+
+/// Copies a file that is executed, by another process for the reason that [`write_program`] names.
+///
+/// [`write_program`]: super::programs::write_program
+fn copy(file: &Path, to: &Path) {
+    let copied = Command::new("cp").arg(file).arg(to).status();
+    assert!(copied.unwrap().success(), "cannot copy {file:?}");
 }
 
 /// Returns the path of a program.

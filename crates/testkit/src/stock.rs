@@ -1,9 +1,10 @@
 //! Runs stock clients against a server of a test, with the options that they need.
 
 use std::io::Write;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+
+use super::programs::write_program;
 
 /// The method by which a client signs in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,9 +83,7 @@ impl StockClient<'_> {
 /// Lets a client read `password` from the environment when it asks for one. The script for that is in `directory`.
 pub(super) fn with_password(directory: &Path, mut command: Command, password: &str) -> Command {
     let script = directory.join(format!("askpass-{}", unique_number()));
-    // The password is in the environment, because a script must not be written while another test starts it.
-    std::fs::write(&script, "#!/bin/sh\nprintf '%s\\n' \"$TEST_PASSWORD\"\n").unwrap();
-    std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o700)).unwrap();
+    write_program(&script, "#!/bin/sh\nprintf '%s\\n' \"$TEST_PASSWORD\"\n");
     command
         .env("SSH_ASKPASS", script)
         .env("SSH_ASKPASS_REQUIRE", "force");

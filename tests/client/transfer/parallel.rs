@@ -23,7 +23,7 @@ const FOUR: fn() -> Settings = || Settings {
 
 /// How often somebody has signed in.
 fn sign_ins(server: &TestServer) -> usize {
-    let events = server.events();
+    let events = testkit::audit::all_events(server, "alice");
     events
         .iter()
         .filter(|event| event["event"] == "signed_in")
@@ -48,7 +48,7 @@ async fn a_large_file_goes_over_several_connections() {
     let client = Client::connect("alice", server.port(), &server.key("alice"), b"").await;
     // Slow enough that all connections are made before the file is whole.
     let settings = Settings {
-        limit_rate: NonZeroU64::new(60 * MIB as u64),
+        limit_rate: NonZeroU64::new(25 * MIB as u64),
         ..FOUR()
     };
     let content = bytes(1, 100 * MIB);
@@ -83,7 +83,12 @@ async fn many_files_are_spread() {
         client.write(&number.to_string(), &content(number));
     }
     let jobs = (0..200).map(|number| client.up(&number.to_string()));
-    let run = client.run(FOUR(), jobs.collect()).await;
+    // Slow enough that all connections are made before the last file begins.
+    let settings = Settings {
+        limit_rate: NonZeroU64::new(6 * MIB as u64),
+        ..FOUR()
+    };
+    let run = client.run(settings, jobs.collect()).await;
     assert_eq!((run.summary.sent, run.summary.proven), (200, 200), "{run:?}");
     assert_eq!(sign_ins(&server), 4);
     for number in 0..200 {
@@ -138,7 +143,12 @@ async fn fewer_connections_than_asked_for_are_said_once() {
         let client = Client::connect("alice", server.port(), &server.key("alice"), b"").await;
         let content = bytes(3, 100 * MIB);
         client.write("big", &content);
-        let run = client.run(FOUR(), vec![client.up("big")]).await;
+        // Slow enough that the others are refused before the file is whole.
+        let settings = Settings {
+            limit_rate: NonZeroU64::new(25 * MIB as u64),
+            ..FOUR()
+        };
+        let run = client.run(settings, vec![client.up("big")]).await;
         proven(&run);
         is_whole(&client, &server.home("alice").join("big"), &content);
         assert!(run.warnings.contains(note), "{}", run.warnings);
@@ -168,7 +178,7 @@ async fn connections_to_servers_with_other_files_do_not_share_a_file() {
     let jobs = vec![client.up("big"), client.up("next")];
     // Slow enough that the other connections are made before the file is whole.
     let settings = Settings {
-        limit_rate: NonZeroU64::new(40 * MIB as u64),
+        limit_rate: NonZeroU64::new(20 * MIB as u64),
         ..FOUR()
     };
     // Where the second server has no such file, nothing can be opened there.
@@ -346,18 +356,14 @@ async fn all_connections_together_stay_below_the_rate() {
 async fn connections_are_tried_again_after_a_failure_that_passes() {
     let (server, proxy, client) = behind_proxy(&[]).await;
     let settings = Settings {
-        limit_rate: NonZeroU64::new(16 * MIB as u64),
+        limit_rate: NonZeroU64::new(8 * MIB as u64),
         ..FOUR()
     };
     let content = bytes(10, 96 * MIB);
     client.write("big", &content);
     proxy.set_target(0);
     let coming_back = async {
-        while !with_ending(&server.home("alice").join("big"), ".homeport.part").exists() {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        // By then, those beside the first have failed.
-        tokio::time::sleep(Duration::from_millis(500)).await;
+        proxy.wait_for_refusal().await;
         proxy.set_target(server.port());
     };
     let (run, ()) = tokio::join!(client.run(settings, vec![client.up("big")]), coming_back);

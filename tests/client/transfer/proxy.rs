@@ -40,9 +40,19 @@ impl Default for ProxyDirection {
     }
 }
 
+struct Refusals(Semaphore);
+
+impl Default for Refusals {
+    fn default() -> Self {
+        Self(Semaphore::new(0))
+    }
+}
+
 #[derive(Default)]
 struct Shared {
     target: AtomicU16,
+    /// One permit for each connection for which there was no server.
+    refusals: Refusals,
     up: ProxyDirection,
     down: ProxyDirection,
 }
@@ -107,6 +117,13 @@ impl Proxy {
         paused.expect("nothing was paused").unwrap().forget();
     }
 
+    /// Waits until a connection has ended because there is no server.
+    pub async fn wait_for_refusal(&self) {
+        let refused = self.shared.refusals.0.acquire();
+        let refused = tokio::time::timeout(testkit::PATIENCE, refused).await;
+        refused.expect("no connection was refused").unwrap().forget();
+    }
+
     /// Ends the pause of this direction.
     pub fn resume(&self, direction: Direction) {
         let direction_state = self.direction_state(direction);
@@ -128,20 +145,30 @@ impl Shared {
         let target = self.target.load(SeqCst);
         // If the server is down, the client sees that the connection ends.
         let Ok(server) = TcpStream::connect(("127.0.0.1", target)).await else {
+            drop(client);
+            self.refusals.0.add_permits(1);
             return;
         };
         let (from_client, to_client) = client.into_split();
         let (from_server, to_server) = server.into_split();
+        let mut down = std::pin::pin!(self.down.forward(from_server, to_client));
         tokio::select! {
-            () = self.up.forward(from_client, to_server) => {}
-            () = self.down.forward(from_server, to_client) => {}
+            was_cut = self.up.forward(from_client, to_server) => {
+                if was_cut {
+                    // The server does what has reached it, and ends the connection. So how much of that the client finds
+                    // again does not depend on which of the two is faster.
+                    let _ = tokio::time::timeout(testkit::PATIENCE, down).await;
+                }
+            }
+            _ = &mut down => {}
             () = cut.cancelled() => {}
         }
     }
 }
 
 impl ProxyDirection {
-    async fn forward(&self, mut from: OwnedReadHalf, mut to: OwnedWriteHalf) {
+    /// Forwards until the connection ends, and returns whether it was cut.
+    async fn forward(&self, mut from: OwnedReadHalf, mut to: OwnedWriteHalf) -> bool {
         let mut buffer = vec![0; 64 << 10];
         while let Ok(count @ 1..) = from.read(&mut buffer).await {
             self.taken.fetch_add(count as u64, SeqCst);
@@ -155,8 +182,9 @@ impl ProxyDirection {
             let passed = cut.map_or(after, |at| at.max(before)) - before;
             self.passed.fetch_add(passed, SeqCst);
             if to.write_all(&buffer[..passed as usize]).await.is_err() || cut.is_some() {
-                return;
+                return cut.is_some();
             }
         }
+        false
     }
 }

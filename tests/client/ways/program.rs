@@ -155,13 +155,10 @@ fn a_proxy_command_needs_no_option() {
     )
     .unwrap();
     // A relay that needs no program of its own: bash connects by itself.
-    std::fs::write(
-        laptop.path("relay"),
+    testkit::programs::write_program(
+        &laptop.path("relay"),
         "#!/bin/bash\nexec 3<>\"/dev/tcp/$2/$3\"\ncat <&3 &\nexec cat >&3\n",
-    )
-    .unwrap();
-    let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-    std::fs::set_permissions(laptop.path("relay"), executable).unwrap();
+    );
     let config = config.display().to_string();
     laptop
         .run(["ls", "there:/etc/hostname", "-F", &config, "--batch"])

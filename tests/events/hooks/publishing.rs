@@ -1,5 +1,7 @@
 //! `move_to`: uploads that a command has checked, and users who change them meanwhile.
 
+use std::os::unix::fs::PermissionsExt as _;
+
 use super::*;
 use testkit::packets::extended_paths;
 
