@@ -209,7 +209,7 @@ fn each_end_of_a_file_has_its_name() {
     let stopping = begin();
     // The second signal ends the wait for transfers.
     server.signal("TERM");
-    std::thread::sleep(std::time::Duration::from_millis(300));
+    server.wait_for_log("stopping; transfers may continue");
     server.signal("TERM");
     assert_eq!(last_end(5), ("stopping".to_owned(), Some(5)));
     drop(stopping);

@@ -103,10 +103,15 @@ impl SourceStory {
 
     /// Asserts that a password is refused, and returns the event.
     fn refused(&self, user: &str, password: &str) -> Value {
-        let before = self.denials().len();
+        // The denial of another user may be written meanwhile.
+        let denials = || -> Vec<Value> {
+            let all = self.denials().into_iter();
+            all.filter(|denial| denial["user"] == user).collect()
+        };
+        let before = denials().len();
         assert!(!self.signs_in(user, password), "{user} {password}");
-        wait_for("the denial", || self.denials().len() > before);
-        self.denials().swap_remove(before)
+        wait_for("the denial", || denials().len() > before);
+        denials().swap_remove(before)
     }
 
     fn denials(&self) -> Vec<Value> {

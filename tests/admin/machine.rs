@@ -3,15 +3,19 @@
 use std::fs;
 use std::net::{TcpListener, TcpStream};
 use std::process::Command;
+use std::sync::atomic::{AtomicU16, Ordering};
 
 use crate::admin::preflight::{CommandReport, check, edit, sandbox, serve};
 use testkit::programs::homeportd;
 use testkit::{private_mounts, skipped};
 
 /// Returns a port that is free on all addresses of both families. It is below the ephemeral ports, so that no other
-/// program gets it by chance.
-fn free_port() -> u16 {
+/// program gets it by chance, and no two tests of this process get the same one.
+pub fn free_port() -> u16 {
+    static CALLS: AtomicU16 = AtomicU16::new(0);
     let first = 20_000 + (std::process::id() % 10_000) as u16;
+    let first = first.saturating_add(100 * CALLS.fetch_add(1, Ordering::Relaxed));
+    let first = if first < 30_000 { first } else { first - 10_000 };
     let is_free = |port: &u16| {
         ["0.0.0.0", "::"]
             .iter()

@@ -82,7 +82,7 @@ fn a_home_is_moved_with_its_files_and_its_sessions_end() {
         "{}",
         errors(&refused)
     );
-    let events = server.events();
+    let events = testkit::audit::all_events(&server, "alice");
     let moves: Vec<&Value> = events
         .iter()
         .filter(|event| event["event"] == "admin" && event["after"]["home"] == target)

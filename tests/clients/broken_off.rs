@@ -3,7 +3,6 @@
 use std::fs;
 use std::io::Write;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
 
 use crate::clients::{assert_same, local_file};
 use testkit::server::TestServer;
@@ -41,13 +40,9 @@ fn an_interrupted_upload_is_resumed() {
     client.kill().unwrap();
     client.wait().unwrap();
     // ssh is a child of sftp, and ends with it. Then the server closes the file.
-    let mut before = size(&remote);
-    wait_for("the upload to stand still", || {
-        std::thread::sleep(Duration::from_millis(200));
-        std::mem::replace(&mut before, size(&remote)) == before
-    });
+    server.wait_for_audit("\"session_ended\"");
     assert!(
-        before < LENGTH as u64,
+        size(&remote) < LENGTH as u64,
         "the transfer was done before it could be broken off"
     );
     server.sftp_ok("alice", "reput local remote\n");

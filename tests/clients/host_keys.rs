@@ -188,8 +188,7 @@ async fn announced_keys_are_proved_and_no_others() {
     server.admin_ok(&["hostkey", "retire"], "");
     let (_connection, keys) = sign_in(&server, &key).await;
     assert_eq!(keys.len(), 3);
-    let signed_in = server
-        .events()
+    let signed_in = testkit::audit::all_events(&server, "alice")
         .into_iter()
         .rfind(|event| event["event"] == "signed_in");
     let signed_in = signed_in.unwrap();

@@ -5,10 +5,10 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
-use testkit::PATIENCE;
 use testkit::raw::RawSftp;
 use testkit::server::TestServer;
 use testkit::stock::{By, run};
+use testkit::{PATIENCE, wait_for};
 
 const LINE: &[u8] = b"SSH-2.0-Homeport\r\n";
 /// The signature of version 2.
@@ -217,31 +217,37 @@ fn a_second_header_is_no_identification() {
 
 #[test]
 fn a_slow_header_ends_its_own_connection_only() {
+    const LIMIT: Duration = Duration::from_secs(5);
     let server = behind_proxies(&[]);
-    let began = Instant::now();
-    let mut slow = connect(&server);
-    slow.write_all(b"PROXY ").unwrap();
-    let silent = connect(&server);
-    let mut other = connect(&server);
-    other.write_all(&header("203.0.113.7")).unwrap();
-    other.read_exact(&mut [0; LINE.len()]).unwrap();
-    assert!(began.elapsed() < Duration::from_secs(5));
-    assert_eq!((rest(&slow), rest(&silent)), (Vec::new(), Vec::new()));
-    assert!(began.elapsed() >= Duration::from_secs(5));
+    // Somebody else is answered before the limit has ended them. A busy machine may not be that fast each time.
+    wait_for("another one to be answered meanwhile", || {
+        let began = Instant::now();
+        let mut slow = connect(&server);
+        slow.write_all(b"PROXY ").unwrap();
+        let silent = connect(&server);
+        let mut other = connect(&server);
+        other.write_all(&header("203.0.113.7")).unwrap();
+        other.read_exact(&mut [0; LINE.len()]).unwrap();
+        let is_first = began.elapsed() < LIMIT;
+        assert_eq!((rest(&slow), rest(&silent)), (Vec::new(), Vec::new()));
+        assert!(began.elapsed() >= LIMIT);
+        is_first
+    });
     server.wait_for_audit("PROXY header: it did not arrive within 5 s, though [server] proxy_from names");
 }
 
 #[test]
 fn connections_that_wait_for_their_header_have_a_limit_of_their_own() {
     let server = behind_proxies(&[]);
-    let waiting: Vec<TcpStream> = (0..128).map(|_| connect(&server)).collect();
-    let began = Instant::now();
-    assert_eq!(rest(&connect(&server)), b"");
-    // It was not the time limit that has ended it.
-    assert!(began.elapsed() < Duration::from_secs(4));
+    // It is not the limit of five seconds that ends the last one. A busy machine may not be that fast each time.
+    wait_for("one too many to be refused at once", || {
+        let began = Instant::now();
+        let _waiting: Vec<TcpStream> = (0..128).map(|_| connect(&server)).collect();
+        assert_eq!(rest(&connect(&server)), b"");
+        began.elapsed() < Duration::from_secs(5)
+    });
     server.wait_for_audit("too many connections from proxies whose PROXY header has not arrived");
-    drop(waiting);
-    testkit::wait_for("a place", || {
+    wait_for("a place", || {
         let mut stream = connect(&server);
         stream.write_all(&header("203.0.113.7")).is_ok() && stream.read_exact(&mut [0; LINE.len()]).is_ok()
     });
@@ -250,6 +256,7 @@ fn connections_that_wait_for_their_header_have_a_limit_of_their_own() {
 /// Asserts that the audit log has nothing but the start of the server.
 #[track_caller]
 fn assert_only_started(server: &TestServer) {
+    server.wait_for_audit("\"started\"");
     let events = server.events();
     let names: Vec<&serde_json::Value> = events.iter().map(|event| &event["event"]).collect();
     assert_eq!(names, ["started"]);

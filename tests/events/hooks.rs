@@ -12,7 +12,7 @@ mod webhooks;
 use std::path::PathBuf;
 
 use super::*;
-use testkit::processes::{children, is_running, kill, only_child, parent, processes, send};
+use testkit::processes::{children, is_running, kill, only_child, parent, processes, send, session};
 
 /// A script that appends what it is told to the file `told`, as one line.
 const TELL: &str = "printf '%s\\n' \"$(cat)\" >> DIR/told";
@@ -165,6 +165,16 @@ impl HookStory {
     /// Returns the process whose parent is the supervisor: the helper.
     fn helper(&self) -> Option<u32> {
         helper_of(self.supervisor())
+    }
+
+    /// Returns the helper. It has its name a moment after the server has started it.
+    fn running_helper(&self) -> u32 {
+        let mut found = None;
+        wait_for("a helper", || {
+            found = self.helper();
+            found.is_some()
+        });
+        found.unwrap()
     }
 
     /// Waits for a helper that is not this one.

@@ -37,12 +37,7 @@ pub fn write_program(path: &Path, text: &str) {
         .stdin(Stdio::piped())
         .spawn()
         .unwrap();
-    writer
-        .stdin
-        .take()
-        .unwrap()
-        .write_all(text.as_bytes())
-        .unwrap();
+    writer.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
     assert!(writer.wait().unwrap().success(), "cannot write {path:?}");
 }
 

@@ -44,12 +44,14 @@ fn an_interrupted_run_is_resumed() {
 fn trees_are_transferred_and_synchronised_by_several_connections() {
     let sandbox = ClientSandbox::new(&[]);
     tree(&sandbox, "photos", 150);
+    // So that all connections are made before the last file begins.
+    let slowly = ["--parallel", "3", "--limit-rate", "30K"];
     sandbox
-        .run(["put", "-r", "--parallel", "3", "photos", &sandbox.remote("")])
+        .run([&["put", "-r"], &slowly[..], &["photos", &sandbox.remote("")]].concat())
         .expect_code(0);
     same_trees(&sandbox.local("photos"), &sandbox.stored("photos"));
     let signed_in = |sandbox: &ClientSandbox| {
-        let events = sandbox.server.events();
+        let events = testkit::audit::all_events(&sandbox.server, sandbox.user);
         events
             .iter()
             .filter(|event| event["event"] == "signed_in")
@@ -57,7 +59,7 @@ fn trees_are_transferred_and_synchronised_by_several_connections() {
     };
     assert_eq!(signed_in(&sandbox), 3);
     sandbox
-        .run(["sync", "--parallel", "3", "photos", &sandbox.remote("synced")])
+        .run([&["sync"], &slowly[..], &["photos", &sandbox.remote("synced")]].concat())
         .expect_code(0);
     same_trees(&sandbox.local("photos"), &sandbox.stored("synced"));
     assert_eq!(signed_in(&sandbox), 6);

@@ -2,6 +2,7 @@
 //!
 //! The user who runs the tests signs in as the same user, by key, which works for root and for other users.
 
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -46,7 +47,8 @@ fn agent_with(sshd: &Sshd, keys: &[&Path], option: &str, askpass: &Path) -> (Kil
         .spawn()
         .unwrap();
     let agent = KillOnDrop(agent);
-    wait_for("the agent's socket", || socket.exists());
+    // The socket is there before the agent listens on it.
+    wait_for("the agent", || UnixStream::connect(&socket).is_ok());
     for key in keys {
         let added = Command::new("ssh-add")
             .args(["-q", option])

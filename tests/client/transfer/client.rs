@@ -33,13 +33,18 @@ pub struct Client {
 impl Client {
     /// Connects, and signs in with this key.
     pub async fn connect(user: &str, port: u16, key: &Path, base: &[u8]) -> Self {
+        Self::configured(user, port, &format!("IdentityFile {}\n", key.display()), base).await
+    }
+
+    /// Connects with this configuration of ssh, and signs in.
+    pub async fn configured(user: &str, port: u16, config: &str, base: &[u8]) -> Self {
         let dir = tempfile::Builder::new()
             .prefix("homeport-transfer-")
             .tempdir()
             .unwrap();
-        let config = dir.path().join("ssh_config");
-        std::fs::write(&config, format!("IdentityFile {}\n", key.display())).unwrap();
-        let destination = local_destination(user, port, dir.path(), ConfigFile::File(config));
+        let file = dir.path().join("ssh_config");
+        std::fs::write(&file, config).unwrap();
+        let destination = local_destination(user, port, dir.path(), ConfigFile::File(file));
         let connecting = Remote::connect(
             destination,
             Credentials::default(),

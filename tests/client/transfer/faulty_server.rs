@@ -1,6 +1,7 @@
 //! An SFTP server with chosen faults, on top of russh's server. Its files exist in memory only.
 
 mod connection;
+mod counters;
 mod replies;
 mod shell;
 
@@ -12,8 +13,9 @@ use russh::server::{self, Config};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-pub use connection::HashedBytes;
-use connection::{FaultyConnection, SharedCounters};
+use connection::FaultyConnection;
+pub use counters::HashedBytes;
+use counters::SharedCounters;
 pub use shell::Shell;
 use testkit::sshd::keygen;
 

@@ -10,8 +10,8 @@ use crate::client::transfer::faulty_server::{Faults, FaultyServer, Shell};
 const FILES: usize = 1200;
 /// How many small files send or fetch their bytes at once.
 const UNDER_WAY: usize = 64;
-/// How long a command takes to start.
-const SLOW: Duration = Duration::from_secs(1);
+/// A command starts when no file was opened for this long.
+const QUIET: Duration = Duration::from_secs(1);
 
 /// The number of names that a command hashes.
 fn names(command: &str) -> usize {
@@ -28,7 +28,7 @@ async fn a_slow_shell_hashes_more_files_at_once_than_are_under_way() {
         let server = FaultyServer::start(Faults {
             no_hashes: true,
             shell: Some(Shell {
-                starts_after: SLOW,
+                starts_when_quiet: QUIET,
                 ..Shell::default()
             }),
             ..Faults::default()

@@ -218,7 +218,12 @@ async fn a_difference_is_found_by_a_shell_that_sees_the_file() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn small_files_share_commands() {
-    let faulty = FaultyServer::start(with_shell(Shell::default())).await;
+    // However slowly files are sent, those that come while a command starts share the next one.
+    let faulty = FaultyServer::start(with_shell(Shell {
+        starts_when_quiet: Duration::from_millis(200),
+        ..Shell::default()
+    }))
+    .await;
     let client = faulty.client().await;
     let mut jobs = Vec::new();
     for number in 0..300 {

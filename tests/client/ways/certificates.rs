@@ -1,5 +1,6 @@
 //! Certificates of users, from files and from the agent, and of hosts (`@cert-authority`).
 
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -124,7 +125,8 @@ fn a_certificate_of_the_agent_signs_in() {
         .spawn()
         .unwrap();
     let _agent = KillOnDrop(agent);
-    wait_for("the agent's socket", || socket.exists());
+    // The socket is there before the agent listens on it.
+    wait_for("the agent", || UnixStream::connect(&socket).is_ok());
     let add = |key: &str| {
         let added = Command::new("ssh-add")
             .args(["-q", key])

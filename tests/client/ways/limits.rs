@@ -1,31 +1,39 @@
 //! What servers do before SFTP begins: nothing, the wrong thing, or more than is good.
 
-use std::io::{Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
+use std::process::Stdio;
 
-use super::{Laptop, SFTP, sshd_with_key};
+use super::{CommandResult, Laptop, SFTP, sshd_with_key};
 
 #[test]
 fn a_server_that_never_begins_sftp_ends_within_the_limit() {
     let script = tempfile::tempdir().unwrap();
     let texty = script.path().join("texty");
-    crate::client::commands::script(&texty, "echo \"Welcome to the machine\"\nsleep 60");
+    crate::client::commands::script(&texty, "echo \"Welcome to the machine\"\nsleep 100");
     let texty = format!("Subsystem sftp {}", texty.display());
-    for (config, expected) in [
-        ("", "the server does not offer SFTP"),
+    // Only the second server has to be waited for until the time is over, and a slow machine signs in within that.
+    for (config, limit, expected) in [
+        ("", "120", "the server does not offer SFTP"),
         (
-            "Subsystem sftp internal-sftp\nForceCommand sleep 60",
-            "has not begun it within 2 s",
+            "Subsystem sftp internal-sftp\nForceCommand sleep 100",
+            "8",
+            "has not begun it within 8 s",
         ),
         (
             texty.as_str(),
+            "120",
             "sent text instead of SFTP: \"Welcome to the machine",
         ),
-        ("Subsystem sftp /bin/false", "ended SFTP before it had begun"),
+        (
+            "Subsystem sftp /bin/false",
+            "120",
+            "ended SFTP before it had begun",
+        ),
     ] {
         let (sshd, key) = sshd_with_key(config);
         let laptop = Laptop::new("");
-        let result = laptop.list(&sshd, &["-i", &key, "--batch", "--connect-timeout", "2"]);
+        let result = laptop.list(&sshd, &["-i", &key, "--batch", "--connect-timeout", limit]);
         result.expect_code(1).expect_stderr(&[expected]);
     }
 }
@@ -134,7 +142,9 @@ fn another_service_is_named_by_what_it_says() {
             // Until the client closes.
             let _ = stream.read_to_end(&mut Vec::new());
         });
-        let result = laptop.run(["ls", &url, "--batch", "--connect-timeout", "1"]);
+        // A server that closes the connection says all before, and the others are waited for.
+        let limit = if closes { "120" } else { "5" };
+        let result = laptop.run(["ls", &url, "--batch", "--connect-timeout", limit]);
         result.expect_code(1).expect_stderr(&[expected]);
         served.join().unwrap();
     }
@@ -214,21 +224,32 @@ async fn the_first_connection_is_tried_for_as_long_as_asked() {
     let port = socket.local_addr().unwrap().port();
     let url = format!("sftp://{}@127.0.0.1:{port}/etc/hostname", sshd.user());
     let laptop = Laptop::new("");
-    let list = move |more: &[&str]| {
+    let command = move |more: &[&str]| {
         let words = ["ls", &url, "-i", &key, "--accept-new", "--batch"];
-        laptop.run([&words[..], more].concat())
+        laptop.command([&words[..], more].concat())
     };
     let trying = tokio::task::spawn_blocking(move || {
+        let list = |more: &[&str]| CommandResult::of(command(more).output().unwrap());
         let once = list(&[]).expect_code(1);
         assert!(!once.err.contains("again in"), "{}", once.err);
-        list(&["--retry-for", "2s"])
+        list(&["--retry-for", "5s"])
             .expect_code(1)
             .expect_stderr(&["connection refused", "connecting again in 0.5 s (attempt 1, for "]);
-        list
+        // This one is told that nothing listens, and waits.
+        let mut waiting = command(&["--retry-for", "5m"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut errors = BufReader::new(waiting.stderr.take().unwrap());
+        let mut line = String::new();
+        while !line.contains("connecting again in") {
+            line.clear();
+            assert!(errors.read_line(&mut line).unwrap() > 0, "it has ended");
+        }
+        (waiting, errors, command)
     });
-    let list = trying.await.unwrap();
-    let waiting = tokio::task::spawn_blocking(move || list(&["--retry-for", "5m"]));
-    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    let (mut waiting, mut errors, _command) = trying.await.unwrap();
     let listener = socket.listen(16).unwrap();
     let serving = tokio::spawn(async move {
         let (mut client, _) = listener.accept().await.unwrap();
@@ -239,11 +260,13 @@ async fn the_first_connection_is_tried_for_as_long_as_asked() {
         let _ = tokio::io::copy_bidirectional(&mut client, &mut server).await;
         sshd
     });
-    waiting
-        .await
-        .unwrap()
-        .expect_code(0)
-        .expect_stderr(&["connecting again in"]);
+    let ended = tokio::task::spawn_blocking(move || {
+        let mut rest = String::new();
+        errors.read_to_string(&mut rest).unwrap();
+        (waiting.wait().unwrap().code(), rest)
+    });
+    let (code, rest) = ended.await.unwrap();
+    assert_eq!(code, Some(0), "{rest}");
     serving.await.unwrap();
 }
 

@@ -95,7 +95,8 @@ fn several_connections_share_one_ssh() {
         "--ssh",
         "-v",
     ];
-    let words = ["put", "--parallel", "3", "file", &url];
+    // Slow enough that the others are made before the file is whole.
+    let words = ["put", "--parallel", "3", "--limit-rate", "20M", "file", &url];
     let result = laptop.run([&words[..], &common].concat()).expect_code(0);
     assert!(std::fs::read(&there).unwrap() == bytes);
     let log = sshd.log();
@@ -110,23 +111,16 @@ fn several_connections_share_one_ssh() {
 
 #[test]
 fn why_ssh_does_not_connect_is_said() {
-    let (sshd, key) = sshd_with_key("Subsystem sftp internal-sftp\nForceCommand sleep 60");
+    let (sshd, key) = sshd_with_key("Subsystem sftp internal-sftp\nForceCommand sleep 100");
     let laptop = Laptop::new("");
-    let common = [
-        "--known-hosts",
-        "kh",
-        "--batch",
-        "--ssh",
-        "--connect-timeout",
-        "3",
-    ];
+    let common = ["--known-hosts", "kh", "--batch", "--ssh"];
     let list = |more: &[&str]| laptop.list(&sshd, &[&common[..], more].concat());
     list(&[])
         .expect_code(3)
         .expect_stderr(&["ssh could not connect to \"127.0.0.1\": ", "Permission denied"]);
-    list(&["-i", &key])
+    list(&["-i", &key, "--connect-timeout", "8"])
         .expect_code(1)
-        .expect_stderr(&["ssh has not opened SFTP at \"127.0.0.1\" within 3 seconds"]);
+        .expect_stderr(&["ssh has not opened SFTP at \"127.0.0.1\" within 8 seconds"]);
     laptop
         .run(["ls", "sftp://x@127.0.0.1:1/", "--batch", "--ssh", "-F", "none"])
         .expect_code(1)

@@ -40,7 +40,9 @@ fn a_command_gets_the_event_and_the_file_and_no_name_as_an_argument() {
     assert!(descriptors.contains(" 3 -> "), "{descriptors}");
     assert!(!story.path("run").exists() && !story.path("x").exists());
     // The event is in the audit log, too.
-    assert_eq!(named(&story.server, "uploaded").len(), 2);
+    wait_for("both uploads in the audit log", || {
+        named(&story.server, "uploaded").len() == 2
+    });
 }
 
 #[test]
@@ -64,11 +66,7 @@ fn a_command_that_fails_is_tried_again_and_set_aside_at_last() {
     assert!(!error.contains('\u{1b}'), "{error:?}");
     let attempts: Vec<Value> = story.told().iter().map(|told| told["attempt"].clone()).collect();
     assert_eq!(attempts, [1, 2]);
-    assert!(
-        story.server.log().contains("a hook has failed: set aside"),
-        "{}",
-        story.server.log()
-    );
+    story.server.wait_for_log("a hook has failed: set aside");
     // The next one goes on.
     story.write("code", "0");
     put(&mut sftp, "b", b"1");
@@ -129,15 +127,15 @@ fn the_queue_can_be_changed_without_a_server() {
 #[test]
 fn a_command_that_hangs_is_killed_with_all_that_it_has_started() {
     let script = "sleep 1000 &\necho $$ $! > DIR/pids\nsleep 1000";
-    let hooks = "[[hooks]]\non = [\"uploaded\"]\ncommand = [\"DIR/hook\"]\nretries = 0\ntimeout_secs = 1\n";
+    let hooks = "[[hooks]]\non = [\"uploaded\"]\ncommand = [\"DIR/hook\"]\nretries = 0\ntimeout_secs = 5\n";
     let story = HookStory::start(script, hooks);
-    let began = std::time::Instant::now();
     story.put("a", b"1");
+    let began = std::time::Instant::now();
     let entry = story.wait_for_set_aside();
     assert_eq!(entry["error"], "it took too long and was killed");
     // Without the setting, it would be 30 s.
     assert!(
-        began.elapsed() < std::time::Duration::from_secs(20),
+        began.elapsed() < std::time::Duration::from_secs(25),
         "{:?}",
         began.elapsed()
     );
@@ -151,7 +149,7 @@ fn a_command_that_hangs_is_killed_with_all_that_it_has_started() {
         pids.iter()
             .all(|pid| !std::path::Path::new(&format!("/proc/{pid}")).exists())
     });
-    let helper = story.helper().expect("there is a helper");
+    let helper = story.running_helper();
     wait_for("no zombie of the helper", || {
         !processes().into_iter().any(|pid| parent(pid) == Some(helper))
     });
@@ -168,7 +166,7 @@ fn what_a_command_leaves_behind_ends_with_it_and_its_zombies_are_waited_for() {
     wait_for("the process to be gone", || {
         !std::path::Path::new(&format!("/proc/{pid}")).exists()
     });
-    let helper = story.helper().expect("there is a helper");
+    let helper = story.running_helper();
     wait_for("no zombie of the helper", || {
         !processes().into_iter().any(|pid| parent(pid) == Some(helper))
     });
@@ -198,14 +196,14 @@ fn a_command_that_cannot_be_executed_says_why() {
 }
 
 #[test]
-fn a_command_that_prints_a_gibibyte_fills_no_memory() {
-    let script = format!("echo first\nhead -c 1073741824 /dev/zero\nhead -c 10000000 /dev/zero >&2\n{TELL}");
+fn a_command_that_prints_much_fills_no_memory() {
+    let script = format!("echo first\nhead -c 268435456 /dev/zero\nhead -c 10000000 /dev/zero >&2\n{TELL}");
     let hooks = "[[hooks]]\non = [\"uploaded\"]\ncommand = [\"DIR/hook\"]\ntimeout_secs = 300\n";
     let story = HookStory::start(&script, hooks);
     story.put("a", b"1");
     story.wait_for_told(1);
     story.wait_for_empty_queue();
-    let helper = story.helper().expect("there is a helper");
+    let helper = story.running_helper();
     let status = std::fs::read_to_string(format!("/proc/{helper}/status")).unwrap();
     let peak = status
         .lines()

@@ -39,7 +39,7 @@ fn what_was_answered_is_told_after_kill_9() {
     for n in 0..3 {
         put(&mut sftp, &format!("f{n}"), b"1");
     }
-    let helper = story.helper().expect("there is a helper");
+    let helper = story.running_helper();
     story.server.signal("KILL");
     story.server.wait_for_exit();
     wait_for("the helper to end with the server", || !is_running(helper));
@@ -57,7 +57,7 @@ fn a_command_that_runs_at_kill_9_ends_and_is_run_again() {
     let mut story = HookStory::start(WAITING, ON_UPLOADS);
     story.put("a", b"1");
     wait_for("the command to begin", || !story.read("begun").is_empty());
-    let helper = story.helper().expect("there is a helper");
+    let helper = story.running_helper();
     let commands: Vec<u32> = processes()
         .into_iter()
         .filter(|pid| parent(*pid) == Some(helper))
@@ -80,7 +80,7 @@ fn a_command_that_runs_at_kill_9_ends_and_is_run_again() {
 fn a_server_that_stops_ends_its_helper_and_keeps_what_waits() {
     let mut story = HookStory::start("sleep 1000", ON_UPLOADS);
     story.put("a", b"1");
-    let helper = story.helper().expect("there is a helper");
+    let helper = story.running_helper();
     story.server.signal("TERM");
     assert_eq!(story.server.wait_for_exit(), Some(0));
     wait_for("the helper to end", || !is_running(helper));

@@ -1,8 +1,8 @@
 //! One connection to the faulty server: the SSH callbacks, and the reply to each request.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
 
 use bytes::Bytes;
 use md5::Digest as _;
@@ -15,31 +15,9 @@ use sftp_wire::{
     Packet, PacketType, Reply, Request, StatusCode, Times,
 };
 
+use super::counters::{HashedBytes, SharedCounters};
 use super::replies::{attributes, flip, no_such_file, status};
 use super::{Faults, Files, HashFault};
-
-/// A request for a hash.
-#[derive(Debug, Clone, Copy)]
-pub struct HashedBytes {
-    /// The offset of its range.
-    pub offset: u64,
-    /// The length of its range; 0 for all of the file.
-    pub length: u64,
-    /// The size of the file at that time, in bytes.
-    pub size: u64,
-}
-
-/// The counters that all connections of a server share, for faults that occur once.
-#[derive(Default)]
-pub(super) struct SharedCounters {
-    /// The number of connections so far.
-    connections: AtomicUsize,
-    refused: AtomicUsize,
-    /// The requests for hashes, in their order.
-    pub hashed: Mutex<Vec<HashedBytes>>,
-    /// The commands that were run.
-    pub commands: Mutex<Vec<String>>,
-}
 
 /// The state of one connection.
 #[derive(Default)]
@@ -97,10 +75,11 @@ impl Handler for FaultyConnection {
         self.counters.commands.lock().unwrap().push(text);
         session.channel_success(channel)?;
         let (output, code) = shell.run(command, &self.files.lock().unwrap());
-        let (session, starts_after) = (session.handle(), shell.starts_after);
+        let (session, quiet) = (session.handle(), shell.starts_when_quiet);
+        let counters = Arc::clone(&self.counters);
         // SFTP goes on meanwhile.
         tokio::spawn(async move {
-            tokio::time::sleep(starts_after).await;
+            counters.wait_for_quiet(quiet).await;
             // The client may have gone.
             let _ = session.data(channel, output).await;
             let _ = session.exit_status_request(channel, code).await;
@@ -280,6 +259,7 @@ impl FaultyConnection {
             file.clear();
         }
         drop(files);
+        self.counters.opened.fetch_add(1, SeqCst);
         self.handle(id, path)
     }
 

@@ -16,8 +16,8 @@ pub struct Shell {
     /// Whether it is like that of `rclone serve sftp`: everything behind the program is one name, in which a backslash
     /// is the only quote, and there is nothing but `md5sum`.
     pub one_name: bool,
-    /// How long a command takes to start.
-    pub starts_after: Duration,
+    /// A command starts when no file was opened for this long.
+    pub starts_when_quiet: Duration,
 }
 
 impl Shell {
