@@ -18,7 +18,8 @@ pub(super) fn interrupt(
     grows: &std::path::Path,
     signal: &str,
 ) -> CommandResult {
-    let mut command = sandbox.command(words);
+    // However late the signal is sent, the transfer is not over before: it takes ten seconds.
+    let mut command = sandbox.command([words, &["--limit-rate", "20M"]].concat());
     let mut child = command
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -103,7 +104,7 @@ fn ctrl_c_in_a_container_has_the_exit_code_of_the_signal() {
     };
     let sandbox = ClientSandbox::new(&[]);
     sandbox.create_file("f", SIZE, 4);
-    let inner = sandbox.command(["put", "f", &sandbox.remote("")]);
+    let inner = sandbox.command(["put", "--limit-rate", "20M", "f", &sandbox.remote("")]);
     let mut command = Command::new(container[0]);
     command
         .args(&container[1..])

@@ -273,12 +273,17 @@ mod tests {
 
     use super::*;
 
+    /// The limit on what is not a prompt. A busy machine may delay that, too.
+    const LIMIT: Duration = Duration::from_secs(1);
+    /// The time until a secret is typed.
+    const LATE: Duration = Duration::from_millis(1500);
+
     /// Prompts that are answered with these lines.
     struct ScriptedAnswers(Mutex<Vec<&'static str>>);
 
     impl Prompts for ScriptedAnswers {
         fn secret(&self, _label: &str) -> io::Result<Secret> {
-            std::thread::sleep(Duration::from_millis(300));
+            std::thread::sleep(LATE);
             Ok(Secret::new("late".to_owned()))
         }
 
@@ -318,10 +323,9 @@ mod tests {
     #[tokio::test]
     async fn time_with_an_open_prompt_does_not_count() {
         let prompts = AsyncPrompts::new(Arc::new(ScriptedAnswers(Mutex::default())));
-        let limit = Duration::from_millis(100);
-        let asked = prompts.with_timeout(limit, prompts.secret(String::new())).await;
+        let asked = prompts.with_timeout(LIMIT, prompts.secret(String::new())).await;
         assert_eq!(asked.unwrap().unwrap().reveal(), "late");
-        let hung = prompts.with_timeout(limit, async {
+        let hung = prompts.with_timeout(LIMIT, async {
             prompts.secret(String::new()).await.unwrap();
             std::future::pending::<()>().await;
         });
