@@ -30,7 +30,7 @@ pub(super) fn check(server: &TestServer) -> CommandReport {
 
 /// Runs `serve` by `program`, if there is one, until it ends or listens; one that hangs is killed.
 pub(super) fn serve(server: &TestServer, program: &[&str]) -> CommandReport {
-    let mut words = vec!["timeout", "-k", "1", "20"];
+    let mut words = vec!["timeout", "-k", "1", "100"];
     words.extend(program);
     words.push(homeportd());
     let mut child = Command::new(words[0])

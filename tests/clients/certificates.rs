@@ -318,7 +318,7 @@ fn lists_that_ssh_keygen_makes_are_understood() {
 #[test]
 fn a_session_ends_with_its_certificate() {
     let server = start(&["alice"]);
-    sign(&server, "ca", "alice", &["-n", "alice", "-V", "-1m:+8s"]);
+    sign(&server, "ca", "alice", &["-n", "alice", "-V", "-1m:+20s"]);
     let mut session = server.raw("alice");
     expect_end(&mut session);
     server.wait_for_audit("the certificate of this sign-in is not accepted any more");

@@ -167,7 +167,8 @@ fn answers_that_do_not_fit_the_questions_are_refused() {
         talk
     };
     let refused = Answered::Refused("keyboard-interactive".to_owned());
-    let code = device.code(0);
+    // It is the next code, so that it is still in force at the end.
+    let code = device.code(1);
     let long = [b'1'; 2000];
     let rows: [&[&[u8]]; 5] = [&[], &[b""], &[b"\xff\xfe\x80"], &[code.as_bytes(), b""], &[&long]];
     for answers in rows {
