@@ -6,6 +6,7 @@
 
 pub mod attrs;
 mod backlog;
+mod beside;
 pub mod channel;
 mod channel_state;
 pub mod context;

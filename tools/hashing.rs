@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use base::digest::Algorithm;
 use homeportd::domain::path::VirtualPath;
 use homeportd::io::cpu_slots::CpuSlots;
-use homeportd::storage::hash::{Range, Work};
+use homeportd::storage::hash::{HashWork as _, Range, Work};
 use homeportd::storage::local::LocalStorage;
 use homeportd::storage::{OpenHow, Storage, Wait};
 use tokio_util::sync::CancellationToken;

@@ -6,6 +6,7 @@ use crate::session::stream::Disconnected;
 use crate::session::stream::connection_budget::ConnectionBudget;
 use crate::session::stream::receive_window::{PacketRoom, ReceiveWindow};
 
+use super::beside::RepliesBeside;
 use super::pending::Pending;
 use super::session::Sftp;
 use super::withheld::WithheldWindow;
@@ -24,6 +25,8 @@ pub(super) enum SessionOwner {
 pub(super) struct ChannelState {
     pub(super) owner: SessionOwner,
     pub(super) pending: Pending,
+    /// The replies that do not wait for those of other requests.
+    pub(super) beside: RepliesBeside,
     /// The window that the client was granted.
     pub(super) window: ReceiveWindow,
     /// The part of the window that WRITEs have occupied, and that is opened again at the user's rate.
@@ -50,6 +53,7 @@ impl ChannelState {
         Self {
             owner: SessionOwner::Channel(Box::new(sftp)),
             pending: Pending::new(),
+            beside: RepliesBeside::default(),
             window: ReceiveWindow::new(budget),
             withheld: WithheldWindow::new(rates),
             missing: 0,

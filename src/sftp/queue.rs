@@ -4,7 +4,8 @@
 //! A channel's [`Sftp`] is in one of two places. With the channel ([`SessionOwner::Channel`]), requests are answered in
 //! the SSH callback: *Direct*. With the task ([`SessionOwner::Task`]), every request is appended to those that wait,
 //! and the task answers them in order: *Queued*. This is also the case while keys are exchanged. When nothing waits any
-//! more, the task returns the session and ends.
+//! more, the task returns the session and ends. Hashes for a transfer that goes on are computed beside the requests
+//! ([`super::beside`]), and the task sends their replies, too.
 //!
 //! Only requests wait here, not data for a client that does not read: a READ is executed when its reply can be sent,
 //! and the part of a reply that does not fit into the window is charged, or read again ([`super::unsent`]). The
@@ -18,7 +19,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use sftp_wire::PacketType;
-use tokio::sync::OwnedSemaphorePermit as InFlightBytesPermit;
+use tokio::sync::{Notify, OwnedSemaphorePermit as InFlightBytesPermit};
 use tokio_util::sync::CancellationToken;
 
 use crate::io::HomeIo;
@@ -32,6 +33,7 @@ use crate::storage::Wait;
 use crate::storage::router::call_io::{CallIo, SlowWay};
 
 use super::backlog::{NextRequest, WaitingRequest};
+use super::beside::{NextStep, answer_beside};
 use super::channel_state::{ChannelState, SessionOwner, TaskEnd, WindowDue};
 use super::deferred_close::DeferredClose;
 use super::outcome::Outcome;
@@ -53,9 +55,11 @@ pub(super) struct ChannelQueue {
     tasks: TaskStarter,
     /// Slows the channel down when the audit log cannot keep up with the user's events.
     pub(super) event_backpressure: Arc<EventBackpressure>,
-    activity: Activity,
+    pub(super) activity: Activity,
     /// The events of the channel that are not on the disk yet, for which its replies wait.
     pub(super) unsaved: Arc<UnsavedEvents>,
+    /// Wakes the task when a reply is known that was computed beside the requests.
+    pub(super) beside_ended: Notify,
 }
 
 /// The parts of a channel besides its session.
@@ -90,6 +94,7 @@ impl ChannelQueue {
             event_backpressure,
             activity,
             unsaved,
+            beside_ended: Notify::new(),
             state: Mutex::new(state),
             peer_window,
             queued_sender,
@@ -149,34 +154,23 @@ impl ChannelQueue {
         self.send(held, unsent, None).await?;
         loop {
             self.open_client_window().await?;
-            let next = {
-                let mut state = self.state();
-                match state.pending.backlog.pop() {
-                    Some(request) => Ok(request),
-                    None if state.pending.end => {
-                        state.owner = SessionOwner::Nobody;
-                        return Ok(true);
-                    }
-                    // A part of a packet may have arrived since.
-                    None => match (self.take_window_due(&mut state), held.sftp.take()) {
-                        (0, Some(sftp)) => {
-                            state.owner = SessionOwner::Channel(sftp);
-                            return Ok(false);
-                        }
-                        (0, None) => return Ok(false),
-                        (more, sftp) => {
-                            held.sftp = sftp;
-                            Err(more)
-                        }
-                    },
+            let request = match NextStep::decide(self, held) {
+                NextStep::Answer(request) => request,
+                NextStep::Send(reply) => {
+                    self.unsaved.saved().await;
+                    self.send(held, UnsentReply::of(reply, None), None).await?;
+                    continue;
                 }
-            };
-            let request = match next {
-                Ok(request) => request,
-                Err(more) => {
+                NextStep::OpenWindow(more) => {
                     self.queued_sender.open_window(more).await?;
                     continue;
                 }
+                NextStep::WaitForReply => {
+                    self.beside_ended.notified().await;
+                    continue;
+                }
+                NextStep::End => return Ok(false),
+                NextStep::EndChannel => return Ok(true),
             };
             // Execute it only when there is room for the reply, so that requests wait, and not data.
             self.event_backpressure.wait().await;
@@ -333,7 +327,7 @@ impl ChannelQueue {
     }
 
     /// Starts a task that ends with the channel, which owns it.
-    fn start(&self, task: impl Future<Output = ()> + Send + 'static) {
+    pub(super) fn start(&self, task: impl Future<Output = ()> + Send + 'static) {
         let cancelled = self.cancelled.clone();
         self.tasks.start(async move {
             tokio::select! {
@@ -347,7 +341,11 @@ impl ChannelQueue {
     /// blocking pool, together with the WRITEs that follow it.
     ///
     /// The task may be dropped at every `await`: until a thread takes the session, it stays in `held`.
-    async fn run(&self, held: &mut DeferredClose, request: WaitingRequest) -> Result<Bytes, TaskEnd> {
+    async fn run(
+        self: &Arc<Self>,
+        held: &mut DeferredClose,
+        request: WaitingRequest,
+    ) -> Result<Bytes, TaskEnd> {
         self.state().pending.occupied.add_request(&request.next());
         let turn = Instant::now();
         let mut call = held.call_io(&request.next());
@@ -386,6 +384,11 @@ impl ChannelQueue {
         match outcome {
             Outcome::Reply(reply) => Ok(reply),
             Outcome::HashFirst(request) => {
+                let is_beside = request.is_answered_beside() && self.state().beside.begin();
+                if is_beside {
+                    answer_beside(self, request, timings, turn);
+                    return Ok(Bytes::new());
+                }
                 let reply = request.answer().await;
                 timings.note(PacketType::Extended, turn.elapsed());
                 Ok(reply)
