@@ -13,8 +13,10 @@
 
 mod attempt;
 mod breaks;
+mod checkpoints;
 mod conflict_question;
 mod context;
+mod continued_proof;
 mod cut;
 mod decide;
 mod digest;
@@ -34,6 +36,7 @@ mod outcome;
 mod pace;
 mod part_file;
 pub mod progress_hub;
+mod proven_fetch;
 mod prover;
 mod range_prover;
 mod ranges_mark;
@@ -48,6 +51,7 @@ mod summary;
 mod temporary_names;
 mod upload;
 mod upload_at_once;
+mod upload_proof;
 mod write_pump;
 
 pub use breaks::{Breaks, ProgressAtBreak};

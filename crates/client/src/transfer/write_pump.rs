@@ -20,8 +20,9 @@ use super::digest::{BlockHasher, Digest};
 use super::error::TransferError;
 use super::open_files::OpenFiles;
 use super::progress_hub::Stage;
-use super::range_prover::{AcknowledgedFront, RangeHasher, RangeProver};
+use super::range_prover::{AcknowledgedFront, RangeHasher};
 use super::spread::window::Ranges;
+use super::upload_proof::{RunningProof, UploadProver};
 use crate::link::{Block, CompletedRequest, Completion, InFlightPermit, RemoteError, done};
 
 /// How many blocks are read before the sender is woken: waking it costs as much as reading one.
@@ -304,23 +305,16 @@ pub(super) async fn send_blocks(
     Ok(SentBlocks { end, digest })
 }
 
-/// Sends the range by one connection, and proves its ranges meanwhile.
+/// Sends the range by one connection, and proves it meanwhile.
 pub(super) async fn pump_up(
     attempt: Attempt<'_>,
     files: OpenFiles<'_>,
     range: Range<u64>,
     digest: Option<Digest>,
-    ranges: Option<RangeProver<'_>>,
+    prover: Option<UploadProver<'_>>,
 ) -> Result<SentRange, FailedWrite> {
-    let (range_hasher, hashed_ranges) = ranges
-        .as_ref()
-        .map(|ranges| RangeHasher::start(ranges.kind))
-        .unzip();
-    let hashers = BlockHashers {
-        whole: digest.map(BlockHasher::start),
-        ranges: range_hasher,
-    };
-    let is_proving = ranges.is_some();
+    let (hashers, proof) = RunningProof::start(digest, prover);
+    let is_proving = proof.is_there();
     let (mut front, acknowledged) = AcknowledgedFront::new(range.start);
     let arrived = move |offset, length| front.add(offset, length);
     let sending = async {
@@ -333,13 +327,7 @@ pub(super) async fn pump_up(
         }
         sent
     };
-    let proving = async {
-        match (ranges, hashed_ranges) {
-            (Some(ranges), Some(hashed)) => ranges.run(hashed, acknowledged).await,
-            _ => false,
-        }
-    };
-    let (sent, is_proven) = tokio::join!(sending, proving);
+    let (sent, is_proven) = tokio::join!(sending, proof.run(acknowledged));
     let SentBlocks { end, digest } = sent?;
     Ok(SentRange {
         end,
