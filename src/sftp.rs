@@ -23,6 +23,7 @@ mod request_io;
 pub mod requests;
 pub mod session;
 pub mod status;
+mod task_step;
 pub mod timings;
 mod unsent;
 mod withheld;

@@ -33,13 +33,14 @@ use crate::storage::Wait;
 use crate::storage::router::call_io::{CallIo, SlowWay};
 
 use super::backlog::{NextRequest, WaitingRequest};
-use super::beside::{NextStep, answer_beside};
+pub use super::channel_state::ChannelSetup;
 use super::channel_state::{ChannelState, SessionOwner, TaskEnd, WindowDue};
 use super::deferred_close::DeferredClose;
 use super::outcome::Outcome;
 use super::pending::{execute, execute_batch, read_of, reply_bytes_needed};
 use super::request_io;
 use super::session::Sftp;
+use super::task_step::TaskStep;
 use super::unsent::{UnreadTail, UnsentReply};
 
 /// Smaller replies, in bytes, need no room: each channel has only one of them at a time.
@@ -55,25 +56,11 @@ pub(super) struct ChannelQueue {
     tasks: TaskStarter,
     /// Slows the channel down when the audit log cannot keep up with the user's events.
     pub(super) event_backpressure: Arc<EventBackpressure>,
-    pub(super) activity: Activity,
+    activity: Activity,
     /// The events of the channel that are not on the disk yet, for which its replies wait.
     pub(super) unsaved: Arc<UnsavedEvents>,
     /// Wakes the task when a reply is known that was computed beside the requests.
-    pub(super) beside_ended: Notify,
-}
-
-/// The parts of a channel besides its session.
-pub struct ChannelSetup {
-    /// The window that the client has granted.
-    pub peer_window: Arc<PeerWindow>,
-    /// Sends the task's replies to the client.
-    pub queued_sender: Arc<dyn QueuedSender>,
-    /// Cancelled when the channel or its connection ends.
-    pub cancelled: CancellationToken,
-    /// The budget of the connection's channels.
-    pub budget: Arc<ConnectionBudget>,
-    /// Starts the tasks of the channel.
-    pub tasks: TaskStarter,
+    beside_ended: Notify,
 }
 
 impl ChannelQueue {
@@ -108,9 +95,9 @@ impl ChannelQueue {
         self.state.lock()
     }
 
-    /// Gives the session to a task, unless it has one already.
+    /// Gives the session to a task, if the channel has it.
     pub(super) fn give_to_task(self: &Arc<Self>, state: &mut ChannelState) {
-        if let SessionOwner::Channel(sftp) = std::mem::replace(&mut state.owner, SessionOwner::Task) {
+        if let Some(sftp) = state.owner.give_to_task() {
             // The channel owns the task: cancelling ends it, and it holds nothing that outlives it.
             self.tasks.start(Arc::clone(self).work(sftp));
         }
@@ -128,17 +115,10 @@ impl ChannelQueue {
     async fn drain(self: &Arc<Self>, sftp: Box<Sftp>) {
         let mut held = DeferredClose::new(sftp, &self.io);
         let exit_status = match self.answer_all(&mut held).await {
-            Ok(false) => return,
+            Ok(false) | Err(TaskEnd::Disconnected) => return,
             Ok(true) => 0,
-            Err(TaskEnd::Disconnected) => return,
-            Err(TaskEnd::Broken(why)) => {
-                // A client can cause this repeatedly.
-                tracing::debug!(why, "a request ended its session");
-                self.state().owner = SessionOwner::Nobody;
-                255
-            }
-            Err(TaskEnd::Panicked) => {
-                tracing::error!("a request panicked, which ended its session");
+            Err(failed @ (TaskEnd::Broken(_) | TaskEnd::Panicked)) => {
+                failed.log();
                 self.state().owner = SessionOwner::Nobody;
                 255
             }
@@ -154,23 +134,24 @@ impl ChannelQueue {
         self.send(held, unsent, None).await?;
         loop {
             self.open_client_window().await?;
-            let request = match NextStep::decide(self, held) {
-                NextStep::Answer(request) => request,
-                NextStep::Send(reply) => {
+            let step = TaskStep::decide(&mut self.state(), held, |state| self.take_window_due(state));
+            let request = match step {
+                TaskStep::Answer(request) => request,
+                TaskStep::Send(reply) => {
                     self.unsaved.saved().await;
                     self.send(held, UnsentReply::of(reply, None), None).await?;
                     continue;
                 }
-                NextStep::OpenWindow(more) => {
+                TaskStep::OpenWindow(more) => {
                     self.queued_sender.open_window(more).await?;
                     continue;
                 }
-                NextStep::WaitForReply => {
+                TaskStep::WaitForReply => {
                     self.beside_ended.notified().await;
                     continue;
                 }
-                NextStep::End => return Ok(false),
-                NextStep::EndChannel => return Ok(true),
+                TaskStep::End => return Ok(false),
+                TaskStep::EndChannel => return Ok(true),
             };
             // Execute it only when there is room for the reply, so that requests wait, and not data.
             self.event_backpressure.wait().await;
@@ -327,13 +308,28 @@ impl ChannelQueue {
     }
 
     /// Starts a task that ends with the channel, which owns it.
-    pub(super) fn start(&self, task: impl Future<Output = ()> + Send + 'static) {
+    fn start(&self, task: impl Future<Output = ()> + Send + 'static) {
         let cancelled = self.cancelled.clone();
         self.tasks.start(async move {
             tokio::select! {
                 () = cancelled.cancelled() => {}
                 () = task => {}
             }
+        });
+    }
+
+    /// Computes a reply that was counted as under way, beside the requests that follow. The task sends it.
+    fn answer_beside(self: &Arc<Self>, answer: impl Future<Output = Bytes> + Send + 'static) {
+        let queue = Arc::clone(self);
+        self.start(async move {
+            // A client that waits for a reply is not idle.
+            let _working = queue.activity.begin();
+            let reply = answer.await;
+            let mut state = queue.state();
+            state.beside.end(reply);
+            queue.give_to_task(&mut state);
+            drop(state);
+            queue.beside_ended.notify_one();
         });
     }
 
@@ -385,13 +381,16 @@ impl ChannelQueue {
             Outcome::Reply(reply) => Ok(reply),
             Outcome::HashFirst(request) => {
                 let is_beside = request.is_answered_beside() && self.state().beside.begin();
+                let answer = async move {
+                    let reply = request.answer().await;
+                    timings.note(PacketType::Extended, turn.elapsed());
+                    reply
+                };
                 if is_beside {
-                    answer_beside(self, request, timings, turn);
+                    self.answer_beside(answer);
                     return Ok(Bytes::new());
                 }
-                let reply = request.answer().await;
-                timings.note(PacketType::Extended, turn.elapsed());
-                Ok(reply)
+                Ok(answer.await)
             }
             // This outcome occurs only where a request may not wait.
             Outcome::AskAgain => Ok(Bytes::new()),

@@ -7,10 +7,8 @@ mod md5_lanes;
 
 use crate::digest::Algorithm;
 
-pub use md5_lanes::LANES;
+pub use md5_lanes::{BLOCK, LANES};
 
-/// The size of a block of both hashes, in bytes. A state covers whole blocks.
-pub const BLOCK: usize = 64;
 /// The size of the length at the end of the last block, in bytes.
 const LENGTH_FIELD: usize = 8;
 
@@ -77,11 +75,27 @@ impl HashState {
     /// other, if the pieces are equally long. There are as many pieces as states.
     pub fn update_each(states: &mut [Self], pieces: &[&[[u8; BLOCK]]]) {
         for (states, pieces) in states.chunks_mut(LANES).zip(pieces.chunks(LANES)) {
-            let done = md5_lanes::update(states, pieces);
+            let done = Self::update_md5(states, pieces);
             for (state, piece) in states.iter_mut().zip(pieces) {
                 state.update(piece.get(done..).unwrap_or_default());
             }
         }
+    }
+
+    /// Goes on with the blocks that all pieces have, if all states are those of MD5. Returns how many blocks that are.
+    fn update_md5(states: &mut [Self], pieces: &[&[[u8; BLOCK]]]) -> usize {
+        let words = states.iter().map(|state| match state {
+            Self::Md5(words) => Some(*words),
+            Self::Sha256(_) => None,
+        });
+        let Some(mut words) = words.collect::<Option<Vec<_>>>() else {
+            return 0;
+        };
+        let done = md5_lanes::update(&mut words, pieces);
+        for (state, words) in states.iter_mut().zip(words) {
+            *state = Self::Md5(words);
+        }
+        done
     }
 
     /// Returns the hash of an input of `length` bytes. This state covers all of it but the `tail`.

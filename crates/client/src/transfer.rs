@@ -28,6 +28,7 @@ mod file_sink;
 mod final_local_attributes;
 mod final_remote_attributes;
 pub mod free_space;
+mod hashers;
 pub mod idle_clock;
 mod job;
 mod kept_beginning;

@@ -2,8 +2,8 @@
 //! part of a core. Here a step is done for all inputs, which the compiler turns into vector instructions: all x86-64 and
 //! aarch64 CPUs have those for four numbers at once.
 
-use super::{BLOCK, HashState};
-
+/// The size of a block, in bytes.
+pub const BLOCK: usize = 64;
 /// How many inputs are hashed side by side.
 pub const LANES: usize = 8;
 /// With fewer inputs than this, one after the other is faster.
@@ -14,18 +14,17 @@ const WORDS: usize = BLOCK / 4;
 /// One number of each input.
 type Lanes = [u32; LANES];
 
-/// Goes on with as many blocks of each input as all of them have. Returns how many that are: 0 if these are not states
-/// of MD5, or too few of them to gain anything.
-pub(super) fn update(states: &mut [HashState], inputs: &[&[[u8; BLOCK]]]) -> usize {
-    let is_md5 = states.iter().all(|state| matches!(state, HashState::Md5(_)));
-    if !(FEWEST..=LANES).contains(&states.len()) || states.len() != inputs.len() || !is_md5 {
+/// Goes on with as many blocks of each input as all of them have. Returns how many that are: 0 if there are too few
+/// inputs to gain anything.
+pub(super) fn update(states: &mut [[u32; 4]], inputs: &[&[[u8; BLOCK]]]) -> usize {
+    if !(FEWEST..=LANES).contains(&states.len()) || states.len() != inputs.len() {
         return 0;
     }
     let blocks = inputs.iter().map(|input| input.len()).min().unwrap_or(0);
     let mut lanes = [[0; LANES]; 4];
     for (lane, state) in states.iter().enumerate() {
-        if let HashState::Md5(words) = state {
-            set_lane(&mut lanes, lane, words);
+        for (numbers, word) in lanes.iter_mut().zip(state) {
+            set(numbers, lane, *word);
         }
     }
     let mut words = [[0; LANES]; WORDS];
@@ -41,15 +40,9 @@ pub(super) fn update(states: &mut [HashState], inputs: &[&[[u8; BLOCK]]]) -> usi
         lanes = compress(&lanes, &words);
     }
     for (lane, state) in states.iter_mut().enumerate() {
-        *state = HashState::Md5(lanes.map(|word| word.get(lane).copied().unwrap_or(0)));
+        *state = lanes.map(|word| word.get(lane).copied().unwrap_or(0));
     }
     blocks
-}
-
-fn set_lane(lanes: &mut [Lanes; 4], lane: usize, words: &[u32; 4]) {
-    for (numbers, word) in lanes.iter_mut().zip(words) {
-        set(numbers, lane, *word);
-    }
 }
 
 fn set(lanes: &mut Lanes, lane: usize, number: u32) {

@@ -1,28 +1,13 @@
 //! The hash of a file at successive offsets, while it is computed: from each of them, the server can go on with the bytes
 //! that it has.
 
-use base::hash_state::HashState;
 use tokio::sync::mpsc;
 
-use super::digest::Digest;
-use crate::link::HashValue;
+use super::digest::{Checkpoint, Digest};
 
 /// How many bytes lie between two checkpoints: a multiple of the block of a hash. A checkpoint takes about a hundred
 /// bytes of memory until it is proven.
 pub(super) const STEP: u64 = 4 << 20;
-
-/// The hash of the beginning of a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Checkpoint {
-    /// The length of the beginning, in bytes.
-    pub end: u64,
-    /// Its hash.
-    pub hash: HashValue,
-    /// The state behind its last whole block.
-    pub state: HashState,
-    /// How many bytes the state covers.
-    pub covered: u64,
-}
 
 /// The checkpoints of a file, in their order. They end with the file.
 pub(super) type Checkpoints = mpsc::UnboundedReceiver<Checkpoint>;

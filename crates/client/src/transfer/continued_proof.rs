@@ -5,8 +5,8 @@ use base::hash_state::{HashState, LANES};
 use tokio::sync::watch;
 
 use super::attempt::Attempt;
-use super::checkpoints::{Checkpoint, Checkpoints, STEP};
-use super::digest::Digest;
+use super::checkpoints::{Checkpoints, STEP};
+use super::digest::{Checkpoint, Digest};
 use crate::link::{ContinuedQuestion, HashKind, continue_hash, continues_hashes};
 
 /// The size from which on a file is proven like that, in bytes: below, one question at the end is as fast.

@@ -1,14 +1,16 @@
 //! How an upload is proven while it is sent: by continued hashes where the server has them, else range by range where it
 //! hashes by another extension, else not before the end.
 
+use bytes::Bytes;
 use tokio::sync::watch;
 
 use super::attempt::Attempt;
 use super::checkpoints::{Checkpoints, MarkedDigest};
 use super::continued_proof::ContinuedProver;
-use super::digest::{BlockHasher, Digest};
+use super::digest::Digest;
+use super::error::TransferError;
+use super::hashers::BlockHasher;
 use super::range_prover::{HashedRanges, RangeHasher, RangeProver};
-use super::write_pump::BlockHashers;
 use crate::link::Answered as _;
 
 /// What proves an upload while it is sent.
@@ -65,6 +67,41 @@ impl ContinuedUpload<'_> {
         // Nothing was written through the handle, so the reply does not matter.
         link.forget_handle(&handle);
         all_equal
+    }
+}
+
+/// The hashes that are computed of the blocks that are sent.
+#[derive(Default)]
+pub(super) struct BlockHashers {
+    /// The hash of the whole file.
+    pub whole: Option<BlockHasher>,
+    /// The hashes of its ranges.
+    pub ranges: Option<RangeHasher>,
+}
+
+impl BlockHashers {
+    /// Passes a block on, once the hashes are not too far behind.
+    pub async fn feed(&self, block: Bytes) {
+        if let Some(ranges) = &self.ranges {
+            ranges.feed(block.clone()).await;
+        }
+        if let Some(whole) = &self.whole {
+            whole.feed(block).await;
+        }
+    }
+
+    /// Ends the hashes of ranges, and returns the digest of the whole.
+    pub async fn finish(self) -> Result<Option<Digest>, TransferError> {
+        let Self { whole, ranges } = self;
+        drop(ranges);
+        match whole {
+            Some(whole) => whole
+                .finish()
+                .await
+                .map(Some)
+                .map_err(TransferError::local("hash the file")),
+            None => Ok(None),
+        }
     }
 }
 

@@ -11,18 +11,17 @@ use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::attempt::Attempt;
-use super::digest::{BlockHasher, Digest};
+use super::digest::Digest;
 use super::error::TransferError;
 use super::open_files::OpenFiles;
 use super::progress_hub::Stage;
-use super::range_prover::{AcknowledgedFront, RangeHasher};
+use super::range_prover::AcknowledgedFront;
 use super::spread::window::Ranges;
-use super::upload_proof::{RunningProof, UploadProver};
+use super::upload_proof::{BlockHashers, RunningProof, UploadProver};
 use crate::link::{Block, CompletedRequest, Completion, InFlightPermit, RemoteError, done};
 
 /// How many blocks are read before the sender is woken: waking it costs as much as reading one.
@@ -204,41 +203,6 @@ fn read_ahead(
     };
     tokio::task::spawn_blocking(move || reader.run(&read));
     blocks
-}
-
-/// The hashes that are computed of the blocks that are sent.
-#[derive(Default)]
-pub(super) struct BlockHashers {
-    /// The hash of the whole file.
-    pub whole: Option<BlockHasher>,
-    /// The hashes of its ranges.
-    pub ranges: Option<RangeHasher>,
-}
-
-impl BlockHashers {
-    /// Passes a block on, once the hashes are not too far behind.
-    pub async fn feed(&self, block: Bytes) {
-        if let Some(ranges) = &self.ranges {
-            ranges.feed(block.clone()).await;
-        }
-        if let Some(whole) = &self.whole {
-            whole.feed(block).await;
-        }
-    }
-
-    /// Ends the hashes of ranges, and returns the digest of the whole.
-    pub async fn finish(self) -> Result<Option<Digest>, TransferError> {
-        let Self { whole, ranges } = self;
-        drop(ranges);
-        match whole {
-            Some(whole) => whole
-                .finish()
-                .await
-                .map(Some)
-                .map_err(TransferError::local("hash the file")),
-            None => Ok(None),
-        }
-    }
 }
 
 /// Blocks that have arrived at the server.

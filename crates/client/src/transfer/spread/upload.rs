@@ -19,8 +19,8 @@ use crate::transfer::cut::with_size;
 use crate::transfer::digest::Digest;
 use crate::transfer::error::TransferError;
 use crate::transfer::open_files::OpenFiles;
-use crate::transfer::upload_proof::{RunningProof, UploadProver};
-use crate::transfer::write_pump::{BlockHashers, FailedWrite, SentRange, read_full, send_blocks};
+use crate::transfer::upload_proof::{BlockHashers, RunningProof, UploadProver};
+use crate::transfer::write_pump::{FailedWrite, SentRange, read_full, send_blocks};
 
 /// The size of one read of this machine's file for its hashes, in bytes.
 const HASHED: usize = 256 << 10;
