@@ -24,7 +24,7 @@ pub(super) struct BlockHasher {
 
 impl BlockHasher {
     pub fn start(digest: impl Into<MarkedDigest>) -> Self {
-        let mut digest = digest.into();
+        let mut digest: MarkedDigest = digest.into();
         let (blocks, mut waiting) = mpsc::channel::<Bytes>(WAITING);
         let task = spawn_blocking(move || {
             while let Some(block) = waiting.blocking_recv() {
