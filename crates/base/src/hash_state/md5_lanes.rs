@@ -75,6 +75,8 @@ fn i(b: u32, c: u32, d: u32) -> u32 {
     reason = "all indices are below the lengths of the arrays"
 )]
 #[allow(clippy::many_single_char_names, reason = "the names of the standard")]
+// As a function of its own, its arrays are known to be different ones.
+#[inline(never)]
 fn compress(before: &[Lanes; 4], words: &[Lanes; WORDS]) -> [Lanes; 4] {
     let mut after = *before;
     for lane in 0..LANES {
