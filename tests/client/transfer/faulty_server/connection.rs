@@ -8,26 +8,16 @@ use bytes::Bytes;
 use md5::Digest as _;
 use russh::server::{self, Auth, Handler, Session};
 use russh::{Channel, ChannelId};
-use sftp_wire::extension::{Md5HashReply, Md5Query};
+use sftp_wire::extension::{ContinueHashQuery, Md5HashReply, Md5Query};
 use sftp_wire::frame::{LENGTH_FIELD, request_length};
 use sftp_wire::{
     Announcement, Attributes, ExtendedReply as _, ExtendedRequest, Extension, Name, NamesReply, OpenFlags,
     Packet, PacketType, Reply, Request, StatusCode, Times,
 };
 
+use super::continued::{HashedBytes, continued};
 use super::replies::{attributes, flip, no_such_file, status};
 use super::{Faults, Files, HashFault};
-
-/// A request for a hash.
-#[derive(Debug, Clone, Copy)]
-pub struct HashedBytes {
-    /// The offset of its range.
-    pub offset: u64,
-    /// The length of its range; 0 for all of the file.
-    pub length: u64,
-    /// The size of the file at that time, in bytes.
-    pub size: u64,
-}
 
 /// The counters that all connections of a server share, for faults that occur once.
 #[derive(Default)]
@@ -194,13 +184,17 @@ impl FaultyConnection {
     }
 
     fn version(&self) -> Bytes {
-        let mut extensions = Vec::new();
-        if !self.faults.no_hashes {
-            extensions.push(Announcement {
-                name: Extension::Md5Hash.name().as_bytes(),
+        let offered = [
+            (Extension::Md5Hash, !self.faults.no_hashes),
+            (Extension::ContinueHash, self.faults.continues_hashes),
+        ];
+        let offered = offered.into_iter().filter(|(_, is_offered)| *is_offered);
+        let extensions = offered
+            .map(|(extension, _)| Announcement {
+                name: extension.name().as_bytes(),
                 data: b"1",
-            });
-        }
+            })
+            .collect();
         let version = sftp_wire::VERSION;
         Reply::<&[u8]>::Version { version, extensions }.to_bytes(0)
     }
@@ -232,6 +226,9 @@ impl FaultyConnection {
             Request::Readdir { .. } => self.names(id),
             Request::Extended(ExtendedRequest::Md5Hash { path, query }) if !self.faults.no_hashes => {
                 self.md5(id, path, query)
+            }
+            Request::Extended(ExtendedRequest::ContinueHash { handle, query }) => {
+                self.continued(id, handle, query)
             }
             Request::Extended(_) => status(id, StatusCode::OpUnsupported, "no"),
             _ => status(id, StatusCode::Ok, ""),
@@ -368,6 +365,20 @@ impl FaultyConnection {
         Reply::Names(self.faults.names.iter().map(entry).collect()).to_bytes(id)
     }
 
+    /// Goes on with the client's hash over the bytes that are stored.
+    fn continued(&self, id: u32, handle: &[u8], query: ContinueHashQuery<'_>) -> Bytes {
+        let files = self.files.lock().unwrap();
+        let content = &files[&self.handles[handle]];
+        self.note_hash(query.offset, query.length, content);
+        continued(id, content, query, self.faults.hashes == HashFault::Lie)
+    }
+
+    fn note_hash(&self, offset: u64, length: u64, content: &[u8]) {
+        let size = content.len() as u64;
+        let mut hashed = self.counters.hashed.lock().unwrap();
+        hashed.push(HashedBytes { offset, length, size });
+    }
+
     /// Hashes the bytes that are stored.
     fn md5(&mut self, id: u32, path: &[u8], query: Md5Query<'_>) -> Bytes {
         let Md5Query { offset, length, .. } = query;
@@ -375,11 +386,7 @@ impl FaultyConnection {
         let Some(content) = files.get(path) else {
             return no_such_file(id);
         };
-        self.counters.hashed.lock().unwrap().push(HashedBytes {
-            offset,
-            length,
-            size: content.len() as u64,
-        });
+        self.note_hash(offset, length, content);
         let end = match length {
             0 => content.len(),
             length => content.len().min((offset + length) as usize),
