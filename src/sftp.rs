@@ -6,6 +6,7 @@
 
 pub mod attrs;
 mod backlog;
+mod beside;
 pub mod channel;
 mod channel_state;
 pub mod context;
@@ -23,6 +24,7 @@ mod request_io;
 pub mod requests;
 pub mod session;
 pub mod status;
+mod task_step;
 pub mod timings;
 mod unsent;
 mod withheld;

@@ -2,6 +2,7 @@
 
 mod commands;
 mod concurrent_hashes;
+mod continued;
 pub mod durable;
 mod hashes;
 mod refusals;

@@ -12,7 +12,7 @@ use crate::mount::Mounted;
 use crate::session::memory::MemoryCharge;
 use crate::session::work::WorkPurpose;
 use crate::session::{FileRecord, SessionContext};
-use crate::storage::hash::{Range, Work};
+use crate::storage::hash::{self, Range, Work};
 use crate::storage::router::call_io::{CallIo, CallPath, SessionIo, SlowWay};
 use crate::storage::{
     DirEntry, Error, FileFacts, FileKind, Links, Metadata, OpenFile, OpenHow, Result, Storage, Wait,
@@ -337,7 +337,7 @@ impl HomeSession {
             block: None,
             quick_check: None,
         };
-        work.run(&self.gone).await
+        hash::run(Box::new(work), &self.gone).await
     }
 
     /// Computes something on a thread of the blocking pool, with a CPU slot.

@@ -115,7 +115,10 @@ fn of_tls(error: &rustls::Error) -> Error {
 
 fn of_certificate(error: &CertificateError) -> Error {
     match error {
-        CertificateError::UnknownIssuer | CertificateError::BadSignature => {
+        // The last two: an authority of the same name has another key.
+        CertificateError::UnknownIssuer
+        | CertificateError::BadSignature
+        | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
             Error::new("its certificate is not of an authority that this system trusts").hint(
                 "have the authority's certificate trusted (update-ca-certificates), or name its file as SSL_CERT_FILE in the \
                  environment of the server, and restart the server",

@@ -328,7 +328,7 @@ impl<'a> InlineBatch<'a> {
             }
         }
         if state.pending.is_empty() {
-            if state.pending.end && direct {
+            if state.pending.end && direct && state.beside.is_empty() {
                 if let SessionOwner::Channel(sftp) = std::mem::replace(&mut state.owner, SessionOwner::Nobody)
                 {
                     drop(DeferredClose::new(sftp, &queue.io));

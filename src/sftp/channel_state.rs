@@ -2,10 +2,15 @@
 
 use std::sync::Arc;
 
-use crate::session::stream::Disconnected;
-use crate::session::stream::connection_budget::ConnectionBudget;
-use crate::session::stream::receive_window::{PacketRoom, ReceiveWindow};
+use tokio_util::sync::CancellationToken;
 
+use crate::session::stream::connection_budget::ConnectionBudget;
+use crate::session::stream::peer_window::PeerWindow;
+use crate::session::stream::receive_window::{PacketRoom, ReceiveWindow};
+use crate::session::stream::{Disconnected, QueuedSender};
+use crate::session::tasks::TaskStarter;
+
+use super::beside::RepliesBeside;
 use super::pending::Pending;
 use super::session::Sftp;
 use super::withheld::WithheldWindow;
@@ -20,10 +25,25 @@ pub(super) enum SessionOwner {
     Nobody,
 }
 
+impl SessionOwner {
+    /// Returns the session for a task, which owns it from now on, if the channel has it.
+    pub(super) fn give_to_task(&mut self) -> Option<Box<Sftp>> {
+        match std::mem::replace(self, SessionOwner::Task) {
+            SessionOwner::Channel(sftp) => Some(sftp),
+            other @ (SessionOwner::Task | SessionOwner::Nobody) => {
+                *self = other;
+                None
+            }
+        }
+    }
+}
+
 /// The state that a channel's callbacks and its task share.
 pub(super) struct ChannelState {
     pub(super) owner: SessionOwner,
     pub(super) pending: Pending,
+    /// The replies that do not wait for those of other requests.
+    pub(super) beside: RepliesBeside,
     /// The window that the client was granted.
     pub(super) window: ReceiveWindow,
     /// The part of the window that WRITEs have occupied, and that is opened again at the user's rate.
@@ -32,6 +52,20 @@ pub(super) struct ChannelState {
     pub(super) missing: usize,
     /// Whether a task waits for the connection's slot for large packets.
     pub(super) slot_asked: bool,
+}
+
+/// The parts of a channel besides its session.
+pub struct ChannelSetup {
+    /// The window that the client has granted.
+    pub peer_window: Arc<PeerWindow>,
+    /// Sends the task's replies to the client.
+    pub queued_sender: Arc<dyn QueuedSender>,
+    /// Cancelled when the channel or its connection ends.
+    pub cancelled: CancellationToken,
+    /// The budget of the connection's channels.
+    pub budget: Arc<ConnectionBudget>,
+    /// Starts the tasks of the channel.
+    pub tasks: TaskStarter,
 }
 
 /// How the client's window must be opened.
@@ -50,6 +84,7 @@ impl ChannelState {
         Self {
             owner: SessionOwner::Channel(Box::new(sftp)),
             pending: Pending::new(),
+            beside: RepliesBeside::default(),
             window: ReceiveWindow::new(budget),
             withheld: WithheldWindow::new(rates),
             missing: 0,
@@ -103,6 +138,18 @@ pub(super) enum TaskEnd {
     Broken(&'static str),
     /// The server has a bug, so the channel must end.
     Panicked,
+}
+
+impl TaskEnd {
+    /// Logs what has ended the channel.
+    pub(super) fn log(&self) {
+        match self {
+            TaskEnd::Disconnected => {}
+            // A client can cause this repeatedly.
+            TaskEnd::Broken(why) => tracing::debug!(why, "a request ended its session"),
+            TaskEnd::Panicked => tracing::error!("a request panicked, which ended its session"),
+        }
+    }
 }
 
 impl From<Disconnected> for TaskEnd {

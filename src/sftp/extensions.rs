@@ -1,6 +1,7 @@
 //! The extensions. VERSION announces exactly those that are answered, since both follow [`Extension`].
 //! [`sftp_wire::extension`] defines the layouts of their packets.
 
+mod continued;
 mod copy;
 mod hashes;
 mod openssh;
@@ -88,6 +89,7 @@ pub fn reply_bytes_needed(request: &ExtendedRequest<'_>) -> usize {
         | ExtendedRequest::HomeDirectory { .. }
         | ExtendedRequest::Md5Hash { .. }
         | ExtendedRequest::Md5HashHandle { .. }
+        | ExtendedRequest::ContinueHash { .. }
         | ExtendedRequest::SpaceAvailable { .. }
         | ExtendedRequest::Unknown { .. } => 0,
         // At most one packet, of which a channel has one at a time. It is charged to the user's memory if it waits.
@@ -134,6 +136,9 @@ pub fn answer(sftp: &mut Sftp, request: ExtendedRequest<'_>, info: RequestInfo) 
         ExtendedRequest::CheckFileName { path, query } => hashes::check_file_name(sftp, path, query, info),
         ExtendedRequest::CheckFileHandle { handle, query } => {
             hashes::check_file_handle(sftp, handle, query, info)
+        }
+        ExtendedRequest::ContinueHash { handle, query } => {
+            continued::continue_hash(sftp, handle, query, info)
         }
         ExtendedRequest::SpaceAvailable { path } => space::space_available(sftp, path, info),
         ExtendedRequest::Unknown { .. } => Err(StatusCode::OpUnsupported.into()),

@@ -1,15 +1,15 @@
 //! Answers requests for hashes: computes the hash outside of the session, then encodes the reply in the layout that
-//! this client reads. [`super::extensions`] checks the requests.
+//! this client reads. [`super::extensions`] checks the requests, and [`super::beside`] lets later ones go on meanwhile.
 
 use bytes::Bytes;
-use sftp_wire::extension::{CheckFileFormat, CheckFileShape, Md5HashReply};
+use sftp_wire::extension::{CheckFileFormat, CheckFileShape, ContinueHashReply, Md5HashReply};
 use sftp_wire::{ExtendedReply as _, Extension};
 use tokio_util::sync::CancellationToken;
 
 use crate::session::BusyGuard;
 use crate::session::budget::Descriptor;
 use crate::session::work::WorkEntry;
-use crate::storage::hash::Work;
+use crate::storage::hash::{self, HashWork};
 use base::digest::Algorithm;
 
 use super::status::RequestRefusal;
@@ -19,7 +19,7 @@ pub struct HashRequest {
     /// The id of the request, which is also that of the reply.
     pub id: u32,
     /// The file, the range and the algorithm of the hash.
-    pub work: Work,
+    pub work: Box<dyn HashWork>,
     /// The layout of the reply.
     pub layout: HashReply,
     /// Cancelled when the client has left.
@@ -47,9 +47,17 @@ pub enum HashReply {
         /// The algorithm that was chosen from the client's list.
         algorithm: Algorithm,
     },
+    /// The reply to continue-hash.
+    Continued,
 }
 
 impl HashRequest {
+    /// Returns whether the requests behind this one go on while the hash is computed. Its client expects that; others may
+    /// rely on replies in order.
+    pub fn is_answered_beside(&self) -> bool {
+        self.layout == HashReply::Continued
+    }
+
     /// Computes the hash, and encodes the reply.
     pub async fn answer(self: Box<Self>) -> Bytes {
         let Self {
@@ -61,7 +69,7 @@ impl HashRequest {
             shown,
             descriptor,
         } = *self;
-        let hashed = work.run(&gone).await;
+        let hashed = hash::run(work, &gone).await;
         drop((busy, shown, descriptor));
         match hashed {
             Ok(hashes) => layout.reply(id, &hashes),
@@ -83,6 +91,7 @@ impl HashReply {
                 hash_length: algorithm.length(),
             }
             .reply(id, hashes),
+            HashReply::Continued => ContinueHashReply { hashes }.to_bytes(id),
         }
     }
 }
@@ -115,6 +124,7 @@ mod tests {
             &[],
             b"\0\0\0\x0fmd5-hash-handle\0\0\0\0",
         );
+        check(HashReply::Continued, &md5, &[b"\0\0\0\x10", &md5[..]].concat());
         let two = [[1; 20], [2; 20]].concat();
         let check_file = |shape| HashReply::CheckFile {
             shape,

@@ -4,7 +4,8 @@
 //! A channel's [`Sftp`] is in one of two places. With the channel ([`SessionOwner::Channel`]), requests are answered in
 //! the SSH callback: *Direct*. With the task ([`SessionOwner::Task`]), every request is appended to those that wait,
 //! and the task answers them in order: *Queued*. This is also the case while keys are exchanged. When nothing waits any
-//! more, the task returns the session and ends.
+//! more, the task returns the session and ends. Hashes for a transfer that goes on are computed beside the requests
+//! ([`super::beside`]), and the task sends their replies, too.
 //!
 //! Only requests wait here, not data for a client that does not read: a READ is executed when its reply can be sent,
 //! and the part of a reply that does not fit into the window is charged, or read again ([`super::unsent`]). The
@@ -18,7 +19,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use sftp_wire::PacketType;
-use tokio::sync::OwnedSemaphorePermit as InFlightBytesPermit;
+use tokio::sync::{Notify, OwnedSemaphorePermit as InFlightBytesPermit};
 use tokio_util::sync::CancellationToken;
 
 use crate::io::HomeIo;
@@ -32,12 +33,14 @@ use crate::storage::Wait;
 use crate::storage::router::call_io::{CallIo, SlowWay};
 
 use super::backlog::{NextRequest, WaitingRequest};
+pub use super::channel_state::ChannelSetup;
 use super::channel_state::{ChannelState, SessionOwner, TaskEnd, WindowDue};
 use super::deferred_close::DeferredClose;
 use super::outcome::Outcome;
 use super::pending::{execute, execute_batch, read_of, reply_bytes_needed};
 use super::request_io;
 use super::session::Sftp;
+use super::task_step::TaskStep;
 use super::unsent::{UnreadTail, UnsentReply};
 
 /// Smaller replies, in bytes, need no room: each channel has only one of them at a time.
@@ -56,20 +59,8 @@ pub(super) struct ChannelQueue {
     activity: Activity,
     /// The events of the channel that are not on the disk yet, for which its replies wait.
     pub(super) unsaved: Arc<UnsavedEvents>,
-}
-
-/// The parts of a channel besides its session.
-pub struct ChannelSetup {
-    /// The window that the client has granted.
-    pub peer_window: Arc<PeerWindow>,
-    /// Sends the task's replies to the client.
-    pub queued_sender: Arc<dyn QueuedSender>,
-    /// Cancelled when the channel or its connection ends.
-    pub cancelled: CancellationToken,
-    /// The budget of the connection's channels.
-    pub budget: Arc<ConnectionBudget>,
-    /// Starts the tasks of the channel.
-    pub tasks: TaskStarter,
+    /// Wakes the task when a reply is known that was computed beside the requests.
+    beside_ended: Notify,
 }
 
 impl ChannelQueue {
@@ -90,6 +81,7 @@ impl ChannelQueue {
             event_backpressure,
             activity,
             unsaved,
+            beside_ended: Notify::new(),
             state: Mutex::new(state),
             peer_window,
             queued_sender,
@@ -103,9 +95,9 @@ impl ChannelQueue {
         self.state.lock()
     }
 
-    /// Gives the session to a task, unless it has one already.
+    /// Gives the session to a task, if the channel has it.
     pub(super) fn give_to_task(self: &Arc<Self>, state: &mut ChannelState) {
-        if let SessionOwner::Channel(sftp) = std::mem::replace(&mut state.owner, SessionOwner::Task) {
+        if let Some(sftp) = state.owner.give_to_task() {
             // The channel owns the task: cancelling ends it, and it holds nothing that outlives it.
             self.tasks.start(Arc::clone(self).work(sftp));
         }
@@ -123,17 +115,10 @@ impl ChannelQueue {
     async fn drain(self: &Arc<Self>, sftp: Box<Sftp>) {
         let mut held = DeferredClose::new(sftp, &self.io);
         let exit_status = match self.answer_all(&mut held).await {
-            Ok(false) => return,
+            Ok(false) | Err(TaskEnd::Disconnected) => return,
             Ok(true) => 0,
-            Err(TaskEnd::Disconnected) => return,
-            Err(TaskEnd::Broken(why)) => {
-                // A client can cause this repeatedly.
-                tracing::debug!(why, "a request ended its session");
-                self.state().owner = SessionOwner::Nobody;
-                255
-            }
-            Err(TaskEnd::Panicked) => {
-                tracing::error!("a request panicked, which ended its session");
+            Err(failed @ (TaskEnd::Broken(_) | TaskEnd::Panicked)) => {
+                failed.log();
                 self.state().owner = SessionOwner::Nobody;
                 255
             }
@@ -149,34 +134,24 @@ impl ChannelQueue {
         self.send(held, unsent, None).await?;
         loop {
             self.open_client_window().await?;
-            let next = {
-                let mut state = self.state();
-                match state.pending.backlog.pop() {
-                    Some(request) => Ok(request),
-                    None if state.pending.end => {
-                        state.owner = SessionOwner::Nobody;
-                        return Ok(true);
-                    }
-                    // A part of a packet may have arrived since.
-                    None => match (self.take_window_due(&mut state), held.sftp.take()) {
-                        (0, Some(sftp)) => {
-                            state.owner = SessionOwner::Channel(sftp);
-                            return Ok(false);
-                        }
-                        (0, None) => return Ok(false),
-                        (more, sftp) => {
-                            held.sftp = sftp;
-                            Err(more)
-                        }
-                    },
+            let step = TaskStep::decide(&mut self.state(), held, |state| self.take_window_due(state));
+            let request = match step {
+                TaskStep::Answer(request) => request,
+                TaskStep::Send(reply) => {
+                    self.unsaved.saved().await;
+                    self.send(held, UnsentReply::of(reply, None), None).await?;
+                    continue;
                 }
-            };
-            let request = match next {
-                Ok(request) => request,
-                Err(more) => {
+                TaskStep::OpenWindow(more) => {
                     self.queued_sender.open_window(more).await?;
                     continue;
                 }
+                TaskStep::WaitForReply => {
+                    self.beside_ended.notified().await;
+                    continue;
+                }
+                TaskStep::End => return Ok(false),
+                TaskStep::EndChannel => return Ok(true),
             };
             // Execute it only when there is room for the reply, so that requests wait, and not data.
             self.event_backpressure.wait().await;
@@ -343,11 +318,30 @@ impl ChannelQueue {
         });
     }
 
+    /// Computes a reply that was counted as under way, beside the requests that follow. The task sends it.
+    fn answer_beside(self: &Arc<Self>, answer: impl Future<Output = Bytes> + Send + 'static) {
+        let queue = Arc::clone(self);
+        self.start(async move {
+            // A client that waits for a reply is not idle.
+            let _working = queue.activity.begin();
+            let reply = answer.await;
+            let mut state = queue.state();
+            state.beside.end(reply);
+            queue.give_to_task(&mut state);
+            drop(state);
+            queue.beside_ended.notify_one();
+        });
+    }
+
     /// Executes one request: here if it is quick and its file system does not hang, otherwise on a thread of the
     /// blocking pool, together with the WRITEs that follow it.
     ///
     /// The task may be dropped at every `await`: until a thread takes the session, it stays in `held`.
-    async fn run(&self, held: &mut DeferredClose, request: WaitingRequest) -> Result<Bytes, TaskEnd> {
+    async fn run(
+        self: &Arc<Self>,
+        held: &mut DeferredClose,
+        request: WaitingRequest,
+    ) -> Result<Bytes, TaskEnd> {
         self.state().pending.occupied.add_request(&request.next());
         let turn = Instant::now();
         let mut call = held.call_io(&request.next());
@@ -386,9 +380,17 @@ impl ChannelQueue {
         match outcome {
             Outcome::Reply(reply) => Ok(reply),
             Outcome::HashFirst(request) => {
-                let reply = request.answer().await;
-                timings.note(PacketType::Extended, turn.elapsed());
-                Ok(reply)
+                let is_beside = request.is_answered_beside() && self.state().beside.begin();
+                let answer = async move {
+                    let reply = request.answer().await;
+                    timings.note(PacketType::Extended, turn.elapsed());
+                    reply
+                };
+                if is_beside {
+                    self.answer_beside(answer);
+                    return Ok(Bytes::new());
+                }
+                Ok(answer.await)
             }
             // This outcome occurs only where a request may not wait.
             Outcome::AskAgain => Ok(Bytes::new()),

@@ -132,7 +132,8 @@ fn of_extended(sftp: &mut Sftp, request: &ExtendedRequest<'_>) -> Option<CallIo>
         | ExtendedRequest::Fsync { handle }
         | ExtendedRequest::Md5HashHandle { handle, .. }
         | ExtendedRequest::CheckFile { file: handle, .. }
-        | ExtendedRequest::CheckFileHandle { handle, .. } => of_wire(sftp, handle),
+        | ExtendedRequest::CheckFileHandle { handle, .. }
+        | ExtendedRequest::ContinueHash { handle, .. } => of_wire(sftp, handle),
         ExtendedRequest::CopyData { from, to, .. } => of_copy(sftp, from, to),
         ExtendedRequest::Limits
         | ExtendedRequest::HomeDirectory { .. }

@@ -5,6 +5,10 @@
 //! exist), when reading fails, or when the client has left, which is checked before each buffer. A read that hangs in
 //! its file system keeps two threads and one hashing permit of its home. It does not keep any [`CpuSlots`], so other
 //! hashes do not wait for it.
+//!
+//! [`continued`] hashes ranges that a client has hashed as well, from states that it has told.
+
+pub mod continued;
 
 use std::num::NonZeroU64;
 use std::sync::Arc;
@@ -32,6 +36,52 @@ pub struct Range {
     pub length: u64,
 }
 
+/// Digests to compute of a file.
+pub trait HashWork: Send + 'static {
+    /// Returns the file, which is open for reading.
+    fn file(&self) -> &Arc<dyn OpenFile>;
+
+    /// Returns the algorithm of all digests.
+    fn algorithm(&self) -> Algorithm;
+
+    /// Returns the number of bytes to read.
+    fn length(&self) -> u64;
+
+    /// Computes the digests, and returns them one after the other.
+    ///
+    /// # Errors
+    /// Fails as reading does, and with `Cancelled` if the client has left.
+    fn compute(&self, cpu_slots: &CpuSlots, gone: &CancellationToken) -> Result<Vec<u8>>;
+}
+
+/// Computes digests outside the event loop, when a thread is free for this home. Dropping the future does not stop work
+/// that is running; cancelling `gone` does.
+///
+/// # Errors
+/// Fails as [`HashWork::compute`] does.
+pub async fn run(work: Box<dyn HashWork>, gone: &CancellationToken) -> Result<Vec<u8>> {
+    let io = work.file().scheduler().clone();
+    // One read is enough for a small digest, which does not wait for large ones.
+    let is_small = work.length() <= BUFFER_SIZE as u64;
+    let mut waiting = Waiting { work: Some(work) };
+    let place = match is_small {
+        true => io.slow_way().await,
+        false => io.hash_way().await,
+    };
+    let Some(work) = waiting.work.take() else {
+        return Err(Error::Cancelled);
+    };
+    let gone = gone.clone();
+    let working = tokio::task::spawn_blocking(move || {
+        let digests = work.compute(io.cpu_slots(), &gone);
+        // Close the file on this thread too, before the permit is free.
+        drop(work);
+        drop(place);
+        digests
+    });
+    working.await.unwrap_or(Err(Error::DeviceFailed))
+}
+
 /// The digests to compute over a range of a file.
 pub struct Work {
     /// An open file that can be read.
@@ -47,45 +97,21 @@ pub struct Work {
     pub quick_check: Option<[u8; 16]>,
 }
 
-impl Work {
-    /// Computes the digests outside the event loop, when a thread is free for this home. Returns the digests one
-    /// after the other, or nothing if the quick check failed. Dropping the future does not stop work that is running;
-    /// cancelling `gone` does.
-    ///
-    /// # Errors
-    /// Fails as reading does, and with `Cancelled` if the client has left.
-    pub async fn run(self, gone: &CancellationToken) -> Result<Vec<u8>> {
-        let io = self.file.scheduler().clone();
-        let mut waiting = Waiting { work: Some(self) };
-        // A small digest does not wait for large ones.
-        let place = match waiting.work.as_ref().is_some_and(Work::is_small) {
-            true => io.slow_way().await,
-            false => io.hash_way().await,
-        };
-        let Some(work) = waiting.work.take() else {
-            return Err(Error::Cancelled);
-        };
-        let gone = gone.clone();
-        let working = tokio::task::spawn_blocking(move || {
-            let digests = work.compute(io.cpu_slots(), &gone);
-            // Close the file on this thread too, before the permit is free.
-            drop(work);
-            drop(place);
-            digests
-        });
-        working.await.unwrap_or(Err(Error::DeviceFailed))
+impl HashWork for Work {
+    fn file(&self) -> &Arc<dyn OpenFile> {
+        &self.file
     }
 
-    /// Returns whether one read is enough.
-    fn is_small(&self) -> bool {
-        self.range.length <= BUFFER_SIZE as u64
+    fn algorithm(&self) -> Algorithm {
+        self.algorithm
     }
 
-    /// Does the same on this thread and a second one.
-    ///
-    /// # Errors
-    /// Fails as [`Work::run`] does.
-    pub fn compute(&self, cpu_slots: &CpuSlots, gone: &CancellationToken) -> Result<Vec<u8>> {
+    fn length(&self) -> u64 {
+        self.range.length
+    }
+
+    /// Computes the digests on this thread and a second one. Returns nothing if the quick check failed.
+    fn compute(&self, cpu_slots: &CpuSlots, gone: &CancellationToken) -> Result<Vec<u8>> {
         if let Some(expected) = self.quick_check {
             let head = Range {
                 length: self.range.length.min(QUICK_CHECK),
@@ -104,14 +130,16 @@ impl Work {
         })?;
         Ok(digester.finish())
     }
+}
 
+impl Work {
     fn feed(&self, range: Range, gone: &CancellationToken, take: impl FnMut(&[u8])) -> Result<()> {
         let reading = || Reading {
             file: &*self.file,
             rest: range,
             gone,
         };
-        if self.is_small() {
+        if range.length <= BUFFER_SIZE as u64 {
             return reading().give(take);
         }
         std::thread::scope(|scope| {
@@ -129,13 +157,13 @@ impl Work {
 
 /// Work that waits for its permit. If its client leaves, its file is closed on a thread that may block.
 struct Waiting {
-    work: Option<Work>,
+    work: Option<Box<dyn HashWork>>,
 }
 
 impl Drop for Waiting {
     fn drop(&mut self) {
         if let Some(work) = self.work.take() {
-            let io = work.file.scheduler().clone();
+            let io = work.file().scheduler().clone();
             io.close(work);
         }
     }

@@ -48,7 +48,7 @@ pub async fn relocate(
             false => None,
         };
         if let Some(to) = &to {
-            changes.push(StoredChange {
+            changes.push(RelocatedPath {
                 was: stored,
                 becomes: locations.stored(text(to)?),
             });
@@ -68,7 +68,7 @@ pub async fn relocate(
 }
 
 /// A path in its stored form, and the one that replaces it.
-struct StoredChange {
+struct RelocatedPath {
     was: String,
     becomes: String,
 }
@@ -110,14 +110,14 @@ fn must_be_separate(all: &mut [PlaceNow]) -> Result<()> {
     .hint("homes and folders must be separate: give each its own directory"))
 }
 
-async fn apply(connection: &mut SqliteConnection, changes: &[StoredChange]) -> sqlx::Result<()> {
+async fn apply(connection: &mut SqliteConnection, changes: &[RelocatedPath]) -> sqlx::Result<()> {
     if changes.is_empty() {
         return Ok(());
     }
     sqlx::query("CREATE TEMP TABLE relocated (was TEXT NOT NULL PRIMARY KEY, becomes TEXT NOT NULL)")
         .execute(&mut *connection)
         .await?;
-    for StoredChange { was, becomes } in changes {
+    for RelocatedPath { was, becomes } in changes {
         sqlx::query("INSERT INTO relocated (was, becomes) VALUES ($1, $2)")
             .bind(was)
             .bind(becomes)

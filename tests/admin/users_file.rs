@@ -85,6 +85,7 @@ fn a_file_with_mistakes_changes_nothing() {
 #[test]
 fn a_file_with_overlaps_makes_no_store() {
     let server = TestServer::new(&[]);
+    fs::remove_dir_all(server.path().join("data")).unwrap();
     let text = "[folders.f]\npath = \"data/homes/f\"\n[users.a]\nhome = \"data/homes/f/a\"\n";
     let file = write(&server, "users.toml", text);
     for command in [&["user", "apply", &file][..], &["serve", "--users", &file]] {

@@ -140,7 +140,8 @@ fn text_before_the_sign_in() {
         lines.count()
     };
     wait_for("the attempts in the audit log", || {
-        (denied("password"), denied("keyboard-interactive")) == (2, 1)
+        // The request for a new password is the third one.
+        (denied("password"), denied("keyboard-interactive")) == (3, 1)
     });
     assert!(!server.audit().contains("\"refused\""), "{}", server.audit());
 }

@@ -43,7 +43,11 @@ fn a_folder_on_a_disk_that_is_not_mounted_is_not_available() {
     let here = fs::canonicalize(mounts.path()).unwrap();
     let (root, disk) = (here.join("root"), here.join("disk"));
     fs::create_dir(&root).unwrap();
-    let mut server = TestServer::new(&[("storage", &format!("roots = [{root:?}]"))]);
+    let mut server = TestServer::new(&[
+        ("storage", &format!("roots = [{root:?}]")),
+        // What is mounted later lies outside of the sandbox.
+        ("server", "sandbox = false"),
+    ]);
     // The store is made with the first user, and marks the root.
     server.add_user("alice", &[]);
     add_folder_at(&server, "in", &root.join("in"), None);

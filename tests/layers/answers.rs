@@ -56,6 +56,11 @@ const EXCEPTIONS: &[(&str, &str, &str)] = &[
         "hash_meanwhile",
         "those who fetch the bytes notice it, too",
     ),
+    (
+        "transfer/continued_proof.rs",
+        "are_equal",
+        "those who transfer the bytes notice it, too",
+    ),
     ("transfer/spread/download.rs", "share", "the error is returned"),
 ];
 

@@ -13,6 +13,7 @@ pub const MEANT: &[Difference] = &[
             "check-file",
             "check-file-name",
             "check-file-handle",
+            "continue-hash@homeport",
             "space-available",
             "supported",
             "vendor-id",

@@ -10,6 +10,7 @@ pub mod cpu;
 pub mod digest;
 pub mod error;
 pub mod glob;
+pub mod hash_state;
 pub mod manual;
 pub mod mode;
 pub mod mounts;

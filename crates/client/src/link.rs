@@ -8,6 +8,7 @@ mod block;
 mod channel;
 mod command_hashing;
 mod command_view;
+mod continued_hash;
 mod copy;
 mod directory_reader;
 mod error;
@@ -34,6 +35,7 @@ pub use channel::{ByteRange, InFlightPermit, Limits, SftpChannel};
 pub use command_view::{
     ClaimedHash, Credibility, HashComparison, LocalHash, confirm_commands, credibility, judge,
 };
+pub use continued_hash::{ContinuedQuestion, continue_hash, continues_hashes};
 pub use copy::copy;
 pub use directory_reader::DirectoryReader;
 pub use error::{Answered, ConnectionLost, OpenError, RemoteError, TransportError, done};

@@ -13,8 +13,10 @@
 
 mod attempt;
 mod breaks;
+mod checkpoints;
 mod conflict_question;
 mod context;
+mod continued_proof;
 mod cut;
 mod decide;
 mod digest;
@@ -26,6 +28,7 @@ mod file_sink;
 mod final_local_attributes;
 mod final_remote_attributes;
 pub mod free_space;
+mod hashers;
 pub mod idle_clock;
 mod job;
 mod kept_beginning;
@@ -34,6 +37,7 @@ mod outcome;
 mod pace;
 mod part_file;
 pub mod progress_hub;
+mod proven_fetch;
 mod prover;
 mod range_prover;
 mod ranges_mark;
@@ -50,6 +54,7 @@ mod temporary_names;
 mod undone;
 mod upload;
 mod upload_at_once;
+mod upload_proof;
 mod write_pump;
 
 pub use breaks::{Breaks, ProgressAtBreak};

@@ -2,7 +2,8 @@
 //!
 //! The extensions of OpenSSH follow its PROTOCOL file. The layouts of copy-data, home-directory and space-available
 //! follow draft-ietf-secsh-filexfer-extensions-00, md5-hash follows draft-ietf-secsh-filexfer-05, and check-file
-//! follows draft-ietf-secsh-filexfer-13. Clients differ in how they read check-file: see [`CheckFileShape`].
+//! follows draft-ietf-secsh-filexfer-13. Clients differ in how they read check-file: see [`CheckFileShape`]. The layout of
+//! continue-hash@homeport is our own: see [`ContinueHashQuery`].
 
 mod announced;
 mod check_file;
@@ -12,9 +13,10 @@ mod request;
 pub use announced::{Supported, VendorId};
 pub use check_file::{CheckFileFormat, CheckFileShape};
 pub use replies::{
-    ExtendedReply, Limits, Md5HashReply, SpaceAvailable, Statvfs, StringList, UsersGroupsById,
+    ContinueHashReply, ExtendedReply, Limits, Md5HashReply, SpaceAvailable, Statvfs, StringList,
+    UsersGroupsById,
 };
-pub use request::{CheckFileQuery, ExtendedRequest, IdList, Md5Query};
+pub use request::{CheckFileQuery, ContinueHashQuery, ExtendedRequest, IdList, Md5Query};
 
 /// Makes the enum of all extensions from one list, in the order in which Homeport's server announces them. Each line
 /// gives the extension's name in packets and the version that VERSION announces.
@@ -80,6 +82,8 @@ extensions! {
     CheckFileName = "check-file-name", version "1";
     /// Returns hashes of a file, by a handle.
     CheckFileHandle = "check-file-handle", version "1";
+    /// Returns hashes of the beginnings of a file, by a handle, each of which goes on from a state that the client has.
+    ContinueHash = "continue-hash@homeport", version "1";
     /// Returns the space on a file system and the user's part of it, by a path.
     SpaceAvailable = "space-available", version "1";
 }

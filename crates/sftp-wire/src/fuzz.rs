@@ -5,8 +5,8 @@ use bytes::{Bytes, BytesMut};
 
 use crate::constants::SSH_FXP_EXTENDED_REPLY;
 use crate::extension::{
-    CheckFileFormat, ExtendedReply, Limits, Md5HashReply, SpaceAvailable, Statvfs, Supported,
-    UsersGroupsById, VendorId,
+    CheckFileFormat, ContinueHashReply, ExtendedReply, Limits, Md5HashReply, SpaceAvailable, Statvfs,
+    Supported, UsersGroupsById, VendorId,
 };
 use crate::frame::{self, LENGTH_FIELD};
 use crate::reply::Reply;
@@ -76,6 +76,7 @@ fn extended_replies(data: &[u8]) {
     same::<Statvfs>(data);
     same::<SpaceAvailable>(data);
     same::<Md5HashReply<'_>>(data);
+    same::<ContinueHashReply<'_>>(data);
     same::<UsersGroupsById>(data);
     if let Some(supported) = Supported::decode(data) {
         assert_eq!(Supported::decode(&supported.to_vec()), Some(supported));

@@ -19,7 +19,7 @@ use crate::sftp::hashes::{HashReply, HashRequest};
 use crate::sftp::outcome::{Outcome, RequestError, RequestInfo, RequestResult};
 use crate::sftp::session::{Sftp, path_of};
 use crate::sftp::status::RequestRefusal;
-use crate::storage::hash::{Range, Work};
+use crate::storage::hash::{HashWork, Range, Work};
 use crate::storage::{FileKind, OpenFile, OpenHow, Wait};
 use base::digest::Algorithm;
 
@@ -189,20 +189,20 @@ fn check_length(
 }
 
 /// The file to hash, as the client names it.
-enum Subject {
+pub(super) enum Subject {
     Path(VirtualPath),
     Handle(RawHandle),
 }
 
 /// A file that can be hashed.
-struct HashedFile {
-    file: Arc<dyn OpenFile>,
-    size: u64,
-    origin: HashOrigin,
+pub(super) struct HashedFile {
+    pub(super) file: Arc<dyn OpenFile>,
+    pub(super) size: u64,
+    pub(super) origin: HashOrigin,
 }
 
 /// The path of a file that can be hashed, and its share of the user's budget.
-struct HashOrigin {
+pub(super) struct HashOrigin {
     path: VirtualPath,
     /// The share of the user's budget if the file was opened for this request alone, which may wait for long.
     descriptor: Option<Descriptor>,
@@ -229,7 +229,7 @@ impl HashedFile {
     }
 }
 
-fn find(sftp: &mut Sftp, info: RequestInfo, subject: Subject) -> Result<HashedFile, RequestError> {
+pub(super) fn find(sftp: &mut Sftp, info: RequestInfo, subject: Subject) -> Result<HashedFile, RequestError> {
     let (file, path, descriptor) = match subject {
         Subject::Handle(handle) => {
             let open = sftp.file(handle)?;
@@ -268,17 +268,23 @@ fn find(sftp: &mut Sftp, info: RequestInfo, subject: Subject) -> Result<HashedFi
     })
 }
 
-fn ask(sftp: &Sftp, id: u32, origin: HashOrigin, work: Work, layout: HashReply) -> RequestResult {
+pub(super) fn ask(
+    sftp: &Sftp,
+    id: u32,
+    origin: HashOrigin,
+    work: impl HashWork,
+    layout: HashReply,
+) -> RequestResult {
     let HashOrigin { path, descriptor } = origin;
-    let algorithm = work.algorithm.name();
+    let algorithm = work.algorithm().name();
     let shown = sftp.context.session.work.enter(path.clone(), WorkPurpose::Hash);
-    shown.file().note_size(Some(work.range.length));
+    shown.file().note_size(Some(work.length()));
     sftp.emit(|who| Event::Hashed { who, algorithm, path });
     let busy = sftp.context.session.busy();
     let gone = sftp.context.gone.clone();
     Ok(Outcome::HashFirst(Box::new(HashRequest {
         id,
-        work,
+        work: Box::new(work),
         layout,
         gone,
         busy,

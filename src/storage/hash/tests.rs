@@ -1,6 +1,9 @@
 use parking_lot::Mutex;
 use std::fmt::Write as _;
 
+use base::hash_state::{HashState, RunningHash};
+
+use super::continued::{BadRanges, ContinuedRanges, ContinuedWork};
 use super::*;
 use crate::io::HomeIo;
 use crate::storage::{FileFacts, Metadata, SetAttrs, Space};
@@ -198,4 +201,143 @@ fn hashing_ends_when_the_client_leaves() {
     let outcome = work(&file, Algorithm::Md5, 0, all).compute(&CpuSlots::new(1), &gone);
     assert_eq!(outcome, Err(Error::Cancelled));
     assert!(*file.furthest.lock() <= 3 * BUFFER_SIZE as u64);
+}
+
+/// The states of a hash of these bytes at successive offsets, as a client has them.
+fn states(algorithm: Algorithm, bytes: &[u8], offsets: impl Iterator<Item = usize>) -> Vec<HashState> {
+    let state = |offset: usize| {
+        let mut hash = RunningHash::new(HashState::initial(algorithm).unwrap());
+        hash.update(&bytes[..offset]);
+        assert_eq!(hash.state().1, offset as u64);
+        hash.state().0
+    };
+    offsets.map(state).collect()
+}
+
+/// Work on successive ranges of a file with these bytes, beginning at this offset.
+fn continued(algorithm: Algorithm, bytes: &[u8], offset: usize, step: usize) -> ContinuedWork {
+    let states = states(algorithm, bytes, (offset..bytes.len()).step_by(step));
+    let length = (bytes.len() - offset) as u64;
+    ContinuedWork {
+        file: memory(bytes.to_vec()),
+        algorithm,
+        ranges: ContinuedRanges::new(offset as u64, length, step as u64, states).unwrap(),
+    }
+}
+
+#[test]
+fn ranges_are_continued_from_the_states_before_them() {
+    const PIECE: usize = BUFFER_SIZE / 8;
+    let check = |algorithm: Algorithm, length: usize, offset: usize, step: usize| {
+        let bytes = noise(length);
+        let work = continued(algorithm, &bytes, offset, step);
+        let digests = work.compute(&CpuSlots::new(1), &CancellationToken::new());
+        let ends = (offset..length)
+            .step_by(step)
+            .map(|begin| length.min(begin + step));
+        let expected: Vec<u8> = ends
+            .flat_map(|end| {
+                let mut hasher = algorithm.hasher();
+                hasher.update(&bytes[..end]);
+                hasher.finalize().to_vec()
+            })
+            .collect();
+        assert_eq!(
+            digests.unwrap(),
+            expected,
+            "{algorithm:?}: {length} bytes from {offset} by {step}"
+        );
+    };
+    for algorithm in [Algorithm::Md5, Algorithm::Sha256] {
+        check(algorithm, 1, 0, 1);
+        check(algorithm, 64 * 9, 64, 64);
+        check(algorithm, 64 * 20 + 5, 0, 64);
+        check(algorithm, 5 * PIECE, 0, PIECE);
+        check(algorithm, 9 * (PIECE + 64) + 63, 0, PIECE + 64);
+        check(algorithm, BUFFER_SIZE + 100, 128, BUFFER_SIZE * 2);
+        check(algorithm, 2 * BUFFER_SIZE, BUFFER_SIZE, BUFFER_SIZE);
+    }
+}
+
+#[test]
+fn ranges_beyond_the_end_of_a_file_have_no_digest() {
+    let bytes = noise(64 * 40);
+    for kept in [0, 63, 64 * 20, 64 * 40 - 1] {
+        for step in [64 * 8, 64 * 40] {
+            let mut work = continued(Algorithm::Md5, &bytes, 0, step);
+            work.file = memory(bytes[..kept].to_vec());
+            let digests = work.compute(&CpuSlots::new(1), &CancellationToken::new());
+            assert_eq!(digests, Ok(Vec::new()), "{kept} {step}");
+        }
+    }
+}
+
+#[test]
+fn a_changed_byte_changes_the_digest_of_its_range_alone() {
+    let bytes = noise(64 * 40);
+    let unchanged = continued(Algorithm::Md5, &bytes, 0, 64 * 4);
+    let digests = |work: &ContinuedWork| {
+        let digests = work.compute(&CpuSlots::new(1), &CancellationToken::new());
+        digests.unwrap().as_chunks::<16>().0.to_vec()
+    };
+    let expected = digests(&unchanged);
+    for changed in [0, 64 * 4 - 1, 64 * 4, 64 * 39, 64 * 40 - 1] {
+        let mut work = continued(Algorithm::Md5, &bytes, 0, 64 * 4);
+        let mut other = bytes.clone();
+        other[changed] ^= 1;
+        work.file = memory(other);
+        for (number, (found, expected)) in digests(&work).iter().zip(&expected).enumerate() {
+            assert_eq!(
+                found == expected,
+                number != changed / (64 * 4),
+                "{changed} {number}"
+            );
+        }
+    }
+}
+
+#[test]
+fn ranges_and_states_must_fit_together() {
+    let check = |offset, length, step, count: usize, expected| {
+        let states = vec![HashState::MD5; count];
+        let made = ContinuedRanges::new(offset, length, step, states);
+        assert_eq!(made.err(), expected, "{offset} {length} {step} {count}");
+    };
+    check(0, 1, 1, 1, None);
+    check(64, 100, 100, 1, None);
+    check(0, 129, 64, 3, None);
+    check(0, 64 * 64, 64, 64, None);
+    check(0, 64 * 65, 64, 65, Some(BadRanges::TooMany));
+    check(1, 10, 10, 1, Some(BadRanges::WithinBlock));
+    check(0, 130, 65, 2, Some(BadRanges::WithinBlock));
+    check(u64::MAX - 63, 64, 64, 1, Some(BadRanges::OtherCount));
+    check(0, u64::MAX, 64, 2, Some(BadRanges::OtherCount));
+    for (length, step, count) in [
+        (0, 64, 0),
+        (0, 64, 1),
+        (64, 0, 1),
+        (64, 64, 0),
+        (64, 64, 2),
+        (65, 64, 1),
+    ] {
+        check(0, length, step, count, Some(BadRanges::OtherCount));
+    }
+}
+
+#[test]
+fn continuing_ends_when_the_client_leaves() {
+    let gone = CancellationToken::new();
+    let bytes = noise(40 * BUFFER_SIZE);
+    for step in [4 * BUFFER_SIZE, 40 * BUFFER_SIZE] {
+        let gone = gone.child_token();
+        let mut work = continued(Algorithm::Sha256, &bytes, 0, step);
+        work.file = Arc::new(FileInMemory {
+            io: HomeIo::unscheduled(),
+            bytes: bytes.clone(),
+            leave_at: Some((2 * BUFFER_SIZE as u64, gone.clone())),
+            furthest: Mutex::new(0),
+        });
+        let outcome = work.compute(&CpuSlots::new(1), &gone);
+        assert_eq!(outcome, Err(Error::Cancelled));
+    }
 }

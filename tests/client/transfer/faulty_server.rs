@@ -1,6 +1,7 @@
 //! An SFTP server with chosen faults, on top of russh's server. Its files exist in memory only.
 
 mod connection;
+mod continued;
 mod counters;
 mod replies;
 mod shell;
@@ -24,8 +25,10 @@ use testkit::sshd::keygen;
 pub struct Faults {
     /// The server offers no way to hash files.
     pub no_hashes: bool,
-    /// What is wrong with the replies to md5-hash.
+    /// What is wrong with the replies to md5-hash and continue-hash.
     pub hashes: HashFault,
+    /// The server offers continue-hash, too.
+    pub continues_hashes: bool,
     /// The program that runs commands. Without one they are refused.
     pub shell: Option<Shell>,
     /// The server flips a bit of the byte at this offset when it stores a file.

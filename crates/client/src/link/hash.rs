@@ -4,6 +4,7 @@
 use std::fmt;
 
 use base::digest::Algorithm;
+use base::hash_state::HashState;
 use base::visible::hex;
 
 use super::error::RemoteError;
@@ -74,6 +75,26 @@ impl HashValue {
             Self::Sha256(bytes) => bytes,
         }
     }
+}
+
+impl From<HashState> for HashValue {
+    /// The hash that a state at the end of an input is.
+    fn from(state: HashState) -> Self {
+        match state {
+            HashState::Md5(words) => Self::Md5(concatenated(words.map(u32::to_le_bytes))),
+            HashState::Sha256(words) => Self::Sha256(concatenated(words.map(u32::to_be_bytes))),
+        }
+    }
+}
+
+/// The bytes of words, of which there are four times as many.
+fn concatenated<const WORDS: usize, const BYTES: usize>(words: [[u8; 4]; WORDS]) -> [u8; BYTES] {
+    let mut bytes = [0; BYTES];
+    let (places, _) = bytes.as_chunks_mut::<4>();
+    for (place, word) in places.iter_mut().zip(words) {
+        *place = word;
+    }
+    bytes
 }
 
 impl fmt::Display for HashValue {

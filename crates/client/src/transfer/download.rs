@@ -4,29 +4,27 @@
 //! A shorter file NAME that is the beginning of the source was left by another client: it becomes the part.
 
 use std::fs::{File, Metadata};
-use std::ops::Range;
 use std::sync::Arc;
 
 use sftp_wire::Attributes;
 
 use super::attempt::{Attempt, FileState};
 use super::decide::{ComparedFiles, TransferAction, decide, existing_entry};
-use super::digest::{Digest, Follower};
+use super::digest::Digest;
 use super::error::TransferError;
 use super::final_local_attributes::FinalLocalAttributes;
 use super::job::Job;
-use super::job::{SMALL_BYTES, endings};
+use super::job::endings;
 use super::kept_beginning::{Holes, kept_beginning};
 use super::open_files::OpenFiles;
-use super::outcome::{Outcome, Proof};
+use super::outcome::Outcome;
 use super::part_file::{PartFile, followed, look, part_path};
 use super::progress_hub::Stage;
-use super::prover::{ExistingBytes, Prover, ReceivedBytes};
+use super::proven_fetch::ProvenFetch;
+use super::prover::{ExistingBytes, Prover};
 use super::ranges_mark;
 use super::settings::Settings;
 use super::spread;
-use super::spread::download::SpreadDownload;
-use crate::link::HashAnswer;
 use crate::local_attributes::growing_mode;
 use crate::plan::{Conflict, ExistingEntry, Policy};
 use base::visible::printable;
@@ -39,14 +37,6 @@ pub(super) struct Download<'a> {
     replace: bool,
     /// That file, if there is one.
     replaced: Option<Metadata>,
-}
-
-/// The bytes of the server's file that are here.
-struct FetchedBytes {
-    /// Where the file ended, in bytes.
-    end: u64,
-    /// The hash that the server computed meanwhile, of as many bytes as the file had at the beginning.
-    early: Option<HashAnswer>,
 }
 
 /// The part of a download, with the beginning that is kept of it.
@@ -270,115 +260,22 @@ impl<'a> Download<'a> {
         self.file.begun_by_this_run = true;
         self.attempt.progress.set_done(from);
         self.attempt.progress.enter(Stage::Sending);
-        let small = size.saturating_sub(from) < SMALL_BYTES;
-        let follower = (self.prover().is_wanted() && !small)
-            .then(|| Follower::start(head.clone(), Arc::clone(&part.file), from));
-        let files = OpenFiles {
-            local: &part.file,
-            handle: &handle,
+        let fetch = ProvenFetch {
+            attempt: self.attempt,
+            file: &*self.file,
+            files: OpenFiles {
+                local: &part.file,
+                handle: &handle,
+            },
+            before: &attrs,
         };
-        let fetched = self.fetch_and_hash(files, from..size, follower.as_ref()).await;
-        // Nothing was written through the handle, so the reply to CLOSE does not matter.
-        let close = || self.attempt.link.forget_handle(&handle);
-        // Many files wait for one command, which needs no handles, and servers limit their number.
-        let kept = self.attempt.needs_handle().then_some(files.handle);
-        if kept.is_none() {
-            close();
-        }
-        let proof = match fetched {
-            Ok(fetched) => self.prove(&part, &attrs, kept, fetched, follower).await,
-            Err(failed) => Err(failed),
-        };
-        if kept.is_some() {
-            close();
-        }
-        let proof = proof?;
+        let proof = fetch.run(from..size, head).await?;
         self.finish(&part.file, &self.final_attributes(attrs));
         part.publish(&self.file.job.local, self.replace)?;
         Ok(Outcome::Sent {
             resumed_from: from,
             proof,
         })
-    }
-
-    /// Fetches the range, and asks for the hash meanwhile. Returns where the file ends, and the hash if the server has
-    /// given it.
-    async fn fetch_and_hash(
-        &self,
-        files: OpenFiles<'_>,
-        range: Range<u64>,
-        follower: Option<&Follower>,
-    ) -> Result<FetchedBytes, TransferError> {
-        let size = range.end;
-        let fetching = async {
-            let fetch = SpreadDownload {
-                attempt: self.attempt,
-                path: &self.file.job.remote,
-                files,
-                follower,
-            };
-            let end = fetch.run(range).await?;
-            self.attempt.progress.set_total(end.max(size));
-            if end < size {
-                return Err(TransferError::Changed(format!(
-                    "the server said that the file has {size} bytes, but it ended after {end} (hint: run the same command again)"
-                )));
-            }
-            if end > size && size > 0 {
-                let job = self.file.job.name();
-                let warning =
-                    format!("{job}: it grew on the server while it was fetched; {end} bytes are here");
-                self.attempt.context.hub.warn(&warning);
-            }
-            if self.prover().is_wanted() {
-                self.attempt.progress.enter(Stage::Verifying);
-            }
-            Ok(end)
-        };
-        // For a small file it is faster to ask afterwards, together with other files.
-        let beside = self.prover().is_wanted() && follower.is_some();
-        let hashing = async {
-            match beside {
-                true => Ok(self.prover().hash_meanwhile(files.handle, size).await),
-                false => Ok(None),
-            }
-        };
-        // If the fetch fails, nobody needs the hash.
-        let (end, early) = tokio::try_join!(fetching, hashing)?;
-        Ok(FetchedBytes { end, early })
-    }
-
-    /// Compares the bytes that have arrived with the server's.
-    async fn prove(
-        &self,
-        part: &PartFile,
-        before: &Attributes,
-        handle: Option<&[u8]>,
-        fetched: FetchedBytes,
-        follower: Option<Follower>,
-    ) -> Result<Proof, TransferError> {
-        if !self.prover().is_wanted() {
-            return Ok(Proof::NotAsked);
-        }
-        let FetchedBytes { end, early } = fetched;
-        let digest = match follower {
-            Some(follower) => follower.finish().await,
-            None => {
-                let stop = self.attempt.context.stop.clone();
-                let digest = self.attempt.new_digest();
-                let compared = self.attempt.progress.comparison();
-                digest.of_head(Arc::clone(&part.file), end, compared, stop).await
-            }
-        };
-        let digest = digest.map_err(TransferError::local("read the .part file"))?;
-        let received = ReceivedBytes {
-            hash: digest.value(),
-            size: end,
-            handle,
-            early,
-            before,
-        };
-        self.prover().verify_received(received).await
     }
 
     /// The attributes that the file gets in the end, if `source` are those of the server's file.

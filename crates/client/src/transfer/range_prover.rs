@@ -1,5 +1,6 @@
 //! Proves the ranges of an upload while later ones are still being sent, so that the end of the file is not followed by
-//! a second pass over all of it. The server hashes what it has acknowledged, by a handle of its own.
+//! a second pass over all of it. The server hashes what it has acknowledged, by a handle of its own. This is for servers
+//! that cannot continue a hash: this machine hashes each byte for its range and for the whole file.
 
 use bytes::Bytes;
 use tokio::sync::{mpsc, watch};

@@ -10,9 +10,9 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 use super::attempt::Attempt;
-use super::digest::Follower;
 use super::error::TransferError;
 use super::file_sink::{FileSink, TruncateOnDrop};
+use super::hashers::Follower;
 use super::open_files::OpenFiles;
 use super::progress_hub::FileProgress;
 use super::spread::window::SharedRanges;

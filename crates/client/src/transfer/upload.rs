@@ -16,11 +16,11 @@ use super::open_files::OpenFiles;
 use super::outcome::Outcome;
 use super::progress_hub::Stage;
 use super::prover::Prover;
-use super::range_prover::RangeProver;
 use super::replacement::TemporaryName;
 use super::source_file::SourceFile;
 use super::spread::upload::{SpreadUpload, is_spread};
 use super::upload_at_once::{HashedHead, OpenTarget, send_at_once};
+use super::upload_proof::UploadProver;
 use super::write_pump::pump_up;
 use crate::link::{Answered as _, Handle, RemoteError};
 use crate::local_attributes::growing_mode;
@@ -286,23 +286,23 @@ impl<'a> Upload<'a> {
                 local: &source.file,
                 handle: &target.handle,
             };
-            // A resumed file is proven as a whole: its beginning is from another run.
-            let ranges = match &digest {
-                Some(_) if from == 0 => RangeProver::begin(self.attempt, &self.file.job.remote, size).await,
-                _ => None,
+            let path = &self.file.job.remote;
+            let prover = match &digest {
+                Some(head) => UploadProver::begin(self.attempt, path, head, from, size).await,
+                None => None,
             };
             let left = size.saturating_sub(from);
             let sent = match self.file.is_temporary && is_spread(self.attempt.context, left) {
                 true => {
                     let upload = SpreadUpload {
                         attempt: self.attempt,
-                        path: &self.file.job.remote,
+                        path,
                         files,
                         uncut: &self.file.uncut,
                     };
-                    upload.run(from..size, digest, ranges).await
+                    upload.run(from..size, digest, prover).await
                 }
-                false => pump_up(self.attempt, files, from..size, digest, ranges).await,
+                false => pump_up(self.attempt, files, from..size, digest, prover).await,
             };
             let sent = match sent {
                 Ok(sent) => sent,

@@ -11,17 +11,17 @@ use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::attempt::Attempt;
-use super::digest::{BlockHasher, Digest};
+use super::digest::Digest;
 use super::error::TransferError;
 use super::open_files::OpenFiles;
 use super::progress_hub::Stage;
-use super::range_prover::{AcknowledgedFront, RangeHasher, RangeProver};
+use super::range_prover::AcknowledgedFront;
 use super::spread::window::Ranges;
+use super::upload_proof::{BlockHashers, RunningProof, UploadProver};
 use crate::link::{Block, CompletedRequest, Completion, InFlightPermit, RemoteError, done};
 
 /// How many blocks are read before the sender is woken: waking it costs as much as reading one.
@@ -205,41 +205,6 @@ fn read_ahead(
     blocks
 }
 
-/// The hashes that are computed of the blocks that are sent.
-#[derive(Default)]
-pub(super) struct BlockHashers {
-    /// The hash of the whole file.
-    pub whole: Option<BlockHasher>,
-    /// The hashes of its ranges.
-    pub ranges: Option<RangeHasher>,
-}
-
-impl BlockHashers {
-    /// Passes a block on, once the hashes are not too far behind.
-    pub async fn feed(&self, block: Bytes) {
-        if let Some(ranges) = &self.ranges {
-            ranges.feed(block.clone()).await;
-        }
-        if let Some(whole) = &self.whole {
-            whole.feed(block).await;
-        }
-    }
-
-    /// Ends the hashes of ranges, and returns the digest of the whole.
-    pub async fn finish(self) -> Result<Option<Digest>, TransferError> {
-        let Self { whole, ranges } = self;
-        drop(ranges);
-        match whole {
-            Some(whole) => whole
-                .finish()
-                .await
-                .map(Some)
-                .map_err(TransferError::local("hash the file")),
-            None => Ok(None),
-        }
-    }
-}
-
 /// Blocks that have arrived at the server.
 pub(super) struct SentBlocks {
     /// The offset where the last of them ended.
@@ -304,23 +269,16 @@ pub(super) async fn send_blocks(
     Ok(SentBlocks { end, digest })
 }
 
-/// Sends the range by one connection, and proves its ranges meanwhile.
+/// Sends the range by one connection, and proves it meanwhile.
 pub(super) async fn pump_up(
     attempt: Attempt<'_>,
     files: OpenFiles<'_>,
     range: Range<u64>,
     digest: Option<Digest>,
-    ranges: Option<RangeProver<'_>>,
+    prover: Option<UploadProver<'_>>,
 ) -> Result<SentRange, FailedWrite> {
-    let (range_hasher, hashed_ranges) = ranges
-        .as_ref()
-        .map(|ranges| RangeHasher::start(ranges.kind))
-        .unzip();
-    let hashers = BlockHashers {
-        whole: digest.map(BlockHasher::start),
-        ranges: range_hasher,
-    };
-    let is_proving = ranges.is_some();
+    let (hashers, proof) = RunningProof::start(digest, prover);
+    let is_proving = proof.is_there();
     let (mut front, acknowledged) = AcknowledgedFront::new(range.start);
     let arrived = move |offset, length| front.add(offset, length);
     let sending = async {
@@ -333,13 +291,7 @@ pub(super) async fn pump_up(
         }
         sent
     };
-    let proving = async {
-        match (ranges, hashed_ranges) {
-            (Some(ranges), Some(hashed)) => ranges.run(hashed, acknowledged).await,
-            _ => false,
-        }
-    };
-    let (sent, is_proven) = tokio::join!(sending, proving);
+    let (sent, is_proven) = tokio::join!(sending, proof.run(acknowledged));
     let SentBlocks { end, digest } = sent?;
     Ok(SentRange {
         end,

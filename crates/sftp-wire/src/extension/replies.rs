@@ -201,6 +201,27 @@ impl Body for Md5HashReply<'_> {
     }
 }
 
+/// The reply to continue-hash@homeport.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ContinueHashReply<'a> {
+    /// The hashes, one after the other; empty if the file ends before the last range does.
+    pub hashes: &'a [u8],
+}
+
+impl<'a> ExtendedReply<'a> for ContinueHashReply<'a> {
+    fn take(reader: &mut Reader<&'a [u8]>) -> Option<Self> {
+        Some(Self {
+            hashes: reader.string()?,
+        })
+    }
+}
+
+impl Body for ContinueHashReply<'_> {
+    fn put(&self, out: &mut impl Output) {
+        out.put_string(self.hashes);
+    }
+}
+
 /// The reply to users-groups-by-id@openssh.com: one name for each id, empty where the id has no name.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct UsersGroupsById {

@@ -71,6 +71,10 @@ pub enum ExtendedRequest<'a> {
         handle: &'a [u8],
         query: CheckFileQuery<'a>,
     },
+    ContinueHash {
+        handle: &'a [u8],
+        query: ContinueHashQuery<'a>,
+    },
     SpaceAvailable {
         path: &'a [u8],
     },
@@ -103,6 +107,26 @@ pub struct CheckFileQuery<'a> {
     pub length: u64,
     /// The number of bytes that each hash covers; 0 means one hash of the whole range.
     pub block_size: u32,
+}
+
+/// Successive ranges of a file, and the state of a hash before each of them: a client that hashes a file has these
+/// states, and learns whether the server's file has the same bytes, while each end hashes each byte once.
+///
+/// For each range the reply has the hash of the beginning of the file up to the end of the range, which the server
+/// computes from the state and the bytes of the range. The reply may come after those of later requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ContinueHashQuery<'a> {
+    /// The name of the algorithm: md5 or sha256.
+    pub algorithm: &'a [u8],
+    /// The offset of the first byte, a multiple of 64.
+    pub offset: u64,
+    /// The number of bytes of all ranges.
+    pub length: u64,
+    /// The number of bytes of each range but the last, which may have fewer. If there are several ranges, it is a multiple
+    /// of 64.
+    pub step: u64,
+    /// The states, one after the other, each as long as a hash, with its words in the order in which they are in a hash.
+    pub states: &'a [u8],
 }
 
 /// A list of user or group ids, encoded in one string.
@@ -181,6 +205,10 @@ impl<'a> ExtendedRequest<'a> {
                 handle: r.string()?,
                 query: CheckFileQuery::decode(r)?,
             },
+            Extension::ContinueHash => Self::ContinueHash {
+                handle: r.string()?,
+                query: ContinueHashQuery::decode(r)?,
+            },
             Extension::SpaceAvailable => Self::SpaceAvailable { path: r.path()? },
         })
     }
@@ -204,6 +232,7 @@ impl<'a> ExtendedRequest<'a> {
             Self::CheckFile { .. } => Extension::CheckFile,
             Self::CheckFileName { .. } => Extension::CheckFileName,
             Self::CheckFileHandle { .. } => Extension::CheckFileHandle,
+            Self::ContinueHash { .. } => Extension::ContinueHash,
             Self::SpaceAvailable { .. } => Extension::SpaceAvailable,
             Self::Unknown { name, .. } => return name,
         };
@@ -262,6 +291,10 @@ impl Body for ExtendedRequest<'_> {
                 out.put_string(handle);
                 query.put(out);
             }
+            Self::ContinueHash { handle, query } => {
+                out.put_string(handle);
+                query.put(out);
+            }
             Self::Unknown { body, .. } => out.put_bytes(body),
         }
     }
@@ -302,5 +335,27 @@ impl Body for CheckFileQuery<'_> {
         out.put_u64(self.offset);
         out.put_u64(self.length);
         out.put_u32(self.block_size);
+    }
+}
+
+impl<'a> ContinueHashQuery<'a> {
+    fn decode(reader: &mut Reader<&'a [u8]>) -> Option<Self> {
+        Some(Self {
+            algorithm: reader.string()?,
+            offset: reader.u64()?,
+            length: reader.u64()?,
+            step: reader.u64()?,
+            states: reader.string()?,
+        })
+    }
+}
+
+impl Body for ContinueHashQuery<'_> {
+    fn put(&self, out: &mut impl Output) {
+        out.put_string(self.algorithm);
+        out.put_u64(self.offset);
+        out.put_u64(self.length);
+        out.put_u64(self.step);
+        out.put_string(self.states);
     }
 }

@@ -3,9 +3,9 @@
 use super::{framed, long, number, packet, string};
 use crate::attributes::Attributes;
 use crate::extension::{
-    CheckFileFormat, CheckFileQuery, CheckFileShape, ExtendedReply, ExtendedRequest, Extension, IdList,
-    Limits, Md5HashReply, Md5Query, SpaceAvailable, Statvfs, StringList, Supported, UsersGroupsById,
-    VendorId,
+    CheckFileFormat, CheckFileQuery, CheckFileShape, ContinueHashQuery, ContinueHashReply, ExtendedReply,
+    ExtendedRequest, Extension, IdList, Limits, Md5HashReply, Md5Query, SpaceAvailable, Statvfs, StringList,
+    Supported, UsersGroupsById, VendorId,
 };
 use crate::fault::ServerFault;
 use crate::fields::Reader;
@@ -150,6 +150,19 @@ fn requests_for_hashes_are_laid_out_as_in_their_drafts() {
         &[string(handle), range],
         ExtendedRequest::CheckFileHandle { handle, query },
     );
+    let query = ContinueHashQuery {
+        algorithm: b"md5",
+        offset: 64,
+        length: 100,
+        step: 64,
+        states: &[7; 32],
+    };
+    let range = [long(64), long(100), long(64)].concat();
+    check(
+        "continue-hash@homeport",
+        &[string(handle), string(b"md5"), range, string(&[7; 32])],
+        ExtendedRequest::ContinueHash { handle, query },
+    );
 }
 
 #[test]
@@ -163,7 +176,7 @@ fn names_and_versions_are_what_servers_announce() {
         "posix-rename@openssh.com 1\nstatvfs@openssh.com 2\nfstatvfs@openssh.com 2\nhardlink@openssh.com 1\n\
          fsync@openssh.com 1\nlsetstat@openssh.com 1\nlimits@openssh.com 1\nexpand-path@openssh.com 1\ncopy-data 1\n\
          home-directory 1\nusers-groups-by-id@openssh.com 1\nmd5-hash 1\nmd5-hash-handle 1\ncheck-file 1\n\
-         check-file-name 1\ncheck-file-handle 1\nspace-available 1"
+         check-file-name 1\ncheck-file-handle 1\ncontinue-hash@homeport 1\nspace-available 1"
     );
     for extension in Extension::ALL {
         assert_eq!(Extension::from_name(extension.name().as_bytes()), Some(extension));
@@ -232,6 +245,8 @@ fn replies_are_laid_out_as_in_their_documents() {
     let (name, hash): (&[u8], &[u8]) = (b"md5-hash-handle", b"");
     let fields = b"\0\0\0\x0fmd5-hash-handle\0\0\0\0";
     check_reply(&Md5HashReply { name, hash }, fields);
+    let hashes: &[u8] = &[7; 32];
+    check_reply(&ContinueHashReply { hashes }, &string(hashes));
     let mut users = StringList::default();
     users.push(b"calvin");
     users.push(b"");

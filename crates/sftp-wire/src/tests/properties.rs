@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::{framed, number, packet, string};
 use crate::attributes::{Attributes, Owner, Times};
 use crate::constants::SSH_FXP_DATA;
-use crate::extension::{CheckFileQuery, ExtendedRequest, Extension, IdList, Md5Query};
+use crate::extension::{CheckFileQuery, ContinueHashQuery, ExtendedRequest, Extension, IdList, Md5Query};
 use crate::frame::{self, LARGEST_DATA};
 use crate::fuzz::fuzz_packet;
 use crate::open_flags::OpenFlags;
@@ -153,6 +153,16 @@ impl Parts {
             ExtendedRequest::CheckFileHandle {
                 handle: a,
                 query: check,
+            },
+            ExtendedRequest::ContinueHash {
+                handle: a,
+                query: ContinueHashQuery {
+                    algorithm: &self.data,
+                    offset: self.x,
+                    length: self.y,
+                    step: u64::from(self.n),
+                    states: &self.ids,
+                },
             },
             ExtendedRequest::SpaceAvailable { path: b },
             ExtendedRequest::Unknown {

@@ -8,13 +8,14 @@ use bytes::Bytes;
 use md5::Digest as _;
 use russh::server::{self, Auth, Handler, Session};
 use russh::{Channel, ChannelId};
-use sftp_wire::extension::{Md5HashReply, Md5Query};
+use sftp_wire::extension::{ContinueHashQuery, Md5HashReply, Md5Query};
 use sftp_wire::frame::{LENGTH_FIELD, request_length};
 use sftp_wire::{
     Announcement, Attributes, ExtendedReply as _, ExtendedRequest, Extension, Name, NamesReply, OpenFlags,
     Packet, PacketType, Reply, Request, StatusCode, Times,
 };
 
+use super::continued::continued;
 use super::counters::{HashedBytes, SharedCounters};
 use super::replies::{attributes, flip, no_such_file, status};
 use super::{Faults, Files, HashFault};
@@ -173,13 +174,17 @@ impl FaultyConnection {
     }
 
     fn version(&self) -> Bytes {
-        let mut extensions = Vec::new();
-        if !self.faults.no_hashes {
-            extensions.push(Announcement {
-                name: Extension::Md5Hash.name().as_bytes(),
+        let offered = [
+            (Extension::Md5Hash, !self.faults.no_hashes),
+            (Extension::ContinueHash, self.faults.continues_hashes),
+        ];
+        let offered = offered.into_iter().filter(|(_, is_offered)| *is_offered);
+        let extensions = offered
+            .map(|(extension, _)| Announcement {
+                name: extension.name().as_bytes(),
                 data: b"1",
-            });
-        }
+            })
+            .collect();
         let version = sftp_wire::VERSION;
         Reply::<&[u8]>::Version { version, extensions }.to_bytes(0)
     }
@@ -211,6 +216,9 @@ impl FaultyConnection {
             Request::Readdir { .. } => self.names(id),
             Request::Extended(ExtendedRequest::Md5Hash { path, query }) if !self.faults.no_hashes => {
                 self.md5(id, path, query)
+            }
+            Request::Extended(ExtendedRequest::ContinueHash { handle, query }) => {
+                self.continued(id, handle, query)
             }
             Request::Extended(_) => status(id, StatusCode::OpUnsupported, "no"),
             _ => status(id, StatusCode::Ok, ""),
@@ -348,6 +356,20 @@ impl FaultyConnection {
         Reply::Names(self.faults.names.iter().map(entry).collect()).to_bytes(id)
     }
 
+    /// Goes on with the client's hash over the bytes that are stored.
+    fn continued(&self, id: u32, handle: &[u8], query: ContinueHashQuery<'_>) -> Bytes {
+        let files = self.files.lock().unwrap();
+        let content = &files[&self.handles[handle]];
+        self.note_hash(query.offset, query.length, content);
+        continued(id, content, query, self.faults.hashes == HashFault::Lie)
+    }
+
+    fn note_hash(&self, offset: u64, length: u64, content: &[u8]) {
+        let size = content.len() as u64;
+        let mut hashed = self.counters.hashed.lock().unwrap();
+        hashed.push(HashedBytes { offset, length, size });
+    }
+
     /// Hashes the bytes that are stored.
     fn md5(&mut self, id: u32, path: &[u8], query: Md5Query<'_>) -> Bytes {
         let Md5Query { offset, length, .. } = query;
@@ -355,11 +377,7 @@ impl FaultyConnection {
         let Some(content) = files.get(path) else {
             return no_such_file(id);
         };
-        self.counters.hashed.lock().unwrap().push(HashedBytes {
-            offset,
-            length,
-            size: content.len() as u64,
-        });
+        self.note_hash(offset, length, content);
         let end = match length {
             0 => content.len(),
             length => content.len().min((offset + length) as usize),

@@ -16,11 +16,11 @@ use crate::link::{Answered as _, Link, RemoteError};
 use crate::transfer::attempt::Attempt;
 use crate::transfer::context::TransferContext;
 use crate::transfer::cut::with_size;
-use crate::transfer::digest::{BlockHasher, Digest};
+use crate::transfer::digest::Digest;
 use crate::transfer::error::TransferError;
 use crate::transfer::open_files::OpenFiles;
-use crate::transfer::range_prover::{RangeHasher, RangeProver};
-use crate::transfer::write_pump::{BlockHashers, FailedWrite, SentRange, read_full, send_blocks};
+use crate::transfer::upload_proof::{BlockHashers, RunningProof, UploadProver};
+use crate::transfer::write_pump::{FailedWrite, SentRange, read_full, send_blocks};
 
 /// The size of one read of this machine's file for its hashes, in bytes.
 const HASHED: usize = 256 << 10;
@@ -77,12 +77,12 @@ impl Drop for FrontOnDrop<'_> {
 }
 
 impl SpreadUpload<'_> {
-    /// Sends the range, and proves its ranges meanwhile.
+    /// Sends the range, and proves it meanwhile.
     pub async fn run(
         &self,
         range: Range<u64>,
         digest: Option<Digest>,
-        prover: Option<RangeProver<'_>>,
+        prover: Option<UploadProver<'_>>,
     ) -> Result<SentRange, FailedWrite> {
         let shared = SharedRanges::new(range.clone());
         let mut front = FrontOnDrop {
@@ -90,14 +90,7 @@ impl SpreadUpload<'_> {
             uncut: self.uncut,
             is_whole: false,
         };
-        let (range_hasher, hashed_ranges) = prover
-            .as_ref()
-            .map(|prover| RangeHasher::start(prover.kind))
-            .unzip();
-        let hashers = BlockHashers {
-            whole: digest.map(BlockHasher::start),
-            ranges: range_hasher,
-        };
+        let (hashers, proof) = RunningProof::start(digest, prover);
         let ended = CancellationToken::new();
         let sending = async {
             let sent = self.rounds(&shared, range.end).await;
@@ -105,13 +98,7 @@ impl SpreadUpload<'_> {
             sent
         };
         let hashing = self.hash(range.start, &shared, hashers, &ended);
-        let acknowledged = shared.fronts();
-        let proving = async {
-            match (prover, hashed_ranges) {
-                (Some(prover), Some(hashed)) => prover.run(hashed, acknowledged).await,
-                _ => false,
-            }
-        };
+        let proving = proof.run(shared.fronts());
         let (sent, digest, is_proven) = tokio::join!(sending, hashing, proving);
         if sent.is_err() {
             // What lies beyond will be cut off.
