@@ -4,6 +4,7 @@ use std::io::{Read as _, Write as _};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use testkit::wait_for;
 
@@ -24,7 +25,8 @@ impl Drop for KillOnDrop {
 pub struct Terminal {
     script: KillOnDrop,
     input: ChildStdin,
-    output: Arc<Mutex<String>>,
+    /// All output so far. Its end may be the beginning of a character.
+    output: Arc<Mutex<Vec<u8>>>,
     /// The thread that reads the output until its end.
     reader: JoinHandle<()>,
     /// The length of the output that [`Terminal::wait_for_output`] has passed.
@@ -48,13 +50,12 @@ impl Terminal {
             .expect("no script on this machine (hint: apt-get install bsdutils)");
         let input = script.stdin.take().unwrap();
         let mut stdout = script.stdout.take().unwrap();
-        let output = Arc::new(Mutex::new(String::new()));
+        let output = Arc::<Mutex<Vec<u8>>>::default();
         let sink = Arc::clone(&output);
         let reader = std::thread::spawn(move || {
             let mut buffer = [0; 4096];
             while let Ok(length @ 1..) = stdout.read(&mut buffer) {
-                let text = String::from_utf8_lossy(&buffer[..length]).into_owned();
-                sink.lock().unwrap().push_str(&text);
+                sink.lock().unwrap().extend(&buffer[..length]);
             }
         });
         Self {
@@ -73,7 +74,8 @@ impl Terminal {
         wait_for(&format!("{text:?}"), || {
             let output = output.lock().unwrap();
             end = output[read..]
-                .find(text)
+                .windows(text.len())
+                .position(|shown| shown == text.as_bytes())
                 .map_or(0, |found| read + found + text.len());
             end > 0
         });
@@ -92,9 +94,32 @@ impl Terminal {
         self.wait_for_output(expected);
     }
 
+    /// Waits for the prompt in this directory, and types words whose last one is completed by TAB to this text. A listing
+    /// that comes too late for one TAB is there for the next one.
+    pub fn complete_at_prompt(&mut self, directory: &str, keys: &str, completed: &str) {
+        /// Longer than the client waits for a listing: another TAB would show what there is to choose from.
+        const TOO_LATE: Duration = Duration::from_secs(15);
+        self.wait_for_output(&format!("@127.0.0.1:{directory}> "));
+        self.type_keys(keys);
+        self.type_keys("\t");
+        let (output, read) = (Arc::clone(&self.output), self.read);
+        let is_completed = || {
+            let output = output.lock().unwrap();
+            String::from_utf8_lossy(&output[read..]).contains(completed)
+        };
+        let mut typed = Instant::now();
+        wait_for(&format!("the completion {completed:?}"), || {
+            if typed.elapsed() > TOO_LATE && !is_completed() {
+                self.type_keys("\t");
+                typed = Instant::now();
+            }
+            is_completed()
+        });
+    }
+
     /// Returns all output so far.
     pub fn output(&self) -> String {
-        self.output.lock().unwrap().clone()
+        String::from_utf8_lossy(&self.output.lock().unwrap()).into_owned()
     }
 
     /// Waits until the program has ended and all its output was read, and returns its exit code.

@@ -106,7 +106,9 @@ fn names_are_completed_from_whole_lists_only() {
     std::fs::write(big.join("file24998"), "the right one").unwrap();
     let mut terminal = open_shell(&server, home.path(), &[]);
     // All of 25,000 names begin with this, and one with the rest.
-    terminal.at_prompt("/", "cat big/f\t24998\r", "the right one");
+    terminal.complete_at_prompt("/", "cat big/f", "cat big/file");
+    terminal.type_keys("24998\r");
+    terminal.wait_for_output("the right one");
     std::fs::write(big.join("file24998x"), "longer").unwrap();
     terminal.at_prompt("/", "cat big/file24997\t big/file24998x\t\r", "longer");
     for (typed, name) in [
