@@ -11,7 +11,7 @@ use crate::domain::path::VirtualPath;
 use crate::storage::{Error, FileKind, InodeId, Links, Metadata, Owner, Result, Storage};
 
 /// How long the error of a mount is the answer to other calls, before the folder is tried again.
-const RETRY_AFTER: Duration = Duration::from_secs(1);
+pub(super) const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// The mode of a folder in listings: its own is not read, since its disk may hang.
 const MODE: u32 = 0o040_755;

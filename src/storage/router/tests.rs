@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use parking_lot::Mutex;
 
 use super::call_io::{CallPath, SessionIo, SlowWay};
-use super::folders::{FolderLooks, FolderMounter, Mounting};
+use super::folders::{FolderLooks, FolderMounter, Mounting, RETRY_AFTER};
 use super::*;
 use crate::domain::permission::Permissions;
 use crate::storage::conformance::{self, REFUSE, REPLACE, error, get, how, list, path};
@@ -219,20 +219,22 @@ fn a_folder_that_was_removed_says_so() {
 fn a_folder_that_cannot_be_mounted_says_so_and_is_tried_again() {
     let tree = Tree::unmounted();
     *tree.fails.lock() = Some(Error::NotFound);
+    let begun = std::time::Instant::now();
     tree.enter("in/f");
     assert_eq!(error(get(&tree.router, "in/f")), Error::NotFound);
     assert_eq!(get(&tree.router, "f").unwrap(), b"home");
     assert_eq!(names(&tree.router, "/"), ["a", "f", "in", "out"]);
-    // Requests that follow at once get the same answer.
+    // Requests that follow at once get the same answer, unless the machine stands still meanwhile.
     tree.enter("in/f");
-    assert_eq!(tree.attempts.load(Ordering::Relaxed), 1);
+    let attempts = tree.attempts.load(Ordering::Relaxed);
+    assert!(attempts == 1 || begun.elapsed() >= RETRY_AFTER, "{attempts}");
     *tree.fails.lock() = None;
     while tree.folders.named(b"in").unwrap().mounted().is_none() {
         std::thread::sleep(std::time::Duration::from_millis(20));
         tree.enter("in/f");
     }
     assert_eq!(get(&tree.router, "in/f").unwrap(), b"in");
-    assert_eq!(tree.attempts.load(Ordering::Relaxed), 2);
+    assert_eq!(tree.attempts.load(Ordering::Relaxed), attempts + 1);
 }
 
 #[test]
