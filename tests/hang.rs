@@ -174,7 +174,7 @@ fn a_hanging_home_does_not_delay_other_users() {
 /// waits for twenty seconds, in which also a slow machine can begin them all.
 #[test]
 fn many_sign_ins_to_a_hanging_home_do_not_delay_others() {
-    const WAITING: usize = 40;
+    const WAITING: usize = 24;
     let Some(mount) = Mount::or_skip() else { return };
     // Homes are made beneath [storage] homes only.
     let home = mount.point().join("alice");

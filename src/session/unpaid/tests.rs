@@ -38,12 +38,14 @@ async fn channels_share_the_rate_equally_whatever_their_requests() {
     // A machine that is busy may be slower, and then to one of them, but the rate is never exceeded.
     for _ in 0..10 {
         let rates = rates(20 * MIB as u64);
+        let began = Instant::now();
         let small = transfer(&rates, 32 * 1024, time);
         let large = transfer(&rates, 255 * 1024, time);
         let (small, large) = (small.await.unwrap(), large.await.unwrap());
         let sum = small + large;
         // The last request of each, and what may be made up for, come on top.
-        assert!(sum < expected * 12 / 10, "{sum}");
+        let most = 20.0 * MIB as f64 * began.elapsed().as_secs_f64() * 1.2;
+        assert!((sum as f64) < most, "{sum} of {most}");
         if sum >= expected * 9 / 10 && small.abs_diff(large) < sum / 8 {
             return;
         }
