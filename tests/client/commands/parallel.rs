@@ -47,7 +47,7 @@ fn trees_are_transferred_and_synchronised_by_several_connections() {
     // So that all connections are made before the last file begins.
     let slowly = ["--parallel", "3", "--limit-rate", "30K"];
     sandbox
-        .run([&["put", "-r"], &slowly[..], &["photos", &sandbox.remote("")]].concat())
+        .run([&["put", "-r"][..], &slowly, &["photos", &sandbox.remote("")]].concat())
         .expect_code(0);
     same_trees(&sandbox.local("photos"), &sandbox.stored("photos"));
     let signed_in = |sandbox: &ClientSandbox| {
@@ -59,7 +59,7 @@ fn trees_are_transferred_and_synchronised_by_several_connections() {
     };
     assert_eq!(signed_in(&sandbox), 3);
     sandbox
-        .run([&["sync"], &slowly[..], &["photos", &sandbox.remote("synced")]].concat())
+        .run([&["sync"][..], &slowly, &["photos", &sandbox.remote("synced")]].concat())
         .expect_code(0);
     same_trees(&sandbox.local("photos"), &sandbox.stored("synced"));
     assert_eq!(signed_in(&sandbox), 6);
