@@ -287,7 +287,8 @@ fn expensive_patterns_are_stopped() {
     }
     let ticks = server.cpu_ticks() - before.0;
     eprintln!("four commands took {ticks} hundredths of a second of CPU");
-    assert!(ticks < 4 * 800, "{ticks} hundredths of a second of CPU");
+    // Without the limit each of them would take minutes. With it the four take some seconds together.
+    assert!(ticks < 4 * 2000, "{ticks} hundredths of a second of CPU");
     assert!(resident(&server).saturating_sub(before.1) < 24 * MIB);
     // Ordinary patterns stay far below the limit.
     let mut command = server.client("ssh", "alice", By::Key);
