@@ -111,7 +111,7 @@ fn one_users_long_copies_do_not_hold_up_another_user() {
         wait_for("the copies to begin", || {
             std::fs::metadata(dir.path().join("alice/to")).is_ok_and(|meta| meta.len() > 0)
         });
-        for _ in 0..20 {
+        for _ in 0..8 {
             let reply = peer::ask(&mut quick, &sync, b"").await;
             assert!(matches!(reply, Reply::Status { code: 0, .. }), "{reply:?}");
             tokio::time::sleep(Duration::from_millis(5)).await;
