@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use testkit::packets::{CREAT, READ, WRITE, close, nth, open, opendir, read, readdir, stat, write};
+use testkit::packets::{CREAT, Context, READ, WRITE, close, nth, open, opendir, read, readdir, stat, write};
 use testkit::random::noise;
 use testkit::raw::{RawSftp, Received};
-use testkit::replies::Reply;
+use testkit::replies::{Reply, decode};
 use testkit::server::TestServer;
 use testkit::stock::{By, run};
 use testkit::{PATIENCE, inspectable, wait_for};
@@ -21,11 +21,23 @@ fn session_threads(server: &TestServer) -> Vec<String> {
         .collect()
 }
 
-/// Asks until the server has so many session threads.
+/// Asks until the server has so many session threads. All requests of a round are sent at once, so that a slow machine,
+/// too, moves enough in the time that counts.
 fn ask_until(sftp: &mut RawSftp, server: &TestServer, threads: usize) {
+    let context = Context {
+        base: "",
+        handles: &[],
+    };
+    let requests: Vec<u8> = (0..100).flat_map(|id| stat("/").encode(id, &context)).collect();
     wait_for(&format!("{threads} session threads"), || {
-        for _ in 0..100 {
-            assert!(matches!(sftp.ask(&stat("/")), Reply::Attrs(_)));
+        assert!(sftp.send(&requests));
+        for number in 0..100 {
+            let Received::Packet(packet) = sftp.receive(PATIENCE) else {
+                panic!("no reply after {number}");
+            };
+            let (id, reply) = decode(&packet);
+            assert_eq!(id, Some(number));
+            assert!(matches!(reply, Reply::Attrs(_)), "{reply:?}");
         }
         session_threads(server).len() >= threads
     });
