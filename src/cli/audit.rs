@@ -193,6 +193,12 @@ fn report(search: &AuditSearch, findings: &AuditFindings) {
     for error in search.unreadable().iter().chain(&findings.damaged) {
         output::note(&format!("warning: {error}"));
     }
+    if findings.is_cut_short {
+        output::note(
+            "warning: a file was renamed so often that not all of its names were followed: lines may be missing (hint: ask for \
+             its other names, too)",
+        );
+    }
     if let Some(place) = &findings.first_broken {
         let lines = match findings.broken {
             1 => "1 line is not whole and was left out:".to_owned(),
