@@ -259,7 +259,9 @@ mod tests {
         assert!(chmod(&theirs.join("a file"), "600").ends_with("', as user 65534 and not as root"));
         let said = permission(&theirs.join("a file"), "u+r");
         assert!(
-            said.contains("' belongs to user 65534: run the command as that user, or, if it is to be user 0's: "),
+            said.contains(
+                "' belongs to user 65534: run the command as that user, or, if it is to be user 0's: "
+            ),
             "{said}"
         );
         // The cases are a second name of another user's file, and a directory that all can write to.

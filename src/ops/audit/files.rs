@@ -42,7 +42,7 @@ pub(super) struct LogFiles {
 /// Returns an error if the directory cannot be read, or none of the files.
 pub(super) fn find(current: &Path) -> Result<LogFiles> {
     let dir = current.parent().unwrap_or(Path::new("/"));
-    let cannot = |error| Error::new(format!("cannot list the directory {dir:?}")).because(error);
+    let cannot = |error| cannot_read(format!("cannot list the directory {dir:?}"), error);
     let mut found = LogFiles::default();
     let mut damaged = Vec::new();
     let mut is_readable = false;
@@ -127,7 +127,7 @@ fn belongs(path: &Path, current: &Path) -> Belongs {
 /// Opens a file of the log; a compressed one is unpacked as it is read. Anything but a regular file is an error, and is not
 /// waited for.
 pub(super) fn open(path: &Path) -> Result<Box<dyn Read + Send>> {
-    let cannot = |error| Error::new(format!("cannot read the audit log {path:?}")).because(error);
+    let cannot = |error| cannot_read(format!("cannot read the audit log {path:?}"), error);
     let file: File = open_regular(path, OpenOptions::new().read(true), Links::Follow).map_err(cannot)?;
     Ok(match path.extension() {
         Some(extension) if extension == "gz" => {
@@ -135,6 +135,15 @@ pub(super) fn open(path: &Path) -> Result<Box<dyn Read + Send>> {
         }
         _ => Box::new(file),
     })
+}
+
+fn cannot_read(what: String, cause: io::Error) -> Error {
+    let is_denied = cause.kind() == io::ErrorKind::PermissionDenied;
+    let error = Error::new(what).because(cause);
+    match is_denied {
+        true => error.hint("run the command as root, or as the server's user"),
+        false => error,
+    }
 }
 
 /// Returns the time of the first line that has one; `None` if the file is empty.

@@ -1,4 +1,5 @@
 use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -230,6 +231,23 @@ fn what_is_no_file_is_reported_and_the_rest_is_read() {
     assert!(
         findings.damaged[0].to_string().contains("it is a directory"),
         "{findings:?}"
+    );
+}
+
+#[test]
+fn who_may_not_read_the_log_is_told_who_may() {
+    // Root may read everything.
+    if rustix::process::geteuid().is_root() {
+        return;
+    }
+    let log = SampleLog::new();
+    let current = log.dir.path().join("audit.log");
+    std::fs::set_permissions(&current, std::fs::Permissions::from_mode(0o000)).unwrap();
+    let search = AuditSearch::prepare(AuditQuery::default(), &current).unwrap();
+    let said = search.unreadable()[0].to_string();
+    assert!(
+        said.ends_with("permission denied (hint: run the command as root, or as the server's user)"),
+        "{said}"
     );
 }
 
