@@ -88,6 +88,12 @@ impl Terminal {
         self.wait_for_output(expected);
     }
 
+    /// Takes the terminal away from the program, as a connection that breaks does.
+    pub fn hang_up(&mut self) {
+        self.script.0.kill().unwrap();
+        self.script.0.wait().unwrap();
+    }
+
     /// Returns all output so far.
     pub fn output(&self) -> String {
         self.output.lock().unwrap().clone()
