@@ -118,7 +118,7 @@ fn former_names(names: &[FormerName]) -> String {
         })
         .collect();
     if let Some(more) = names.len().checked_sub(MOST_NAMES).filter(|more| *more > 0) {
-        lines.push(format!("and {more} other names before"));
+        lines.push(format!("and {} before", output::counted(more, "other name")));
     }
     lines.join("\n")
 }
@@ -170,7 +170,13 @@ fn subject(entry: &AuditEntry<'_>) -> String {
     }
     let size = entry.size.map(|size| output::counted(size, "byte"));
     let end = entry.end.as_deref().filter(|end| *end != "client");
-    let notes: Vec<String> = end.map(str::to_owned).into_iter().chain(size).collect();
+    let operator = match (&entry.sudo_user, entry.uid) {
+        _ if !entry.is_by_operator() => None,
+        (Some(name), _) => Some(format!("by {name} with sudo")),
+        (None, uid) => uid.map(|uid| format!("by uid {uid}")),
+    };
+    let notes = end.map(str::to_owned).into_iter().chain(size).chain(operator);
+    let notes: Vec<String> = notes.collect();
     if !notes.is_empty() {
         let _ = write!(text, " ({})", notes.join(", "));
     }
@@ -186,6 +192,12 @@ fn report(search: &AuditSearch, findings: &AuditFindings) {
     }
     for error in search.unreadable().iter().chain(&findings.damaged) {
         output::note(&format!("warning: {error}"));
+    }
+    if findings.is_cut_short {
+        output::note(
+            "warning: a file was renamed so often that not all of its names were followed: lines may be missing (hint: ask for \
+             its other names, too)",
+        );
     }
     if let Some(place) = &findings.first_broken {
         let lines = match findings.broken {
@@ -229,6 +241,18 @@ mod tests {
         check(
             r#""admin","what":"user set","name":"calvin","before":{"quota_bytes":1},"after":{"quota_bytes":2}"#,
             r#"-             -                admin              user set calvin: {"quota_bytes":1} -> {"quota_bytes":2}"#,
+        );
+        check(
+            r#""admin","uid":1000,"sudo_user":null,"what":"group remove","name":"g""#,
+            "-             -                admin              group remove g (by uid 1000)",
+        );
+        check(
+            r#""admin","uid":0,"sudo_user":"hobbes","what":"group remove","name":"g""#,
+            "-             -                admin              group remove g (by hobbes with sudo)",
+        );
+        check(
+            r#""admin","uid":999,"sudo_user":null,"what":"own password","name":"tom""#,
+            "-             -                admin              own password tom",
         );
         check(
             r#""forbidden","user":"tom","operation":"remove","path":"/a","count":12"#,

@@ -12,7 +12,7 @@ use crate::control::client::Client;
 use crate::ops::adopt::Adoption;
 use crate::ops::homes::Resident;
 use crate::ops::restore::{
-    AbsentPlace, Backup, MappedPlaces, RestoreOptions, RestorePlan, Restored, restore,
+    Absence, AbsentPlace, Backup, MappedPlaces, RestoreOptions, RestorePlan, Restored, restore,
 };
 use base::error::{Error, Result};
 
@@ -89,12 +89,13 @@ struct MappedJson {
     directories: usize,
 }
 
-/// A home or a folder that does not exist here, as `restore --json` prints it.
+/// A home or a folder that the server cannot open here, as `restore --json` prints it.
 #[derive(Debug, Serialize)]
 struct MissingJson<'a> {
     path: String,
     kind: &'static str,
     names: &'a [String],
+    why: &'static str,
 }
 
 fn report(directory: &Path, restored: &Restored, json: bool) -> Result<String> {
@@ -122,6 +123,7 @@ fn to_json<'a>(directory: &Path, restored: &'a Restored) -> RestoreJson<'a> {
         path: absent.path.display().to_string(),
         kind: absent.kind.name(),
         names: &absent.names,
+        why: absent.absence.name(),
     };
     RestoreJson {
         v: 1,
@@ -162,32 +164,51 @@ fn text(restored: &Restored) -> String {
     text
 }
 
-/// Formats the homes and folders that do not exist here, and what to do about them.
+/// Formats the homes and folders that the server cannot open here, and what to do about them.
 fn missing(restored: &Restored) -> String {
     let absent = &restored.absent;
     let mut text = String::new();
-    for AbsentPlace { path, kind, names } in absent.iter().take(MOST_MISSING) {
-        let whose = match (kind, &names[..]) {
-            (Resident::Folder, _) => format!("folder {}", names.join(", ")),
-            (Resident::Home, [name]) => format!("home of user {name}"),
-            (Resident::Home, [name, others @ ..]) => {
-                format!("home of user {name} and {}", counted(others.len(), "other"))
-            }
-            (Resident::Home, []) => "home".to_owned(),
+    for place in absent.iter().take(MOST_MISSING) {
+        let why = match place.absence {
+            Absence::Missing => "missing here",
+            Absence::Outside => "outside of [storage] homes and roots",
         };
-        text.push_str(&format!("missing here: the {whose}, {path:?}\n"));
+        text.push_str(&format!("{why}: the {}, {:?}\n", whose(place), place.path));
     }
     if let Some(more) = absent.len().checked_sub(MOST_MISSING).filter(|more| *more > 0) {
-        text.push_str(&format!("missing here: {more} more\n"));
+        text.push_str(&format!("and {more} more: homeportd check --all names them\n"));
+    }
+    let steps = [
+        (Absence::Missing, "copy what is missing there, or mount its disk"),
+        (
+            Absence::Outside,
+            "add the parents of what lies outside to roots in [storage]",
+        ),
+    ];
+    let there_is = |absence: Absence| absent.iter().any(|place| place.absence == absence);
+    for (_, step) in steps.iter().filter(|(absence, _)| there_is(*absence)) {
+        text.push_str(&format!("  {step}\n"));
     }
     if !absent.is_empty() {
         text.push_str(
-            "  copy them there, or mount their disks. If they lie elsewhere on this machine:\n  \
+            "  if they lie elsewhere on this machine:\n  \
              homeportd user set NAME --home DIR, homeportd folder set NAME --path DIR, or for many at once\n  \
              move what was restored away, and restore again with --map OLD=NEW\n",
         );
     }
     text
+}
+
+/// Names what a directory is, and for whom.
+fn whose(place: &AbsentPlace) -> String {
+    match (place.kind, &place.names[..]) {
+        (Resident::Folder, names) => format!("folder {}", names.join(", ")),
+        (Resident::Home, [name]) => format!("home of user {name}"),
+        (Resident::Home, [name, others @ ..]) => {
+            format!("home of user {name} and {}", counted(others.len(), "other"))
+        }
+        (Resident::Home, []) => "home".to_owned(),
+    }
 }
 
 #[cfg(test)]
@@ -212,6 +233,7 @@ mod tests {
                     path: format!("/new/disk/u{number}").into(),
                     kind: Resident::Home,
                     names: vec![format!("u{number}"), "shared".to_owned()],
+                    absence: Absence::Missing,
                 })
                 .collect(),
         }
@@ -234,9 +256,28 @@ mod tests {
             said.contains("missing here: the home of user u0 and 1 other, \"/new/disk/u0\"\n"),
             "{said}"
         );
-        assert!(said.contains("missing here: 9990 more\n"), "{said}");
+        assert!(
+            said.contains("and 9990 more: homeportd check --all names them\n"),
+            "{said}"
+        );
+        assert!(!said.contains("outside"), "{said}");
         assert!(said.contains("--map OLD=NEW"), "{said}");
         assert!(said.lines().count() < 20, "{said}");
+    }
+
+    #[test]
+    fn what_lies_outside_is_not_called_missing() {
+        let mut restored = restored(1);
+        restored.absent[0].absence = Absence::Outside;
+        let said = text(&restored);
+        assert!(
+            said.contains(
+                "outside of [storage] homes and roots: the home of user u0 and 1 other, \"/new/disk/u0\"\n"
+            ),
+            "{said}"
+        );
+        assert!(said.contains("to roots in [storage]\n"), "{said}");
+        assert!(!said.contains("missing"), "{said}");
     }
 
     #[test]
@@ -246,7 +287,7 @@ mod tests {
         assert_eq!(said["missing"].as_array().unwrap().len(), 10_000);
         assert_eq!(
             said["missing"][0],
-            serde_json::json!({"path": "/new/disk/u0", "kind": "home", "names": ["u0", "shared"]})
+            serde_json::json!({"path": "/new/disk/u0", "kind": "home", "names": ["u0", "shared"], "why": "missing"})
         );
         assert_eq!(
             said["mapped"],

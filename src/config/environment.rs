@@ -170,9 +170,14 @@ fn value_like(example: &Value, text: &str) -> Value {
     match example {
         Value::Integer(_) => text.parse().map_or_else(|_| string(), Value::Integer),
         Value::Boolean(_) => text.parse().map_or_else(|_| string(), Value::Boolean),
-        Value::Array(_) => {
+        Value::Array(examples) => {
+            // A list without an example is one of strings.
+            let like = |item: &str| match examples.first() {
+                Some(example) => value_like(example, item),
+                None => Value::String(item.to_owned()),
+            };
             let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
-            Value::Array(items.map(|item| Value::String(item.to_owned())).collect())
+            Value::Array(items.map(like).collect())
         }
         Value::String(_) | Value::Float(_) | Value::Datetime(_) | Value::Table(_) => string(),
     }
@@ -205,6 +210,7 @@ mod tests {
                 ("HOMEPORT_LIMITS_HANDLES", ""),
                 ("HOMEPORT_QUOTA_DEFAULT_BYTES", "10GiB"),
                 ("HOMEPORT_QUOTA_DEFAULT_FILES", "100"),
+                ("HOMEPORT_QUOTA_WARN_AT", "50, 90"),
                 ("HOMEPORT_LOG_AUDIT", "/var/log/a"),
                 ("HOMEPORT_CONFIG", "/etc/homeport/homeportd.toml"),
                 ("PATH", "/bin"),
@@ -214,7 +220,7 @@ mod tests {
         let expected = "[server]\ndrain_secs = 7\nlisten = [\"0.0.0.0:22\", \"[::]:22\"]\nsandbox = false\n\
                         banner = \"Hello, \\\"you\\\"\\n\"\nproxy_from = [\"10.0.0.5\"]\n\
                         [auth.throttle]\nfailures = 3\n[limits]\nhandles = 5\n[log]\naudit = \"/var/log/a\"\n\
-                        [quota]\ndefault_bytes = \"10GiB\"\ndefault_files = 100\n";
+                        [quota]\ndefault_bytes = \"10GiB\"\ndefault_files = 100\nwarn_at = [50, 90]\n";
         assert_eq!(config, parse(expected).unwrap());
         assert_eq!(applied(file, &[]).unwrap(), parse(file).unwrap());
     }
@@ -249,6 +255,11 @@ mod tests {
             "HOMEPORT_SERVER_SANDBOX",
             "no",
             "\"sandbox\" in [server] must be true or false, not the string \"no\"",
+        );
+        check(
+            "HOMEPORT_QUOTA_WARN_AT",
+            "80,most",
+            "\"warn_at\" in [quota] must be a whole number, not the string \"most\"",
         );
         check(
             "HOMEPORT_SERVER_LISTEN",

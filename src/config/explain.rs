@@ -59,6 +59,7 @@ pub(super) fn explain(error: &toml::de::Error, table: &DeTable<'_>) -> Problem {
 fn kind(expected: &str) -> &str {
     match expected {
         "u8" | "u16" | "u32" | "u64" | "usize" => "a whole number, 0 or more",
+        "i64" => "a whole number",
         "a sequence" => "a list",
         "a boolean" => "true or false",
         "path string" | "option" => "a string",

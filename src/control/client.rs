@@ -220,6 +220,9 @@ pub(super) fn ask_if_running(socket: &Path, request: &ControlRequest) -> Result<
         ErrorKind::WouldBlock | ErrorKind::TimedOut => cannot()
             .because(format!("it has not answered within {} s", LIMIT.as_secs()))
             .hint("it was stopped, or it hangs: see its log, and ps for its state"),
+        ErrorKind::PermissionDenied => cannot()
+            .because(error)
+            .hint("run the command as root, or as the server's user"),
         _ => cannot().because(error),
     };
     let Some(mut exchange) = Exchange::begin(socket).map_err(failed)? else {

@@ -226,6 +226,25 @@ fn a_socket_that_a_dead_server_left_is_nobody() {
     assert!(error.starts_with("cannot ask the server at"), "{error}");
 }
 
+#[test]
+fn a_server_of_another_user_is_said_with_what_to_do() {
+    // Root may ask every server.
+    if rustix::process::geteuid().is_root() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("control.sock");
+    let _listening = std::os::unix::net::UnixListener::bind(&path).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o000)).unwrap();
+    let error = ask_if_running(&path, &ControlRequest::Sessions { after: 0 })
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.ends_with("permission denied (hint: run the command as root, or as the server's user)"),
+        "{error}"
+    );
+}
+
 fn block_on<T>(work: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().build();
     runtime.unwrap().block_on(work)

@@ -25,7 +25,7 @@ use super::entry::EntryDraft;
 use super::journal::{Journal, JournalRecord};
 use crate::ops::hooks::{HookAction, HookEntryView, HookSelection};
 use crate::session::events::UnsavedEvent;
-use base::error::{Error, Result};
+use base::error::{Clause, Error, Result};
 use base::report_interval::ReportInterval;
 
 /// The name of the queue's file in the data directory.
@@ -266,7 +266,11 @@ impl HookQueue {
                 tracing::info!("the queue of hooks can be written again");
             }
             Err(error) if self.failure_reports.is_due() => {
-                tracing::error!(%error, "the queue of hooks cannot be written: events are dropped, uploads go on");
+                tracing::error!(
+                    cause = %Clause(&error),
+                    "the queue of hooks cannot be written: events are dropped, uploads go on (hint: make room on the disk of \
+                     the data directory)"
+                );
                 self.is_reported.store(true, Ordering::Relaxed);
             }
             Ok(()) | Err(_) => {}

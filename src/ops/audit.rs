@@ -80,6 +80,8 @@ pub struct AuditFindings {
     pub first_broken: Option<LinePlace>,
     /// Why files could not be read, or not to their end.
     pub damaged: Vec<Error>,
+    /// Whether a file was renamed more often than it was followed, so that lines may be missing.
+    pub is_cut_short: bool,
 }
 
 impl AuditFindings {
@@ -173,6 +175,7 @@ impl AuditSearch {
                 findings.damaged.push(pieces::damaged(&file.path, lines, error));
             }
         }
+        findings.is_cut_short = self.former.is_cut_short();
         Ok(findings)
     }
 

@@ -15,7 +15,7 @@ mod plan;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-pub use self::absent::AbsentPlace;
+pub use self::absent::{Absence, AbsentPlace};
 pub use self::mapping::{MappedPlaces, PlaceMapping};
 pub use self::plan::{Backup, RestorePlan};
 
@@ -62,7 +62,7 @@ pub struct Restored {
     pub places: Adoptions,
     /// The directories of homes that have other paths than before.
     pub mapped: Vec<MappedPlaces>,
-    /// The homes and folders that are missing here.
+    /// The homes and folders that the server cannot open here.
     pub absent: Vec<AbsentPlace>,
 }
 

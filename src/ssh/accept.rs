@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::io::descriptors::{self, SpareDescriptor};
+use base::error::Clause;
 use base::report_interval::ReportInterval;
 
 use super::proxies::{self, ProxiedArrival};
@@ -118,7 +119,7 @@ impl AcceptFailures {
     fn report(&mut self, error: &io::Error) {
         self.unreported += 1;
         if self.reports.is_due() {
-            tracing::warn!(%error, times = self.unreported, "cannot accept connections; trying again");
+            tracing::warn!(cause = %Clause(error), times = self.unreported, "cannot accept connections; trying again");
             self.unreported = 0;
         }
     }

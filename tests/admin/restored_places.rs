@@ -66,8 +66,8 @@ fn homes_of_a_root_that_is_relative_are_looked_for_beside_the_new_configuration(
     assert_eq!(
         said["missing"],
         json!([
-            {"path": path("new/files/alice"), "kind": "home", "names": ["alice"]},
-            {"path": path("new/files/team"), "kind": "folder", "names": ["team"]},
+            {"path": path("new/files/alice"), "kind": "home", "names": ["alice"], "why": "missing"},
+            {"path": path("new/files/team"), "kind": "folder", "names": ["team"], "why": "missing"},
         ])
     );
     assert_eq!(home_of(&config, "alice"), base.join("new/files/alice"));
@@ -159,6 +159,28 @@ fn homes_are_mapped_to_the_roots_of_a_configuration_that_is_kept() {
     assert!(said.contains("missing here: the folder team, "), "{said}");
     assert!(!said.contains("user alice"), "{said}");
     assert_eq!(home_of(&config, "alice"), new.join("disk/alice"));
+}
+
+#[test]
+fn homes_outside_of_the_roots_of_a_configuration_that_is_kept_are_named() {
+    let (server, backup) = backed_up();
+    let base = server.path().canonicalize().unwrap();
+    let config = base.join("new/homeportd.toml");
+    fs::create_dir(base.join("new")).unwrap();
+    fs::write(&config, "[server]\nlisten = [\"127.0.0.1:0\"]\n").unwrap();
+    // They are there, but no configuration names their directory.
+    fs::create_dir_all(base.join("files/alice")).unwrap();
+    fs::create_dir_all(base.join("files/team")).unwrap();
+    let restored = restore(&config, &backup, &["--keep-config"]);
+    assert!(restored.status.success(), "{}", errors(&restored));
+    let said = stdout(&restored);
+    for what in ["home of user alice", "folder team"] {
+        let line = format!("outside of [storage] homes and roots: the {what}, ");
+        assert!(said.contains(&line), "{said}");
+    }
+    assert!(!said.contains("missing here"), "{said}");
+    let checked = stdout(&admin_at(&config, &["check"]));
+    assert!(checked.contains("cannot be a home"), "{checked}");
 }
 
 #[test]

@@ -147,6 +147,19 @@ fn a_server_that_is_gone_is_told_and_a_signal_leaves_the_terminal_clean() {
 }
 
 #[test]
+fn the_view_ends_with_its_terminal() {
+    let server = TestServer::start(&["alice"]);
+    let mut view = LiveView::start(&server);
+    view.terminal.wait_for_output("quit");
+    let command_line = format!("/proc/{}/cmdline", view.file("pid"));
+    view.terminal.hang_up();
+    // A process that has ended and was not waited for has an empty one.
+    wait_for("the view to end", || {
+        fs::read(&command_line).map_or(true, |words| words.is_empty())
+    });
+}
+
+#[test]
 fn without_a_server_or_a_terminal_there_is_an_error_and_no_view() {
     let server = TestServer::new(&[]);
     let output = server.admin(&["top"], "");

@@ -117,6 +117,12 @@ impl Terminal {
         });
     }
 
+    /// Takes the terminal away from the program, as a connection that breaks does.
+    pub fn hang_up(&mut self) {
+        self.script.0.kill().unwrap();
+        self.script.0.wait().unwrap();
+    }
+
     /// Returns all output so far.
     pub fn output(&self) -> String {
         String::from_utf8_lossy(&self.output.lock().unwrap()).into_owned()

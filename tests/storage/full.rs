@@ -228,7 +228,12 @@ fn a_full_disk_of_the_audit_log_stops_nothing_and_the_losses_are_counted() {
     }
     // A session waits for the log at most once, for two seconds. If it did so for each event, this would take minutes.
     assert!(began.elapsed() < testkit::PATIENCE, "{:?}", began.elapsed());
-    server.wait_for_log("cannot write the audit log: events are being lost");
+    server.wait_for_log("cannot write the audit log: events are being lost (hint: make room");
+    assert!(
+        server.log().contains("\"no space left on device\""),
+        "{}",
+        server.log()
+    );
     // The operator's commands go on, too, and so does a restart.
     server.admin_ok(&["user", "set", "alice", "--quota", "1GiB"], "");
     server.admin_ok(&["reload"], "");

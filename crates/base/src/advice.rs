@@ -128,6 +128,15 @@ pub fn permission(path: &Path, mode: &str) -> String {
     for above in path.ancestors() {
         match above.metadata() {
             Ok(meta) if meta.uid() == us => return chmod(above, if above == path { mode } else { "u+x" }),
+            // Commands are easily run as the wrong user. What is root's is not a reason to run a server as root.
+            Ok(meta) if meta.uid() != 0 && !above.is_symlink() => {
+                return format!(
+                    "{} belongs to user {}: run the command as that user, or, if it is to be user {us}'s: {}",
+                    quoted(above),
+                    meta.uid(),
+                    chown(above, us)
+                );
+            }
             Ok(_) => return chown(above, us),
             Err(_) => {}
         }
@@ -248,6 +257,13 @@ mod tests {
         }
         assert!(!chown(&theirs.join("a file"), 7).contains("chown"));
         assert!(chmod(&theirs.join("a file"), "600").ends_with("', as user 65534 and not as root"));
+        let said = permission(&theirs.join("a file"), "u+r");
+        assert!(
+            said.contains(
+                "' belongs to user 65534: run the command as that user, or, if it is to be user 0's: "
+            ),
+            "{said}"
+        );
         // The cases are a second name of another user's file, and a directory that all can write to.
         std::fs::hard_link(&file, ours.join("second")).unwrap();
         assert!(!chown(&file, 7).contains("chown"));

@@ -11,6 +11,8 @@ use crate::ops::running::{SessionView, StatusView, WorkView};
 
 /// The number of samples that are kept, one a second: rates are those of the last five seconds.
 const SAMPLES: usize = 6;
+/// The number of samples, one a second, after which a message goes by itself.
+const MESSAGE_SAMPLES: usize = 10;
 /// The number of sessions that the keys for a page move by.
 const PAGE: usize = 10;
 
@@ -26,9 +28,16 @@ pub(super) struct TopModel {
     order: RowOrder,
     /// The session that is to be disconnected if the user says so.
     asking: Option<u64>,
-    message: Option<String>,
+    message: Option<TopMessage>,
     /// Why the server has not answered the last time.
     silent: Option<String>,
+}
+
+/// A message about what has just happened.
+struct TopMessage {
+    text: String,
+    /// The number of samples for which it is still shown.
+    samples_left: usize,
 }
 
 /// The order of the sessions.
@@ -115,11 +124,32 @@ impl TopModel {
                     self.samples.pop_front();
                 }
                 self.silent = None;
+                self.age_message();
                 self.select_again();
             }
             FeedEvent::Silent(error) => self.silent = Some(error.to_string()),
-            FeedEvent::Kicked(Ok(_)) => self.message = Some("disconnected".to_owned()),
-            FeedEvent::Kicked(Err(error)) => self.message = Some(error.to_string()),
+            FeedEvent::Kicked(Ok(_)) => self.say("the session was disconnected"),
+            FeedEvent::Kicked(Err(error)) => self.say(&error.to_string()),
+        }
+    }
+
+    fn say(&mut self, text: &str) {
+        self.message = Some(TopMessage {
+            text: text.to_owned(),
+            samples_left: MESSAGE_SAMPLES,
+        });
+    }
+
+    fn age_message(&mut self) {
+        if let Some(message) = &mut self.message {
+            message.samples_left = message.samples_left.saturating_sub(1);
+        }
+        if self
+            .message
+            .as_ref()
+            .is_some_and(|message| message.samples_left == 0)
+        {
+            self.message = None;
         }
     }
 
@@ -145,7 +175,7 @@ impl TopModel {
             KeyCode::Char('k') => {
                 self.asking = self.selected;
                 if self.asking.is_none() {
-                    self.message = Some("there is no session to disconnect".to_owned());
+                    self.say("there is no session to disconnect");
                 }
             }
             KeyCode::Char('s') => {
@@ -198,7 +228,8 @@ impl TopModel {
 
     /// Returns what the user should know.
     pub fn message(&self) -> Option<&str> {
-        self.silent.as_deref().or(self.message.as_deref())
+        let message = self.message.as_ref().map(|message| &*message.text);
+        self.silent.as_deref().or(message)
     }
 
     /// Returns the sessions in the order in which they are shown.
@@ -274,7 +305,7 @@ impl TopModel {
         self.select(found.unwrap_or(self.selected_at));
         if self.asking.is_some() && self.asking().is_none() {
             self.asking = None;
-            self.message = Some("the session has ended by itself".to_owned());
+            self.say("the session has ended by itself");
         }
     }
 }

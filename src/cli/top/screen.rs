@@ -1,16 +1,22 @@
 //! The terminal: taken with [`Screen::open`], and given back as it was when the screen is dropped, whatever happens.
 
+use std::io::{self, ErrorKind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use ratatui::DefaultTerminal;
 use ratatui::crossterm::event::{self, Event, KeyEvent, KeyEventKind};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use super::model::TopModel;
 use super::view;
 use base::error::{Error, Result};
+
+/// The exit code after a second SIGHUP, if the first one could not be answered: 128 and the number of the signal.
+const GONE: i32 = 129;
 
 /// The terminal, while the view is shown.
 pub(super) struct Screen {
@@ -30,8 +36,45 @@ pub(super) enum Input {
     Nothing,
 }
 
-fn unusable(error: std::io::Error) -> Error {
+/// What the terminal itself has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum TerminalState {
+    /// It is gone, as when a connection breaks.
+    HungUp,
+    /// There is something to read.
+    Readable,
+    /// It is there, and nothing has come.
+    Quiet,
+}
+
+fn unusable(error: io::Error) -> Error {
     Error::new("cannot use the terminal").because(error)
+}
+
+/// Waits until the terminal has something to read or is gone, at most this long.
+fn state(limit: Duration) -> io::Result<TerminalState> {
+    let stdin = io::stdin();
+    let mut looks = [PollFd::new(&stdin, PollFlags::IN)];
+    let limit = Timespec::try_from(limit).map_err(io::Error::other)?;
+    match poll(&mut looks, Some(&limit)) {
+        // After a signal, the next round looks which it was.
+        Ok(0) | Err(Errno::INTR) => return Ok(TerminalState::Quiet),
+        Ok(_) => {}
+        Err(errno) => return Err(errno.into()),
+    }
+    let [look] = &looks;
+    match look.revents().intersects(PollFlags::HUP | PollFlags::ERR) {
+        true => Ok(TerminalState::HungUp),
+        false => Ok(TerminalState::Readable),
+    }
+}
+
+/// Returns whether an event can be read at once.
+fn has_event() -> Result<bool> {
+    match event::poll(Duration::ZERO) {
+        Err(error) if error.kind() == ErrorKind::Interrupted => Ok(false),
+        polled => polled.map_err(unusable),
+    }
 }
 
 impl Screen {
@@ -41,6 +84,9 @@ impl Screen {
     /// Returns an error if the terminal does not let itself be used; it is then as it was.
     pub fn open() -> Result<Self> {
         let ended = Arc::new(AtomicBool::new(false));
+        // A terminal that is gone needs nothing given back.
+        signal_hook::flag::register_conditional_shutdown(SIGHUP, GONE, Arc::clone(&ended))
+            .map_err(unusable)?;
         for signal in [SIGTERM, SIGHUP, SIGINT] {
             signal_hook::flag::register(signal, Arc::clone(&ended)).map_err(unusable)?;
         }
@@ -71,12 +117,17 @@ impl Screen {
         if self.ended.load(Ordering::Relaxed) {
             return Ok(Input::Quit);
         }
-        match event::poll(limit) {
-            Ok(true) => {}
-            Ok(false) => return Ok(Input::Nothing),
-            // A signal has come; the next round looks which.
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => return Ok(Input::Nothing),
-            Err(error) => return Err(unusable(error)),
+        // The library reads a terminal that is gone again and again without an end, so it is asked only after a look. It may
+        // have read more keys than one before.
+        if state(Duration::ZERO).map_err(unusable)? == TerminalState::HungUp {
+            return Ok(Input::Quit);
+        }
+        if !has_event()? {
+            match state(limit).map_err(unusable)? {
+                TerminalState::HungUp => return Ok(Input::Quit),
+                TerminalState::Readable if has_event()? => {}
+                TerminalState::Readable | TerminalState::Quiet => return Ok(Input::Nothing),
+            }
         }
         Ok(match event::read().map_err(unusable)? {
             Event::Key(key) if key.kind != KeyEventKind::Release => Input::Key(key),

@@ -165,6 +165,28 @@ async fn a_new_place_belongs_to_the_server_as_soon_as_a_record_has_something_in_
 }
 
 #[tokio::test]
+async fn directories_that_were_not_made_are_counted() {
+    let fixture = CliFixture::new().await;
+    std::fs::write(fixture.path("roots/.homeport-store"), "a".repeat(32)).unwrap();
+    let not_made = async |text: &str| {
+        let declaration = fixture.declaration(text);
+        let applied = fixture
+            .with_context(&fixture.config, async |context| {
+                apply::apply(&declaration, false, context).await
+            })
+            .await;
+        let failed = applied.unwrap().failed;
+        assert_eq!(failed.len(), 1, "{failed:?}");
+        failed[0].to_string()
+    };
+    let first = "[users.a]\nhome = \"@/roots/a\"\n".to_owned();
+    let one = not_made(&first).await;
+    assert!(one.starts_with("1 home or folder was not made: "), "{one}");
+    let two = not_made(&(first + "[users.b]\nhome = \"@/roots/b\"\n")).await;
+    assert!(two.starts_with("2 homes and folders were not made: "), "{two}");
+}
+
+#[tokio::test]
 async fn a_name_that_only_older_versions_gave_is_that_of_a_stored_user() {
     let fixture = CliFixture::new().await;
     let text = "[users.\".calvin\"]\ncomment = \"c\"\n";

@@ -1,20 +1,21 @@
 //! The process of the helper, and of each command until it becomes the program of the hook.
 
-use std::ffi::OsString;
-use std::io::{stderr, stdin, stdout};
+use std::ffi::{OsStr, OsString};
+use std::io::{self, stderr, stdin, stdout};
 use std::os::fd::{AsFd as _, AsRawFd as _, IntoRawFd as _, OwnedFd};
 use std::os::unix::process::CommandExt as _;
 use std::process::{Command, ExitCode, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustix::io::Errno;
 use rustix::process::{Signal, set_child_subreaper, set_parent_process_death_signal};
 
 use super::command::{self, AttachedDescriptor, CommandStart, RunningCommands};
 use super::message::{self, AttachedKind, CommandEnd, CommandRequest, EndedCommand, HelperReply};
 use super::names::{HELPER, SUPERVISOR, WITH_FILE, WITH_OUTPUT, WITHOUT_FILE};
 use super::supervisor::{self, outlive_signals};
-use base::error::Result;
+use base::error::{Error, Result};
 
 /// The descriptor of the file, as commands find it.
 const FILE: i32 = 3;
@@ -189,7 +190,49 @@ fn become_program(attached: AttachedKind, words: &[OsString]) -> ExitCode {
     if attached != AttachedKind::Output {
         command.stdout(Stdio::from(pipe));
     }
-    let error = command.exec();
-    eprintln!("cannot run {program:?}: {error}");
+    eprintln!("{}", cannot_run(program, command.exec()));
     ExitCode::from(CANNOT_RUN)
+}
+
+/// Says why the system does not run a program, and what to do next.
+fn cannot_run(program: &OsStr, cause: io::Error) -> Error {
+    let hint = match Errno::from_io_error(&cause) {
+        Some(Errno::NOENT) => {
+            "install it, or correct command; a script also needs the interpreter that its first line names"
+        }
+        Some(Errno::ACCESS) => "the server's user must be able to run it: chmod +x, also for its directories",
+        Some(Errno::NOEXEC) => "the first line of a script names its interpreter, such as #!/bin/sh",
+        _ => "try it as the server's user",
+    };
+    Error::new(format!("{program:?}")).because(cause).hint(hint)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_that_cannot_be_run_is_told_with_what_to_do() {
+        let check = |errno: Errno, expected: &str| {
+            let error = cannot_run(OsStr::new("/opt/scan"), errno.into());
+            assert_eq!(error.to_string(), format!("\"/opt/scan\": {expected}"));
+        };
+        check(
+            Errno::NOENT,
+            "no such file or directory (hint: install it, or correct command; a script also needs the interpreter that its \
+             first line names)",
+        );
+        check(
+            Errno::ACCESS,
+            "permission denied (hint: the server's user must be able to run it: chmod +x, also for its directories)",
+        );
+        check(
+            Errno::NOEXEC,
+            "exec format error (hint: the first line of a script names its interpreter, such as #!/bin/sh)",
+        );
+        check(
+            Errno::MFILE,
+            "too many open files (hint: try it as the server's user)",
+        );
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::fs::{File, OpenOptions};
-use std::io::{BufRead as _, BufReader, Read};
+use std::io::{self, BufRead as _, BufReader, Read};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
@@ -32,7 +32,7 @@ pub(super) struct LogFiles {
     pub files: Vec<LogFile>,
     /// The files of other compressors.
     pub skipped: Vec<PathBuf>,
-    /// Why others cannot be read: they belong to somebody else, or are no regular files.
+    /// Why others cannot be read: they belong to somebody else, are not regular files, or are damaged from their beginning.
     pub unreadable: Vec<Error>,
 }
 
@@ -42,34 +42,43 @@ pub(super) struct LogFiles {
 /// Returns an error if the directory cannot be read, or none of the files.
 pub(super) fn find(current: &Path) -> Result<LogFiles> {
     let dir = current.parent().unwrap_or(Path::new("/"));
-    let cannot = |error| Error::new(format!("cannot list the directory {dir:?}")).because(error);
+    let cannot = |error| cannot_read(format!("cannot list the directory {dir:?}"), error);
     let mut found = LogFiles::default();
+    let mut damaged = Vec::new();
     let mut is_readable = false;
     for entry in std::fs::read_dir(dir).map_err(cannot)? {
         let path = entry.map_err(cannot)?.path();
         match belongs(&path, current) {
             Belongs::Yes => match open(&path).map(first_time) {
-                Ok(begins) => {
+                Ok(Ok(begins)) => {
                     is_readable = true;
                     found.files.extend(begins.map(|begins| LogFile { path, begins }));
                 }
+                Ok(Err(error)) => damaged.push((path, error)),
                 Err(error) => found.unreadable.push(error),
             },
             Belongs::Unreadable => found.skipped.push(path),
             Belongs::No => {}
         }
     }
+    // While logrotate compresses a file, both exist.
+    let plain: HashSet<PathBuf> = found.files.iter().map(|file| file.path.clone()).collect();
+    let is_copy =
+        |path: &Path| path.extension().is_some_and(|e| e == "gz") && plain.contains(&path.with_extension(""));
+    found.files.retain(|file| !is_copy(&file.path));
+    damaged.retain(|(path, _)| !is_copy(path));
+    let damaged = damaged.into_iter().map(|(path, error)| {
+        Error::new(format!("cannot read the audit log {path:?}"))
+            .because(error)
+            .hint("it is damaged from its beginning; nothing of it is in the answer")
+    });
+    found.unreadable.extend(damaged);
     if !is_readable {
         return Err(found.unreadable.pop().unwrap_or_else(|| {
             Error::new(format!("there is no audit log {current:?}"))
                 .hint("the server creates it when it starts")
         }));
     }
-    // While logrotate compresses a file, both exist.
-    let plain: HashSet<PathBuf> = found.files.iter().map(|file| file.path.clone()).collect();
-    found.files.retain(|LogFile { path, .. }| {
-        path.extension().is_none_or(|e| e != "gz") || !plain.contains(&path.with_extension(""))
-    });
     found
         .files
         .sort_by(|a, b| a.begins.cmp(&b.begins).then_with(|| a.path.cmp(&b.path)));
@@ -118,7 +127,7 @@ fn belongs(path: &Path, current: &Path) -> Belongs {
 /// Opens a file of the log; a compressed one is unpacked as it is read. Anything but a regular file is an error, and is not
 /// waited for.
 pub(super) fn open(path: &Path) -> Result<Box<dyn Read + Send>> {
-    let cannot = |error| Error::new(format!("cannot read the audit log {path:?}")).because(error);
+    let cannot = |error| cannot_read(format!("cannot read the audit log {path:?}"), error);
     let file: File = open_regular(path, OpenOptions::new().read(true), Links::Follow).map_err(cannot)?;
     Ok(match path.extension() {
         Some(extension) if extension == "gz" => {
@@ -128,20 +137,37 @@ pub(super) fn open(path: &Path) -> Result<Box<dyn Read + Send>> {
     })
 }
 
-/// Returns the time of the first line that has one; `None` if there is none, as in an empty file.
-fn first_time(file: impl Read) -> Option<Vec<u8>> {
+fn cannot_read(what: String, cause: io::Error) -> Error {
+    let is_denied = cause.kind() == io::ErrorKind::PermissionDenied;
+    let error = Error::new(what).because(cause);
+    match is_denied {
+        true => error.hint("run the command as root, or as the server's user"),
+        false => error,
+    }
+}
+
+/// Returns the time of the first line that has one; `None` if the file is empty.
+///
+/// # Errors
+/// Returns an error if the file cannot be read or unpacked so far, or none of its first lines has a time.
+fn first_time(file: impl Read) -> io::Result<Option<Vec<u8>>> {
     let mut read = BufReader::new(file.take(FIRST_LINES as u64 * 1024));
-    for _ in 0..FIRST_LINES {
+    for number in 0..FIRST_LINES {
         let mut line = Vec::new();
-        // A damaged archive is reported when it is read.
-        if read.read_until(b'\n', &mut line).unwrap_or(0) == 0 {
+        if read.read_until(b'\n', &mut line)? == 0 {
+            if number == 0 {
+                return Ok(None);
+            }
             break;
         }
         if let Some(time) = line::time(line.trim_ascii_end()) {
-            return Some(time.to_vec());
+            return Ok(Some(time.to_vec()));
         }
     }
-    None
+    Err(io::Error::new(
+        io::ErrorKind::InvalidData,
+        "none of its first lines is an event",
+    ))
 }
 
 /// Where a line stands.

@@ -86,6 +86,12 @@ pub struct AuditEntry<'a> {
     /// The name of the user, key or other object that an operator has changed.
     #[serde(borrow, default)]
     pub name: Option<LogText<'a>>,
+    /// The system user who has run an operator's command.
+    #[serde(default)]
+    pub uid: Option<u64>,
+    /// The user who has run it by sudo.
+    #[serde(borrow, default)]
+    pub sudo_user: Option<LogText<'a>>,
     /// How the use of a file ended.
     #[serde(borrow, default)]
     pub end: Option<LogText<'a>>,
@@ -105,6 +111,12 @@ impl AuditEntry<'_> {
     pub(super) fn paths(&self) -> impl Iterator<Item = &str> {
         let paths = [&self.path, &self.from, &self.to, &self.link];
         paths.into_iter().filter_map(|path| path.as_deref())
+    }
+
+    /// Returns whether a command of an operator has made a change, and not a user or the outside source of users.
+    pub fn is_by_operator(&self) -> bool {
+        let what = self.what.as_deref().unwrap_or_default();
+        what != "own password" && !what.starts_with("external ")
     }
 
     /// Returns the address that the event came from, if it came from one.

@@ -54,6 +54,11 @@ impl FormerNames {
         &self.names
     }
 
+    /// Returns whether a file was renamed more often than it was followed.
+    pub fn is_cut_short(&self) -> bool {
+        self.renames.is_cut_short()
+    }
+
     /// Returns the bytes of which every line in question has some; empty if that is not known.
     pub fn needles(&self) -> &[Vec<u8>] {
         &self.needles

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::line::{AuditEntry, bytes_of};
 
@@ -10,6 +11,10 @@ pub(super) const MOST_RENAMES: usize = 1_000_000;
 /// The most renames through which one path is followed, so that two names that are exchanged all the time do not make each
 /// line expensive.
 const MOST_STEPS: usize = 1000;
+/// The steps of all paths together after which each is followed through fewer renames: some seconds of work.
+const MANY_STEPS: u64 = 5_000_000;
+/// The most renames through which one path is followed from then on. Uploads under a temporary name need one or two.
+const FEW_STEPS: usize = 16;
 
 /// A rename that the log has.
 #[derive(Debug, Clone)]
@@ -47,6 +52,11 @@ pub(super) struct RenameIndex {
     by_source: HashMap<u64, Vec<usize>>,
     by_target: HashMap<u64, Vec<usize>>,
     hashes: RandomState,
+    /// The renames through which paths were followed so far, and after how many of them each is followed less far.
+    steps: AtomicU64,
+    many_steps: u64,
+    /// Whether a path has names that were not followed.
+    is_cut_short: AtomicBool,
 }
 
 /// The renames that are later than a moment.
@@ -70,6 +80,7 @@ impl RenameIndex {
     pub fn new(renames: Vec<LoggedRename>) -> Self {
         let mut index = Self {
             renames,
+            many_steps: MANY_STEPS,
             ..Self::default()
         };
         for (at, rename) in index.renames.iter().enumerate() {
@@ -94,7 +105,7 @@ impl RenameIndex {
         }
         let mut path = path.to_vec();
         let mut later = Later::ThanEvent(time);
-        for _ in 0..MOST_STEPS {
+        for _ in 0..self.most_steps() {
             let Some(at) = self.first(End::Source, home, &path, later) else {
                 return false;
             };
@@ -114,8 +125,22 @@ impl RenameIndex {
                 return true;
             }
             later = Later::ThanRename(at);
+            self.steps.fetch_add(1, Ordering::Relaxed);
         }
+        self.is_cut_short.store(true, Ordering::Relaxed);
         false
+    }
+
+    /// Returns whether a path was renamed more often than it was followed, so that names of it may be missing.
+    pub fn is_cut_short(&self) -> bool {
+        self.is_cut_short.load(Ordering::Relaxed)
+    }
+
+    fn most_steps(&self) -> usize {
+        match self.steps.load(Ordering::Relaxed) < self.many_steps {
+            true => MOST_STEPS,
+            false => FEW_STEPS,
+        }
     }
 
     /// Returns the first of the later renames that has a path, or a directory above it, at this end.
@@ -218,7 +243,14 @@ mod tests {
                 _ => (&**time, "/b", "/a"),
             })
             .collect();
-        let index = index(&renames);
+        let mut index = index(&renames);
+        let later = &times[MOST_STEPS + 2];
+        assert_eq!(names(&index, "/a/x", later).len(), MOST_STEPS - 2);
+        assert!(!index.is_cut_short());
         assert_eq!(names(&index, "/a/x", &times[0]).len(), MOST_STEPS);
+        assert!(index.is_cut_short());
+        // After many steps of other paths, each is followed less far.
+        index.many_steps = MOST_STEPS as u64;
+        assert_eq!(names(&index, "/a/x", &times[0]).len(), FEW_STEPS);
     }
 }

@@ -1,4 +1,5 @@
 use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -159,6 +160,32 @@ fn a_damaged_archive_is_reported_and_the_rest_is_read() {
 }
 
 #[test]
+fn a_file_that_is_damaged_from_its_beginning_is_reported_too() {
+    let log = SampleLog::new();
+    let at = |name: &str| log.dir.path().join(name);
+    let noise = [0xa1, 0xd2, 0xe2, 0xe0, 0x41, 0xdf].repeat(100);
+    std::fs::write(at("audit.log.3.gz"), &noise).unwrap();
+    std::fs::write(at("audit.log.4.gz"), "").unwrap();
+    std::fs::write(at("audit.log.5"), "no line of this\nis an event\n").unwrap();
+    // An empty file has lost nothing, and an archive that is still being written has its lines in the file beside it.
+    std::fs::write(at("audit.log.6"), "").unwrap();
+    std::fs::write(at("audit.log.1.gz"), &noise).unwrap();
+    let search = AuditSearch::prepare(AuditQuery::default(), &at("audit.log")).unwrap();
+    let mut said: Vec<String> = search.unreadable().iter().map(ToString::to_string).collect();
+    said.sort();
+    assert_eq!(said.len(), 3, "{said:?}");
+    for (error, name) in said
+        .iter()
+        .zip(["audit.log.3.gz", "audit.log.4.gz", "audit.log.5"])
+    {
+        assert!(error.contains(&format!("{name}\": ")), "{error}");
+        assert!(error.contains("damaged from its beginning"), "{error}");
+    }
+    let (seconds, _) = log.ask(AuditQuery::default());
+    assert_eq!(seconds, [1, 2, 3, 4, 5, 6, 7]);
+}
+
+#[test]
 fn without_a_log_the_error_says_so() {
     let dir = tempfile::tempdir().unwrap();
     let Err(error) = AuditSearch::prepare(AuditQuery::default(), &dir.path().join("audit.log")) else {
@@ -204,6 +231,23 @@ fn what_is_no_file_is_reported_and_the_rest_is_read() {
     assert!(
         findings.damaged[0].to_string().contains("it is a directory"),
         "{findings:?}"
+    );
+}
+
+#[test]
+fn who_may_not_read_the_log_is_told_who_may() {
+    // Root may read everything.
+    if rustix::process::geteuid().is_root() {
+        return;
+    }
+    let log = SampleLog::new();
+    let current = log.dir.path().join("audit.log");
+    std::fs::set_permissions(&current, std::fs::Permissions::from_mode(0o000)).unwrap();
+    let search = AuditSearch::prepare(AuditQuery::default(), &current).unwrap();
+    let said = search.unreadable()[0].to_string();
+    assert!(
+        said.ends_with("permission denied (hint: run the command as root, or as the server's user)"),
+        "{said}"
     );
 }
 

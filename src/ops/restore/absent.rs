@@ -1,4 +1,5 @@
-//! Finds the directories that a restored server needs and that do not exist on this machine.
+//! Finds the directories that a restored server needs, and that do not exist on this machine or lie where the server opens
+//! none.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -6,11 +7,30 @@ use std::path::PathBuf;
 
 use crate::domain::folder::Folder;
 use crate::domain::user::User;
-use crate::ops::homes::{Resident, is_made_at_sign_in};
+use crate::ops::homes::{Resident, is_made_at_sign_in, place_of};
 use crate::ops::installation::Installation;
 use base::paths::Resolver;
 
-/// A home or a folder that does not exist here, and that the server does not make.
+/// Why the server cannot open a home or a folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Absence {
+    /// It does not exist, and the server does not make it.
+    Missing,
+    /// It lies neither in `[storage] homes` nor in one of the roots of the restored configuration.
+    Outside,
+}
+
+impl Absence {
+    /// Returns the name: `missing` or `outside`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Absence::Missing => "missing",
+            Absence::Outside => "outside",
+        }
+    }
+}
+
+/// A home or a folder that the restored server cannot open.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AbsentPlace {
     /// The absolute path.
@@ -19,9 +39,11 @@ pub struct AbsentPlace {
     pub kind: Resident,
     /// The users of the home, or the name of the folder.
     pub names: Vec<String>,
+    /// Why the server cannot open it.
+    pub absence: Absence,
 }
 
-/// Returns the directories that are missing, as `check` reports them, in the order of their paths.
+/// Returns the directories that the server cannot open, as `check` reports them, in the order of their paths.
 pub(super) fn find(installation: &Installation, users: &[User], folders: &[Folder]) -> Vec<AbsentPlace> {
     let mut places: BTreeMap<PathBuf, AbsentPlace> = BTreeMap::new();
     let mut resolver = Resolver::default();
@@ -39,12 +61,19 @@ pub(super) fn find(installation: &Installation, users: &[User], folders: &[Folde
             path: path.clone(),
             kind,
             names: Vec::new(),
+            absence: match place_of(installation, path) {
+                Some(_) => Absence::Missing,
+                None => Absence::Outside,
+            },
         });
         place.names.push(name);
     }
-    let mut is_absent = |place: &AbsentPlace| {
-        let metadata = resolver.resolve(&place.path).metadata();
-        matches!(metadata, Err(e) if e.kind() == io::ErrorKind::NotFound)
+    let mut is_absent = |place: &AbsentPlace| match place.absence {
+        Absence::Outside => true,
+        Absence::Missing => {
+            let metadata = resolver.resolve(&place.path).metadata();
+            matches!(metadata, Err(e) if e.kind() == io::ErrorKind::NotFound)
+        }
     };
     places.into_values().filter(|place| is_absent(place)).collect()
 }
@@ -56,7 +85,7 @@ mod tests {
     use crate::domain::user::Quota;
 
     #[test]
-    fn what_the_server_makes_is_not_missing() {
+    fn what_the_server_does_not_make_is_missing_and_what_lies_elsewhere_is_outside() {
         let dir = tempfile::tempdir().unwrap();
         let base = dir.path().canonicalize().unwrap();
         let mut installation = Installation::default();
@@ -81,24 +110,25 @@ mod tests {
             user("c", "root/here"),
             user("d", "root/gone"),
             user("e", "elsewhere/e"),
+            user("f", "elsewhere/here"),
         ];
+        std::fs::create_dir_all(base.join("elsewhere/here")).unwrap();
         let folders = [folder("team", "homes/team"), folder("here", "root/here/f")];
         std::fs::create_dir(base.join("root/here/f")).unwrap();
         let found = find(&installation, &users, &folders);
-        let found: Vec<(String, Resident, String)> = found
-            .into_iter()
-            .map(|absent| {
-                let path = absent.path.strip_prefix(&base).unwrap();
-                (path.display().to_string(), absent.kind, absent.names.join(" "))
-            })
-            .collect();
-        let row = |path: &str, kind, names: &str| (path.to_owned(), kind, names.to_owned());
+        let row = |path: &str, kind, names: &[&str], absence| AbsentPlace {
+            path: base.join(path),
+            kind,
+            names: names.iter().map(|name| (*name).to_owned()).collect(),
+            absence,
+        };
         assert_eq!(
             found,
             [
-                row("elsewhere/e", Resident::Home, "e"),
-                row("homes/team", Resident::Folder, "team"),
-                row("root/gone", Resident::Home, "b d"),
+                row("elsewhere/e", Resident::Home, &["e"], Absence::Outside),
+                row("elsewhere/here", Resident::Home, &["f"], Absence::Outside),
+                row("homes/team", Resident::Folder, &["team"], Absence::Missing),
+                row("root/gone", Resident::Home, &["b", "d"], Absence::Missing),
             ]
         );
     }

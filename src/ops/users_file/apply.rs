@@ -159,8 +159,11 @@ async fn make_directories(directories: &[PlannedDirectory], context: &OpsContext
         let claimed = claim(&first.path, context).await;
         let missing: Vec<&PlannedDirectory> = directories.into_iter().filter(|one| is_missing(one)).collect();
         if let Err(error) = claimed {
-            let count = missing.len();
-            failed.push(Error::new(format!("{count} homes and folders were not made")).because(error));
+            let what = match missing.len() {
+                1 => "1 home or folder was not made".to_owned(),
+                count => format!("{count} homes and folders were not made"),
+            };
+            failed.push(Error::new(what).because(error));
             continue;
         }
         let made = missing.iter().map(|directory| {

@@ -10,6 +10,7 @@ use super::sink::{AuditSink, append, take_back};
 use crate::telemetry::event_queue::{EventBatch, EventQueue};
 use crate::telemetry::record::AuditLine;
 use crate::telemetry::{direct, log_queue};
+use base::error::Clause;
 use base::report_interval::ReportInterval;
 
 /// The target of the audit log's lines in the process's log, which is used if the audit log has no file of its own.
@@ -126,7 +127,11 @@ impl AuditWriter {
                 self.torn |= written > 0 && !take_back(file, written);
                 self.queue.not_written(count, lost);
                 if self.failure_reports.is_due() {
-                    tracing::error!(%error, "cannot write the audit log: events are being lost");
+                    tracing::error!(
+                        cause = %Clause(&error),
+                        "cannot write the audit log: events are being lost (hint: make room on its disk, or correct the \
+                         rights of its directory; the event \"lost\" counts them)"
+                    );
                 }
             }
         }

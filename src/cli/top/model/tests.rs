@@ -146,7 +146,17 @@ fn a_session_is_disconnected_only_after_a_yes() {
     assert_eq!(model.asking(), None);
     assert_eq!(keys(&mut model, "ky").pop(), Some(KeyEffect::Kick(7)));
     model.take(FeedEvent::Kicked(Ok(1)));
-    assert_eq!(model.message(), Some("disconnected"));
+    assert_eq!(model.message(), Some("the session was disconnected"));
+    // It does not stay until it could be taken for something new.
+    for _ in 0..10 {
+        assert!(model.message().is_some());
+        model.take(FeedEvent::Sample(Box::new(sample(
+            start,
+            1,
+            vec![session(8, "alice", 0)],
+        ))));
+    }
+    assert_eq!(model.message(), None);
     // A session that leaves meanwhile takes the question with it.
     keys(&mut model, "k");
     model.take(FeedEvent::Sample(Box::new(sample(start, 1, Vec::new()))));
