@@ -151,10 +151,13 @@ impl<'a> HomeRules<'a> {
                 "it is not beneath \"{}\" or one of [storage] roots",
                 storage.homes.display()
             ))
-            .hint(format!(
-                "add its parent to roots in \"{}\"",
-                self.installation.config_file.display()
-            )));
+            .hint(match self.holds_a_place(home) {
+                true => "choose a directory beneath one of these".to_owned(),
+                false => format!(
+                    "add its parent to roots in \"{}\"",
+                    self.installation.config_file.display()
+                ),
+            }));
         }
         let inside = self
             .server_paths()
@@ -168,6 +171,14 @@ impl<'a> HomeRules<'a> {
             Some(root) => Err(refused(format!("the root {root:?} would lie inside it"))),
             None => Ok(()),
         }
+    }
+
+    /// Whether this is `[storage] homes` or a root, or lies around one.
+    fn holds_a_place(&self, home: &Path) -> bool {
+        self.installation
+            .storage
+            .places()
+            .any(|place| place.starts_with(home) || resolve(place).starts_with(home))
     }
 
     fn server_paths(&self) -> &[(PathBuf, &'static str)] {
