@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::password::rules::PasswordRules;
-use super::password::{MAX_PASSWORD, Verdict};
+use super::password::Verdict;
+use super::password::rules::{BrokenRule, PasswordRules};
 use super::proofs::Proofs;
 use super::verifier::{QueueFull, QueuedAttempt, Verifier};
 use crate::domain::user::{PasswordHash, User, UserName, UserSource};
@@ -117,17 +117,12 @@ impl OwnPasswords {
     }
 
     fn check(&self, user: &User, new: &Secret) -> Result<(), NewPasswordDenial> {
-        let refused = |sentence: String| Err(NewPasswordDenial::Rules(sentence));
-        if new.bytes().is_empty() {
-            return refused("The new password must not be empty.".to_owned());
+        match self.rules.broken_by(&user.name, new) {
+            Some(BrokenRule { why, hint }) => Err(NewPasswordDenial::Rules(format!(
+                "The new password is refused: {why} (hint: {hint})."
+            ))),
+            None => Ok(()),
         }
-        if new.bytes().len() > MAX_PASSWORD {
-            return refused(format!(
-                "The new password must not be longer than {MAX_PASSWORD} bytes."
-            ));
-        }
-        let checked = self.rules.check_new(&user.name, new);
-        checked.or_else(|error| refused(format!("The new password is refused: {error}.")))
     }
 }
 

@@ -85,7 +85,8 @@ impl ExternalRecords {
     /// home is not made: the user may still be refused, for another factor or an address. The first session makes it.
     ///
     /// # Errors
-    /// Returns an error if the settings are invalid, if the home may not lie where it does, if an operator has added a user
+    /// Returns an error if the settings are invalid, if the home may not lie where it does, if a new user without a home of
+    /// their own would get another user's, if an operator has added a user
     /// of this name meanwhile, or if the store refuses.
     pub(super) async fn put(&self, name: &UserName, settings: toml::Table) -> Result<User> {
         let (setup, of) = (Arc::clone(&self.setup), name.clone());
@@ -97,7 +98,11 @@ impl ExternalRecords {
         if let Some(before) = store.user(name).await? {
             return self.change(before, answered).await;
         }
-        let added = store.add_user(&answered.record(None)).await;
+        let new = answered.record(None);
+        if answered.declared.home.is_none() {
+            homes::require_unowned(&new, store).await?;
+        }
+        let added = store.add_user(&new).await;
         match (added, store.user(name).await?) {
             (Ok(()), Some(user)) => {
                 self.emit(admin::user_changed("external add", None, Some(&user)));

@@ -11,6 +11,7 @@ use crate::mount::{HomeCheck, HomeSite};
 use crate::storage::creation::CreationRules;
 use crate::storage::local::creation::{make_home, make_parents};
 use crate::storage::marker;
+use crate::store::Store;
 use base::error::{Error, Result};
 use base::paths::{from_here, resolve};
 
@@ -44,6 +45,31 @@ pub fn choose_folder(installation: &Installation, path: &Path) -> Result<PathBuf
     let path = resolve(&from_here(path)?);
     HomeRules::new(installation).check_as(Resident::Folder, &path)?;
     Ok(path)
+}
+
+/// Refuses the home that a new user would get by the name alone, if it is the home of another user: after a rename, or
+/// because of `--home`. The new user would read the files of somebody whom nobody has mentioned.
+///
+/// # Errors
+/// Returns an error that names the other user, or that of the store.
+pub async fn require_unowned(user: &User, store: &dyn Store) -> Result<()> {
+    if store.quota_of_home(&user.home).await?.is_none() {
+        return Ok(());
+    }
+    match store.overlapping_user(&user.home, &user.name).await? {
+        Some(owner) => Err(owned_by_another(&user.home, &owner)),
+        None => Ok(()),
+    }
+}
+
+/// Returns the error about a home that a new user would get by the name alone, and that `owner` has.
+pub fn owned_by_another(home: &Path, owner: &str) -> Error {
+    Error::new(format!("cannot use the home {home:?}"))
+        .because(format!("it is the home of the user \"{owner}\""))
+        .hint(format!(
+            "homeportd user set {owner} --home DIR --move gives {owner} another one; or name the home of the new user, \
+             the same one if both are to share it"
+        ))
 }
 
 /// Refuses a home in a place where it may not lie. Links in `home` must be resolved.
@@ -125,10 +151,13 @@ impl<'a> HomeRules<'a> {
                 "it is not beneath \"{}\" or one of [storage] roots",
                 storage.homes.display()
             ))
-            .hint(format!(
-                "add its parent to roots in \"{}\"",
-                self.installation.config_file.display()
-            )));
+            .hint(match self.holds_a_place(home) {
+                true => "choose a directory beneath one of these".to_owned(),
+                false => format!(
+                    "add its parent to roots in \"{}\"",
+                    self.installation.config_file.display()
+                ),
+            }));
         }
         let inside = self
             .server_paths()
@@ -142,6 +171,14 @@ impl<'a> HomeRules<'a> {
             Some(root) => Err(refused(format!("the root {root:?} would lie inside it"))),
             None => Ok(()),
         }
+    }
+
+    /// Whether this is `[storage] homes` or a root, or lies around one.
+    fn holds_a_place(&self, home: &Path) -> bool {
+        self.installation
+            .storage
+            .places()
+            .any(|place| place.starts_with(home) || resolve(place).starts_with(home))
     }
 
     fn server_paths(&self) -> &[(PathBuf, &'static str)] {

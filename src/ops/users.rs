@@ -46,7 +46,8 @@ pub struct NewUser<'a> {
 /// Adds a user, and creates the home.
 ///
 /// # Errors
-/// Returns an error if the name is taken, if the home may not lie where it does, or if the store or the disk refuses.
+/// Returns an error if the name is taken, if the home may not lie where it does, if it is another user's and was not
+/// named, or if the store or the disk refuses.
 pub async fn add(new: NewUser<'_>, context: &OpsContext<'_>) -> Result<ConfirmedChange> {
     let store = context.store;
     // Check this before a password is asked for; the store checks it again.
@@ -55,6 +56,9 @@ pub async fn add(new: NewUser<'_>, context: &OpsContext<'_>) -> Result<Confirmed
     }
     let mut user = User::blank(new.name);
     user.home = homes::choose(context.installation, &user.name, new.home.as_deref())?;
+    if new.home.is_none() {
+        homes::require_unowned(&user, store).await?;
+    }
     if let Some(ask) = new.password {
         let password = ask(&user.name)?;
         password.check(&user.name, &context.installation.password_rules)?;

@@ -98,6 +98,11 @@ fn gaining_a_second_factor_ends_sessions_by_password_alone() {
     let mut talk = SignInTalk::begin(&server, "alice");
     assert_eq!(talk.by_password(&password("alice")), Answered::SignedIn);
     let shown = server.admin_ok(&["user", "totp", "enroll", "alice", "--json"], "");
+    let user = server.admin_ok(&["user", "show", "alice"], "");
+    assert!(
+        user.contains("sign-in needs  a key, or the password and a code\n"),
+        "{user}"
+    );
     let shown: Value = serde_json::from_str(&shown).unwrap();
     assert_eq!(shown["sessions_ended"], 1);
 }

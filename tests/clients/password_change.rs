@@ -74,7 +74,7 @@ fn a_new_password_that_cannot_be_one_is_refused_with_the_reason() {
     expire_password(&server, "alice");
     let long = [b'x'; 1025];
     for (new, why) in [
-        (&b""[..], "must not be empty"),
+        (&b""[..], "The new password is refused: it is empty (hint: "),
         (old.as_bytes(), "must differ from the old one"),
         (&long[..], "longer than 1024 bytes"),
         (&b"alice"[..], "The new password is refused: "),

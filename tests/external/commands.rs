@@ -116,6 +116,24 @@ fn operators_have_the_last_word() {
 }
 
 #[test]
+fn a_user_of_the_source_does_not_get_the_home_of_another_by_the_name_alone() {
+    let mut story = SourceStory::of_program(JUDGE, "");
+    let home = story.server.home("carol").display().to_string();
+    story.server.add_user("alice", &["--home", &home]);
+    story.server.serve();
+    let refused = story.refused("carol", "right");
+    assert_eq!(refused["code"], "external_failed");
+    let reason = refused["reason"].as_str().unwrap();
+    assert!(
+        reason.contains("it is the home of the user \"alice\""),
+        "{reason}"
+    );
+    assert!(!story.is_stored("carol"));
+    story.answer(r#"{"v":1,"user":{"name":"carol","home":"carol"}}"#);
+    story.welcome("carol", "right");
+}
+
+#[test]
 fn a_file_of_users_leaves_them_alone_unless_it_declares_them() {
     let story = SourceStory::start(JUDGE, "");
     story.welcome("carol", "right");

@@ -321,7 +321,7 @@ async fn an_expired_password_is_replaced_at_the_end_of_the_sign_in() {
         c.f.auth.set_own_password("calvin", peer, passed, &new).await
     };
     for (new, expected) in [
-        (&b""[..], "must not be empty"),
+        (&b""[..], "The new password is refused: it is empty"),
         (b"short", "fewer than 8 characters"),
         (&[b'x'; 1025], "longer than 1024"),
     ] {

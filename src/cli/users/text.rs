@@ -42,7 +42,7 @@ pub fn user(view: &UserView) -> String {
         ("from", or(networks.join(", "), "anywhere")),
         (
             "sign-in needs",
-            or(factors.join(" and "), "a key or the password"),
+            or(factors.join(" and "), needed_by_default(view)),
         ),
         ("expires", expires.unwrap_or("never".into())),
         ("uploads", format!("{} (rate)", view.rates.up)),
@@ -68,6 +68,14 @@ pub fn user(view: &UserView) -> String {
         let _ = writeln!(text, "{:<14} {principal}", "principal");
     }
     text
+}
+
+/// Returns what a user shows of whom nothing is required by name.
+fn needed_by_default(view: &UserView) -> &'static str {
+    match view.totp {
+        None => "a key or the password",
+        Some(_) => "a key, or the password and a code",
+    }
 }
 
 fn second_factor(view: &UserView) -> String {

@@ -57,9 +57,11 @@ fn a_home_lies_where_the_configuration_says() {
     f.check("srv/x/../calvin", Ok("srv/calvin"));
     f.check("elsewhere/in/calvin", Ok("srv/calvin"));
     f.check("elsewhere/calvin", Err(outside));
-    f.check("data/homes", Err(outside));
-    f.check("data", Err(outside));
-    f.check("srv", Err(outside));
+    for around in ["data/homes", "data", "srv"] {
+        f.check(around, Err(outside));
+        f.check(around, Err("(hint: choose a directory beneath one of these)"));
+    }
+    f.check("/etc", Err("(hint: add its parent to roots in "));
     f.check("srv/../elsewhere/x", Err(outside));
     f.check("srv/out", Err(outside));
     f.check("srv/out/x", Err(outside));

@@ -9,6 +9,8 @@ pub mod sftpgo;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use jiff::Timestamp;
+
 use super::declaration::{
     Declaration, Declared, DeclaredPassword, DeclaredUser, MOST_MISTAKES, Mistake, Reference,
 };
@@ -28,6 +30,9 @@ use crate::ops::keys;
 use base::error::{Error, Result};
 use base::paths::Resolver;
 use base::secret::Secret;
+
+/// A day in milliseconds.
+const DAY: i64 = 86_400_000;
 
 /// The users of another server.
 #[derive(Debug)]
@@ -138,7 +143,26 @@ impl<'a> Importer<'a> {
                     "give the user a better one: homeportd user passwd {name}"
                 )));
         }
+        if password::import(text).is_ok() {
+            let warning = format!("{name}: the password is imported as it is, and it looks like a hash");
+            self.warnings
+                .push(Error::new(warning).hint("a hash has :e behind it in users.conf"));
+        }
         user.password = DeclaredPassword::Plain(secret);
+    }
+
+    /// Takes the time from which a user cannot sign in, in milliseconds since 1970. One before 1970 has passed, too. What
+    /// is not a time here (`None`, or later than any date) is named as it was written, and the user is disabled: nobody
+    /// knows whether the account has ended.
+    fn expires(&mut self, user: &mut DeclaredUser, at: Option<i64>, written: impl std::fmt::Display) {
+        let at = at.map(|at| at.max(0));
+        user.expires_at = at.and_then(|at| Timestamp::from_millisecond(at).ok());
+        if user.expires_at.is_none() {
+            user.enabled = Some(false);
+            let name = user.name.to_string();
+            let what = format!("the expiry {written}, which is not a time, so the user is disabled here");
+            self.leave_out(&name, what);
+        }
     }
 
     /// Takes the keys that can be used.

@@ -16,7 +16,7 @@ use crate::domain::folder::{CreationChoice, Folder, FolderName};
 use crate::domain::group::{Group, GroupName};
 use crate::domain::user::{Inherited, PasswordHash, User, UserName, UserSource};
 use crate::ops::admin;
-use crate::ops::homes::{HomeRules, Resident};
+use crate::ops::homes::{HomeRules, Resident, owned_by_another};
 use crate::ops::installation::Installation;
 use crate::ops::passwords::NewPassword;
 use crate::store::{RecordWrite, Records};
@@ -229,6 +229,7 @@ impl<'a> Planner<'a> {
             records.users.iter().map(|user| (&user.name, user)).collect();
         let (mut digests, mut mistakes) = (Vec::new(), Vec::new());
         let (rules, mut resolver) = (HomeRules::new(self.options.installation), Resolver::default());
+        let owners = self.owners_of_homes();
         for Declared {
             record: declared,
             span,
@@ -239,7 +240,10 @@ impl<'a> Planner<'a> {
             let mut user = declared.record(before, self.options.homes);
             if before.is_none() && declared.home.is_none() {
                 user.home = resolver.resolve(&user.home);
-                mistakes.extend(rules.check(&user.home).err().map(|error| Mistake {
+                let unowned = owners
+                    .get(&user.home)
+                    .map_or(Ok(()), |owner| Err(owned_by_another(&user.home, owner.as_str())));
+                mistakes.extend(rules.check(&user.home).and(unowned).err().map(|error| Mistake {
                     span: span.clone(),
                     what: error.to_string(),
                     hint: None,
@@ -274,6 +278,18 @@ impl<'a> Planner<'a> {
         }
         self.plan.writes.extend(digests);
         Ok(mistakes)
+    }
+
+    /// Returns the users whose homes a new user does not get by the name alone: all who stay, but for those whose homes
+    /// the file names.
+    fn owners_of_homes(&self) -> BTreeMap<PathBuf, UserName> {
+        let declared = self.declaration.users.iter().map(|user| &user.record);
+        let named = declared.filter(|user| user.home.is_some());
+        let named: BTreeSet<&UserName> = named.map(|user| &user.name).collect();
+        let unnamed = self.users.values().filter(|user| !named.contains(&user.name));
+        unnamed
+            .map(|user| (user.home.clone(), user.name.clone()))
+            .collect()
     }
 
     /// Sets the password of a user. A hash is applied when it is new in the file: what has replaced it since, a better

@@ -19,6 +19,22 @@ async fn users_of_one_home_have_one_quota() {
 }
 
 #[tokio::test]
+async fn a_new_user_gets_the_home_of_another_only_if_it_is_named() {
+    let f = CliFixture::new().await;
+    f.ok("user add calvin --key @key.pub").await;
+    f.ok("user rename calvin hobbes").await;
+    f.fails(
+        "user add calvin --key @key.pub",
+        "it is the home of the user \"hobbes\" (hint: homeportd user set hobbes --home DIR --move",
+    )
+    .await;
+    f.fails("user show calvin", "there is no user").await;
+    f.ok("user add calvin --key @key.pub --home @server/data/homes/calvin")
+        .await;
+    assert_eq!(f.show("calvin").await["home"], f.show("hobbes").await["home"]);
+}
+
+#[tokio::test]
 async fn the_default_quota_is_for_those_who_have_none() {
     let mut f = CliFixture::new().await;
     f.ok("user add before --key @key.pub").await;

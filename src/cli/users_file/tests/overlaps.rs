@@ -60,6 +60,35 @@ async fn all_homes_and_folders_that_exclude_each_other_are_told_with_their_place
 }
 
 #[tokio::test]
+async fn a_new_user_gets_the_home_of_another_only_if_the_file_names_it() {
+    let fixture = CliFixture::new().await;
+    let tom = "[users.tom]\nhome = \"@/server/data/homes/calvin\"\n";
+    fixture.apply(tom, false).await.unwrap();
+    let before = fixture.export().await;
+    let told = fixture.apply("[users.calvin]\n", false).await;
+    let told = told.unwrap_err().to_string();
+    assert!(told.contains("users.toml:1:8: cannot use the home "), "{told}");
+    assert!(told.contains("it is the home of the user \"tom\""), "{told}");
+    assert_eq!(fixture.export().await, before);
+    // The file says that both have it.
+    fixture
+        .apply(&format!("{tom}[users.calvin]\n"), false)
+        .await
+        .unwrap();
+    let (tom, calvin) = (fixture.user("tom").await, fixture.user("calvin").await);
+    assert_eq!(tom.home, calvin.home);
+    // Nobody has it any more when the file is in force.
+    let fixture = CliFixture::new().await;
+    fixture.apply("[users.calvin]\n", false).await.unwrap();
+    fixture
+        .run("user rename calvin hobbes")
+        .await
+        .unwrap_or_else(|error| panic!("{error}"));
+    fixture.apply("[users.calvin]\n", true).await.unwrap();
+    assert_eq!(fixture.store.users().await.unwrap().len(), 1);
+}
+
+#[tokio::test]
 async fn two_hundred_overlaps_are_all_told() {
     let fixture = CliFixture::new().await;
     let mut text = "[folders.f]\npath = \"@/roots/f\"\n".to_owned();

@@ -42,6 +42,13 @@ pub fn import(text: &str, installation: &Installation) -> Imported {
                 importer.leave_out(name, format!("the directory {directory}: make it in the home"));
             }
         }
+        let rest: Vec<&str> = fields.collect();
+        if !rest.is_empty() {
+            importer.leave_out(
+                name,
+                format!("{}: a line has no fields behind the directories", rest.join(":")),
+            );
+        }
         importer.take(user);
     }
     importer.finish()

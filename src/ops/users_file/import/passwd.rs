@@ -3,9 +3,7 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 
-use jiff::Timestamp;
-
-use super::{Imported, Importer};
+use super::{DAY, Imported, Importer};
 use crate::domain::user::UserName;
 use crate::ops::installation::Installation;
 use crate::ops::key_files;
@@ -25,8 +23,6 @@ const NOBODY: u32 = 65534;
 /// The largest file of keys, in bytes.
 const MAX_KEY_FILE: u64 = 1 << 20;
 
-const SECONDS_PER_DAY: i64 = 24 * 60 * 60;
-
 /// The files of a system.
 #[derive(Debug, Clone, Copy)]
 pub struct SystemFiles<'a> {
@@ -42,7 +38,8 @@ pub struct SystemFiles<'a> {
 #[derive(Debug, Clone, Copy)]
 struct ShadowEntry<'a> {
     password: &'a str,
-    expires_at: Option<Timestamp>,
+    /// The day since 1970 from which the account cannot be used, as it is written.
+    expires: &'a str,
 }
 
 /// Reads the accounts of people. Those of the system are left out.
@@ -79,7 +76,7 @@ pub fn import(files: SystemFiles<'_>, installation: &Installation) -> Imported {
         };
         user.comment = importer.comment(name, comment.split(',').next().unwrap_or_default());
         let entry = shadow.get(name);
-        user.expires_at = entry.and_then(|entry| entry.expires_at);
+        take_expiry(&mut importer, &mut user, entry);
         take_password(&mut importer, &mut user, password, entry);
         importer.home(&mut user, home);
         if let Some(template) = files.keys {
@@ -97,10 +94,19 @@ pub fn import(files: SystemFiles<'_>, installation: &Installation) -> Imported {
 fn shadow_entry(line: &str) -> Option<(&str, ShadowEntry<'_>)> {
     let fields: Vec<&str> = line.split(':').collect();
     let (name, password) = (*fields.first()?, *fields.get(1)?);
-    let days: Option<i64> = fields.get(7).and_then(|days| days.parse().ok());
-    let seconds = days.and_then(|days| days.checked_mul(SECONDS_PER_DAY));
-    let expires_at = seconds.and_then(|seconds| Timestamp::from_second(seconds).ok());
-    Some((name, ShadowEntry { password, expires_at }))
+    let expires = fields.get(7).copied().unwrap_or_default();
+    Some((name, ShadowEntry { password, expires }))
+}
+
+fn take_expiry(importer: &mut Importer<'_>, user: &mut DeclaredUser, entry: Option<&ShadowEntry<'_>>) {
+    match entry.map_or("", |entry| entry.expires) {
+        // libc reads both as never.
+        "" | "-1" => {}
+        days => {
+            let at = days.parse::<i64>().ok().and_then(|days| days.checked_mul(DAY));
+            importer.expires(user, at, format!("of day {days}"));
+        }
+    }
 }
 
 fn take_password(

@@ -11,8 +11,6 @@ mod reader;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::Timestamp;
-
 pub use self::dump::EXPECTED;
 use self::dump::{
     Dump, SftpgoFilters, SftpgoFolder, SftpgoGroup, SftpgoMembership, SftpgoSettings, SftpgoUser,
@@ -21,10 +19,10 @@ use self::filters::{SshAccess, other_provider, ssh_access};
 use self::permissions::{filled, has_placeholder, rules_of_folder, rules_of_home};
 use self::quotas::FolderQuotas;
 use self::reader::{DumpSubject, SettingsReader, mount_path};
-use super::{Imported, Importer};
+use super::{DAY, Imported, Importer};
 use crate::domain::folder::{Folder, FolderName};
 use crate::domain::group::{Group, GroupName};
-use crate::domain::permission::{PermissionRules, RulePath};
+use crate::domain::permission::{PermissionRules, Permissions, RulePath};
 use crate::domain::quota::Limit;
 use crate::domain::settings::MemberSettings;
 use crate::ops::installation::Installation;
@@ -36,9 +34,6 @@ const PRIMARY: i64 = 1;
 
 /// The number of SFTPGo for a group that adds to the lists of a user.
 const SECONDARY: i64 = 2;
-
-/// A day in milliseconds.
-const DAY: i64 = 86_400_000;
 
 /// Reads a dump.
 ///
@@ -225,7 +220,9 @@ impl<'d> SftpgoImport<'_, 'd> {
             .importer
             .comment(name, from.description.as_deref().unwrap_or_default());
         user.enabled = from.status.map(|status| status == 1);
-        user.expires_at = expiry(from, of_group);
+        if let Some(at) = expiry(from, of_group) {
+            self.reader.importer.expires(&mut user, Some(at), at);
+        }
         if let Some(hash) = from.password.as_deref().filter(|hash| !hash.is_empty()) {
             self.reader.importer.hash(&mut user, hash);
         }
@@ -325,6 +322,17 @@ impl<'d> SftpgoImport<'_, 'd> {
             None => PermissionRules::from_iter([]),
         };
         let effective = of_group.over(&for_user);
+        // There, what no permission is given for is not permitted; here, it is.
+        let is_open = effective.iter().any(|(path, _)| path.is_root());
+        let base = match is_open {
+            true => PermissionRules::from_iter([]),
+            false => PermissionRules::uniform(Permissions::none()),
+        };
+        if !is_open {
+            let what = "there are no permissions in /, so there are none here either";
+            self.reader.importer.leave_out(subject.title, what);
+        }
+        let (own, effective) = (own.over(&base), effective.over(&base));
         let mounts = from.virtual_folders.iter().flatten();
         let own_mounts: Vec<_> = mounts
             .filter_map(|mount| self.reader.mount(subject, mount))
@@ -362,15 +370,13 @@ impl<'d> SftpgoImport<'_, 'd> {
     }
 }
 
-/// Returns when a user's account ends: by the user's own date, or as many days after the creation as the group says.
-fn expiry(user: &SftpgoUser, of_group: Option<&SftpgoSettings>) -> Option<Timestamp> {
+/// Returns when a user's account ends, in milliseconds since 1970: by the user's own date, or as many days after the
+/// creation as the group says. `None` means never.
+fn expiry(user: &SftpgoUser, of_group: Option<&SftpgoSettings>) -> Option<i64> {
     let days = of_group.map_or(0, |settings| settings.expires_in);
-    let by_group = days
-        .checked_mul(DAY)
-        .and_then(|time| user.created_at.checked_add(time));
-    let at = match user.expiration_date {
-        0 => by_group.filter(|_| days > 0)?,
-        own => own,
-    };
-    Timestamp::from_millisecond(at).ok()
+    match user.expiration_date {
+        0 if days > 0 => Some(days.saturating_mul(DAY).saturating_add(user.created_at)),
+        0 => None,
+        own => Some(own),
+    }
 }

@@ -91,10 +91,11 @@ fn accounts_of_a_system() {
 #[test]
 fn users_of_the_container() {
     let text = format!(
-        "# comment\nfoo:123:1001:100\nbar:abc:1002\nbaz:{HASH}:e:1003:100:upload,share\nonly::1004\nbroken\n"
+        "# comment\nfoo:123:1001:100\nbar:abc:1002\nbaz:{HASH}:e:1003:100:upload,share\nonly::1004\nbroken\n\
+         more:{HASH}:1005:100:in:rest\n"
     );
     let imported = atmoz::import(&text, &installation());
-    assert_eq!(names(&imported), ["bar", "baz", "foo", "only"]);
+    assert_eq!(names(&imported), ["bar", "baz", "foo", "more", "only"]);
     let plain = |name: &str| match &user(&imported, name).password {
         DeclaredPassword::Plain(password) => password.reveal().to_owned(),
         other => panic!("{other:?}"),
@@ -113,8 +114,53 @@ fn users_of_the_container() {
             "baz: the directory share",
             "only: the user has neither a password nor a key",
             "line 6: it has no password field",
+            "more: rest: a line has no fields behind the directories",
         ],
     );
+    // Without `:e` it is the password itself there, too.
+    assert_eq!(plain("more"), HASH);
+    let warnings = &imported.declaration.warnings;
+    assert!(
+        warnings.iter().any(|warning| warning
+            .to_string()
+            .starts_with("more: the password is imported as it is")),
+        "{warnings:?}"
+    );
+}
+
+#[test]
+fn an_account_whose_expiry_is_not_a_time_is_disabled() {
+    let check = |day: &str, expected: (Option<&str>, Option<bool>)| {
+        let shadow = format!("tom:{HASH}:19000:0:99999:7::{day}:\n");
+        let files = SystemFiles {
+            passwd: "tom:x:1000:1000::/home/tom:/bin/sh\n",
+            shadow: Some(&shadow),
+            keys: None,
+        };
+        let imported = passwd::import(files, &installation());
+        let tom = user(&imported, "tom");
+        let expires = tom.expires_at.map(|at| at.to_string());
+        assert_eq!((expires.as_deref(), tom.enabled), expected, "{day}");
+        let named = imported
+            .left_out
+            .iter()
+            .any(|line| line.starts_with("tom: the expiry of day "));
+        assert_eq!(named, tom.enabled == Some(false), "{:?}", imported.left_out);
+    };
+    check("", (None, None));
+    check("-1", (None, None));
+    check("20000", (Some("2024-10-04T00:00:00Z"), None));
+    for passed in ["0", "-2", "-9999999999"] {
+        check(passed, (Some("1970-01-01T00:00:00Z"), None));
+    }
+    for unknown in [
+        "soon",
+        "99999999999999",
+        "9223372036854775807",
+        "99999999999999999999",
+    ] {
+        check(unknown, (None, Some(false)));
+    }
 }
 
 #[test]
@@ -257,7 +303,7 @@ fn what_no_command_would_store_is_left_out() {
         &[
             "group none: \"none\" cannot be the name of a group",
             "tom: the comment contains a control character",
-            "tom: all permissions: 65 directories",
+            "tom: all permissions: 66 directories",
         ],
     );
     let tom = user(&imported, "tom");

@@ -170,6 +170,38 @@ fn what_has_no_counterpart_is_named() {
     );
 }
 
+#[test]
+fn what_no_permission_is_given_for_is_not_permitted() {
+    let check = |permissions: &str, expected: &str| {
+        let text = format!(r#"{{"users": [{{"username": "tom"{permissions}}}]}}"#);
+        let imported = sftpgo::import(&text, &installation()).unwrap();
+        assert_eq!(rules(&user(&imported, "tom").settings, None), expected, "{text}");
+        let is_named = imported
+            .left_out
+            .iter()
+            .any(|line| line.starts_with("tom: there are no permissions in /"));
+        assert_eq!(is_named, expected.contains("none"), "{text}");
+    };
+    check("", "none");
+    check(r#", "permissions": {}"#, "none");
+    check(r#", "permissions": {"/in": ["list"]}"#, "/=none /in=list");
+    check(r#", "permissions": {"/": ["list"]}"#, "list");
+}
+
+#[test]
+fn an_end_that_is_not_a_time_disables_the_user() {
+    let end = |end: &str| {
+        let text = format!(r#"{{"users": [{{"username": "tom", "status": 1, "expiration_date": {end}}}]}}"#);
+        let imported = sftpgo::import(&text, &installation()).unwrap();
+        let tom = user(&imported, "tom");
+        (tom.expires_at.map(|at| at.to_string()), tom.enabled)
+    };
+    assert_eq!(end("0"), (None, Some(true)));
+    let passed = Some("1970-01-01T00:00:00Z".to_owned());
+    assert_eq!(end("-99999999999999999"), (passed, Some(true)));
+    assert_eq!(end("99999999999999999"), (None, Some(false)));
+}
+
 /// A dump of some scopes only has `null` for the others.
 #[test]
 fn a_dump_of_nothing() {
