@@ -13,6 +13,7 @@ mod contact;
 mod protocol;
 mod records;
 mod redaction;
+mod unique_fields;
 
 use std::sync::Arc;
 use std::time::Duration;

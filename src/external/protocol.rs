@@ -3,6 +3,7 @@
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use super::unique_fields::UniqueFields;
 use crate::auth::external::{ExternalProof, ExternalQuestion};
 use crate::domain::user::UserName;
 use base::secret::Secret;
@@ -57,8 +58,10 @@ pub(super) fn question(question: &ExternalQuestion) -> Result<Secret, String> {
 
 /// Reads an answer about this user. Returns the settings of the user; `None` if the source refuses.
 pub(super) fn answer(bytes: &[u8], name: &UserName) -> Result<Option<toml::Table>, String> {
-    let value: Value = serde_json::from_slice(bytes).map_err(|error| match bytes.is_empty() {
+    let read = serde_json::from_slice(bytes);
+    let UniqueFields(value) = read.map_err(|error: serde_json::Error| match bytes.is_empty() {
         true => "it has answered nothing (hint: {\"user\":null} refuses)".to_owned(),
+        false if error.is_data() => format!("its answer cannot be used: {error}"),
         false => format!("its answer is not JSON: {error}"),
     })?;
     let Value::Object(mut answer) = value else {
@@ -190,6 +193,7 @@ mod tests {
         check("yes", "is not JSON");
         check(r#"{"user":null}{"user":null}"#, "is not JSON");
         check(&"[".repeat(5000), "is not JSON");
+        check(r#"{"user":null,"user":{"name":"alice"}}"#, "a field twice");
         check("null", "not a JSON object");
         check("{}", "no field \"user\"");
         check(r#"{"v":2,"user":null}"#, "another version");
