@@ -1,15 +1,18 @@
 //! Connections that are lost at any request: what the server has not answered is not taken for a refusal, whichever
 //! question it was.
 
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use homeport::link::Space;
 use homeport::plan::Policy;
-use homeport::transfer::{Outcome, Proof, Settings, Verify};
+use homeport::transfer::{Direction, Outcome, Proof, Settings, Verify};
+use testkit::server::TestServer;
 use tokio::task::JoinSet;
 
 use crate::client::commands::CommandResult;
 use crate::client::transfer::faulty_server::{Faults, FaultyServer, Shell};
+use crate::client::transfer::proxy::Proxy;
 use crate::client::transfer::{assert_same, bytes};
 
 /// The size of a WRITE, in bytes.
@@ -42,14 +45,19 @@ fn dying(dies_after: usize) -> Faults {
 
 /// Runs a command of the client against a server whose files are in its root directory.
 async fn homeport(faulty: &FaultyServer, words: &[&str]) -> CommandResult {
+    homeport_at(faulty.port, &faulty.key(), words).await
+}
+
+/// Runs a command of the client with this port and this key.
+async fn homeport_at(port: u16, key: &Path, words: &[&str]) -> CommandResult {
     let mut command = Command::new(testkit::programs::homeport());
     command
         .args(words)
-        .args(["-P", &faulty.port.to_string()])
+        .args(["-P", &port.to_string()])
         .args(["-F", "none", "--accept-new", "--batch", "-i"])
-        .arg(faulty.key())
+        .arg(key)
         .arg("--known-hosts")
-        .arg(faulty.key().with_file_name("known_hosts"))
+        .arg(key.with_file_name("known_hosts"))
         .env_remove("SSH_AUTH_SOCK")
         .stdin(Stdio::null());
     let ended = tokio::task::spawn_blocking(move || command.output().unwrap()).await;
@@ -195,5 +203,35 @@ async fn a_command_says_that_the_connection_was_lost() {
             succeeded.contains(&true) && succeeded.contains(&false),
             "{words:?}"
         );
+    }
+}
+
+/// What is still to be read of a tree is not told name by name, and `du` shows no total that lacks something.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tree_that_cannot_be_read_to_its_end_is_told_once() {
+    let server = TestServer::start(&["alice"]);
+    for number in 0..400 {
+        let directory = server.home("alice").join(format!("tree/{number}"));
+        std::fs::create_dir_all(&directory).unwrap();
+        std::fs::write(directory.join("file"), "text").unwrap();
+    }
+    let tree = "alice@127.0.0.1:/tree";
+    for words in [
+        &["du", tree][..],
+        &["find", tree],
+        &["ls", "-R", tree],
+        &["chmod", "-R", "u+x", tree],
+        &["cp", "-r", tree, "alice@127.0.0.1:/copy"],
+    ] {
+        let proxy = Proxy::to(server.port()).await;
+        // That is more than a sign-in takes, and less than the replies about the whole tree.
+        proxy.cut_after(Direction::Down, 64 << 10);
+        let ended = homeport_at(proxy.port, &server.key("alice"), words)
+            .await
+            .expect_code(1);
+        let count = ended.err.matches("the connection to the server was lost").count();
+        // The request that was under way, and the tree.
+        assert!((1..=2).contains(&count), "{words:?}: {}", ended.err);
+        assert!(!ended.out.ends_with("\t/tree\n"), "{}", ended.out);
     }
 }

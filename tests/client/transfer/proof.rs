@@ -278,7 +278,7 @@ async fn strange_names_are_proven_by_openssh() {
 }
 
 /// Fetches a file, and changes it after 1 MiB.
-async fn fetch(change: impl FnOnce(&Path)) -> (Run, Client) {
+async fn fetch(settings: Settings, change: impl FnOnce(&Path)) -> (Run, Client) {
     let (server, proxy, client) = behind_proxy(&[]).await;
     let there = server.home("alice").join("file");
     std::fs::create_dir_all(server.home("alice")).unwrap();
@@ -290,7 +290,7 @@ async fn fetch(change: impl FnOnce(&Path)) -> (Run, Client) {
         proxy.resume(Direction::Down);
     };
     let jobs = vec![client.down("file", SIZE)];
-    let (run, ()) = tokio::join!(client.run(Settings::default(), jobs), changing);
+    let (run, ()) = tokio::join!(client.run(settings, jobs), changing);
     (run, client)
 }
 
@@ -300,23 +300,35 @@ fn open(path: &Path) -> File {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_that_grows_while_it_is_fetched() {
-    let (run, client) = fetch(|path| open(path).write_all_at(b"more", SIZE as u64).unwrap()).await;
+    let (run, client) = fetch(Settings::default(), |path| {
+        open(path).write_all_at(b"more", SIZE as u64).unwrap()
+    })
+    .await;
     all_sent(&run, 1, Proof::Md5, 1);
     assert!(run.warnings.contains("grew on the server"), "{}", run.warnings);
     let all = [&bytes(1, SIZE)[..], b"more"].concat();
     assert_same(&read(&client.local("file")).unwrap(), &all, "all of it");
 }
 
+/// What is here may not be a beginning of the file any more, which the same command would take for a conflict.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_that_shrinks_while_it_is_fetched() {
-    let (run, client) = fetch(|path| open(path).set_len(NOT_READ_YET).unwrap()).await;
-    run.failed_with(&["the server said that the file has 50331648 bytes, but it ended after 41943040"]);
-    assert!(!client.local("file").exists());
+    let why = "the server said that the file has 50331648 bytes, but it ended after 41943040";
+    for (conflicts, option) in [(Policy::Ask, " with --overwrite"), (Policy::Overwrite, "")] {
+        let settings = Settings {
+            conflicts,
+            ..Settings::default()
+        };
+        let shrink = |path: &Path| open(path).set_len(NOT_READ_YET).unwrap();
+        let (run, client) = fetch(settings, shrink).await;
+        run.failed_with(&[&format!("{why} (hint: run the same command again{option})")]);
+        assert!(!client.local("file").exists());
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_that_is_replaced_while_it_is_fetched() {
-    let (run, client) = fetch(|path| {
+    let (run, client) = fetch(Settings::default(), |path| {
         let other = path.with_file_name("other");
         std::fs::write(&other, b"other").unwrap();
         std::fs::rename(other, path).unwrap();
@@ -333,7 +345,7 @@ async fn a_file_that_is_replaced_while_it_is_fetched() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_whose_content_changes_while_it_is_fetched() {
-    let (run, client) = fetch(|path| {
+    let (run, client) = fetch(Settings::default(), |path| {
         let file = open(path);
         for at in [0, NOT_READ_YET] {
             file.write_all_at(b"other", at).unwrap();

@@ -138,7 +138,7 @@ async fn tree(
         code: 0,
     };
     run.directory(top.shown.clone(), &top.path, attrs).await;
-    let mut reader = TreeReader::new(link, top.path, top.shown);
+    let mut reader = TreeReader::new(link, top.path, top.shown.clone());
     while let Some(event) = reader.next().await {
         let (directory, shown, entries) = match event {
             TreeEvent::Entries(batch) => (batch.path, batch.known, batch.entries),
@@ -147,8 +147,16 @@ async fn tree(
                 run.fail(&directory.known, &format!("cannot list the directory: {failed}"));
                 continue;
             }
+            TreeEvent::Lost(lost) => {
+                run.fail(&top.shown, &lost);
+                return run.code;
+            }
         };
         for entry in entries.iter().filter(|entry| !entry.attrs.is_symlink()) {
+            if link.channel.is_lost() {
+                // The reader says so next.
+                break;
+            }
             let (path, shown) = (join(&directory, &entry.name), join(&shown, &entry.name));
             if entry.attrs.is_directory() != Some(true) {
                 if let Err(failed) = changed(args, link, &path, &entry.attrs).await {

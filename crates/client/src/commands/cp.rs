@@ -205,6 +205,7 @@ impl CopyJob<'_> {
                     self.fail(&directory.path, &format!("cannot list the directory: {failed}"));
                     continue;
                 }
+                TreeEvent::Lost(lost) => return Err(lost),
             };
             for entry in entries {
                 let (source, target) = (join(&from, &entry.name), join(&to, &entry.name));
@@ -212,12 +213,13 @@ impl CopyJob<'_> {
                     self.entry(&source, &target, &entry).await?;
                     continue;
                 }
-                if let Err(failed) = self.directory(&target).await {
-                    self.fail(&target, &format!("cannot make the directory: {failed}"));
-                } else if let Err(why) = tree.enter(&entry.name, target.clone()) {
-                    self.fail(&source, &why);
-                } else {
-                    directories.push((target, entry.attrs));
+                match self.directory(&target).await {
+                    Ok(()) => match tree.enter(&entry.name, target.clone()) {
+                        Ok(()) => directories.push((target, entry.attrs)),
+                        Err(why) => self.fail(&source, &why),
+                    },
+                    Err(RemoteError::ConnectionLost(lost)) => return Err(lost),
+                    Err(failed) => self.fail(&target, &format!("cannot make the directory: {failed}")),
                 }
             }
         }

@@ -152,7 +152,9 @@ async fn tree(
         next_id: 0,
         code: 0,
     };
-    let mut reader = TreeReader::new(link, top.path.clone(), counting.begin(top, None, 0));
+    let path = top.path.clone();
+    let first = counting.begin(top, None, 0);
+    let mut reader = TreeReader::new(link, path, first);
     while let Some(event) = reader.next().await {
         match event {
             TreeEvent::Entries(batch) => counting.add(&mut reader, batch),
@@ -162,6 +164,8 @@ async fn tree(
                 }
                 counting.finish(directory.known);
             }
+            // What was not counted would make the other totals false.
+            TreeEvent::Lost(lost) => counting.fail(first, &lost),
         }
         counting.totals.results.write()?;
     }

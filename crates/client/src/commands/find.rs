@@ -178,7 +178,7 @@ impl Search<'_> {
         if attrs.is_directory() != Some(true) || deepest == 0 {
             return Ok(());
         }
-        let mut tree = TreeReader::new(link, top.path, top.shown);
+        let mut tree = TreeReader::new(link, top.path, top.shown.clone());
         while let Some(event) = tree.next().await {
             let (path, shown, depth, entries) = match event {
                 TreeEvent::Entries(batch) => (batch.path, batch.known, batch.depth + 1, batch.entries),
@@ -186,6 +186,10 @@ impl Search<'_> {
                 TreeEvent::End(directory, Some(failed)) => {
                     self.fail(&directory.known, &failed);
                     continue;
+                }
+                TreeEvent::Lost(lost) => {
+                    self.fail(&top.shown, &lost);
+                    break;
                 }
             };
             for entry in entries {

@@ -163,6 +163,9 @@ async fn list(
             Err(failed) => {
                 session.complain(&directory.shown, &failed);
                 code = 1;
+                if matches!(failed, RemoteError::ConnectionLost(_)) {
+                    break;
+                }
                 continue;
             }
         };

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 use super::walk::MAX_DEPTH;
-use crate::link::{DirectoryReader, Link, Name, RemoteError};
+use crate::link::{ConnectionLost, DirectoryReader, Link, Name, RemoteError};
 use crate::names::{is_single_name, join};
 
 /// The number of directories that are read at once, so that they share the round trips to a distant server.
@@ -44,6 +44,8 @@ pub(super) enum TreeEvent<T> {
     Entries(TreeBatch<T>),
     /// A directory has ended, or could not be read.
     End(TreeDirectory<T>, Option<RemoteError>),
+    /// The connection is lost. Nothing follows, however many directories are still to be read.
+    Lost(ConnectionLost),
 }
 
 /// Why a directory is not read.
@@ -138,12 +140,23 @@ impl<T: Clone> TreeReader<T> {
                 })
             }
             end => {
-                let failed = end.and_then(Result::err);
+                let failed = match end.and_then(Result::err) {
+                    Some(RemoteError::ConnectionLost(lost)) => return Some(self.lose(lost)),
+                    failed => failed,
+                };
                 self.reading = self.reading.saturating_sub(1);
                 self.stack.extend(self.found.drain(..).rev());
                 self.current.take().map(|ended| TreeEvent::End(ended, failed))
             }
         }
+    }
+
+    /// Ends the tree, because nothing can be read any more.
+    fn lose(&mut self, lost: ConnectionLost) -> TreeEvent<T> {
+        self.current = None;
+        self.found.clear();
+        self.stack.clear();
+        TreeEvent::Lost(lost)
     }
 
     /// Begins to read the current directory, and those that come next while there are not too many.

@@ -93,6 +93,8 @@ struct InboxState {
     notice: Vec<u8>,
     /// The first bytes of the stream.
     first: Vec<u8>,
+    /// Whether the stream was found not to be valid SFTP.
+    is_invalid: bool,
     /// Since when the server owes an answer and has sent nothing.
     silent_since: Option<Instant>,
     /// The reason why the connection is lost, or `None` while it is not.
@@ -140,6 +142,11 @@ impl Inbox {
         self.state().first.clone()
     }
 
+    /// Whether the stream was found not to be valid SFTP.
+    pub fn is_invalid(&self) -> bool {
+        self.state().is_invalid
+    }
+
     /// Marks the connection as lost. The first reason counts.
     pub fn lose(&self, why: &str) {
         let mut state = self.state();
@@ -174,24 +181,31 @@ impl Inbox {
     ///
     /// # Errors
     /// When the stream is not valid SFTP. After that, this must not be called again.
-    pub fn data(&self, mut data: &[u8]) -> Result<(), ServerFault> {
+    pub fn data(&self, data: &[u8]) -> Result<(), ServerFault> {
         let mut state = self.state();
         let room = MAX_FIRST.saturating_sub(state.first.len());
         if room > 0 {
             state.first.extend(data.iter().take(room));
         }
         state.silent_since = Some(Instant::now());
-        while !data.is_empty() && state.lost.is_none() {
-            data = match &mut state.reading {
-                Some(_) => state.go_on_reading(data),
-                None => state.take(data)?,
-            };
-        }
-        Ok(())
+        let taken = state.take_all(data);
+        state.is_invalid |= taken.is_err();
+        taken
     }
 }
 
 impl InboxState {
+    /// Takes bytes of the stream, unless the connection is lost.
+    fn take_all(&mut self, mut data: &[u8]) -> Result<(), ServerFault> {
+        while !data.is_empty() && self.lost.is_none() {
+            data = match &mut self.reading {
+                Some(_) => self.go_on_reading(data),
+                None => self.take(data)?,
+            };
+        }
+        Ok(())
+    }
+
     /// Begins a DATA reply, or collects another packet. Returns the bytes that are left.
     fn take<'a>(&mut self, data: &'a [u8]) -> Result<&'a [u8], ServerFault> {
         // The header of a packet decides; it may arrive in pieces.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sftp_wire::constants::SSH_FXP_VERSION;
-use sftp_wire::frame::{LARGEST_DATA, LENGTH_FIELD, reply_length};
+use sftp_wire::frame::{LARGEST_DATA, LENGTH_FIELD};
 use sftp_wire::{ExtendedReply as _, ExtendedRequest, Extension, Reply, Request, encode_init, extension};
 use tokio::sync::oneshot;
 
@@ -46,8 +46,7 @@ pub(super) async fn open(transport: &dyn Transport, limit: Duration) -> Result<S
     };
     let begun = begun.await;
     // Whatever ended first, what the server has sent instead of SFTP is the reason.
-    let (outbox, version, extensions) =
-        begun.map_err(|error| instead_of_sftp(&inbox.first_bytes()).unwrap_or(error))?;
+    let (outbox, version, extensions) = begun.map_err(|error| instead_of_sftp(&inbox).unwrap_or(error))?;
     if version < 3 {
         return Err(OpenError::Version(version));
     }
@@ -56,15 +55,16 @@ pub(super) async fn open(transport: &dyn Transport, limit: Duration) -> Result<S
 
 /// What a server has sent instead of SFTP's first reply. `None`: nothing, or what may be a part of that reply, or a whole
 /// one.
-fn instead_of_sftp(first: &[u8]) -> Option<OpenError> {
-    match first {
+fn instead_of_sftp(inbox: &Inbox) -> Option<OpenError> {
+    let first = inbox.first_bytes();
+    match first.as_slice() {
         [] => None,
         // Packets begin with their length, whose first byte is a zero.
-        [1..=u8::MAX, ..] => Some(OpenError::Text(shown(first))),
+        [1..=u8::MAX, ..] => Some(OpenError::Text(shown(&first))),
         [0, ..] => {
             let packet_type = first.get(LENGTH_FIELD);
             let is_other = packet_type.is_some_and(|packet_type| *packet_type != SSH_FXP_VERSION);
-            (is_other || reply_length(first).is_err()).then(|| OpenError::OtherReply(shown(first)))
+            (is_other || inbox.is_invalid()).then(|| OpenError::OtherReply(shown(&first)))
         }
     }
 }
@@ -189,6 +189,10 @@ mod tests {
     #[tokio::test]
     async fn what_comes_instead_of_sftp_is_shown() {
         let refusal = Reply::<&[u8]>::status(StatusCode::PermissionDenied, "go away").to_bytes(0);
+        // A VERSION reply whose first extension is longer than the reply itself.
+        let invalid = b"\0\0\0\x0c\x02\0\0\0\x03\0\0\0\x20abc";
+        // It is longer than what is kept of the beginning.
+        let long_invalid = [&b"\0\0\x08\0\x02\0\0\0\x03"[..], &[0xff; 2043]].concat();
         let long = "x".repeat(200);
         let cut = format!("\"{}…\"", "x".repeat(80));
         for (first, text) in [
@@ -207,6 +211,14 @@ mod tests {
             (
                 b"\0\xff\xff\xff",
                 r#"the server's first reply is not one of SFTP: "\0\xff\xff\xff""#,
+            ),
+            (
+                &invalid[..],
+                r#"the server's first reply is not one of SFTP: "\0\0\0"#,
+            ),
+            (
+                &long_invalid[..],
+                r#"the server's first reply is not one of SFTP: "\0\0"#,
             ),
         ] {
             for then in [AfterFirst::Ends, AfterFirst::Waits, AfterFirst::Breaks] {

@@ -87,6 +87,11 @@ impl From<ConnectionLost> for TransferError {
 }
 
 impl TransferError {
+    /// The error for a file that changed while it was transferred.
+    pub(super) fn changed(what: &str, hint: &str) -> Self {
+        Self::Changed(format!("{what} (hint: {hint})"))
+    }
+
     /// For `map_err`: says that the server refuses to do `what`.
     pub fn remote(what: &'static str) -> impl Fn(RemoteError) -> Self {
         move |failed| match failed {

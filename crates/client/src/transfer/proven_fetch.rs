@@ -178,9 +178,9 @@ impl ProvenFetch<'_> {
         let end = fetch.run(range).await?;
         self.attempt.progress.set_total(end.max(size));
         if end < size {
-            return Err(TransferError::Changed(format!(
-                "the server said that the file has {size} bytes, but it ended after {end} (hint: run the same command again)"
-            )));
+            let why = format!("the server said that the file has {size} bytes, but it ended after {end}");
+            let hint = self.attempt.context.settings.advice_to_start_anew();
+            return Err(TransferError::changed(&why, hint));
         }
         if end > size && size > 0 {
             let job = self.file.job.name();

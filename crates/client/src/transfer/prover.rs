@@ -23,11 +23,8 @@ use crate::link::{
 };
 use crate::plan::Policy;
 
-/// The advice when the server has other bytes than those that were sent.
-const STORED: &str =
-    "what was stored differs from what was sent; run the same command again with --overwrite";
-/// The advice when the bytes that arrived differ from the server's.
-const RECEIVED: &str = "what arrived differs from the file on the server; run the same command again with --overwrite, which starts anew";
+/// The error when the server's file is not the one any more that was fetched.
+pub(super) const CHANGED_MEANWHILE: &str = "the file changed on the server while it was fetched";
 
 /// What a comparison says about the bytes that both files have.
 pub(super) enum ExistingBytes {
@@ -203,7 +200,7 @@ impl<'a> Prover<'a> {
             HashComparison::Differs(there) => Err(TransferError::Differs {
                 here,
                 there,
-                hint: STORED,
+                hint: self.attempt.context.settings.advice_to_start_anew(),
             }),
             HashComparison::Unknown(reason) => {
                 self.compare_sizes(size).await?;
@@ -276,16 +273,12 @@ impl<'a> Prover<'a> {
                 return Ok(Proof::by_hash(here.kind()));
             }
         }
+        let hint = self.attempt.context.settings.advice_to_start_anew();
         match now {
-            Some(now) if is_unchanged(received.before, &now) => Err(TransferError::Differs {
-                here,
-                there,
-                hint: RECEIVED,
-            }),
-            _ => Err(TransferError::Changed(
-                "the file changed on the server while it was fetched (hint: run the same command again with --overwrite, which starts anew)"
-                    .to_owned(),
-            )),
+            Some(now) if is_unchanged(received.before, &now) => {
+                Err(TransferError::Differs { here, there, hint })
+            }
+            _ => Err(TransferError::changed(CHANGED_MEANWHILE, hint)),
         }
     }
 
@@ -338,7 +331,7 @@ impl<'a> Prover<'a> {
 
     /// Compares the number of bytes that were sent with the size that the server shows, if it shows one.
     async fn compare_sizes(&self, here: u64) -> Result<(), TransferError> {
-        let hint = STORED;
+        let hint = self.attempt.context.settings.advice_to_start_anew();
         let shown = self.attempt.link.stat(&self.file.job.remote).await;
         match shown.unless_refused()?.and_then(|attrs| attrs.size) {
             Some(there) if there != here => Err(TransferError::OtherSize { here, there, hint }),

@@ -52,6 +52,17 @@ pub struct Settings {
     pub parallel: usize,
 }
 
+impl Settings {
+    /// The advice for a file that changed while it was transferred, or that arrived with other bytes: the next run must
+    /// not take what is at the target for a conflict.
+    pub(super) fn advice_to_start_anew(&self) -> &'static str {
+        match self.conflicts {
+            Policy::Overwrite => "run the same command again",
+            Policy::Ask | Policy::Skip | Policy::Rename => "run the same command again with --overwrite",
+        }
+    }
+}
+
 impl Default for Settings {
     fn default() -> Self {
         Self {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::error::TransferError;
 use super::job::Job;
+use super::settings::Settings;
 
 /// An open file of this machine, with its state at that time.
 pub(super) struct SourceFile {
@@ -37,29 +38,27 @@ impl SourceFile {
     }
 
     /// Checks that the file did not change while `sent` bytes of it were sent.
-    pub(super) fn check(&self, sent: u64) -> Result<(), TransferError> {
+    pub(super) fn check(&self, sent: u64, settings: &Settings) -> Result<(), TransferError> {
         let now = self
             .file
             .metadata()
             .map_err(TransferError::local("look at the file"))?;
         let size = self.meta.len();
-        let changed =
-            |what: String, hint: &str| Err(TransferError::Changed(format!("{what} (hint: {hint})")));
+        let changed = |what: &str, hint: &str| Err(TransferError::changed(what, hint));
         let again = "run the same command again";
-        let anew =
-            "run the same command again with --overwrite: the file has changed since its beginning was sent";
+        let anew = settings.advice_to_start_anew();
         match now.len() {
             len if len < size => changed(
-                format!("the file became shorter while it was sent: it has {len} of {size} bytes"),
+                &format!("the file became shorter while it was sent: it has {len} of {size} bytes"),
                 anew,
             ),
             len if len > size => changed(
-                format!("the file grew while it was sent: {sent} of {len} bytes"),
+                &format!("the file grew while it was sent: {sent} of {len} bytes"),
                 again,
             ),
-            _ if sent < size => changed(format!("the file ended after {sent} of {size} bytes"), again),
+            _ if sent < size => changed(&format!("the file ended after {sent} of {size} bytes"), again),
             _ if now.mtime() != self.meta.mtime() || now.mtime_nsec() != self.meta.mtime_nsec() => {
-                changed("the file was changed while it was sent".to_owned(), anew)
+                changed("the file was changed while it was sent", anew)
             }
             _ => Ok(()),
         }

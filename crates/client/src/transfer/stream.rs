@@ -16,7 +16,7 @@ use super::error::TransferError;
 use super::job::Job;
 use super::outcome::Proof;
 use super::progress_hub::FileProgress;
-use super::prover::{Prover, ReceivedBytes};
+use super::prover::{CHANGED_MEANWHILE, Prover, ReceivedBytes};
 use crate::link::HashValue;
 
 /// The name that stands for standard input and output.
@@ -115,9 +115,7 @@ fn advise(error: TransferError) -> TransferError {
     match error {
         TransferError::Differs { here, there, .. } => TransferError::Differs { here, there, hint },
         TransferError::OtherSize { here, there, .. } => TransferError::OtherSize { here, there, hint },
-        TransferError::Changed(_) => TransferError::Changed(format!(
-            "the file changed on the server while it was fetched (hint: {hint})"
-        )),
+        TransferError::Changed(_) => TransferError::changed(CHANGED_MEANWHILE, hint),
         error => error,
     }
 }

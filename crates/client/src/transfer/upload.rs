@@ -314,7 +314,7 @@ impl<'a> Upload<'a> {
                 }
             };
             self.finish(&target).await?;
-            source.check(sent.end)?;
+            source.check(sent.end, &self.attempt.context.settings)?;
             if sent.is_proven
                 && let Some(digest) = sent.digest
             {

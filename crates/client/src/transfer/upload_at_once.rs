@@ -69,7 +69,7 @@ pub(super) async fn send_at_once(
         last.check(done(set.await.map_err(lost)?)).await?;
     }
     done(closed.await.map_err(lost)?).map_err(TransferError::remote("close the file"))?;
-    source.check(at)?;
+    source.check(at, &attempt.context.settings)?;
     Ok(head)
 }
 
