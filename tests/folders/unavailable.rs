@@ -48,7 +48,7 @@ fn a_folder_on_a_disk_that_is_not_mounted_is_not_available() {
         // What is mounted later lies outside of the sandbox.
         ("server", "sandbox = false"),
     ]);
-    // The store is made with the first user, and marks the root.
+    server.admin_ok(&["storage", "adopt", root.to_str().unwrap()], "");
     server.add_user("alice", &[]);
     add_folder_at(&server, "in", &root.join("in"), None);
     give(&server, "alice", "in", &[("/", "all")]);
