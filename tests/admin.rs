@@ -6,6 +6,7 @@ mod changes;
 mod checks;
 mod groups;
 mod host_keys;
+mod json;
 mod last_sign_in;
 mod lifecycle;
 mod losses;

@@ -90,7 +90,6 @@ fn fill_as_owner(directory: &Path, target: &Path, config: &Config) -> Result<Opt
 /// A backup, as `backup --json` prints it.
 #[derive(Debug, Serialize)]
 struct BackupJson<'a> {
-    v: u32,
     directory: String,
     time: &'a str,
     files: usize,
@@ -102,7 +101,6 @@ struct BackupJson<'a> {
 fn report(target: &Path, manifest: &Manifest, json: bool) -> Result<String> {
     if json {
         return output::json(&BackupJson {
-            v: 1,
             directory: target.display().to_string(),
             time: &manifest.time,
             files: manifest.files.len(),

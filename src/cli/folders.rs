@@ -54,7 +54,7 @@ pub(super) async fn execute(command: FolderCommand, context: &OpsContext<'_>) ->
             let list = folders::list(context).await?;
             note_unanswered(&list);
             match json {
-                true => output::json(&list.folders.iter().map(FolderJson::from).collect::<Vec<_>>()),
+                true => output::json_array(&list.folders.iter().map(FolderJson::from).collect::<Vec<_>>()),
                 false => Ok(table(&list.folders)),
             }
         }

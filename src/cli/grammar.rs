@@ -129,7 +129,7 @@ pub enum Command {
     /// The server applies changes in [ssh], [limits], [log] and the host keys to new connections, and changed [[hooks]]
     /// to new events, and opens its log files again. The command waits until that is done, and prints which sections
     /// have changed, and which changes need a restart. If the configuration is invalid, the server keeps the former
-    /// one, and the command prints what is wrong; the exit code is then 1. With --json: applied,
+    /// one, and the command prints what is wrong; the exit code is then 1. With --json: v, applied,
     /// waiting_for_restart, files (setting and path of those that settings name and whose content has changed), and
     /// sessions_ended.
     #[command(after_help = "Example:\n  homeportd -c /srv/homeport/homeportd.toml reload")]
@@ -334,8 +334,8 @@ pub struct AdoptArgs {
 pub enum SessionsCommand {
     /// List the sessions, one for each connection that has signed in
     ///
-    /// With --json: id, user, peer, client, since, channels, bytes_in, bytes_out, used_bytes, quota_bytes, open_files,
-    /// files; docs/json.md describes them.
+    /// With --json: v, id, user, peer, client, since, channels, bytes_in, bytes_out, used_bytes, quota_bytes,
+    /// folders, open_files, files; docs/json.md describes them.
     #[command(after_help = "Example:\n  homeportd sessions list")]
     List {
         /// Print a JSON array of objects with stable names

@@ -56,7 +56,7 @@ pub(super) async fn execute(command: GroupCommand, context: &OpsContext<'_>) -> 
         GroupCommand::List { json } => {
             let views = groups::list(context).await?;
             match json {
-                true => output::json(&views.iter().map(GroupJson::from).collect::<Vec<_>>()),
+                true => output::json_array(&views.iter().map(GroupJson::from).collect::<Vec<_>>()),
                 false => Ok(table(&views)),
             }
         }

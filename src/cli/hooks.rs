@@ -45,7 +45,7 @@ fn change(action: HookAction, args: HookSelectionArgs, server: &Client, config: 
         None => change_without_server(action, &selection, server, config)?,
     };
     if args.json {
-        return output::json(&serde_json::json!({ "v": 1, "changed": changed }));
+        return output::json(&serde_json::json!({ "changed": changed }));
     }
     let what = match (action, changed) {
         (_, 0) => return Ok("unchanged\n".to_owned()),
@@ -88,7 +88,7 @@ fn with_queue<T>(config: &Config, work: impl FnOnce(&HookQueue) -> Result<T>) ->
 fn list(entries: Vec<HookEntryView>, json: bool) -> Result<String> {
     if json {
         let entries: Vec<HookEntryJson> = entries.into_iter().map(Into::into).collect();
-        return output::json(&entries);
+        return output::json_array(&entries);
     }
     let mut rows = vec![
         [
@@ -128,8 +128,8 @@ mod tests {
             assert_eq!(text.lines().nth(1), Some(line), "{text}");
             let json: serde_json::Value = serde_json::from_str(&list(listed, true).unwrap()).unwrap();
             let expected = serde_json::json!([{
-                "id": 7, "hook": "/bin/scan", "event": "uploaded", "time": "2026-01-02T03:04:05.000Z", "user": "calvin",
-                "path": "/f\u{1b}", "state": "set_aside", "attempts": 6, "error": "exit code 1",
+                "v": 1, "id": 7, "hook": "/bin/scan", "event": "uploaded", "time": "2026-01-02T03:04:05.000Z",
+                "user": "calvin", "path": "/f\u{1b}", "state": "set_aside", "attempts": 6, "error": "exit code 1",
             }]);
             assert_eq!(json, expected);
             let args = |all, json| HookSelectionArgs {

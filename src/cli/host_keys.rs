@@ -108,7 +108,7 @@ impl HostKeyAction {
 fn list(keys: &[HostKeyView], json: bool) -> Result<String> {
     if json {
         let keys: Vec<HostKeyJson> = keys.iter().map(Into::into).collect();
-        return output::json(&keys);
+        return output::json_array(&keys);
     }
     let line = |key: &HostKeyView| {
         let stage = match key.stage {

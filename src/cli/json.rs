@@ -137,7 +137,6 @@ impl<'a> From<&'a HostKeyView> for HostKeyJson<'a> {
 /// A change of host keys, as every command that changes them prints it.
 #[derive(Debug, Serialize)]
 pub struct HostKeyChangeJson<'a> {
-    v: u32,
     changed: bool,
     /// Whether a server is running and has read its keys again.
     confirmed: bool,
@@ -147,7 +146,6 @@ pub struct HostKeyChangeJson<'a> {
 impl<'a> From<&'a ChangedHostKeys> for HostKeyChangeJson<'a> {
     fn from(changed: &'a ChangedHostKeys) -> Self {
         Self {
-            v: 1,
             changed: changed.is_change,
             confirmed: changed.confirmed,
             key: changed.key.as_ref().map(Into::into),
@@ -158,7 +156,6 @@ impl<'a> From<&'a ChangedHostKeys> for HostKeyChangeJson<'a> {
 /// A change of a user, as every command that changes users prints it.
 #[derive(Debug, Serialize)]
 pub struct ChangeJson<'a> {
-    v: u32,
     user: &'a str,
     changed: bool,
     /// Whether a server is running and has put the change in force.
@@ -186,7 +183,6 @@ impl<'a> From<&'a ConfirmedChange> for ChangeJson<'a> {
     fn from(change: &'a ConfirmedChange) -> Self {
         let effect = change.effect.unwrap_or_default();
         Self {
-            v: 1,
             user: change.user.as_str(),
             changed: change.is_change,
             confirmed: change.effect.is_some(),

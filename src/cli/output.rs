@@ -79,9 +79,47 @@ pub fn columns<const N: usize>(rows: &[[String; N]]) -> String {
     text
 }
 
-/// Formats a value as indented JSON with a newline at its end. It may be shown on a terminal, so text from peers is
-/// escaped further than JSON requires.
-pub fn json(value: &impl Serialize) -> Result<String> {
+/// The version of the objects that are printed as JSON. It changes when a member changes its meaning or goes away; new
+/// members do not change it.
+const JSON_VERSION: u8 = 1;
+
+/// An object with the version before its own members, of which none is `v`.
+#[derive(Serialize)]
+struct Versioned<'a, T> {
+    v: u8,
+    #[serde(flatten)]
+    object: &'a T,
+}
+
+impl<'a, T> Versioned<'a, T> {
+    fn new(object: &'a T) -> Self {
+        Self {
+            v: JSON_VERSION,
+            object,
+        }
+    }
+}
+
+/// Formats an object with its version as indented JSON with a newline at its end.
+///
+/// # Errors
+/// Returns an error if the value is not an object.
+pub fn json(object: &impl Serialize) -> Result<String> {
+    indented(&Versioned::new(object))
+}
+
+/// Formats objects, each with its version, as an indented JSON array with a newline at its end.
+///
+/// # Errors
+/// Returns an error if a value is not an object.
+pub fn json_array<T: Serialize>(objects: &[T]) -> Result<String> {
+    let objects: Vec<_> = objects.iter().map(Versioned::new).collect();
+    indented(&objects)
+}
+
+/// Formats a value as indented JSON. It may be shown on a terminal, so text from peers is escaped further than JSON
+/// requires.
+fn indented(value: &impl Serialize) -> Result<String> {
     let text = serde_json::to_string_pretty(value).map_err(|e| Error::new("cannot write JSON").because(e))?;
     // The only newlines are those between values.
     Ok(text.lines().map(|line| in_json(line) + "\n").collect())
@@ -102,8 +140,52 @@ mod tests {
     }
 
     #[test]
+    fn each_object_begins_with_the_version() {
+        #[derive(Serialize)]
+        struct Inner {
+            #[serde(skip_serializing_if = "Option::is_none")]
+            absent: Option<u8>,
+            size: u64,
+        }
+        #[derive(Serialize)]
+        struct Outer {
+            name: &'static str,
+            #[serde(flatten)]
+            inner: Inner,
+            nested: Inner,
+        }
+        let object = Outer {
+            name: "a",
+            inner: Inner {
+                absent: None,
+                size: u64::MAX,
+            },
+            nested: Inner {
+                absent: None,
+                size: 1,
+            },
+        };
+        let nested = "\"nested\": {\n    \"size\": 1\n  }";
+        let expected = format!(
+            "{{\n  \"v\": 1,\n  \"name\": \"a\",\n  \"size\": 18446744073709551615,\n  {nested}\n}}\n"
+        );
+        assert_eq!(json(&object).unwrap(), expected);
+        let sizes = [1, 2].map(|size| Inner { absent: None, size });
+        assert_eq!(
+            json_array(&sizes).unwrap(),
+            "[\n  {\n    \"v\": 1,\n    \"size\": 1\n  },\n  {\n    \"v\": 1,\n    \"size\": 2\n  }\n]\n"
+        );
+        assert_eq!(json_array::<Inner>(&[]).unwrap(), "[]\n");
+    }
+
+    #[test]
+    fn what_cannot_have_a_version_is_not_printed() {
+        assert!(json(&[1]).is_err() && json(&"text").is_err() && json_array(&[1]).is_err());
+    }
+
+    #[test]
     fn json_cannot_speak_to_a_terminal() {
-        let shown = json(&["a\u{9b}31m", "b\n\u{2028}\u{1b}", "\u{202e}é"]).unwrap();
+        let shown = indented(&["a\u{9b}31m", "b\n\u{2028}\u{1b}", "\u{202e}é"]).unwrap();
         assert_eq!(
             shown,
             "[\n  \"a\\u009b31m\",\n  \"b\\n\\u2028\\u001b\",\n  \"\\u202eé\"\n]\n"

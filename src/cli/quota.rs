@@ -53,7 +53,7 @@ pub(super) async fn execute(command: QuotaCommand, context: &OpsContext<'_>, pri
                 let usages = usage_of_all(context).await?;
                 if json {
                     let usages: Vec<HomeUsageJson> = usages.iter().map(Into::into).collect();
-                    return print(&output::json(&usages)?);
+                    return print(&output::json_array(&usages)?);
                 }
                 print(&text::table(&usages))
             }

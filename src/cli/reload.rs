@@ -78,7 +78,7 @@ mod tests {
             );
             let json: serde_json::Value = serde_json::from_str(&print(true)).unwrap();
             let expected = serde_json::json!({
-                "applied": ["[limits]"], "waiting_for_restart": ["[server]", "[quota]"],
+                "v": 1, "applied": ["[limits]"], "waiting_for_restart": ["[server]", "[quota]"],
                 "files": [{"setting": "[auth] revoked_keys", "path": "/etc/homeport/revoked\u{1b}"}],
                 "sessions_ended": 1,
             });

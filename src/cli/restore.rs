@@ -62,7 +62,6 @@ fn place(explicit: Option<&Path>, backup: &Backup) -> Result<PathBuf> {
 /// A restored server, as `restore --json` prints it.
 #[derive(Debug, Serialize)]
 struct RestoreJson<'a> {
-    v: u32,
     directory: String,
     time: &'a str,
     configuration: String,
@@ -126,7 +125,6 @@ fn to_json<'a>(directory: &Path, restored: &'a Restored) -> RestoreJson<'a> {
         why: absent.absence.name(),
     };
     RestoreJson {
-        v: 1,
         directory: directory.display().to_string(),
         time: &restored.manifest.time,
         configuration: restored.configuration.display().to_string(),

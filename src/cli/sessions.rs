@@ -20,7 +20,7 @@ pub async fn run(command: SessionsCommand, server: &dyn RunningServer) -> Result
             let sessions = list(server).await?;
             if json {
                 let sessions: Vec<SessionJson> = sessions.iter().map(Into::into).collect();
-                output::json(&sessions)
+                output::json_array(&sessions)
             } else {
                 Ok(table(&sessions))
             }
@@ -106,7 +106,7 @@ mod tests {
             assert_eq!(
                 json[0],
                 serde_json::json!({
-                    "id": 1, "user": "calvin", "peer": "[::1]:5", "client": "SSH-2.0-\u{1b}[2J",
+                    "v": 1, "id": 1, "user": "calvin", "peer": "[::1]:5", "client": "SSH-2.0-\u{1b}[2J",
                     "since": "2026-01-02T03:04:05Z", "channels": 1, "bytes_in": 7, "bytes_out": null,
                     "used_bytes": 7, "quota_bytes": null,
                     "folders": [{"name": "team", "used_bytes": 8, "quota_bytes": 9}], "open_files": 9,

@@ -30,7 +30,6 @@ const REACTION: Duration = Duration::from_millis(200);
 /// One look at the server, as `top --json` prints it.
 #[derive(Serialize)]
 struct TopJson {
-    v: u32,
     status: StatusJson,
     sessions: Vec<SessionJson>,
 }
@@ -43,7 +42,6 @@ pub fn run(args: &TopArgs, client: Client) -> Result<()> {
     let first = work::wait(TopSample::take(&client))??;
     if args.json {
         return output::print(&output::json(&TopJson {
-            v: 1,
             status: (&first.status).into(),
             sessions: first.sessions.iter().map(Into::into).collect(),
         })?);

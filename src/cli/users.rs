@@ -273,7 +273,7 @@ fn list(list: &UserList, json: bool) -> Result<String> {
     note_unanswered(list);
     if json {
         let users: Vec<UserJson> = list.users.iter().map(Into::into).collect();
-        return output::json(&users);
+        return output::json_array(&users);
     }
     Ok(text::table(&list.users))
 }
@@ -288,7 +288,7 @@ fn note_unanswered(list: &UserList) {
 fn list_keys(keys: &[KeyView], json: bool) -> Result<String> {
     if json {
         let keys: Vec<KeyJson> = keys.iter().map(Into::into).collect();
-        return output::json(&keys);
+        return output::json_array(&keys);
     }
     let line = |key: &KeyView| format!("{} {}\n", key.fingerprint, key.comment);
     Ok(keys.iter().map(line).collect())

@@ -167,7 +167,6 @@ impl ApplyReport<'_> {
 
     fn as_json(&self) -> ReportJson<'_> {
         ReportJson {
-            v: 1,
             changed: !self.changes.is_empty(),
             planned: self.planned,
             changes: self.changes.iter().map(PlannedChangeJson::from).collect(),
@@ -233,7 +232,6 @@ fn summary(changes: &[PlannedChange], planned: bool) -> String {
 
 #[derive(Serialize)]
 struct ReportJson<'a> {
-    v: u32,
     changed: bool,
     planned: bool,
     changes: Vec<PlannedChangeJson<'a>>,

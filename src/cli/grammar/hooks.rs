@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 pub enum HooksCommand {
     /// List the events that wait for hooks, in their order
     ///
-    /// With --json: id, hook, event, time, user, path, state, attempts, error. The state is "waiting", "running" or
+    /// With --json: v, id, hook, event, time, user, path, state, attempts, error. The state is "waiting", "running" or
     /// "set_aside".
     #[command(after_help = "Example:\n  homeportd hooks list")]
     List {

@@ -10,7 +10,7 @@ pub struct HostKeyArgs {
     /// The type: ed25519, ecdsa (P-256) or rsa (3072 bits)
     #[arg(long = "type", value_name = "TYPE", default_value = "ed25519")]
     pub kind: Kind,
-    /// Print a JSON object: changed, confirmed, key
+    /// Print a JSON object: v, changed, confirmed, key
     #[arg(long)]
     pub json: bool,
 }
@@ -56,7 +56,7 @@ pub enum HostkeyCommand {
     /// List the host keys and their fingerprints
     #[command(after_help = "Example:\n  homeportd hostkey list")]
     List {
-        /// Print a JSON array of objects: algorithm, fingerprint, file, state
+        /// Print a JSON array of objects: v, algorithm, fingerprint, file, state
         #[arg(long)]
         json: bool,
     },

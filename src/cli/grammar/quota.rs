@@ -11,7 +11,7 @@ use crate::ops::usage::AccountHolder;
 pub enum QuotaCommand {
     /// Show the use of homes and folders, as the running server knows it, or else as it was last recorded
     ///
-    /// With --json: name, kind ("user" or "folder"), home, used_bytes, used_files, quota_bytes, quota_files,
+    /// With --json: v, name, kind ("user" or "folder"), home, used_bytes, used_files, quota_bytes, quota_files,
     /// usage_exact, standing; one object for NAME or --folder, an array of objects without them. null means unlimited
     /// in a quota, and unknown in a use. If usage_exact is false, the use is at most the given number; standing is then
     /// "at_most" (the server was interrupted, and the home is being measured or will be), "unmeasurable" or "unknown".

@@ -173,7 +173,6 @@ impl From<&HomeUsage> for FolderUsageJson {
 /// A group, as `group show --json` prints it.
 #[derive(Debug, Serialize)]
 pub struct GroupJson<'a> {
-    v: u32,
     name: &'a str,
     comment: &'a str,
     members: Vec<&'a str>,
@@ -184,7 +183,6 @@ pub struct GroupJson<'a> {
 impl<'a> From<&'a GroupView> for GroupJson<'a> {
     fn from(view: &'a GroupView) -> Self {
         Self {
-            v: 1,
             name: view.group.name.as_str(),
             comment: &view.group.comment,
             members: view.members.iter().map(UserName::as_str).collect(),
@@ -196,7 +194,6 @@ impl<'a> From<&'a GroupView> for GroupJson<'a> {
 /// A folder, as `folder show --json` prints it. `null` in a quota is unlimited.
 #[derive(Debug, Serialize)]
 pub struct FolderJson<'a> {
-    v: u32,
     name: &'a str,
     path: String,
     comment: &'a str,
@@ -213,7 +210,6 @@ pub struct FolderJson<'a> {
 impl<'a> From<&'a FolderView> for FolderJson<'a> {
     fn from(view: &'a FolderView) -> Self {
         Self {
-            v: 1,
             name: view.folder.name.as_str(),
             path: view.folder.path.display().to_string(),
             comment: &view.folder.comment,
@@ -231,7 +227,6 @@ impl<'a> From<&'a FolderView> for FolderJson<'a> {
 /// A change of a group or a folder, as every command that changes them prints it.
 #[derive(Debug, Serialize)]
 pub struct SharedChangeJson<'a> {
-    v: u32,
     /// `group` or `folder`, with the name.
     #[serde(flatten)]
     thing: BTreeMap<&'static str, &'a str>,
@@ -246,7 +241,6 @@ impl<'a> From<&'a ConfirmedSharing> for SharedChangeJson<'a> {
     fn from(change: &'a ConfirmedSharing) -> Self {
         let effect = change.effect.unwrap_or_default();
         Self {
-            v: 1,
             thing: [(change.thing.kind(), change.thing.name())].into(),
             changed: change.is_change,
             confirmed: change.effect.is_some(),

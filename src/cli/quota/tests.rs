@@ -106,8 +106,8 @@ async fn what_is_written_down_is_shown() {
     };
     let home = f.home("calvin").display().to_string();
     let mut expected = serde_json::json!({
-        "name": "calvin", "kind": "user", "home": home, "used_bytes": null, "used_files": null, "quota_bytes": 1024,
-        "quota_files": null, "usage_exact": false, "standing": "unknown",
+        "v": 1, "name": "calvin", "kind": "user", "home": home, "used_bytes": null, "used_files": null,
+        "quota_bytes": 1024, "quota_files": null, "usage_exact": false, "standing": "unknown",
     });
     check(
         expected.clone(),

@@ -23,7 +23,7 @@ async fn what_is_set_is_shown() {
         "file_group": null,
     });
     let expected = serde_json::json!({
-        "name": "calvin", "group": null, "comment": "", "source": "local", "enabled": true, "home": home,
+        "v": 1, "name": "calvin", "group": null, "comment": "", "source": "local", "enabled": true, "home": home,
         "keys": [{
             "fingerprint": shown["keys"][0]["fingerprint"], "comment": "calvin@box", "line": KEY,
         }],
