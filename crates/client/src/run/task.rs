@@ -11,7 +11,7 @@ pub(super) enum Task {
     /// The shell: interactive, or a script on standard input.
     Shell(Target),
     /// One command on one server.
-    Command(Target, Command),
+    Command(Target, Box<Command>),
 }
 
 impl Task {
@@ -38,7 +38,7 @@ impl Task {
                 let target = command.verb_mut().take_server()?;
                 command.verb_mut().prepare(stdin)?;
                 command.verb().check()?;
-                Ok(Self::Command(target, command))
+                Ok(Self::Command(target, Box::new(command)))
             }
         }
     }

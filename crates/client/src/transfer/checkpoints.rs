@@ -92,10 +92,10 @@ mod tests {
 
     #[test]
     fn checkpoints_lie_at_each_step_and_at_the_end() {
-        const STEP: usize = super::STEP as usize;
-        let bytes = vec![7; 2 * STEP + 100];
+        let step = usize::try_from(STEP).unwrap();
+        let bytes = vec![7; 2 * step + 100];
         let check = |from: usize, length: usize, ends: &[usize]| {
-            for (kind, piece) in [(HashKind::Md5, 261_120), (HashKind::Sha256, 3 * STEP)] {
+            for (kind, piece) in [(HashKind::Md5, 261_120), (HashKind::Sha256, 3 * step)] {
                 let found = checkpoints(kind, &bytes[..length], from, piece);
                 let found_ends: Vec<_> = found.iter().map(|checkpoint| checkpoint.end).collect();
                 let expected: Vec<_> = ends.iter().map(|end| *end as u64).collect();
@@ -107,12 +107,12 @@ mod tests {
                 }
             }
         };
-        check(0, 2 * STEP + 100, &[STEP, 2 * STEP, 2 * STEP + 100]);
-        check(0, 2 * STEP, &[STEP, 2 * STEP]);
+        check(0, 2 * step + 100, &[step, 2 * step, 2 * step + 100]);
+        check(0, 2 * step, &[step, 2 * step]);
         check(0, 1, &[1]);
         check(0, 0, &[]);
-        check(64, STEP + 64, &[STEP + 64]);
+        check(64, step + 64, &[step + 64]);
         // A beginning that ends within a block: the ranges begin with the block.
-        check(70, STEP + 70, &[STEP + 64, STEP + 70]);
+        check(70, step + 70, &[step + 64, step + 70]);
     }
 }
