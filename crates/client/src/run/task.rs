@@ -66,7 +66,7 @@ impl Task {
     pub(super) async fn run(&self, session: &Arc<Session>) -> u8 {
         match self {
             Self::Shell(_) => 0,
-            Self::Command(_, command) => Runner.run(session, command.clone()).await,
+            Self::Command(_, command) => Runner.run(session, Command::clone(command)).await,
         }
     }
 }
