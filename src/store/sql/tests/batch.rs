@@ -20,7 +20,7 @@ fn folder(number: u32) -> Folder {
             files: None,
         },
         creation: CreationChoice {
-            dir_mode: (number % 2 == 0).then_some(0o750),
+            dir_mode: number.is_multiple_of(2).then_some(0o750),
             ..CreationChoice::default()
         },
     }
@@ -47,13 +47,13 @@ fn member(number: u32) -> User {
     let keys = (0..number % 4).map(|key| format!("ssh-ed25519 AAAA{number} key {key}"));
     let mut user = User {
         comment: format!("user '{number}' \"ünïcode\""),
-        group: (number % 5 != 0).then(|| format!("g{number}").parse().unwrap()),
-        password_hash: (number % 2 == 0).then(|| PasswordHash::new(format!("$x${number}"))),
+        group: (!number.is_multiple_of(5)).then(|| format!("g{number}").parse().unwrap()),
+        password_hash: number.is_multiple_of(2).then(|| PasswordHash::new(format!("$x${number}"))),
         keys: keys.collect(),
-        enabled: number % 7 != 0,
+        enabled: !number.is_multiple_of(7),
         ..user(&format!("u{number}"))
     };
-    user.settings.quota_files = (number % 3 == 0).then_some(Limit(Some(number.into())));
+    user.settings.quota_files = number.is_multiple_of(3).then_some(Limit(Some(number.into())));
     user.settings.folders = given(number % 2..number % 4);
     user
 }
