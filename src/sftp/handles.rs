@@ -71,8 +71,9 @@ pub struct FileHandle {
     pub read: bool,
     /// Whether the user has been shown that the home is full.
     pub complained: bool,
-    /// The share of the user's descriptors that the open file takes.
-    pub descriptor: Descriptor,
+    /// The share of the user's descriptors that the open file takes. A hash that is computed beside later requests keeps the
+    /// file open after CLOSE, and the share with it.
+    pub descriptor: Arc<Descriptor>,
     /// The share of the user's memory that the handle takes.
     pub memory: MemoryCharge,
 }
