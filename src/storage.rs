@@ -133,4 +133,7 @@ pub trait DirStream: Send {
     /// `.` and `..` are included, and `..` of the home is the home. An entry that vanishes before its attributes are
     /// read is left out.
     fn next(&mut self) -> Result<Option<DirEntry>>;
+
+    /// Returns an entry that was returned before, with the attributes that it has now; `None` if it is gone.
+    fn again(&mut self, name: &[u8]) -> Option<DirEntry>;
 }

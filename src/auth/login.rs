@@ -201,15 +201,7 @@ impl Attempt<'_> {
         if settings.methods_for(factor).next().is_none() {
             return Err(DenialReason::MethodOff);
         }
-        if !user.enabled {
-            return Err(DenialReason::Disabled);
-        }
-        if user.expires_at.is_some_and(|end| now >= end) {
-            return Err(DenialReason::Expired);
-        }
-        if !allowed(user.allowed_from(), self.peer) {
-            return Err(DenialReason::AddressNotAllowed);
-        }
+        may_sign_in(user, self.peer, now)?;
         let has_code = factor == Factor::Totp && user.totp.is_some();
         if !user.require().is_empty() && !user.require().contains(&factor) && !has_code {
             return Err(DenialReason::FactorNotAccepted);
@@ -230,6 +222,20 @@ impl Attempt<'_> {
             now,
             trust,
         }
+    }
+}
+
+/// Checks that a user may sign in from this address now, whatever is proven and by which method.
+pub(super) fn may_sign_in(user: &User, peer: IpAddr, now: Timestamp) -> Result<(), DenialReason> {
+    if !user.enabled {
+        return Err(DenialReason::Disabled);
+    }
+    if user.expires_at.is_some_and(|end| now >= end) {
+        return Err(DenialReason::Expired);
+    }
+    match allowed(user.allowed_from(), peer) {
+        true => Ok(()),
+        false => Err(DenialReason::AddressNotAllowed),
     }
 }
 

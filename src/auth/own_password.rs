@@ -3,10 +3,12 @@
 //! It comes last: all factors that the user needs are proven by then, so that a stolen password alone does not make a
 //! new one.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::login::may_sign_in;
 use super::password::Verdict;
 use super::password::rules::{BrokenRule, PasswordRules};
 use super::proofs::Proofs;
@@ -66,6 +68,16 @@ impl NewPasswordHasher<'_> {
     }
 }
 
+/// A new password, and who has chosen it.
+pub(super) struct NewPassword<'a> {
+    /// The password.
+    pub new: &'a Secret,
+    /// What the user has proven.
+    pub passed: &'a Proofs,
+    /// The address that the user comes from.
+    pub peer: IpAddr,
+}
+
 /// Sets the passwords that users choose themselves.
 pub(super) struct OwnPasswords {
     store: Arc<dyn Store>,
@@ -92,22 +104,19 @@ impl OwnPasswords {
     pub(super) async fn set(
         &self,
         name: &UserName,
-        passed: &Proofs,
-        new: &Secret,
+        chosen: NewPassword<'_>,
         hasher: NewPasswordHasher<'_>,
     ) -> Result<User, NewPasswordDenial> {
+        let NewPassword { new, passed, peer } = chosen;
         let failed = |error: Error| NewPasswordDenial::Failed(error);
         let user = self.store.user(name).await.map_err(failed)?;
-        let user = user
-            .filter(|user| passed.are_of(user))
-            .ok_or_else(|| failed(changed_meanwhile()))?;
+        let user = user.ok_or_else(|| failed(changed_meanwhile()))?;
+        may_choose(&user, passed, peer).map_err(failed)?;
         self.check(&user, new)?;
         let hash = hasher.hash(new, user.password_hash.as_ref()).await?;
         let passed = passed.clone();
         let change = move |user: &mut User| {
-            if !passed.are_of(user) {
-                return Err(changed_meanwhile());
-            }
+            may_choose(user, &passed, peer)?;
             user.password_hash = Some(hash.clone());
             user.password_set_at = Some(Timestamp::now());
             Ok(())
@@ -123,6 +132,17 @@ impl OwnPasswords {
             ))),
             None => Ok(()),
         }
+    }
+}
+
+/// Checks that nothing but the new password is missing for the sign-in. An operator may have changed the record since the
+/// user was asked for it.
+fn may_choose(user: &User, passed: &Proofs, peer: IpAddr) -> Result<(), Error> {
+    may_sign_in(user, peer, Timestamp::now())
+        .map_err(|reason| changed_meanwhile().because(reason.to_string()))?;
+    match passed.are_of(user) && passed.missing(user).is_empty() {
+        true => Ok(()),
+        false => Err(changed_meanwhile()),
     }
 }
 

@@ -2,6 +2,7 @@
 //! closed handle never refers to a later file.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use sftp_wire::{NamesReply, Reply};
@@ -12,6 +13,8 @@ use crate::session::budget::Descriptor;
 use crate::session::memory::MemoryCharge;
 use crate::storage::{self, DirStream, OpenFile};
 
+/// How long entries that were read ahead are told as they were then: others may change them meanwhile.
+const CURRENT_FOR: Duration = Duration::from_secs(1);
 /// The memory of an open file besides its name, in bytes: its record here, in the home's account and in the audit log.
 pub(super) const OPEN_FILE: usize = 1024;
 /// The memory of an open directory, in bytes: that of a file, and the names that are read at once.
@@ -71,8 +74,9 @@ pub struct FileHandle {
     pub read: bool,
     /// Whether the user has been shown that the home is full.
     pub complained: bool,
-    /// The share of the user's descriptors that the open file takes.
-    pub descriptor: Descriptor,
+    /// The share of the user's descriptors that the open file takes. A hash that is computed beside later requests keeps the
+    /// file open after CLOSE, and the share with it.
+    pub descriptor: Arc<Descriptor>,
     /// The share of the user's memory that the handle takes.
     pub memory: MemoryCharge,
 }
@@ -101,8 +105,26 @@ pub enum NamesPrefetch {
     Idle,
     /// The last reply was full, so the next entries may be read.
     Wanted,
-    /// The next entries were read, or the error of reading them is known.
-    Ready(storage::Result<NamesReply>),
+    /// The next entries were read.
+    Ready(ReadAhead),
+}
+
+/// The entries that were read ahead, and when.
+#[derive(Debug)]
+pub struct ReadAhead {
+    /// The entries, or the error of reading them.
+    pub names: storage::Result<NamesReply>,
+    /// When they were read.
+    pub at: Instant,
+    /// How many requests that may change something the session had executed by then.
+    pub changes: u64,
+}
+
+impl ReadAhead {
+    /// Returns whether the entries can be told as they are, after so many requests that may change something.
+    pub fn is_current(&self, changes: u64) -> bool {
+        self.changes == changes && self.at.elapsed() <= CURRENT_FOR
+    }
 }
 
 /// The error for a channel that has as many handles as it may have.
@@ -238,6 +260,10 @@ mod tests {
     impl DirStream for Nothing {
         fn next(&mut self) -> Result<Option<DirEntry>> {
             Ok(None)
+        }
+
+        fn again(&mut self, _: &[u8]) -> Option<DirEntry> {
+            None
         }
     }
 

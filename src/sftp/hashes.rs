@@ -1,6 +1,8 @@
 //! Answers requests for hashes: computes the hash outside of the session, then encodes the reply in the layout that
 //! this client reads. [`super::extensions`] checks the requests, and [`super::beside`] lets later ones go on meanwhile.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use sftp_wire::extension::{CheckFileFormat, CheckFileShape, ContinueHashReply, Md5HashReply};
 use sftp_wire::{ExtendedReply as _, Extension};
@@ -28,8 +30,8 @@ pub struct HashRequest {
     pub busy: BusyGuard,
     /// Shows operators which file is hashed.
     pub shown: WorkEntry,
-    /// The share of the user's descriptors, if the file was opened for this request alone.
-    pub descriptor: Option<Descriptor>,
+    /// The share of the user's descriptors that the file takes, even if its handle is closed meanwhile.
+    pub descriptor: Arc<Descriptor>,
 }
 
 /// The layout of a reply after its id.

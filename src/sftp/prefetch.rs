@@ -3,6 +3,8 @@
 //!
 //! This happens only on a thread that serves one connection alone. There it delays nobody but the same client, by the time
 //! that the next READDIR would take anyway. What is read ahead is bounded, and charged to the user, for each directory.
+//! If the client asks late, or has changed something meanwhile, the attributes of these names are read again, and names that
+//! are gone are left out: so a client always sees what it has done itself.
 
 use std::sync::Arc;
 

@@ -25,8 +25,26 @@ pub fn execute(sftp: &mut Sftp, packet: &[u8], wait: Wait) -> Outcome {
     let outcome = execute_untimed(sftp, packet, wait);
     if let Some(kind) = PacketType::of(packet) {
         sftp.note_time(kind, began, &outcome);
+        sftp.changes = sftp.changes.wrapping_add(may_change(kind).into());
     }
     outcome
+}
+
+/// Returns whether a request of this type may change a file, or what a directory has.
+fn may_change(kind: PacketType) -> bool {
+    matches!(
+        kind,
+        PacketType::Open
+            | PacketType::Write
+            | PacketType::Setstat
+            | PacketType::Fsetstat
+            | PacketType::Remove
+            | PacketType::Mkdir
+            | PacketType::Rmdir
+            | PacketType::Rename
+            | PacketType::Symlink
+            | PacketType::Extended
+    )
 }
 
 fn execute_untimed(sftp: &mut Sftp, packet: &[u8], wait: Wait) -> Outcome {

@@ -41,6 +41,8 @@ pub struct Sftp {
     pub(super) context: ClientContext,
     /// The bytes that were read, as far as the user's rate was not waited for.
     pub(super) unpaid_reads: UnpaidBytes,
+    /// The number of requests that were executed and may have changed something.
+    pub(super) changes: u64,
     /// When the turn of the next request came, if it had to wait for a thread since.
     turn: Option<Instant>,
     notice: Option<Bytes>,
@@ -58,6 +60,7 @@ impl Sftp {
             storage,
             handles: HandleTable::new(context.max_handles),
             context,
+            changes: 0,
             turn: None,
             notice: None,
             notices: ReportInterval::new(NOTICE_EVERY),

@@ -271,6 +271,11 @@ impl DirStream for GatedDir {
         let _inside = self.gate.enter()?;
         self.inner.next()
     }
+
+    fn again(&mut self, name: &[u8]) -> Option<DirEntry> {
+        let _inside = self.gate.enter().ok()?;
+        self.inner.again(name)
+    }
 }
 
 struct GatedPin {

@@ -252,6 +252,10 @@ impl DirStream for VisibleEntries {
             }
         }
     }
+
+    fn again(&mut self, name: &[u8]) -> Option<DirEntry> {
+        self.inner.again(name)
+    }
 }
 
 #[cfg(test)]

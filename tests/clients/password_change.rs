@@ -230,6 +230,36 @@ fn the_change_comes_after_all_other_factors() {
     assert_eq!(talk.by_key(&server), Answered::SignedIn);
 }
 
+/// The question for a new password may be open for as long as a sign-in may take.
+#[test]
+fn a_user_who_may_not_sign_in_any_more_does_not_by_a_new_password() {
+    let server = start(&["alice", "bob"]);
+    let changes: [(&str, &[&str]); 2] = [
+        ("alice", &["user", "disable", "alice"]),
+        ("bob", &["user", "set", "bob", "--allow-from", "192.0.2.0/24"]),
+    ];
+    for (user, change) in changes {
+        let old = password(user);
+        expire_password(&server, user);
+        let mut by_password = SignInTalk::begin(&server, user);
+        assert_eq!(by_password.by_password(&old), asked());
+        let mut by_answers = SignInTalk::begin(&server, user);
+        assert_eq!(by_answers.by_questions(), Answered::asks("Password: "));
+        let question = by_answers.answer(&[old.as_bytes()]);
+        assert!(
+            matches!(&question, Answered::Asks(prompts) if prompts.len() == 2),
+            "{question:?}"
+        );
+        server.admin_ok(change, "");
+        let answer = by_answers.answer(&[NEW.as_bytes(), NEW.as_bytes()]);
+        assert!(matches!(answer, Answered::Refused(_)), "{answer:?}");
+        let answer = by_password.change_password(&old, NEW.as_bytes());
+        assert!(matches!(answer, Answered::Refused(_)), "{answer:?}");
+    }
+    server.wait_for_audit("\"code\":\"password_not_set\"");
+    assert!(!server.audit().contains("own password"), "{}", server.audit());
+}
+
 /// A success would tell the client that its new password is the one.
 #[test]
 fn a_password_that_was_set_meanwhile_is_not_changed() {

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use testkit::packets::{CREAT, Context, READ, WRITE, close, nth, open, opendir, read, readdir, stat, write};
+use testkit::packets::{
+    CREAT, Context, READ, WRITE, close, nth, open, opendir, read, readdir, remove, stat, write,
+};
 use testkit::random::noise;
 use testkit::raw::{RawSftp, Received};
 use testkit::replies::{Reply, decode};
@@ -293,4 +295,37 @@ fn directories_that_are_read_ahead_are_listed_whole() {
         assert!((0..FILES).all(|n| names.contains(format!("{directory}-{n}").as_bytes())));
     }
     assert!(largest > 100, "{largest} names at once");
+}
+
+/// What the client has changed since a part of the directory was read ahead is in the listing as it is then.
+#[test]
+fn what_was_read_ahead_is_not_told_after_the_client_has_changed_it() {
+    const FILES: usize = 3000;
+    let server = TestServer::start(&["alice"]);
+    let path = server.home("alice").join("d");
+    std::fs::create_dir(&path).unwrap();
+    (0..FILES).for_each(|n| std::fs::write(path.join(n.to_string()), "").unwrap());
+    let mut sftp = server.raw("alice");
+    ask_until(&mut sftp, &server, 1);
+    let handle = sftp.handle(&opendir("d"));
+    let mut left: BTreeSet<Vec<u8>> = (0..FILES).map(|n| n.to_string().into_bytes()).collect();
+    let mut told = 0;
+    while let Reply::Names(batch) = sftp.ask_about(&readdir(nth(0)), &handle) {
+        for entry in batch.iter().filter(|entry| !entry.name.starts_with(b".")) {
+            told += 1;
+            assert!(
+                left.remove(&entry.name),
+                "{:?} was removed, or came twice",
+                entry.name
+            );
+        }
+        // These come later: what is left of half of them.
+        let gone: Vec<Vec<u8>> = left.iter().step_by(2).cloned().collect();
+        for name in gone {
+            let reply = sftp.ask(&remove([&b"d/"[..], &name[..]].concat()));
+            assert!(matches!(reply, Reply::Status { code: 0, .. }), "{reply:?}");
+            left.remove(&name);
+        }
+    }
+    assert!(left.is_empty() && told > 0, "{} were not told", left.len());
 }

@@ -163,6 +163,43 @@ fn later_requests_of_the_channel_are_answered_meanwhile() {
     assert_eq!(session.receive(Duration::ZERO), Received::Silence);
 }
 
+/// Otherwise a client could keep more files open than its user may.
+#[test]
+fn a_file_that_is_hashed_counts_as_open_after_its_handle_was_closed() {
+    let mut server = TestServer::new(&[]);
+    server.add_user("alice", &[]);
+    server.serve_by(&["prlimit", "--nofile=1024:1024"]);
+    let file = std::fs::File::create(server.home("alice").join("large")).unwrap();
+    file.set_len(ENDLESS).unwrap();
+    let mut session = server.raw("alice");
+    let mut held = Vec::new();
+    while let Reply::Handle(handle) = session.ask(&open("large", READ)) {
+        held.push(handle);
+        assert!(held.len() < 1024, "there is no limit");
+    }
+    let mut close_one = |session: &mut RawSftp| {
+        let handle = held.pop().unwrap();
+        let reply = session.ask_about(&close(nth(0)), &handle);
+        assert!(matches!(reply, Reply::Status { code: 0, .. }), "{reply:?}");
+    };
+    close_one(&mut session);
+    let handle = session.handle(&open("large", READ));
+    let endless = raw_request("md5", (0, ENDLESS, ENDLESS), HashState::MD5.to_bytes());
+    let handles = [handle.clone()];
+    let context = Context {
+        base: "",
+        handles: &handles,
+    };
+    assert!(session.send(&endless.encode(1_000_000, &context)));
+    let reply = session.ask_about(&close(nth(0)), &handle);
+    assert!(matches!(reply, Reply::Status { code: 0, .. }), "{reply:?}");
+    let reply = session.ask(&open("large", READ));
+    assert!(matches!(reply, Reply::Status { code: 4, .. }), "{reply:?}");
+    // A file that is not hashed makes room at once.
+    close_one(&mut session);
+    session.handle(&open("large", READ));
+}
+
 /// A client may close its side after its last request.
 #[test]
 fn a_channel_that_ends_gets_its_hashes_first() {

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use crate::attributes::Attributes;
 use crate::fault::ServerFault;
 use crate::fields::{Body, Input, Outgoing, Output, Reader};
+use crate::frame::LENGTH_FIELD;
 use crate::packet_type::PacketType;
 use crate::status_code::StatusCode;
 
@@ -290,6 +291,15 @@ impl NamesReply {
             header[5..9].copy_from_slice(&id.to_be_bytes());
         }
         self
+    }
+
+    /// Returns the names of the entries that were added.
+    pub fn into_names(self) -> Vec<Bytes> {
+        let packet = self.finish().slice(LENGTH_FIELD..);
+        match Reply::decode(packet) {
+            Ok((_, Reply::Names(names))) => names.into_iter().map(|entry| entry.name).collect(),
+            Ok(_) | Err(_) => Vec::new(),
+        }
     }
 
     /// Returns the number of entries that were added.

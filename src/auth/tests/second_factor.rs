@@ -352,3 +352,42 @@ async fn an_expired_password_is_replaced_at_the_end_of_the_sign_in() {
         Err(NewPasswordDenial::Failed(_))
     ));
 }
+
+/// An operator may have changed the record since the user was asked for a new password.
+#[tokio::test]
+async fn who_may_not_sign_in_any_more_sets_no_password() {
+    let password = PasswordRules {
+        min_length: 8,
+        max_age: Some(Duration::from_secs(24 * 3600)),
+    };
+    let f = SignInFixture::with(AuthSettings { password, ..quick() }, VerifierBounds::default()).await;
+    let changes: [(&str, fn(&mut User)); 4] = [
+        ("the user is disabled", |user| user.enabled = false),
+        ("the user has expired", |user| {
+            user.expires_at = Some(Timestamp::UNIX_EPOCH)
+        }),
+        ("address", |user| {
+            user.settings.allowed_from = Some(vec!["10.0.0.0/8".parse().unwrap()])
+        }),
+        ("was changed during the sign-in", |user| {
+            user.settings.require = Some([Factor::PublicKey, Factor::Password].into())
+        }),
+    ];
+    let new = Secret::new("long enough".to_owned());
+    for (number, (why, change)) in changes.into_iter().enumerate() {
+        let user = format!("tom{number}");
+        f.add(&user, |user| user.password_set_at = Some(Timestamp::UNIX_EPOCH))
+            .await;
+        let Err(Denial::PasswordExpired { passed }) = f.password(&user, HERE, "secret").await else {
+            panic!("the password has expired");
+        };
+        f.change(&user, change).await;
+        let peer = HERE.parse().unwrap();
+        match f.auth.set_own_password(&user, peer, &passed, &new).await {
+            Err(NewPasswordDenial::Failed(error)) => assert!(error.to_string().contains(why), "{error}"),
+            other => panic!("{why}: {other:?}"),
+        }
+        let record = f.store.user(&name(&user)).await.unwrap().unwrap();
+        assert_eq!(record.password_set_at, Some(Timestamp::UNIX_EPOCH), "{why}");
+    }
+}

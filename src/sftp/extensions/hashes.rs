@@ -204,8 +204,9 @@ pub(super) struct HashedFile {
 /// The path of a file that can be hashed, and its share of the user's budget.
 pub(super) struct HashOrigin {
     path: VirtualPath,
-    /// The share of the user's budget if the file was opened for this request alone, which may wait for long.
-    descriptor: Option<Descriptor>,
+    /// The share of the user's budget that the file takes: the request may wait for long, and its handle may be closed
+    /// meanwhile.
+    descriptor: Arc<Descriptor>,
 }
 
 impl HashedFile {
@@ -237,7 +238,8 @@ pub(super) fn find(sftp: &mut Sftp, info: RequestInfo, subject: Subject) -> Resu
                 let sentence = "the file was not opened for reading";
                 return Err(RequestRefusal::with_sentence(StatusCode::PermissionDenied, sentence).into());
             }
-            (Arc::clone(&open.file), open.record.path().clone(), None)
+            let (file, descriptor) = (Arc::clone(&open.file), Arc::clone(&open.descriptor));
+            (file, open.record.path().clone(), descriptor)
         }
         Subject::Path(path) => {
             sftp.not_in_callback(true, info.wait)?;
@@ -251,7 +253,7 @@ pub(super) fn find(sftp: &mut Sftp, info: RequestInfo, subject: Subject) -> Resu
             };
             let descriptor = descriptor.map_err(refuse)?;
             let opened = sftp.storage.open(&path, read, Wait::Allowed);
-            (sftp.report_refusal(opened, &path)?, path, Some(descriptor))
+            (sftp.report_refusal(opened, &path)?, path, Arc::new(descriptor))
         }
     };
     sftp.not_in_callback(true, info.wait)?;

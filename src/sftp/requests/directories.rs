@@ -5,11 +5,11 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use sftp_wire::{NamesReply, StatusCode};
 
 use crate::sftp::attrs;
-use crate::sftp::handles::{DirHandle, NamesPrefetch, OPEN_DIRECTORY, OpenHandle, RawHandle};
+use crate::sftp::handles::{DirHandle, NamesPrefetch, OPEN_DIRECTORY, OpenHandle, RawHandle, ReadAhead};
 use crate::sftp::longname::LongnameFormatter;
 use crate::sftp::outcome::{RequestInfo, RequestResult};
 use crate::sftp::session::{Sftp, path_of};
-use crate::storage::Wait;
+use crate::storage::{DirEntry, Error, Wait};
 
 /// The most names in one reply that is made on a thread which serves others, too: this many attributes are read from memory
 /// in a quarter of a millisecond.
@@ -47,13 +47,28 @@ pub(super) fn opendir(sftp: &mut Sftp, path: &[u8], info: RequestInfo) -> Reques
 /// Replies with the next names of an open directory, or with SSH_FX_EOF after the last one.
 pub(super) fn readdir(sftp: &mut Sftp, handle: RawHandle, info: RequestInfo) -> RequestResult {
     let limits = NamesLimits::of(sftp, info.wait);
+    let (changes, lister) = (sftp.changes, &sftp.context.lister);
     let dir = sftp.handles.dir(handle).ok_or(StatusCode::Failure)?;
     let names = match std::mem::take(&mut dir.prefetch) {
-        NamesPrefetch::Ready(names) => {
+        NamesPrefetch::Ready(ahead) if ahead.is_current(changes) => {
             dir.prefetch = NamesPrefetch::Wanted;
-            names?
+            ahead.names?
         }
-        NamesPrefetch::Idle | NamesPrefetch::Wanted => read_names(dir, &sftp.context.lister, limits)?,
+        // The attributes must be read again, which may take long.
+        NamesPrefetch::Ready(ahead) if info.wait != Wait::Allowed => {
+            dir.prefetch = NamesPrefetch::Ready(ahead);
+            return Err(Error::WouldBlock.into());
+        }
+        NamesPrefetch::Ready(ahead) => {
+            dir.prefetch = NamesPrefetch::Wanted;
+            let names = read_again(dir, lister, ahead.names?);
+            match names.count() {
+                // All of them are gone.
+                0 => read_names(dir, lister, limits)?,
+                _ => names,
+            }
+        }
+        NamesPrefetch::Idle | NamesPrefetch::Wanted => read_names(dir, lister, limits)?,
     };
     match names.count() {
         0 => Err(StatusCode::Eof.into()),
@@ -65,6 +80,7 @@ pub(super) fn readdir(sftp: &mut Sftp, handle: RawHandle, info: RequestInfo) -> 
 /// The client's user is charged for them until the directory is closed.
 pub(in crate::sftp) fn prefetch(sftp: &mut Sftp, handle: RawHandle) {
     let limits = NamesLimits::of(sftp, Wait::Briefly);
+    let (at, changes) = (Instant::now(), sftp.changes);
     let Some(dir) = sftp.handles.dir(handle) else {
         return;
     };
@@ -80,7 +96,7 @@ pub(in crate::sftp) fn prefetch(sftp: &mut Sftp, handle: RawHandle) {
     let names = read_names(dir, &sftp.context.lister, limits);
     // The end is looked for again when the client asks: there may be a new name by then.
     if !names.as_ref().is_ok_and(|names| names.count() == 0) {
-        dir.prefetch = NamesPrefetch::Ready(names);
+        dir.prefetch = NamesPrefetch::Ready(ReadAhead { names, at, changes });
     }
 }
 
@@ -114,9 +130,7 @@ fn read_names(
     limits: NamesLimits,
 ) -> crate::storage::Result<NamesReply> {
     let began = Instant::now();
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |d| d.as_secs());
+    let now = now();
     let mut names = NamesReply::new(0);
     dir.prefetch = NamesPrefetch::Wanted;
     while names.count() < limits.count && names.size() < limits.size {
@@ -127,8 +141,30 @@ fn read_names(
             dir.prefetch = NamesPrefetch::Idle;
             break;
         };
-        let line = lister.line(&entry.name, &entry.meta, now.cast_signed());
-        names.push(&entry.name, &line, &attrs::of(&entry.meta));
+        push(&mut names, lister, &entry, now);
     }
     Ok(names)
+}
+
+/// Returns entries that were read ahead as they are now, without those that are gone.
+fn read_again(dir: &mut DirHandle, lister: &LongnameFormatter, ahead: NamesReply) -> NamesReply {
+    let now = now();
+    let mut names = NamesReply::new(0);
+    for name in ahead.into_names() {
+        if let Some(entry) = dir.stream.again(&name) {
+            push(&mut names, lister, &entry, now);
+        }
+    }
+    names
+}
+
+/// Returns the time in seconds since 1970, by which the lines of entries are formatted.
+fn now() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |d| d.as_secs()).cast_signed()
+}
+
+fn push(names: &mut NamesReply, lister: &LongnameFormatter, entry: &DirEntry, now: i64) {
+    let line = lister.line(&entry.name, &entry.meta, now);
+    names.push(&entry.name, &line, &attrs::of(&entry.meta));
 }

@@ -75,7 +75,7 @@ pub(super) fn open(sftp: &mut Sftp, path: &[u8], how: OpenHow, info: RequestInfo
         record,
         read: how.read,
         complained: false,
-        descriptor,
+        descriptor: Arc::new(descriptor),
         memory,
     })))?;
     Ok(handle.reply(info.id).into())

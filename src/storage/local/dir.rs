@@ -1,6 +1,6 @@
 //! Lists a directory: reads the names one buffer at a time, and the attributes one name at a time.
 
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::fs::{AtFlags, RawDir, statat};
@@ -95,5 +95,11 @@ impl DirStream for LocalDir {
                 return Ok(entry);
             }
         }
+    }
+
+    fn again(&mut self, name: &[u8]) -> Option<DirEntry> {
+        let meta = self.stat(&CString::new(name).ok()?)?;
+        let name = name.to_vec();
+        Some(DirEntry { name, meta })
     }
 }

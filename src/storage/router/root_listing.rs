@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use super::folders::Folders;
+use super::folders::{FolderMount, Folders};
 use crate::storage::{DirEntry, DirStream, Result};
 
 /// A listing of `/`.
 pub(super) struct RootListing {
-    /// The entries of the home; `None` at their end.
-    home: Option<Box<dyn DirStream>>,
+    home: Box<dyn DirStream>,
+    /// Whether all entries of the home were listed.
+    is_home_listed: bool,
     folders: Arc<Folders>,
     /// How many folders were listed.
     listed: usize,
@@ -17,7 +18,8 @@ pub(super) struct RootListing {
 impl RootListing {
     pub(super) fn new(home: Box<dyn DirStream>, folders: Arc<Folders>) -> Self {
         Self {
-            home: Some(home),
+            home,
+            is_home_listed: false,
             folders,
             listed: 0,
         }
@@ -26,18 +28,29 @@ impl RootListing {
 
 impl DirStream for RootListing {
     fn next(&mut self) -> Result<Option<DirEntry>> {
-        while let Some(home) = &mut self.home {
-            match home.next()? {
+        while !self.is_home_listed {
+            match self.home.next()? {
                 Some(entry) if self.folders.named(&entry.name).is_some() => {}
                 Some(entry) => return Ok(Some(entry)),
-                None => self.home = None,
+                None => self.is_home_listed = true,
             }
         }
         let folder = self.folders.all().get(self.listed);
         self.listed += 1;
-        Ok(folder.map(|folder| DirEntry {
-            name: folder.name().to_vec(),
-            meta: folder.metadata(),
-        }))
+        Ok(folder.map(|folder| entry_of(folder)))
+    }
+
+    fn again(&mut self, name: &[u8]) -> Option<DirEntry> {
+        match self.folders.named(name) {
+            Some(folder) => Some(entry_of(folder)),
+            None => self.home.again(name),
+        }
+    }
+}
+
+fn entry_of(folder: &FolderMount) -> DirEntry {
+    DirEntry {
+        name: folder.name().to_vec(),
+        meta: folder.metadata(),
     }
 }

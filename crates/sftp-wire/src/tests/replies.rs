@@ -121,6 +121,16 @@ fn codes_have_their_numbers_and_texts() {
 }
 
 #[test]
+fn the_names_of_a_listing_can_be_taken_out_again() {
+    let mut reply = NamesReply::new(7);
+    assert!(NamesReply::new(7).into_names().is_empty());
+    for name in [&b"a"[..], b"\xff", b""] {
+        reply.push(name, b"long", &Attributes::default());
+    }
+    assert_eq!(reply.into_names(), [&b"a"[..], b"\xff", b""]);
+}
+
+#[test]
 fn a_listing_is_written_entry_by_entry() {
     let mut reply = NamesReply::new(7);
     let attrs = Attributes {
