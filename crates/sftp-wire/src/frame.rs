@@ -7,15 +7,12 @@ use bytes::{Buf as _, BytesMut};
 
 use crate::constants::SSH_FXP_INIT;
 use crate::fault::{ClientFault, ServerFault};
-pub use crate::limits::{LARGEST_DATA, LARGEST_REPLY, LARGEST_REQUEST};
+pub use crate::limits::{LARGEST_DATA, LARGEST_REPLY, LARGEST_REQUEST, LENGTH_FIELD};
 use crate::reply::Reply;
 
 /// The smallest valid packet, in bytes: a type and an id, or a type and a version. A shorter packet could not be
 /// answered.
 const SMALLEST: u32 = 5;
-
-/// The size of the length field, in bytes.
-pub const LENGTH_FIELD: usize = 4;
 
 fn length_field(buffer: &[u8]) -> Option<u32> {
     buffer

@@ -1,5 +1,7 @@
 //! The size limits that client and server share.
 
+/// The size of the length field, in bytes.
+pub const LENGTH_FIELD: usize = 4;
 /// The largest packet that a server accepts, in bytes: OpenSSH's SFTP_MAX_MSG_LENGTH.
 pub const LARGEST_REQUEST: u32 = 262_144;
 /// The most bytes that one READ returns or one WRITE carries: the largest packet less 1 KiB for its header, as in

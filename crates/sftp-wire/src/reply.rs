@@ -11,7 +11,7 @@ use bytes::Bytes;
 use crate::attributes::Attributes;
 use crate::fault::ServerFault;
 use crate::fields::{Body, Input, Outgoing, Output, Reader};
-use crate::frame::LENGTH_FIELD;
+use crate::limits::LENGTH_FIELD;
 use crate::packet_type::PacketType;
 use crate::status_code::StatusCode;
 

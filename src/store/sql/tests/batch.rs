@@ -48,7 +48,9 @@ fn member(number: u32) -> User {
     let mut user = User {
         comment: format!("user '{number}' \"ünïcode\""),
         group: (!number.is_multiple_of(5)).then(|| format!("g{number}").parse().unwrap()),
-        password_hash: number.is_multiple_of(2).then(|| PasswordHash::new(format!("$x${number}"))),
+        password_hash: number
+            .is_multiple_of(2)
+            .then(|| PasswordHash::new(format!("$x${number}"))),
         keys: keys.collect(),
         enabled: !number.is_multiple_of(7),
         ..user(&format!("u{number}"))
