@@ -57,7 +57,7 @@ use self::external::check::ExternalCheck;
 use self::external::settings::ExternalSettings;
 use self::external::{ExternalSource, ExternalUsers};
 use self::key_check::KeyCheck;
-use self::own_password::{ChosenPassword, NewPasswordHasher, OwnPasswords};
+use self::own_password::{NewPasswordHasher, OwnPasswords, PasswordToSet};
 use self::pacing::{Applicant, Pacing};
 use self::password::MAX_PASSWORD;
 use self::record_check::RecordCheck;
@@ -217,7 +217,7 @@ impl Authenticator {
             verifier: &self.pacing.verifier,
             queued: self.pacing.queued(Source::from(peer), Some(&name)),
         };
-        let chosen = ChosenPassword { new, passed, peer };
+        let chosen = PasswordToSet { new, passed, peer };
         let record = self.own_passwords.set(&name, chosen, hasher).await?;
         let attempt = Attempt {
             user,

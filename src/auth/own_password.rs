@@ -69,7 +69,7 @@ impl NewPasswordHasher<'_> {
 }
 
 /// A new password, and who has chosen it.
-pub(super) struct ChosenPassword<'a> {
+pub(super) struct PasswordToSet<'a> {
     /// The password.
     pub new: &'a Secret,
     /// What the user has proven.
@@ -104,10 +104,10 @@ impl OwnPasswords {
     pub(super) async fn set(
         &self,
         name: &UserName,
-        chosen: ChosenPassword<'_>,
+        chosen: PasswordToSet<'_>,
         hasher: NewPasswordHasher<'_>,
     ) -> Result<User, NewPasswordDenial> {
-        let ChosenPassword { new, passed, peer } = chosen;
+        let PasswordToSet { new, passed, peer } = chosen;
         let failed = |error: Error| NewPasswordDenial::Failed(error);
         let user = self.store.user(name).await.map_err(failed)?;
         let user = user.ok_or_else(|| failed(changed_meanwhile()))?;

@@ -361,7 +361,8 @@ async fn who_may_not_sign_in_any_more_sets_no_password() {
         max_age: Some(Duration::from_secs(24 * 3600)),
     };
     let f = SignInFixture::with(AuthSettings { password, ..quick() }, VerifierBounds::default()).await;
-    let changes: [(&str, fn(&mut User)); 4] = [
+    type RecordEdit = fn(&mut User);
+    let changes: [(&str, RecordEdit); 4] = [
         ("the user is disabled", |user| user.enabled = false),
         ("the user has expired", |user| {
             user.expires_at = Some(Timestamp::UNIX_EPOCH)
