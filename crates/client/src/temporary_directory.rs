@@ -1,5 +1,5 @@
 //! Temporary directories that only this user can enter. Each is removed when it is dropped, and also when the process ends
-//! in a way that drops nothing: see [`ending`](crate::ending).
+//! in a way that drops nothing: see [`ending`].
 
 use std::fs::Permissions;
 use std::io;
