@@ -41,7 +41,7 @@ static IS_ENDING: AtomicBool = AtomicBool::new(false);
 /// does not end between the two.
 ///
 /// # Errors
-/// Those of `make`.
+/// Returns the error of `make`.
 pub fn register<T>(make: impl FnOnce() -> io::Result<(T, Cleanup)>) -> io::Result<(T, AtEnd)> {
     let mut cleanups = CLEANUPS.lock();
     if !cleanups.watches {

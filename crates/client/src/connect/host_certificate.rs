@@ -24,7 +24,7 @@ pub(super) fn now() -> u64 {
 pub(super) struct CertificateProblem {
     /// A sentence or a clause without its end.
     pub(super) why: String,
-    /// An imperative clause.
+    /// What the user can do about it, as an imperative clause.
     pub(super) advice: String,
 }
 

@@ -21,7 +21,7 @@ const CHUNK: usize = 256 << 10;
 pub(super) struct Checkpoint {
     /// The length of the beginning, in bytes.
     pub end: u64,
-    /// Its hash.
+    /// The hash of that beginning.
     pub hash: HashValue,
     /// The state behind its last whole block.
     pub state: HashState,
