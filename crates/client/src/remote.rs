@@ -16,6 +16,7 @@ pub use retries::{Outage, RetryRule};
 use std::borrow::Cow;
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::sync::Mutex;
@@ -34,12 +35,30 @@ pub struct Remote {
     prompts: Arc<dyn Prompts>,
     screen_prompts: Arc<PromptsAboveProgress>,
     link: Mutex<Arc<Link>>,
+    /// Whether somebody makes the lost connection again at the moment.
+    reconnecting: AtomicBool,
     /// What decides how long a lost connection is made again.
     retry_rule: RetryRule,
     /// The pauses before the attempts to make a lost connection again.
     pauses: [Duration; ATTEMPTS],
     /// The hints that were shown while connecting again.
     hints: parking_lot::Mutex<HashSet<String>>,
+}
+
+/// Marks a connection as one that is made again, until this is dropped.
+struct Reconnecting<'a>(&'a AtomicBool);
+
+impl<'a> Reconnecting<'a> {
+    fn begin(mark: &'a AtomicBool) -> Self {
+        mark.store(true, Ordering::Relaxed);
+        Self(mark)
+    }
+}
+
+impl Drop for Reconnecting<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Relaxed);
+    }
 }
 
 /// The reason for which there is no connection, without its hint if that was shown before.
@@ -103,6 +122,7 @@ impl Remote {
             prompts,
             screen_prompts,
             link: Mutex::new(Arc::new(link)),
+            reconnecting: AtomicBool::new(false),
             retry_rule,
             pauses: PAUSES,
             hints: parking_lot::Mutex::default(),
@@ -141,6 +161,7 @@ impl Remote {
             prompts: Arc::clone(&self.prompts),
             screen_prompts: Arc::clone(&self.screen_prompts),
             link: Mutex::new(Arc::new(link)),
+            reconnecting: AtomicBool::new(false),
             retry_rule: self.retry_rule,
             pauses: self.pauses,
             hints: parking_lot::Mutex::default(),
@@ -171,6 +192,7 @@ impl Remote {
         if !notice.is_empty() {
             self.show(&printable_lines(&notice, 5, 500));
         }
+        let _reconnecting = Reconnecting::begin(&self.reconnecting);
         let mut attempts = Attempts::new(self.retry_rule, self.pauses, outage());
         while let Some(next) = attempts.next(Instant::now()) {
             let (wait, which) = (next.seconds(), &next.which);
@@ -223,6 +245,11 @@ impl Remote {
     /// Whether the connection is known to be lost, and nobody makes it again at the moment.
     pub fn is_lost(&self) -> bool {
         self.link.try_lock().is_ok_and(|link| link.channel.is_lost())
+    }
+
+    /// Whether the connection is known to be lost, or is made again at the moment.
+    pub fn is_down(&self) -> bool {
+        self.reconnecting.load(Ordering::Relaxed) || self.is_lost()
     }
 
     /// Makes this display the one that draws on the screen, as long as it lives: messages and prompts go through it.

@@ -200,14 +200,13 @@ async fn go_to(session: &Session, target: &Target) -> Result<()> {
     let Some(path) = &target.path else {
         return Ok(());
     };
-    let link = session.link().await?;
     let path = session.path(OsStr::from_bytes(path));
     let refused =
         |failed: RemoteError| Error::new(format!("cannot go to \"{}\"", printable(&path))).because(failed);
-    let there = link.stat(&path).await.map_err(refused)?;
+    let there = session.stat(&path).await.map_err(refused)?;
     if there.is_directory() != Some(true) {
         return Err(Error::new(format!("\"{}\" is not a directory", printable(&path))));
     }
-    session.set_directory(link.realpath(&path).await.map_err(refused)?);
+    session.set_directory(session.realpath(&path).await.map_err(refused)?);
     Ok(())
 }

@@ -7,9 +7,11 @@ use async_trait::async_trait;
 use clap::Args;
 
 use super::candidates::Candidates;
+use super::named_paths::NamedPaths;
+use super::resumed_read::{ByteSink, ReadFailure, ReadStart, ResumedRead};
 use super::session::{RemotePath, Session};
 use super::verb::Verb;
-use crate::link::{Answered as _, ConnectionLost, Link, OpenFile, ReadAhead};
+use crate::link::ReadAhead;
 use crate::output::print_bytes;
 use base::error::{Error, Result};
 
@@ -42,58 +44,42 @@ impl Verb for CatArgs {
 
 /// Prints the files that words stand for. Returns the exit code.
 pub(super) async fn cat(session: &Session, words: &[OsString]) -> Result<u8> {
-    let link = session.link().await?;
+    let mut names = NamedPaths::of(session, words);
     let mut code = 0;
-    for word in words {
-        for RemotePath { shown, path } in session.matching(&link, word).await? {
-            if let Err(why) = print_file(&link, &path).await? {
-                code = 1;
-                session.complain(&shown, &why);
-            }
-        }
+    while let Some(found) = names.next().await? {
+        code = code.max(print_file(session, &names, &found, ReadStart::Beginning).await?);
     }
     Ok(code)
 }
 
-/// Prints a file. The inner error is the server's.
-async fn print_file(link: &Arc<Link>, path: &[u8]) -> Result<std::result::Result<(), String>> {
-    let file = match open_for_reading(link, path).await {
-        Ok(file) => file,
-        Err(why) => return Ok(Err(why)),
-    };
-    print_from(&file, 0).await
-}
-
-/// Opens a file whose bytes are shown.
-///
-/// # Errors
-/// A sentence, also where the path is a directory.
-pub(super) async fn open_for_reading(link: &Arc<Link>, path: &[u8]) -> std::result::Result<OpenFile, String> {
-    let words = |lost: ConnectionLost| lost.to_string();
-    let (opened, is_directory) = match OpenFile::open(link, path).await {
-        // Some servers open directories, and fail only when they are read.
-        Ok(file) => {
-            let attrs = file.attributes().await.unless_refused().map_err(words)?;
-            let is_directory = attrs.and_then(|attrs| attrs.is_directory()) == Some(true);
-            (Ok(file), is_directory)
+/// Prints a file from here to its end. Returns the exit code.
+pub(super) async fn print_file(
+    session: &Session,
+    names: &NamedPaths<'_>,
+    found: &RemotePath,
+    start: ReadStart,
+) -> Result<u8> {
+    let reading = ResumedRead::new(session, &found.path, start, ReadAhead::MANY);
+    let read = reading.run(&mut StdoutSink).await;
+    match read {
+        Ok(()) => Ok(0),
+        Err(ReadFailure::Lost(lost)) => Err(names.lost(lost)),
+        Err(ReadFailure::Sink(failed)) => Err(failed),
+        Err(ReadFailure::File(why)) => {
+            session.complain(&found.shown, &why);
+            Ok(1)
         }
-        Err(failed) => (Err(failed), link.is_directory(path).await.map_err(words)?),
-    };
-    match is_directory {
-        true => Err("it is a directory".to_owned()),
-        false => opened.map_err(|failed| failed.to_string()),
     }
 }
 
-/// Prints a file from an offset to its end. The inner error is the server's.
-pub(super) async fn print_from(file: &OpenFile, offset: u64) -> Result<std::result::Result<(), String>> {
-    let mut reader = file.reader(offset, ReadAhead::MANY);
-    loop {
-        match reader.next().await {
-            Ok(Some(bytes)) => print_aside(bytes).await?,
-            Ok(None) => return Ok(Ok(())),
-            Err(failed) => return Ok(Err(failed.to_string())),
-        }
+/// Standard output.
+struct StdoutSink;
+
+#[async_trait]
+impl ByteSink for StdoutSink {
+    async fn take(&mut self, bytes: Vec<u8>) -> Result<bool> {
+        print_aside(bytes).await?;
+        Ok(true)
     }
 }
 

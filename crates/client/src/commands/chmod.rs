@@ -10,11 +10,14 @@ use sftp_wire::Attributes;
 
 use super::candidates::Candidates;
 use super::mode_change::ModeChange;
+use super::named_paths::NamedPaths;
+use super::refusal::unless_lost;
 use super::session::{RemotePath, Session};
 use super::tree_reader::{TreeEvent, TreeReader};
 use super::verb::Verb;
-use crate::link::{Link, RemoteError};
+use crate::link::{ConnectionLost, RemoteError};
 use crate::names::join;
+use crate::transfer::RemoteWork;
 use base::error::Result;
 
 /// Change the permissions of files on the server
@@ -55,50 +58,47 @@ impl Verb for ChmodArgs {
 }
 
 async fn chmod(session: &Arc<Session>, args: &ChmodArgs) -> Result<u8> {
-    let link = session.link().await?;
+    let mut names = NamedPaths::of(session, &args.words);
     let mut code = 0;
-    for word in &args.words {
-        for found in session.matching(&link, word).await? {
-            code = code.max(change(session, args, &link, found).await);
-        }
+    while let Some(found) = names.next().await? {
+        let changed = change(session, args, found).await;
+        code = code.max(changed.map_err(|lost| names.lost(lost))?);
     }
     Ok(code)
 }
 
+/// The exit code, unless there is no connection any more.
+type ChangeResult = std::result::Result<u8, ConnectionLost>;
+
 /// Changes the permissions of a path that was named, and returns the exit code.
-async fn change(session: &Session, args: &ChmodArgs, link: &Arc<Link>, found: RemotePath) -> u8 {
-    let complain = |failed: &RemoteError| {
-        session.complain(&found.shown, &format!("cannot set its permissions: {failed}"));
-        1
+async fn change(session: &Session, args: &ChmodArgs, found: RemotePath) -> ChangeResult {
+    let path = &found.path[..];
+    let changed = if !args.recursive && !args.mode.needs_mode() {
+        set(session, path, args.mode.apply(0, false)).await
+    } else {
+        match session.stat(path).await {
+            Ok(attrs) if args.recursive && attrs.is_directory() == Some(true) => {
+                return tree(session, args, found, attrs).await;
+            }
+            Ok(attrs) => changed(session, args, path, &attrs).await,
+            Err(failed) => Err(failed),
+        }
     };
-    if !args.recursive && !args.mode.needs_mode() {
-        return match set(link, &found.path, args.mode.apply(0, false)).await {
-            Ok(()) => 0,
-            Err(failed) => complain(&failed),
-        };
-    }
-    let attrs = match link.stat(&found.path).await {
-        Ok(attrs) => attrs,
-        Err(failed) => return complain(&failed),
+    let Err(failed) = unless_lost(changed)? else {
+        return Ok(0);
     };
-    let is_directory = attrs.is_directory() == Some(true);
-    if args.recursive && is_directory {
-        return tree(session, args, link, found, attrs).await;
-    }
-    match changed(args, link, &found.path, &attrs).await {
-        Ok(()) => 0,
-        Err(failed) => complain(&failed),
-    }
+    session.complain(&found.shown, &format!("cannot set its permissions: {failed}"));
+    Ok(1)
 }
 
 async fn changed(
+    session: &Session,
     args: &ChmodArgs,
-    link: &Link,
     path: &[u8],
     attrs: &Attributes,
 ) -> std::result::Result<(), RemoteError> {
     match new_mode(args, attrs) {
-        Some(mode) => set(link, path, mode).await,
+        Some(mode) => set(session, path, mode).await,
         None => Err(RemoteError::UnexpectedReply("the permissions of the file")),
     }
 }
@@ -113,32 +113,25 @@ fn new_mode(args: &ChmodArgs, attrs: &Attributes) -> Option<u32> {
     }
 }
 
-async fn set(link: &Link, path: &[u8], mode: u32) -> std::result::Result<(), RemoteError> {
+async fn set(session: &Session, path: &[u8], mode: u32) -> std::result::Result<(), RemoteError> {
     let attrs = Attributes {
         permissions: Some(mode),
         ..Attributes::default()
     };
-    link.set(path, &attrs).await
+    session.work(RemoteWork::Set(path, &attrs)).await.map(drop)
 }
 
 /// Changes a directory and all that is in it. Directories that lose permissions are changed last, because they could
 /// not be read any more.
-async fn tree(
-    session: &Session,
-    args: &ChmodArgs,
-    link: &Arc<Link>,
-    top: RemotePath,
-    attrs: Attributes,
-) -> u8 {
+async fn tree(session: &Session, args: &ChmodArgs, top: RemotePath, attrs: Attributes) -> ChangeResult {
     let mut run = TreeRun {
         session,
         args,
-        link,
         later: Vec::new(),
         code: 0,
     };
-    run.directory(top.shown.clone(), &top.path, attrs).await;
-    let mut reader = TreeReader::new(link, top.path, top.shown.clone());
+    run.directory(top.shown.clone(), &top.path, attrs).await?;
+    let mut reader = TreeReader::new(session, top.path, top.shown);
     while let Some(event) = reader.next().await {
         let (directory, shown, entries) = match event {
             TreeEvent::Entries(batch) => (batch.path, batch.known, batch.entries),
@@ -147,42 +140,32 @@ async fn tree(
                 run.fail(&directory.known, &format!("cannot list the directory: {failed}"));
                 continue;
             }
-            TreeEvent::Lost(lost) => {
-                run.fail(&top.shown, &lost);
-                return run.code;
-            }
+            TreeEvent::Lost(lost) => return Err(lost),
         };
         for entry in entries.iter().filter(|entry| !entry.attrs.is_symlink()) {
-            if link.channel.is_lost() {
-                // The reader says so next.
-                break;
-            }
             let (path, shown) = (join(&directory, &entry.name), join(&shown, &entry.name));
             if entry.attrs.is_directory() != Some(true) {
-                if let Err(failed) = changed(args, link, &path, &entry.attrs).await {
-                    run.fail(&shown, &format!("cannot set its permissions: {failed}"));
-                }
+                let changed = changed(session, args, &path, &entry.attrs).await;
+                run.report(&shown, changed)?;
                 continue;
             }
-            run.directory(shown.clone(), &path, entry.attrs).await;
+            run.directory(shown.clone(), &path, entry.attrs).await?;
             if let Err(why) = reader.enter(&entry.name, shown.clone()) {
                 run.fail(&shown, &why);
             }
         }
     }
     for (shown, path, mode) in std::mem::take(&mut run.later).into_iter().rev() {
-        if let Err(failed) = set(link, &path, mode).await {
-            run.fail(&shown, &format!("cannot set its permissions: {failed}"));
-        }
+        let changed = set(session, &path, mode).await;
+        run.report(&shown, changed)?;
     }
-    run.code
+    Ok(run.code)
 }
 
 /// One run through a tree.
 struct TreeRun<'a> {
     session: &'a Session,
     args: &'a ChmodArgs,
-    link: &'a Arc<Link>,
     /// Directories that are changed at the end: what is shown of them, their paths, and their permissions.
     later: Vec<(Vec<u8>, Vec<u8>, u32)>,
     code: u8,
@@ -194,16 +177,35 @@ impl TreeRun<'_> {
         self.session.complain(shown, why);
     }
 
+    /// Prints why permissions were refused, if they were.
+    fn report(
+        &mut self,
+        shown: &[u8],
+        changed: std::result::Result<(), RemoteError>,
+    ) -> std::result::Result<(), ConnectionLost> {
+        if let Err(failed) = unless_lost(changed)? {
+            self.fail(shown, &format!("cannot set its permissions: {failed}"));
+        }
+        Ok(())
+    }
+
     /// Changes a directory, now if that only adds permissions.
-    async fn directory(&mut self, shown: Vec<u8>, path: &[u8], attrs: Attributes) {
+    async fn directory(
+        &mut self,
+        shown: Vec<u8>,
+        path: &[u8],
+        attrs: Attributes,
+    ) -> std::result::Result<(), ConnectionLost> {
         let Some(mode) = new_mode(self.args, &attrs) else {
-            return self.fail(&shown, &"the server does not say its permissions");
+            self.fail(&shown, &"the server does not say its permissions");
+            return Ok(());
         };
         let before = attrs.permissions.unwrap_or(0o7777) & 0o7777;
         if before & !mode != 0 {
             self.later.push((shown, path.to_vec(), mode));
-        } else if let Err(failed) = set(self.link, path, mode).await {
-            self.fail(&shown, &format!("cannot set its permissions: {failed}"));
+            return Ok(());
         }
+        let changed = set(self.session, path, mode).await;
+        self.report(&shown, changed)
     }
 }

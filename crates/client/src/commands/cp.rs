@@ -8,12 +8,14 @@ use clap::Args;
 use sftp_wire::{Attributes, FileType};
 
 use super::candidates::Candidates;
-use super::refusal::not_answered;
+use super::named_paths::NamedPaths;
+use super::refusal::{refused, unless_lost};
 use super::session::Session;
 use super::tree_reader::{TreeEvent, TreeReader};
 use super::verb::Verb;
 use crate::link::{Answered as _, ConnectionLost, Link, Name, RemoteError, copy, symlink};
 use crate::names::{join, last};
+use crate::transfer::RemoteWork;
 use base::error::{Error, Result};
 use base::visible::printable;
 
@@ -56,13 +58,15 @@ impl Verb for CpArgs {
 }
 
 async fn cp(session: &Arc<Session>, args: &CpArgs) -> Result<u8> {
-    let link = session.link().await?;
     let Some((target, words)) = args.words.split_last() else {
         return Err(Error::new("cp needs a file and a name for its copy"));
     };
-    let sources = session.matching_all(&link, words).await?;
+    let sources = NamedPaths::of(session, words).all().await?;
     let target = session.path(target);
-    let is_directory = link.is_directory(&target).await.map_err(not_answered)?;
+    let is_directory = session
+        .is_directory(&target)
+        .await
+        .map_err(refused("look at it"))?;
     if !is_directory && (sources.len() > 1 || target.ends_with(b"/") && !args.recursive) {
         return Err(
             Error::new(format!("\"{}\" is not a directory", printable(&target)))
@@ -72,31 +76,16 @@ async fn cp(session: &Arc<Session>, args: &CpArgs) -> Result<u8> {
     let mut job = CopyJob {
         session,
         args,
-        link,
         code: 0,
     };
-    for source in sources {
+    let mut names = NamedPaths::known(session, sources);
+    while let Some(source) = names.next().await? {
         let to = match is_directory {
             true => join(&target, last(&source.path)),
             false => target.clone(),
         };
-        let copied = match job.link.stat(&source.path).await {
-            Err(failed) => Err(failed),
-            Ok(attrs) if attrs.is_directory() == Some(true) => job
-                .tree(source.path.clone(), to, attrs)
-                .await
-                .map_err(RemoteError::from),
-            Ok(attrs) => job
-                .file(&source.path, &to, attrs)
-                .await
-                .map_err(RemoteError::from),
-        };
-        if let Err(failed) = copied {
-            job.fail(&source.path, &failed);
-        }
-        if job.link.channel.is_lost() {
-            break;
-        }
+        let copied = job.copy(source.path, to).await;
+        copied.map_err(|lost| names.lost(lost))?;
     }
     Ok(job.code)
 }
@@ -108,7 +97,6 @@ type Reported = std::result::Result<(), ConnectionLost>;
 struct CopyJob<'a> {
     session: &'a Session,
     args: &'a CpArgs,
-    link: Arc<Link>,
     code: u8,
 }
 
@@ -116,6 +104,18 @@ impl CopyJob<'_> {
     fn fail(&mut self, path: &[u8], why: &dyn std::fmt::Display) {
         self.code = 1;
         self.session.complain(path, why);
+    }
+
+    /// Copies what has a name.
+    async fn copy(&mut self, from: Vec<u8>, to: Vec<u8>) -> Reported {
+        match unless_lost(self.session.stat(&from).await)? {
+            Ok(attrs) if attrs.is_directory() == Some(true) => self.tree(from, to, attrs).await,
+            Ok(attrs) => self.file(&from, &to, attrs).await,
+            Err(failed) => {
+                self.fail(&from, &failed);
+                Ok(())
+            }
+        }
     }
 
     /// Copies one file. `attrs` are those of what it points to, if it is a link.
@@ -132,7 +132,7 @@ impl CopyJob<'_> {
             }
         }
         // What the server does not show may be there.
-        let may_be_there = match self.link.lstat(to).await.unless_missing() {
+        let may_be_there = match self.session.lstat(to).await.unless_missing() {
             Ok(there) => there.is_some(),
             Err(RemoteError::ConnectionLost(lost)) => return Err(lost),
             Err(refusal) if self.args.no_clobber => {
@@ -149,11 +149,14 @@ impl CopyJob<'_> {
             self.fail(from, &"is the same file as its copy would be");
             return Ok(());
         }
-        if let Err(failed) = copy(&self.link, from, to).await {
+        let copying = self
+            .session
+            .repeated(|link, again| copy_file(link, from, to, again));
+        if let Err(failed) = unless_lost(copying.await)? {
             let to = printable(to);
             self.fail(from, &format!("cannot copy it to \"{to}\": {failed}"));
         } else if self.args.preserve {
-            self.keep(to, attrs).await;
+            self.keep(to, attrs).await?;
         }
         Ok(())
     }
@@ -166,18 +169,20 @@ impl CopyJob<'_> {
 
     /// The path with links resolved. `None`: the server does not say it.
     async fn real(&self, path: &[u8]) -> std::result::Result<Option<Vec<u8>>, ConnectionLost> {
-        self.link.realpath(path).await.unless_refused()
+        self.session.realpath(path).await.unless_refused()
     }
 
-    async fn keep(&mut self, path: &[u8], attrs: Attributes) {
+    async fn keep(&mut self, path: &[u8], attrs: Attributes) -> Reported {
         let kept = Attributes {
             permissions: attrs.permissions.map(|mode| mode & 0o7777),
             times: attrs.times,
             ..Attributes::default()
         };
-        if let Err(failed) = self.link.set(path, &kept).await {
+        let set = self.session.work(RemoteWork::Set(path, &kept)).await;
+        if let Err(failed) = unless_lost(set)? {
             self.fail(path, &format!("cannot keep times and permissions: {failed}"));
         }
+        Ok(())
     }
 
     /// Copies a directory with its contents.
@@ -190,13 +195,13 @@ impl CopyJob<'_> {
             self.fail(&from, &"cannot be copied into itself");
             return Ok(());
         }
-        if let Err(failed) = self.directory(&to).await {
+        if let Err(failed) = unless_lost(self.directory(&to).await)? {
             self.fail(&to, &format!("cannot make the directory: {failed}"));
             return Ok(());
         }
         // The times of a directory change with each new entry, so they are set at the end.
         let mut directories = vec![(to.clone(), attrs)];
-        let mut tree = TreeReader::new(&self.link, from, to);
+        let mut tree = TreeReader::new(self.session, from, to);
         while let Some(event) = tree.next().await {
             let (from, to, entries) = match event {
                 TreeEvent::Entries(batch) => (batch.path, batch.known, batch.entries),
@@ -225,7 +230,7 @@ impl CopyJob<'_> {
         }
         if self.args.preserve {
             for (path, attrs) in directories.into_iter().rev() {
-                self.keep(&path, attrs).await;
+                self.keep(&path, attrs).await?;
             }
         }
         Ok(())
@@ -236,21 +241,11 @@ impl CopyJob<'_> {
         if !entry.attrs.is_symlink() {
             return self.file(from, to, entry.attrs).await;
         }
-        let there = self.link.lstat(to).await.unless_refused()?;
-        if self.args.no_clobber && there.is_some() {
+        if self.args.no_clobber && self.session.lstat(to).await.unless_refused()?.is_some() {
             return Ok(());
         }
-        let made = match self.link.readlink(from).await {
-            Ok(target) => {
-                // A link that is there is replaced. If that is refused, the server says why when the new one is made.
-                if there.is_some_and(|attrs| attrs.is_symlink()) {
-                    self.link.remove(to).await.unless_refused()?;
-                }
-                symlink(&self.link, &target, to).await
-            }
-            Err(failed) => Err(failed),
-        };
-        if let Err(failed) = made {
+        let copying = self.session.repeated(|link, _| copy_link(link, from, to));
+        if let Err(failed) = unless_lost(copying.await)? {
             self.fail(from, &format!("cannot copy the link: {failed}"));
         }
         Ok(())
@@ -258,13 +253,18 @@ impl CopyJob<'_> {
 
     /// Makes a directory, unless it is there.
     async fn directory(&self, path: &[u8]) -> std::result::Result<(), RemoteError> {
-        match self.link.mkdir(path).await {
-            Err(refusal) => match self.link.is_directory(path).await? {
-                true => Ok(()),
-                false => Err(refusal),
-            },
-            Ok(()) => Ok(()),
-        }
+        let making = self.session.repeated(|link, _| async move {
+            match link.mkdir(path).await {
+                Err(RemoteError::ConnectionLost(lost)) => Err(lost.into()),
+                Err(refusal) => match link.is_directory(path).await {
+                    Ok(true) => Ok(()),
+                    Ok(false) => Err(refusal),
+                    Err(lost) => Err(lost.into()),
+                },
+                Ok(()) => Ok(()),
+            }
+        });
+        making.await
     }
 
     /// Whether `to` is `from` or lies in it.
@@ -283,4 +283,42 @@ impl CopyJob<'_> {
         let rest = to.strip_prefix(&from[..]);
         Ok(rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/") || from == b"/"))
     }
+}
+
+/// Copies the bytes of a file. When the connection broke at an earlier attempt, all of them are copied again.
+async fn copy_file(
+    link: Arc<Link>,
+    from: &[u8],
+    to: &[u8],
+    again: bool,
+) -> std::result::Result<(), RemoteError> {
+    let copied = copy(&link, from, to).await;
+    let is_denied = copied.as_ref().is_err_and(RemoteError::is_denied);
+    // The earlier attempt was carried out, and the copy of a file that cannot be written cannot be written either.
+    if !(again && is_denied && is_closed(&link, from).await? && is_closed(&link, to).await?) {
+        return copied.map(drop);
+    }
+    let writable = Attributes {
+        permissions: Some(0o600),
+        ..Attributes::default()
+    };
+    link.set(to, &writable).await?;
+    copy(&link, from, to).await.map(drop)
+}
+
+/// Whether the permissions of a file deny its owner to write it.
+async fn is_closed(link: &Link, path: &[u8]) -> std::result::Result<bool, RemoteError> {
+    let permissions = link.stat(path).await?.permissions;
+    Ok(permissions.is_some_and(|mode| mode & 0o200 == 0))
+}
+
+/// Copies a link. A link that has the name is replaced.
+async fn copy_link(link: Arc<Link>, from: &[u8], to: &[u8]) -> std::result::Result<(), RemoteError> {
+    let target = link.readlink(from).await?;
+    let there = link.lstat(to).await.unless_refused()?;
+    if there.is_some_and(|attrs| attrs.is_symlink()) {
+        // If that is refused, the server says why when the new one is made.
+        link.remove(to).await.unless_refused()?;
+    }
+    symlink(&link, &target, to).await
 }

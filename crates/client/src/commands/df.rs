@@ -62,16 +62,16 @@ impl Verb for DfArgs {
 }
 
 async fn df(session: &Arc<Session>, args: &DfArgs) -> Result<u8> {
-    let link = session.link().await?;
     for word in words_or_current_directory(&args.words) {
-        let path = session.path(word);
-        let space = Space::at(&link, &path).await.map_err(refused("look for room"))?;
+        let path = &session.path(word)[..];
+        let looking = session.repeated(|link, _| async move { Space::at(&link, path).await });
+        let space = looking.await.map_err(refused("look for room"))?;
         let Some(space) = space else {
             return Err(Error::new("the server does not say how much room there is"));
         };
         match session.output.style {
             Style::Json => print_json(about(
-                &path,
+                path,
                 json!({ "total_bytes": space.total, "used_bytes": space.used(), "free_bytes": space.free }),
             ))?,
             Style::Words | Style::Quiet => print(&as_bar(space, args.bytes))?,

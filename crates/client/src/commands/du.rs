@@ -9,12 +9,12 @@ use clap::{ArgAction, Args};
 use serde_json::json;
 
 use super::candidates::Candidates;
+use super::named_paths::NamedPaths;
 use super::server_words::{BareHost, UsageError, take_server, words_or_current_directory};
 use super::session::{RemotePath, Session};
 use super::tree_reader::{TreeBatch, TreeEvent, TreeReader};
 use super::verb::Verb;
 use crate::connect::Target;
-use crate::link::Link;
 use crate::names::join;
 use crate::output::{OutputBatch, Style, about};
 use base::error::Result;
@@ -73,33 +73,30 @@ impl Verb for DuArgs {
 }
 
 async fn du(session: &Arc<Session>, args: &DuArgs) -> Result<u8> {
-    let link = session.link().await?;
     let mut totals = ShownTotals {
         args,
         style: session.output.style,
         results: OutputBatch::of_this_process(),
     };
     let mut code = 0;
-    for word in words_or_current_directory(&args.words) {
-        for top in session.matching(&link, word).await? {
-            let attrs = match link.lstat(&top.path).await {
-                Ok(attrs) => attrs,
-                Err(failed) => {
-                    code = 1;
-                    session.complain(&top.shown, &failed);
-                    continue;
-                }
-            };
-            if attrs.is_directory() == Some(true) {
-                code = code.max(tree(session, &mut totals, &link, top).await?);
-            } else {
-                let total = Total {
-                    bytes: attrs.size.unwrap_or(0),
-                    files: 1,
-                };
-                totals.add(&top, total);
-                totals.results.write()?;
+    let mut names = NamedPaths::new(session, words_or_current_directory(&args.words));
+    while let Some(top) = names.next().await? {
+        let attrs = match session.lstat(&top.path).await {
+            Ok(attrs) => attrs,
+            Err(failed) => {
+                code = code.max(names.fail(&top, failed, "")?);
+                continue;
             }
+        };
+        if attrs.is_directory() == Some(true) {
+            code = code.max(tree(session, &mut totals, &names, top).await?);
+        } else {
+            let total = Total {
+                bytes: attrs.size.unwrap_or(0),
+                files: 1,
+            };
+            totals.add(&top, total);
+            totals.results.write()?;
         }
     }
     Ok(code)
@@ -142,7 +139,7 @@ struct Counting<'a, 'b> {
 async fn tree(
     session: &Session,
     totals: &mut ShownTotals<'_>,
-    link: &Arc<Link>,
+    names: &NamedPaths<'_>,
     top: RemotePath,
 ) -> Result<u8> {
     let mut counting = Counting {
@@ -154,7 +151,7 @@ async fn tree(
     };
     let path = top.path.clone();
     let first = counting.begin(top, None, 0);
-    let mut reader = TreeReader::new(link, path, first);
+    let mut reader = TreeReader::new(session, path, first);
     while let Some(event) = reader.next().await {
         match event {
             TreeEvent::Entries(batch) => counting.add(&mut reader, batch),
@@ -165,7 +162,7 @@ async fn tree(
                 counting.finish(directory.known);
             }
             // What was not counted would make the other totals false.
-            TreeEvent::Lost(lost) => counting.fail(first, &lost),
+            TreeEvent::Lost(lost) => return Err(names.lost(lost)),
         }
         counting.totals.results.write()?;
     }

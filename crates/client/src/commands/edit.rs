@@ -11,12 +11,14 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use clap::Args;
+use md5::digest::DynDigest;
 use sftp_wire::{Attributes, FileType};
 
 use super::candidates::Candidates;
 use super::local_program::LocalProgram;
 use super::put::put;
 use super::refusal::{not_answered, refused};
+use super::resumed_read::{ByteSink, ReadFailure, ReadStart, ResumedRead};
 use super::server_words::UsageError;
 use super::session::{RemotePath, Session};
 use super::transfer::TransferArgs;
@@ -60,8 +62,8 @@ impl Verb for EditArgs {
             return Err(Error::new("edit takes one file"));
         };
         let choosing = async {
-            let link = session.link().await?;
-            let mut found = session.matching(&link, word).await?;
+            let found = session.matching(word).await;
+            let mut found = found.map_err(refused("list a directory"))?;
             match (found.pop(), found.is_empty()) {
                 (Some(found), true) => Ok(found),
                 _ => Err(Error::new("edit takes one file").hint("the pattern stands for several")),
@@ -162,11 +164,10 @@ async fn send_back(
             "\"{shown}\" was changed on the server meanwhile, so nothing was sent"
         )));
     }
-    let link = session.link().await?;
     let target = match before {
         // A link stays a link: the file that it points to is written.
         Some(_) => {
-            let real = link.realpath(&found.path).await.unless_refused();
+            let real = session.realpath(&found.path).await.unless_refused();
             real.map_err(not_answered)?.unwrap_or_else(|| found.path.clone())
         }
         None => {
@@ -189,45 +190,43 @@ async fn send_back(
 /// Fetches a file into the private copy. `None`: it does not exist.
 async fn fetch(session: &Session, path: &[u8], copy: &Path) -> Result<Option<FetchedVersion>> {
     let cannot = |error: std::io::Error| Error::new("cannot write the temporary copy").because(error);
-    let Some((file, attrs)) = open(session, path).await? else {
+    let Some(attrs) = look(session, path).await? else {
         return Ok(None);
     };
     let mut options = File::options();
-    let mut local = options
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(copy)
-        .map_err(cannot)?;
-    let hash = read(&file, |bytes| local.write_all(bytes).map_err(cannot)).await?;
+    let options = options.write(true).create_new(true).mode(0o600);
+    let local = options.open(copy).map_err(cannot)?;
+    let hash = read(session, path, Some(local)).await?;
     Ok(Some(FetchedVersion::new(&attrs, hash)))
 }
 
 /// Whether the file on the server is another one than that which was fetched.
 async fn has_changed(session: &Session, path: &[u8], before: Option<&FetchedVersion>) -> Result<bool> {
-    let (now, before) = match (open(session, path).await?, before) {
+    let (attrs, before) = match (look(session, path).await?, before) {
         (None, before) => return Ok(before.is_some()),
         (Some(_), None) => return Ok(true),
         (Some(now), Some(before)) => (now, before),
     };
-    let (file, attrs) = now;
     let unread = FetchedVersion::new(&attrs, before.hash.clone());
     if unread != *before {
         return Ok(true);
     }
     // Times have seconds only, so the bytes are compared too.
-    Ok(read(&file, |_| Ok(())).await? != before.hash)
+    Ok(read(session, path, None).await? != before.hash)
 }
 
-/// Opens a file that is to be edited. `None`: it does not exist.
-async fn open(session: &Session, path: &[u8]) -> Result<Option<(OpenFile, Attributes)>> {
-    let link = session.link().await?;
-    let file = match OpenFile::open(&link, path).await {
-        Ok(file) => file,
-        Err(failed) if failed.is_missing() => return Ok(None),
-        Err(failed) => return Err(refused("open the file")(failed)),
+/// Looks at a file that is to be edited. `None`: it does not exist.
+async fn look(session: &Session, path: &[u8]) -> Result<Option<Attributes>> {
+    let looking = session.repeated(|link, _| async move {
+        let file = OpenFile::open(&link, path).await.unless_missing()?;
+        match file {
+            Some(file) => file.attributes().await.map(Some),
+            None => Ok(None),
+        }
+    });
+    let Some(attrs) = looking.await.map_err(refused("open the file"))? else {
+        return Ok(None);
     };
-    let attrs = file.attributes().await.map_err(refused("look at the file"))?;
     if !matches!(attrs.file_type(), Some(FileType::Regular) | None) {
         let shown = printable(path);
         return Err(Error::new(format!("\"{shown}\" is not a regular file")));
@@ -235,7 +234,7 @@ async fn open(session: &Session, path: &[u8]) -> Result<Option<(OpenFile, Attrib
     if attrs.size.is_some_and(|size| size > MOST_BYTES) {
         return Err(too_large());
     }
-    Ok(Some((file, attrs)))
+    Ok(Some(attrs))
 }
 
 fn too_large() -> Error {
@@ -246,21 +245,46 @@ fn too_large() -> Error {
     .hint("get, edit, and put it")
 }
 
-/// Reads a file, and passes its bytes on. Returns their hash.
-async fn read(file: &OpenFile, mut take: impl FnMut(&[u8]) -> Result<()>) -> Result<Vec<u8>> {
-    let mut reader = file.reader(0, ReadAhead::MANY);
-    let mut hasher = HASH.hasher();
-    let mut size = 0_u64;
-    while let Some(bytes) = reader.next().await.map_err(refused("read the file"))? {
-        size = size.saturating_add(bytes.len() as u64);
+/// Takes the bytes of the file on the server.
+struct HashedCopy {
+    hasher: Box<dyn DynDigest + Send>,
+    size: u64,
+    /// The copy that they are written to, if there is one.
+    copy: Option<File>,
+}
+
+#[async_trait]
+impl ByteSink for HashedCopy {
+    async fn take(&mut self, bytes: Vec<u8>) -> Result<bool> {
+        self.size = self.size.saturating_add(bytes.len() as u64);
         // The file may have grown since it was opened.
-        if size > MOST_BYTES {
+        if self.size > MOST_BYTES {
             return Err(too_large());
         }
-        hasher.update(&bytes);
-        take(&bytes)?;
+        self.hasher.update(&bytes);
+        if let Some(copy) = &mut self.copy {
+            let written = copy.write_all(&bytes);
+            written.map_err(|error| Error::new("cannot write the temporary copy").because(error))?;
+        }
+        Ok(true)
     }
-    Ok(hasher.finalize().to_vec())
+}
+
+/// Reads a file, and writes its bytes to the copy. Returns their hash.
+async fn read(session: &Session, path: &[u8], copy: Option<File>) -> Result<Vec<u8>> {
+    let mut taken = HashedCopy {
+        hasher: HASH.hasher(),
+        size: 0,
+        copy,
+    };
+    let reading = ResumedRead::new(session, path, ReadStart::Beginning, ReadAhead::MANY);
+    let read = reading.run(&mut taken).await;
+    match read {
+        Ok(()) => Ok(taken.hasher.finalize().to_vec()),
+        Err(ReadFailure::Sink(failed)) => Err(failed),
+        Err(ReadFailure::Lost(lost)) => Err(not_answered(lost)),
+        Err(ReadFailure::File(why)) => Err(Error::new(format!("cannot read the file: {why}"))),
+    }
 }
 
 /// The hash of the copy. `None`: the editor has removed it, or never made it.

@@ -13,12 +13,12 @@ use sftp_wire::{Attributes, FileType};
 use super::candidates::Candidates;
 use super::details;
 use super::find_tests::{AgeTest, EntryType, SizeTest};
+use super::named_paths::NamedPaths;
 use super::server_words::{BareHost, UsageError, take_server, words_or_current_directory};
 use super::session::{RemotePath, Session};
 use super::tree_reader::{TreeEvent, TreeReader};
 use super::verb::Verb;
 use crate::connect::Target;
-use crate::link::Link;
 use crate::names::{join, last};
 use crate::output::{OutputBatch, Style, about};
 use base::error::Result;
@@ -132,17 +132,15 @@ fn lower_case(name: &[u8]) -> Vec<u8> {
 }
 
 async fn find(session: &Arc<Session>, args: &FindArgs) -> Result<u8> {
-    let link = session.link().await?;
     let mut search = Search {
         session,
         tests: Tests::new(args),
         results: OutputBatch::of_this_process(),
         code: 0,
     };
-    for word in words_or_current_directory(&args.words) {
-        for top in session.matching(&link, word).await? {
-            search.tree(&link, top).await?;
-        }
+    let mut names = NamedPaths::new(session, words_or_current_directory(&args.words));
+    while let Some(top) = names.next().await? {
+        search.tree(&names, top).await?;
     }
     Ok(search.code)
 }
@@ -162,12 +160,12 @@ impl Search<'_> {
     }
 
     /// Searches a path and what is below it.
-    async fn tree(&mut self, link: &Arc<Link>, top: RemotePath) -> Result<()> {
+    async fn tree(&mut self, names: &NamedPaths<'_>, top: RemotePath) -> Result<()> {
         let deepest = self.tests.args.maxdepth.unwrap_or(usize::MAX);
-        let attrs = match link.lstat(&top.path).await {
+        let attrs = match self.session.lstat(&top.path).await {
             Ok(attrs) => attrs,
             Err(failed) => {
-                self.fail(&top.shown, &failed);
+                self.code = names.fail(&top, failed, "")?;
                 return Ok(());
             }
         };
@@ -178,7 +176,7 @@ impl Search<'_> {
         if attrs.is_directory() != Some(true) || deepest == 0 {
             return Ok(());
         }
-        let mut tree = TreeReader::new(link, top.path, top.shown.clone());
+        let mut tree = TreeReader::new(self.session, top.path, top.shown);
         while let Some(event) = tree.next().await {
             let (path, shown, depth, entries) = match event {
                 TreeEvent::Entries(batch) => (batch.path, batch.known, batch.depth + 1, batch.entries),
@@ -187,10 +185,7 @@ impl Search<'_> {
                     self.fail(&directory.known, &failed);
                     continue;
                 }
-                TreeEvent::Lost(lost) => {
-                    self.fail(&top.shown, &lost);
-                    break;
-                }
+                TreeEvent::Lost(lost) => return Err(names.lost(lost)),
             };
             for entry in entries {
                 let found = RemotePath {

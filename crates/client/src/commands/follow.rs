@@ -10,10 +10,12 @@ use std::time::Duration;
 use sftp_wire::Attributes;
 
 use super::cat::print_aside;
+use super::last_lines::start_of_lines;
+use super::refusal::not_answered;
+use super::resumed_read::{OpenedFile, ReadFailure};
 use super::session::{RemotePath, Session};
 use crate::link::{Link, OpenFile, ReadAhead, RemoteError};
-use crate::transfer::{Breaks, ProgressAtBreak};
-use base::error::{Error, Result};
+use base::error::Result;
 
 /// How often the file is looked at.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -47,26 +49,32 @@ impl From<Attributes> for Moment {
     }
 }
 
-/// Prints a file from an offset, and what is added to it. It ends only by an error. The inner error is the server's.
-pub(super) async fn follow(
-    session: &Arc<Session>,
-    found: &RemotePath,
-    mut file: OpenFile,
-    mut offset: u64,
-) -> Result<std::result::Result<(), String>> {
-    let mut link = session.link().await?;
+/// Prints the last lines of a file, and what is added to it. It ends only by an error. Returns the exit code.
+pub(super) async fn follow(session: &Session, found: &RemotePath, lines: u64) -> Result<u8> {
+    let fail = |why: &dyn std::fmt::Display| {
+        session.complain(&found.shown, why);
+        Ok(1)
+    };
+    let FollowedFile {
+        mut link,
+        mut file,
+        mut offset,
+    } = match open(session, &found.path, Some(lines)).await? {
+        Ok(opened) => opened,
+        Err(why) => return fail(&why),
+    };
     let mut was_gone = false;
     loop {
         match print_on(&file, &mut offset).await {
             Ok(printed) => printed?,
             Err(RemoteError::ConnectionLost(_)) => {
-                (link, file) = match again(session, found).await? {
-                    Ok(opened) => opened,
-                    Err(why) => return Ok(Err(why)),
-                };
+                match open(session, &found.path, None).await? {
+                    Ok(opened) => (link, file) = (opened.link, opened.file),
+                    Err(why) => return fail(&why),
+                }
                 continue;
             }
-            Err(failed) => return Ok(Err(failed.to_string())),
+            Err(failed) => return fail(&failed),
         }
         tokio::time::sleep(PAUSE).await;
         match change(&link, &file, &found.path, offset).await {
@@ -118,22 +126,45 @@ async fn print_on(file: &OpenFile, offset: &mut u64) -> std::result::Result<Resu
     Ok(Ok(()))
 }
 
-/// Connects again, and opens the file again. A connection that breaks before the file is open is made again, too.
-async fn again(
-    session: &Arc<Session>,
-    found: &RemotePath,
-) -> Result<std::result::Result<(Arc<Link>, OpenFile), String>> {
-    let none = ProgressAtBreak { run: 0, file: 0 };
-    let mut breaks = Breaks::new(session.remote.retry_rule(), none.run);
-    loop {
-        let link = session.remote.link_after(|| breaks.outage()).await;
-        let link = link.map_err(|failed| Error::new(failed.to_string()))?;
-        match OpenFile::open(&link, &found.path).await {
-            Ok(file) => return Ok(Ok((link, file))),
-            Err(RemoteError::ConnectionLost(_)) if breaks.allow_another(none) => {}
-            Err(failed) => return Ok(Err(failed.to_string())),
-        }
+/// The file that is shown.
+struct FollowedFile {
+    link: Arc<Link>,
+    file: OpenFile,
+    /// Where it is shown from.
+    offset: u64,
+}
+
+/// Opens the file, on as many connections as it takes, and finds where its last lines begin if they are wanted. The inner
+/// error says what is wrong with the file.
+async fn open(
+    session: &Session,
+    path: &[u8],
+    lines: Option<u64>,
+) -> Result<std::result::Result<FollowedFile, String>> {
+    let opening = session.repeated(|link, _| open_on(link, path, lines));
+    match opening.await {
+        Ok(opened) => Ok(opened),
+        Err(RemoteError::ConnectionLost(lost)) => Err(not_answered(lost)),
+        Err(failed) => Ok(Err(failed.to_string())),
     }
+}
+
+async fn open_on(
+    link: Arc<Link>,
+    path: &[u8],
+    lines: Option<u64>,
+) -> std::result::Result<std::result::Result<FollowedFile, String>, RemoteError> {
+    let file = match OpenedFile::open(&link, path).await {
+        Ok(opened) => opened.file,
+        Err(ReadFailure::Lost(lost)) => return Err(lost.into()),
+        Err(ReadFailure::File(why)) => return Ok(Err(why)),
+        Err(ReadFailure::Sink(failed)) => return Ok(Err(failed.to_string())),
+    };
+    let offset = match lines {
+        Some(lines) => start_of_lines(&file, lines).await?,
+        None => Ok(0),
+    };
+    Ok(offset.map(|offset| FollowedFile { link, file, offset }))
 }
 
 /// Looks at the file and at its path.

@@ -98,8 +98,7 @@ pub async fn get(
     target: &Path,
 ) -> Result<u8> {
     let run = TransferRun::new(session, args);
-    let looking = |link| session.matches_of_all(link, patterns);
-    let sources = run.repeated("list a directory", looking).await?;
+    let sources = run.sources(patterns).await?;
     let is_directory = target.is_dir();
     let into = run.target_kind(is_directory, sources.len(), target.as_os_str().as_bytes())?;
     let goal = |source: RemotePath| {

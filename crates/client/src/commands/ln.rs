@@ -8,13 +8,14 @@ use async_trait::async_trait;
 use clap::Args;
 
 use super::candidates::Candidates;
-use super::refusal::not_answered;
+use super::refusal::{not_answered, unless_lost};
 use super::server_words::{BareHost, UsageError, path_word, take_server};
 use super::session::Session;
 use super::verb::Verb;
 use crate::connect::{PathArgument, Target};
-use crate::link::{Answered as _, ConnectionLost, Link, hardlink, symlink};
+use crate::link::{Answered as _, ConnectionLost};
 use crate::names::{join, last};
+use crate::transfer::RemoteWork;
 use base::error::{Error, Result};
 use base::glob::{escape, unescape};
 use base::visible::printable;
@@ -81,7 +82,6 @@ impl Verb for LnArgs {
 }
 
 async fn ln(session: &Arc<Session>, args: &LnArgs) -> Result<u8> {
-    let link = session.link().await?;
     let [target, name] = &args.words[..] else {
         return Err(Error::new("ln needs a target and a name"));
     };
@@ -89,49 +89,57 @@ async fn ln(session: &Arc<Session>, args: &LnArgs) -> Result<u8> {
     let mut path = session.path(name);
     // With -f a link to a directory is replaced, which is what people mean by it.
     let there = match args.force {
-        true => link.lstat(&path).await,
-        false => link.stat(&path).await,
+        true => session.lstat(&path).await,
+        false => session.stat(&path).await,
     };
     let there = there.unless_refused().map_err(not_answered)?;
     if there.is_some_and(|attrs| attrs.is_directory() == Some(true)) {
         path = join(&path, last(&text));
     }
-    if let Err(why) = make(session, args, &link, target, &path).await {
+    let made = make(session, args, target, &path).await.map_err(not_answered)?;
+    if let Err(why) = made {
         session.complain(&path, &why);
         return Ok(1);
     }
     Ok(0)
 }
 
+/// Makes the link. The inner error says what is wrong.
 async fn make(
     session: &Session,
     args: &LnArgs,
-    link: &Link,
     target: &OsStr,
     path: &[u8],
-) -> std::result::Result<(), String> {
-    let words = |lost: ConnectionLost| lost.to_string();
+) -> std::result::Result<std::result::Result<(), String>, ConnectionLost> {
     if args.force {
-        match link.lstat(path).await.unless_refused().map_err(words)? {
-            Some(attrs) if attrs.is_directory() == Some(true) => return Err("it is a directory".to_owned()),
-            Some(_) => link
-                .remove(path)
-                .await
-                .map_err(|failed| format!("cannot replace it: {failed}"))?,
+        match session.lstat(path).await.unless_refused()? {
+            Some(attrs) if attrs.is_directory() == Some(true) => {
+                return Ok(Err("it is a directory".to_owned()));
+            }
+            Some(_) => {
+                if let Err(failed) = unless_lost(session.work(RemoteWork::Remove(path)).await)? {
+                    return Ok(Err(format!("cannot replace it: {failed}")));
+                }
+            }
             // There is nothing to replace, or the server says why when the link is made.
             None => {}
         }
     }
+    let text = unescape(target.as_bytes());
     let made = match args.symbolic {
-        true => symlink(link, &unescape(target.as_bytes()), path).await,
-        false => hardlink(link, &session.path(target), path).await,
+        true => session.work(RemoteWork::Symlink(&text, path)).await,
+        false => {
+            let from = session.path(target);
+            session.work(RemoteWork::HardLink(&from, path)).await
+        }
     };
-    let Err(failed) = made else {
-        return Ok(());
+    let Err(failed) = unless_lost(made)? else {
+        return Ok(Ok(()));
     };
-    if failed.is_failure() && link.lstat(path).await.unless_refused().map_err(words)?.is_some() {
-        return Err("cannot make the link: something with that name is there".to_owned());
+    if failed.is_failure() && session.lstat(path).await.unless_refused()?.is_some() {
+        let why = "cannot make the link: something with that name is there";
+        return Ok(Err(why.to_owned()));
     }
-    let shown = printable(&unescape(target.as_bytes()));
-    Err(format!("cannot make a link to \"{shown}\": {failed}"))
+    let shown = printable(&text);
+    Ok(Err(format!("cannot make a link to \"{shown}\": {failed}")))
 }

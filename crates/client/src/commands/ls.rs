@@ -10,12 +10,13 @@ use sftp_wire::Attributes;
 
 use super::candidates::Candidates;
 use super::ls_output::{Heading, LsFormat, show};
+use super::named_paths::NamedPaths;
 use super::server_words::{BareHost, UsageError, take_server, words_or_current_directory};
 use super::session::{RemotePath, Session};
 use super::verb::Verb;
 use super::walk::MAX_DEPTH;
 use crate::connect::Target;
-use crate::link::{Answered as _, Link, Name, RemoteError};
+use crate::link::{Answered as _, ConnectionLost, Link, Name, RemoteError};
 use crate::names::{is_single_name, join};
 use base::error::Result;
 
@@ -102,34 +103,32 @@ impl LsArgs {
 }
 
 async fn ls(session: &Arc<Session>, args: &LsArgs) -> Result<u8> {
-    let link = session.link().await?;
-    let paths = session
-        .matching_all(&link, words_or_current_directory(&args.words))
-        .await?;
+    let mut names = NamedPaths::new(session, words_or_current_directory(&args.words));
     let (mut files, mut directories, mut code) = (Vec::new(), Vec::new(), 0);
-    for found in paths {
-        match named(&link, args, &found.path).await {
+    while let Some(found) = names.next().await? {
+        let path = &found.path[..];
+        let looking = session.repeated(|link, _| async move { named(&link, args, path).await });
+        match looking.await {
             Ok(attrs) if attrs.is_directory() == Some(true) && !args.directory => directories.push(found),
             Ok(attrs) => files.push(Name {
                 name: found.shown.into(),
                 long: Default::default(),
                 attrs,
             }),
-            Err(failed) => {
-                code = 1;
-                session.complain(&found.shown, &failed);
-            }
+            Err(failed) => code = code.max(names.fail(&found, failed, "")?),
         }
     }
     let several = directories.len() + usize::from(!files.is_empty()) > 1;
     let mut heading = Heading::new(session, several || args.recursive, args.null);
     if !files.is_empty() {
         sort(&mut files, args);
-        show(session, args.format(), &link, &session.directory(), &files).await?;
+        show(session, args.format(), &session.directory(), &files).await?;
         heading.follows_output();
     }
-    for directory in directories {
-        code = code.max(list(session, args, &link, directory, &mut heading).await?);
+    let mut names = NamedPaths::known(session, directories);
+    while let Some(directory) = names.next().await? {
+        let listed = list(session, args, directory, &mut heading).await?;
+        code = code.max(listed.map_err(|lost| names.lost(lost))?);
     }
     Ok(code)
 }
@@ -147,25 +146,24 @@ async fn named(link: &Link, args: &LsArgs, path: &[u8]) -> std::result::Result<A
     Ok(there.filter(counts).unwrap_or(itself))
 }
 
-/// Lists a directory, and with `-R` those below it.
+/// Lists a directory, and with `-R` those below it. Returns the exit code, unless there is no connection any more.
 async fn list(
     session: &Session,
     args: &LsArgs,
-    link: &Link,
     top: RemotePath,
     heading: &mut Heading,
-) -> Result<u8> {
+) -> Result<std::result::Result<u8, ConnectionLost>> {
     let mut code = 0;
     let mut stack = vec![(top, 0)];
     while let Some((directory, depth)) = stack.pop() {
-        let mut entries = match link.list(&directory.path).await {
+        let path = &directory.path[..];
+        let listing = session.repeated(|link, _| async move { link.list(path).await });
+        let mut entries = match listing.await {
             Ok(entries) => entries,
+            Err(RemoteError::ConnectionLost(lost)) => return Ok(Err(lost)),
             Err(failed) => {
                 session.complain(&directory.shown, &failed);
                 code = 1;
-                if matches!(failed, RemoteError::ConnectionLost(_)) {
-                    break;
-                }
                 continue;
             }
         };
@@ -174,7 +172,7 @@ async fn list(
         }
         sort(&mut entries, args);
         heading.print(&directory.shown)?;
-        show(session, args.format(), link, &directory.path, &entries).await?;
+        show(session, args.format(), &directory.path, &entries).await?;
         if !args.recursive {
             continue;
         }
@@ -195,7 +193,7 @@ async fn list(
             }
         }
     }
-    Ok(code)
+    Ok(Ok(code))
 }
 
 /// Sorts as the options say. Entries that are equal in that are sorted by name.

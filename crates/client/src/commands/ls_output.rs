@@ -1,12 +1,13 @@
 //! What `ls` prints of entries: columns of names, a line for each with its details, or JSON.
 
+use std::sync::Arc;
+
 use serde_json::json;
 use sftp_wire::{Attributes, FileType};
 
 use super::details;
-use super::refusal::not_answered;
 use super::session::Session;
-use crate::link::{Answered as _, ConnectionLost, Link, Name, OwnerIds, OwnerNames};
+use crate::link::{Answered as _, Link, Name, OwnerIds, OwnerNames, RemoteError};
 use crate::names::{join, last};
 use crate::output::columns::width;
 use crate::output::{Stdout, Style, about, print_bytes, print_json};
@@ -75,7 +76,6 @@ impl Heading {
 pub(super) async fn show(
     session: &Session,
     format: LsFormat,
-    link: &Link,
     directory: &[u8],
     entries: &[Name],
 ) -> Result<()> {
@@ -85,7 +85,7 @@ pub(super) async fn show(
             .try_for_each(|entry| print_json(as_json(entry, directory)));
     }
     match format.long {
-        true => long_lines(format, link, directory, entries).await,
+        true => long_lines(session, format, directory, entries).await,
         false => print_bytes(&columns(entries, format, Stdout::of_this_process())),
     }
 }
@@ -119,13 +119,13 @@ fn sign(attrs: &Attributes) -> Option<u8> {
 }
 
 /// Prints a line for each entry: type and permissions, owner and group, size, local time, name.
-async fn long_lines(format: LsFormat, link: &Link, directory: &[u8], entries: &[Name]) -> Result<()> {
+async fn long_lines(session: &Session, format: LsFormat, directory: &[u8], entries: &[Name]) -> Result<()> {
     let stdout = Stdout::of_this_process();
     let mut ids = OwnerIds::default();
     entries.iter().for_each(|entry| ids.add(&entry.attrs));
-    let owners = OwnerNames::of(link, &ids)
-        .await
-        .map_err(|failed| Error::new(failed.to_string()))?;
+    let ids = &ids;
+    let asking = session.repeated(|link, _| async move { OwnerNames::of(&link, ids).await });
+    let owners = asking.await.map_err(|failed| Error::new(failed.to_string()))?;
     let rows: Vec<[String; 5]> = entries
         .iter()
         .map(|entry| {
@@ -147,7 +147,8 @@ async fn long_lines(format: LsFormat, link: &Link, directory: &[u8], entries: &[
     };
     let (user_width, group_width, size_width) = (widest(1), widest(2), widest(3));
     for (number, chunk) in entries.chunks(LINKS).enumerate() {
-        let targets = targets(link, directory, chunk).await.map_err(not_answered)?;
+        let reading = session.repeated(|link, _| targets(link, directory, chunk));
+        let targets = reading.await.map_err(|failed| Error::new(failed.to_string()))?;
         let mut out = Vec::new();
         let from = number * LINKS;
         for ((row, entry), target) in rows.iter().zip(entries).skip(from).zip(targets) {
@@ -175,10 +176,10 @@ fn pad(cell: &str, columns: usize) -> String {
 
 /// The paths to which the links among these entries point.
 async fn targets(
-    link: &Link,
+    link: Arc<Link>,
     directory: &[u8],
     entries: &[Name],
-) -> std::result::Result<Vec<Option<Vec<u8>>>, ConnectionLost> {
+) -> std::result::Result<Vec<Option<Vec<u8>>>, RemoteError> {
     let asked: Vec<_> = entries
         .iter()
         .map(|entry| {

@@ -7,10 +7,12 @@ use async_trait::async_trait;
 use clap::Args;
 
 use super::candidates::Candidates;
+use super::refusal::{not_done, unless_lost};
 use super::session::Session;
 use super::verb::Verb;
-use crate::link::{Answered as _, Link};
+use crate::link::{Answered as _, ConnectionLost};
 use crate::names::parent;
+use crate::transfer::RemoteWork;
 use base::error::Result;
 use base::visible::printable;
 
@@ -42,15 +44,14 @@ impl Verb for MkdirArgs {
 }
 
 async fn mkdir(session: &Arc<Session>, args: &MkdirArgs) -> Result<u8> {
-    let link = session.link().await?;
     let mut code = 0;
-    for word in &args.words {
+    for (number, word) in args.words.iter().enumerate() {
         let path = session.path(word);
         let made = match args.parents {
-            true => with_parents(&link, &path).await,
-            false => make(&link, &path).await,
+            true => with_parents(session, &path).await,
+            false => make(session, &path).await,
         };
-        if let Err(failed) = made {
+        if let Err(failed) = made.map_err(|lost| not_done(lost, args.words.len() - number))? {
             code = 1;
             session.complain(&path, &failed);
         }
@@ -58,24 +59,31 @@ async fn mkdir(session: &Arc<Session>, args: &MkdirArgs) -> Result<u8> {
     Ok(code)
 }
 
-/// Makes one directory. A server's "failure" says nothing, so a refusal is followed by a look at what is there.
-async fn make(link: &Link, path: &[u8]) -> std::result::Result<(), String> {
-    match link.mkdir(path).await {
-        Ok(()) => Ok(()),
-        Err(failed) => match link.lstat(path).await.unless_refused() {
-            Ok(Some(_)) => Err("cannot make the directory: something with that name is there".to_owned()),
-            Ok(None) => Err(format!("cannot make the directory: {failed}")),
-            Err(lost) => Err(lost.to_string()),
-        },
-    }
+/// Makes one directory. A server's "failure" says nothing, so a refusal is followed by a look at what is there. The inner
+/// error says what is wrong with the name.
+async fn make(
+    session: &Session,
+    path: &[u8],
+) -> std::result::Result<std::result::Result<(), String>, ConnectionLost> {
+    let Err(failed) = unless_lost(session.work(RemoteWork::MakeNew(path)).await)? else {
+        return Ok(Ok(()));
+    };
+    let there = session.lstat(path).await.unless_refused()?;
+    Ok(Err(match there {
+        Some(_) => "cannot make the directory: something with that name is there".to_owned(),
+        None => format!("cannot make the directory: {failed}"),
+    }))
 }
 
-async fn with_parents(link: &Link, path: &[u8]) -> std::result::Result<(), String> {
+async fn with_parents(
+    session: &Session,
+    path: &[u8],
+) -> std::result::Result<std::result::Result<(), String>, ConnectionLost> {
     let mut missing = vec![path.to_vec()];
     while let Some(next) = missing.last().cloned() {
-        let is_directory = link.is_directory(&next).await.map_err(|lost| lost.to_string())?;
+        let is_directory = session.is_directory(&next).await.unless_refused()?;
         let above = parent(&next).to_vec();
-        if is_directory {
+        if is_directory == Some(true) {
             missing.pop();
             break;
         }
@@ -85,10 +93,12 @@ async fn with_parents(link: &Link, path: &[u8]) -> std::result::Result<(), Strin
         missing.push(above);
     }
     for above in missing.iter().rev() {
-        make(link, above).await.map_err(|why| match above == path {
-            true => why,
-            false => format!("\"{}\": {why}", printable(above)),
-        })?;
+        if let Err(why) = make(session, above).await? {
+            return Ok(Err(match above == path {
+                true => why,
+                false => format!("\"{}\": {why}", printable(above)),
+            }));
+        }
     }
-    Ok(())
+    Ok(Ok(()))
 }

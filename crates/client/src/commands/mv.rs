@@ -8,11 +8,13 @@ use async_trait::async_trait;
 use clap::Args;
 
 use super::candidates::Candidates;
-use super::refusal::not_answered;
+use super::named_paths::NamedPaths;
+use super::refusal::{refused, unless_lost};
 use super::session::Session;
 use super::verb::Verb;
 use crate::link::RemoteError;
 use crate::names::{join, last};
+use crate::transfer::RemoteWork;
 use base::error::{Error, Result};
 use base::visible::printable;
 
@@ -44,13 +46,15 @@ impl Verb for MvArgs {
 }
 
 async fn mv(session: &Arc<Session>, args: &MvArgs) -> Result<u8> {
-    let link = session.link().await?;
     let Some((target, words)) = args.words.split_last() else {
         return Err(Error::new("mv needs a name and a new one"));
     };
-    let sources = session.matching_all(&link, words).await?;
+    let sources = NamedPaths::of(session, words).all().await?;
     let target = session.path(target);
-    let is_directory = link.is_directory(&target).await.map_err(not_answered)?;
+    let is_directory = session
+        .is_directory(&target)
+        .await
+        .map_err(refused("look at it"))?;
     if sources.len() > 1 && !is_directory {
         return Err(
             Error::new(format!("\"{}\" is not a directory", printable(&target)))
@@ -59,7 +63,8 @@ async fn mv(session: &Arc<Session>, args: &MvArgs) -> Result<u8> {
     }
     let mut code = 0;
     let mut moved = HashSet::new();
-    for source in sources {
+    let mut names = NamedPaths::known(session, sources);
+    while let Some(source) = names.next().await? {
         let to = if is_directory {
             join(&target, last(&source.path))
         } else {
@@ -68,13 +73,14 @@ async fn mv(session: &Arc<Session>, args: &MvArgs) -> Result<u8> {
         // A second source of the same name would replace the first one.
         let renamed = match moved.contains(&to) {
             true => Err("another one was just moved there".to_owned()),
-            false => link
-                .rename(&source.path, &to)
-                .await
-                .map_err(|failed| reason(&failed, &source.path, &to)),
+            false => {
+                let renamed = session.work(RemoteWork::Rename(&source.path, &to)).await;
+                let renamed = unless_lost(renamed).map_err(|lost| names.lost(lost))?;
+                renamed.map_err(|failed| reason(&failed, &source.path, &to))
+            }
         };
         match renamed {
-            Ok(()) => drop(moved.insert(to)),
+            Ok(_) => drop(moved.insert(to)),
             Err(why) => {
                 code = 1;
                 let to = printable(&to);

@@ -9,13 +9,15 @@ use clap::Args;
 use sftp_wire::Request;
 
 use super::candidates::Candidates;
+use super::named_paths::NamedPaths;
 use super::prefetch::{Prefetch, Prefetched};
-use super::refusal::not_answered;
+use super::refusal::unless_lost;
 use super::session::Session;
 use super::verb::Verb;
 use super::walk::MAX_DEPTH;
-use crate::link::{Answered as _, Link, RemoteError, done};
+use crate::link::{Answered as _, ConnectionLost, Link, RemoteError, done};
 use crate::names::{is_single_name, join, last};
+use crate::transfer::{RemoteWork, WorkAttempts};
 use base::error::{Error, Result};
 use base::visible::printable;
 
@@ -52,23 +54,23 @@ impl Verb for RmArgs {
     }
 }
 
+/// Whether a removal was refused, and why.
+type Removal = std::result::Result<(), String>;
+
 async fn rm(session: &Arc<Session>, args: &RmArgs) -> Result<u8> {
-    let link = session.link().await?;
+    let mut names = NamedPaths::of(session, &args.words);
     let mut code = 0;
-    for word in &args.words {
-        for found in session.matching(&link, word).await? {
-            let removed = match last(&found.shown) {
-                // An empty variable in a script must not remove the home. rm(1) refuses `.` and `..` as well.
-                name if name.is_empty() || session.is_home(&found.path) => Err(
-                    "it is not removed, because it has no name of its own (hint: name what is in it)"
-                        .to_owned(),
-                ),
-                _ => remove(session, args, &link, &found.path).await?,
-            };
-            if let Err(failed) = removed {
-                code = 1;
-                session.complain(&found.shown, &failed);
-            }
+    while let Some(found) = names.next().await? {
+        let removed = match last(&found.shown) {
+            // An empty variable in a script must not remove the home. rm(1) refuses `.` and `..` as well.
+            name if name.is_empty() || session.is_home(&found.path) => Err(
+                "it is not removed, because it has no name of its own (hint: name what is in it)".to_owned(),
+            ),
+            _ => remove(session, args, &names, &found.path).await?,
+        };
+        if let Err(failed) = removed {
+            code = 1;
+            session.complain(&found.shown, &failed);
         }
     }
     Ok(code)
@@ -77,28 +79,28 @@ async fn rm(session: &Arc<Session>, args: &RmArgs) -> Result<u8> {
 async fn remove(
     session: &Arc<Session>,
     args: &RmArgs,
-    link: &Arc<Link>,
+    names: &NamedPaths<'_>,
     path: &[u8],
-) -> Result<std::result::Result<(), String>> {
-    let attrs = match link.lstat(path).await {
+) -> Result<Removal> {
+    let lost = |lost| names.lost(lost);
+    let attrs = match unless_lost(session.lstat(path).await).map_err(lost)? {
         Ok(attrs) => attrs,
         Err(failed) if failed.is_missing() && args.force => return Ok(Ok(())),
         Err(failed) => return Ok(Err(format!("cannot remove it: {failed}"))),
     };
     // The LSTAT of some servers follows links, as that of ProFTPD does. What a link points to is not removed.
     let is_link = match attrs.is_directory() {
-        Some(true) => link
-            .readlink(path)
-            .await
-            .unless_refused()
-            .map_err(not_answered)?
-            .is_some(),
+        Some(true) => {
+            let reading = session.repeated(|link, _| async move { link.readlink(path).await });
+            reading.await.unless_refused().map_err(lost)?.is_some()
+        }
         _ => true,
     };
     if is_link {
-        return Ok(link
-            .remove(path)
-            .await
+        let removed = session.work(RemoteWork::RemoveExisting(path)).await;
+        let removed = unless_lost(removed).map_err(lost)?;
+        return Ok(removed
+            .map(drop)
             .map_err(|failed| format!("cannot remove it: {failed}")));
     }
     if !args.recursive {
@@ -109,7 +111,7 @@ async fn remove(
     }
     let stop = session.stop();
     tokio::select! {
-        removed = tree(link, path) => Ok(removed),
+        removed = tree(session, path) => removed.map_err(lost),
         () = stop.cancelled() => Ok(Err("stopped; a part of it may have been removed".to_owned())),
     }
 }
@@ -130,73 +132,114 @@ async fn agreed(session: &Arc<Session>, path: &[u8]) -> Result<bool> {
     })
 }
 
-/// Removes a directory: its contents first, then itself. Links are removed, never followed.
-async fn tree(link: &Arc<Link>, top: &[u8]) -> std::result::Result<(), String> {
-    let mut first_error = None;
-    let mut keep = |path: &[u8], failed: &dyn std::fmt::Display| {
-        first_error.get_or_insert_with(|| format!("cannot remove \"{}\": {failed}", printable(path)));
-    };
-    let mut prefetch = Prefetch::new(link, |link, path| Box::pin(async move { link.list(&path).await }));
-    prefetch.push(top.to_vec(), 0);
-    // The outer directories stand before the inner ones.
-    let mut directories = vec![Vec::new()];
-    while let Some(Prefetched {
-        path: directory,
-        known: depth,
-        answer,
-    }) = prefetch.next().await
-    {
-        let entries = match answer {
-            Ok(_) if depth >= MAX_DEPTH => return Err("it is nested too deeply".to_owned()),
-            Ok(entries) => entries,
-            Err(failed) => {
-                keep(&directory, &failed);
-                continue;
-            }
+/// Removes a directory: its contents first, then itself. Links are removed, never followed. When the connection breaks,
+/// what is left is looked for again.
+async fn tree(session: &Session, top: &[u8]) -> std::result::Result<Removal, ConnectionLost> {
+    let mut attempts = session.connection().attempts();
+    loop {
+        let link = match unless_lost(attempts.link().await)? {
+            Ok(link) => link,
+            Err(failed) => return Ok(Err(failed.to_string())),
         };
-        let mut files = Vec::new();
-        for entry in entries.iter().filter(|entry| is_single_name(&entry.name)) {
-            let path = join(&directory, &entry.name);
-            match entry.attrs.is_directory() {
-                Some(true) => prefetch.push(path, depth + 1),
-                _ => files.push(path),
+        let removal = TreeRemoval {
+            link,
+            attempts: &mut attempts,
+            first_error: None,
+        };
+        match removal.run(top).await {
+            Ok(removed) => return Ok(removed),
+            Err(lost) => {
+                if !attempts.allow_another() {
+                    return Err(lost);
+                }
             }
         }
-        all(link, &files, |path| Request::Remove { path }, &mut keep).await?;
-        if directories.len() <= depth {
-            directories.push(Vec::new());
-        }
-        if let Some(level) = directories.last_mut() {
-            level.push(directory);
-        }
     }
-    for level in directories.iter().rev() {
-        all(link, level, |path| Request::Rmdir { path }, &mut keep).await?;
-    }
-    first_error.map_or(Ok(()), Err)
 }
 
-/// Sends the same request for many paths, some at once, and passes refusals to `keep`.
-async fn all<'a>(
-    link: &Link,
-    paths: &'a [Vec<u8>],
-    request: impl Fn(&'a [u8]) -> Request<'a>,
-    keep: &mut impl FnMut(&[u8], &dyn std::fmt::Display),
-) -> std::result::Result<(), String> {
-    for batch in paths.chunks(REMOVALS) {
-        let asked: Vec<_> = batch
-            .iter()
-            .map(|path| link.channel.begin(&request(path)))
-            .collect();
-        for (path, answer) in batch.iter().zip(asked) {
-            let removed = match answer.await {
-                Ok(reply) => done(reply),
-                Err(_) => return Err(RemoteError::from(link.channel.lost()).to_string()),
+/// The removal of a tree over one connection.
+struct TreeRemoval<'a> {
+    link: Arc<Link>,
+    attempts: &'a mut WorkAttempts,
+    /// The first refusal.
+    first_error: Option<String>,
+}
+
+impl TreeRemoval<'_> {
+    async fn run(mut self, top: &[u8]) -> std::result::Result<Removal, ConnectionLost> {
+        let mut prefetch = Prefetch::new(&self.link, |link, path| {
+            Box::pin(async move { link.list(&path).await })
+        });
+        prefetch.push(top.to_vec(), 0);
+        // The outer directories stand before the inner ones.
+        let mut directories = vec![Vec::new()];
+        while let Some(Prefetched {
+            path: directory,
+            known: depth,
+            answer,
+        }) = prefetch.next().await
+        {
+            let entries = match unless_lost(answer)? {
+                Ok(_) if depth >= MAX_DEPTH => return Ok(Err("it is nested too deeply".to_owned())),
+                Ok(entries) => entries,
+                Err(failed) => {
+                    self.keep(&directory, &failed);
+                    continue;
+                }
             };
-            if let Err(failed) = removed {
-                keep(path, &failed);
+            let mut files = Vec::new();
+            for entry in entries.iter().filter(|entry| is_single_name(&entry.name)) {
+                let path = join(&directory, &entry.name);
+                match entry.attrs.is_directory() {
+                    Some(true) => prefetch.push(path, depth + 1),
+                    _ => files.push(path),
+                }
+            }
+            self.all(&files, |path| Request::Remove { path }).await?;
+            if directories.len() <= depth {
+                directories.push(Vec::new());
+            }
+            if let Some(level) = directories.last_mut() {
+                level.push(directory);
             }
         }
+        for level in directories.iter().rev() {
+            self.all(level, |path| Request::Rmdir { path }).await?;
+        }
+        Ok(self.first_error.map_or(Ok(()), Err))
     }
-    Ok(())
+
+    /// Keeps the first refusal. What an earlier attempt has removed may be gone.
+    fn keep(&mut self, path: &[u8], failed: &RemoteError) {
+        if failed.is_missing() && self.attempts.is_again() {
+            return;
+        }
+        self.first_error
+            .get_or_insert_with(|| format!("cannot remove \"{}\": {failed}", printable(path)));
+    }
+
+    /// Sends the same request for many paths, some at once.
+    async fn all<'a>(
+        &mut self,
+        paths: &'a [Vec<u8>],
+        request: impl Fn(&'a [u8]) -> Request<'a>,
+    ) -> std::result::Result<(), ConnectionLost> {
+        for batch in paths.chunks(REMOVALS) {
+            let asked: Vec<_> = batch
+                .iter()
+                .map(|path| self.link.channel.begin(&request(path)))
+                .collect();
+            for (path, answer) in batch.iter().zip(asked) {
+                let removed = match answer.await {
+                    Ok(reply) => done(reply),
+                    Err(_) => return Err(self.link.channel.lost()),
+                };
+                match removed {
+                    Ok(()) => self.attempts.advanced(),
+                    Err(failed) => self.keep(path, &failed),
+                }
+            }
+        }
+        Ok(())
+    }
 }

@@ -7,8 +7,10 @@ use async_trait::async_trait;
 use clap::Args;
 
 use super::candidates::Candidates;
+use super::named_paths::NamedPaths;
 use super::session::Session;
 use super::verb::Verb;
+use crate::transfer::RemoteWork;
 use base::error::Result;
 
 /// Remove empty directories of the server
@@ -36,18 +38,18 @@ impl Verb for RmdirArgs {
 }
 
 async fn rmdir(session: &Session, words: &[OsString]) -> Result<u8> {
-    let link = session.link().await?;
+    let mut names = NamedPaths::of(session, words);
     let mut code = 0;
-    for word in words {
-        for found in session.matching(&link, word).await? {
-            if let Err(failed) = link.rmdir(&found.path).await {
+    while let Some(found) = names.next().await? {
+        let removing = RemoteWork::RemoveExistingDirectory(&found.path);
+        match session.work(removing).await {
+            Ok(_) => {}
+            Err(failed) if failed.is_failure() => {
                 code = 1;
-                let hint = match failed.is_failure() {
-                    true => " (hint: is it empty? rm -r removes all that is in it)",
-                    false => "",
-                };
-                session.complain(&found.shown, &format!("cannot remove it: {failed}{hint}"));
+                let hint = "(hint: is it empty? rm -r removes all that is in it)";
+                session.complain(&found.shown, &format!("cannot remove it: {failed} {hint}"));
             }
+            Err(failed) => code = code.max(names.fail(&found, failed, "cannot remove it")?),
         }
     }
     Ok(code)

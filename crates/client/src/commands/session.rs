@@ -5,15 +5,16 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt as _;
 use std::sync::Arc;
 
+use sftp_wire::Attributes;
 use tokio_util::sync::CancellationToken;
 
-use super::refusal::refused;
 use crate::globs;
 use crate::link::{Link, RemoteError};
 use crate::names::{below_home, join, resolve};
 use crate::output::{Output, Style};
 use crate::remote::Remote;
 use crate::report;
+use crate::transfer::{RemoteWork, RunConnection};
 use base::error::{Error, Result};
 use base::glob::unescape;
 
@@ -36,12 +37,16 @@ pub struct Session {
     directory: Mutex<Vec<u8>>,
     /// The token of the running command, which Ctrl-C cancels. Each command has a new one.
     stop: Mutex<CancellationToken>,
+    /// The connection of the running command. Each command has a new one, so that it does not suffer from the breaks of
+    /// another.
+    connection: Mutex<Arc<RunConnection>>,
 }
 
 impl Session {
     /// A session in the home directory that the server gives. The shell's `cd` moves it.
     pub fn new(remote: Arc<Remote>, output: Output, home: Vec<u8>) -> Arc<Self> {
         Arc::new(Self {
+            connection: Mutex::new(RunConnection::alone(&remote)),
             remote,
             output,
             directory: Mutex::new(home.clone()),
@@ -71,25 +76,79 @@ impl Session {
         resolve(&self.directory(), path)
     }
 
-    /// The connection; a new one if the last is lost.
+    /// The connection of the running command. Work on the server goes through [`Session::repeated`] or
+    /// [`Session::work`]; this is for work that goes on where it was when the connection broke.
+    pub fn connection(&self) -> Arc<RunConnection> {
+        Arc::clone(&self.connection.lock())
+    }
+
+    /// Does work on the connection, and does all of it again on another one when that breaks. The work learns whether an
+    /// earlier attempt may have been carried out.
     ///
     /// # Errors
-    /// When the connection is lost and no other can be made.
-    pub async fn link(&self) -> Result<Arc<Link>> {
-        self.remote
-            .link()
+    /// When the server refuses, or no connection can be made any more.
+    pub async fn repeated<T, F>(
+        &self,
+        work: impl Fn(Arc<Link>, bool) -> F,
+    ) -> std::result::Result<T, RemoteError>
+    where
+        F: Future<Output = std::result::Result<T, RemoteError>>,
+    {
+        self.connection().repeated(work).await
+    }
+
+    /// Does a single operation, as [`Session::repeated`] does work. Returns the attributes of a name that was looked at,
+    /// if it is there.
+    ///
+    /// # Errors
+    /// When the server refuses, or no connection can be made any more.
+    pub async fn work(&self, work: RemoteWork<'_>) -> std::result::Result<Option<Attributes>, RemoteError> {
+        work.run_on(&self.connection()).await
+    }
+
+    /// Whether a path is a directory, or a link to one.
+    ///
+    /// # Errors
+    /// When no connection can be made any more.
+    pub(super) async fn is_directory(&self, path: &[u8]) -> std::result::Result<bool, RemoteError> {
+        self.repeated(|link, _| async move { link.is_directory(path).await.map_err(RemoteError::from) })
             .await
-            .map_err(|failed| Error::new(failed.to_string()))
+    }
+
+    /// The attributes of a path, which is followed if it is a link.
+    ///
+    /// # Errors
+    /// When the server refuses, or no connection can be made any more.
+    pub async fn stat(&self, path: &[u8]) -> std::result::Result<Attributes, RemoteError> {
+        self.repeated(|link, _| async move { link.stat(path).await })
+            .await
+    }
+
+    /// The attributes of a path, which is not followed if it is a link.
+    ///
+    /// # Errors
+    /// When the server refuses, or no connection can be made any more.
+    pub(super) async fn lstat(&self, path: &[u8]) -> std::result::Result<Attributes, RemoteError> {
+        self.repeated(|link, _| async move { link.lstat(path).await })
+            .await
+    }
+
+    /// The path with links resolved.
+    ///
+    /// # Errors
+    /// When the server refuses, or no connection can be made any more.
+    pub async fn realpath(&self, path: &[u8]) -> std::result::Result<Vec<u8>, RemoteError> {
+        self.repeated(|link, _| async move { link.realpath(path).await })
+            .await
     }
 
     /// The paths on the server that a word stands for: see [`globs`].
     ///
     /// # Errors
-    /// When a directory cannot be listed.
-    pub(super) async fn matching(&self, link: &Link, word: &OsStr) -> Result<Vec<RemotePath>> {
-        self.matches(link, word)
+    /// When no connection can be made any more, or the server has too many names.
+    pub(super) async fn matching(&self, word: &OsStr) -> std::result::Result<Vec<RemotePath>, RemoteError> {
+        self.repeated(|link, _| async move { self.matches(&link, word).await })
             .await
-            .map_err(refused("list a directory"))
     }
 
     async fn matches(&self, link: &Link, word: &OsStr) -> std::result::Result<Vec<RemotePath>, RemoteError> {
@@ -101,34 +160,17 @@ impl Session {
         Ok(found.into_iter().map(named).collect())
     }
 
-    /// The paths on the server that several words stand for, for a caller that repeats the look on another connection.
+    /// The paths on the server that several words stand for, in the order of the words.
     ///
     /// # Errors
-    /// When the connection is lost, or the server has too many names.
-    pub(super) async fn matches_of_all(
+    /// When no connection can be made any more, or the server has too many names.
+    pub(super) async fn matching_all(
         &self,
-        link: Arc<Link>,
         words: &[OsString],
     ) -> std::result::Result<Vec<RemotePath>, RemoteError> {
         let mut found = Vec::new();
         for word in words {
-            found.extend(self.matches(&link, word).await?);
-        }
-        Ok(found)
-    }
-
-    /// The paths on the server that several words stand for, in the order of the words.
-    ///
-    /// # Errors
-    /// When a directory cannot be listed.
-    pub(super) async fn matching_all(
-        &self,
-        link: &Link,
-        words: impl IntoIterator<Item = impl AsRef<OsStr>>,
-    ) -> Result<Vec<RemotePath>> {
-        let mut found = Vec::new();
-        for word in words {
-            found.extend(self.matching(link, word.as_ref()).await?);
+            found.extend(self.matching(word).await?);
         }
         Ok(found)
     }
@@ -168,8 +210,9 @@ impl Session {
         }
     }
 
-    /// Makes this the token that stops the command that runs.
+    /// Makes this the token that stops the command that runs, which begins now.
     pub fn set_stop(&self, stop: CancellationToken) {
+        *self.connection.lock() = RunConnection::alone(&self.remote);
         *self.stop.lock() = stop;
     }
 

@@ -10,7 +10,7 @@ use sftp_wire::Attributes;
 
 use super::candidates::Candidates;
 use super::details;
-use super::refusal::refused;
+use super::named_paths::NamedPaths;
 use super::session::{RemotePath, Session};
 use super::verb::Verb;
 use crate::link::{Answered as _, Link, OwnerIds, OwnerNames, RemoteError};
@@ -49,60 +49,61 @@ impl Verb for StatArgs {
 }
 
 async fn stat(session: &Arc<Session>, args: &StatArgs) -> Result<u8> {
-    let link = session.link().await?;
+    let mut names = NamedPaths::of(session, &args.words);
     let mut code = 0;
-    for word in &args.words {
-        for found in session.matching(&link, word).await? {
-            match look(&link, args, &found.path).await {
-                Ok((attrs, target)) => show(session, &link, &found, attrs, target).await?,
-                Err(failed) => {
-                    code = 1;
-                    session.complain(&found.shown, &failed);
-                }
-            }
+    while let Some(found) = names.next().await? {
+        let path = &found.path[..];
+        let looking = session.repeated(|link, _| async move { look(&link, args, path).await });
+        match looking.await {
+            Ok(details) => show(session, &found, &details)?,
+            Err(failed) => code = code.max(names.fail(&found, failed, "")?),
         }
     }
     Ok(code)
 }
 
-/// The attributes of a path, and where it points to if it is a link.
-async fn look(
-    link: &Link,
-    args: &StatArgs,
-    path: &[u8],
-) -> std::result::Result<(Attributes, Option<Vec<u8>>), RemoteError> {
-    if args.dereference {
-        return Ok((link.stat(path).await?, None));
-    }
-    let attrs = link.lstat(path).await?;
-    let target = match attrs.is_symlink() {
+/// What the server says of a path.
+struct PathDetails {
+    attrs: Attributes,
+    /// Where it points to if it is a link.
+    target: Option<Vec<u8>>,
+    owners: OwnerNames,
+}
+
+async fn look(link: &Link, args: &StatArgs, path: &[u8]) -> std::result::Result<PathDetails, RemoteError> {
+    let attrs = match args.dereference {
+        true => link.stat(path).await?,
+        false => link.lstat(path).await?,
+    };
+    let target = match attrs.is_symlink() && !args.dereference {
         // A link that cannot be read is shown without its target.
         true => link.readlink(path).await.unless_refused()?,
         false => None,
     };
-    Ok((attrs, target))
-}
-
-async fn show(
-    session: &Session,
-    link: &Link,
-    found: &RemotePath,
-    attrs: Attributes,
-    target: Option<Vec<u8>>,
-) -> Result<()> {
     let mut ids = OwnerIds::default();
     ids.add(&attrs);
-    let owners = OwnerNames::of(link, &ids)
-        .await
-        .map_err(refused("ask for names"))?;
+    let owners = OwnerNames::of(link, &ids).await?;
+    Ok(PathDetails {
+        attrs,
+        target,
+        owners,
+    })
+}
+
+fn show(session: &Session, found: &RemotePath, details: &PathDetails) -> Result<()> {
+    let PathDetails {
+        attrs,
+        target,
+        owners,
+    } = details;
     if session.output.style == Style::Json {
         let text = |bytes: &Vec<u8>| String::from_utf8_lossy(bytes).into_owned();
         return print_json(about(
             &found.path,
             json!({
-                "type": details::type_name(&attrs),
+                "type": details::type_name(attrs),
                 "size": attrs.size,
-                "mode": details::octal(&attrs),
+                "mode": details::octal(attrs),
                 "uid": attrs.owner.map(|owner| owner.uid),
                 "gid": attrs.owner.map(|owner| owner.gid),
                 "user": attrs.owner.and_then(|owner| owners.users.get(&owner.uid)).map(text),
@@ -119,8 +120,8 @@ async fn show(
         out.extend_from_slice(format!("\n  {name:<10}").as_bytes());
         out.extend_from_slice(value);
     };
-    line("type", details::type_name(&attrs).as_bytes());
-    if let Some(target) = &target {
+    line("type", details::type_name(attrs).as_bytes());
+    if let Some(target) = target {
         line("target", &stdout.name(target));
     }
     if let Some(size) = attrs.size {
@@ -131,20 +132,20 @@ async fn show(
         };
         line("size", format!("{}{units}", counted(size, "byte")).as_bytes());
     }
-    if let Some(octal) = details::octal(&attrs) {
+    if let Some(octal) = details::octal(attrs) {
         line(
             "mode",
-            format!("{octal} {}", details::permissions(&attrs)).as_bytes(),
+            format!("{octal} {}", details::permissions(attrs)).as_bytes(),
         );
     }
     if let Some(owner) = attrs.owner {
         line(
             "owner",
-            format!("{} ({})", details::user(&attrs, &owners), owner.uid).as_bytes(),
+            format!("{} ({})", details::user(attrs, owners), owner.uid).as_bytes(),
         );
         line(
             "group",
-            format!("{} ({})", details::group(&attrs, &owners), owner.gid).as_bytes(),
+            format!("{} ({})", details::group(attrs, owners), owner.gid).as_bytes(),
         );
     }
     if let Some(times) = attrs.times {

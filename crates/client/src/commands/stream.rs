@@ -46,8 +46,7 @@ pub(super) async fn get_to_stdout(
     patterns: &[OsString],
 ) -> Result<u8> {
     let run = TransferRun::with_events(session, args, EventTarget::Stderr);
-    let looking = |link| session.matches_of_all(link, patterns);
-    let sources = run.repeated("list a directory", looking).await?;
+    let sources = run.sources(patterns).await?;
     let engine = run.engine();
     engine.context.hub.expect(sources.len() as u64, 0);
     let mut summary = Summary::default();

@@ -11,6 +11,8 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use super::candidates::Candidates;
+use super::named_paths::NamedPaths;
+use super::refusal::not_done;
 use super::session::{RemotePath, Session};
 use super::verb::Verb;
 use crate::link::{
@@ -18,6 +20,7 @@ use crate::link::{
     HashValue, Link, NoHash, OpenFile, ReadAhead, RemoteError, confirm_commands, credibility, hashing,
 };
 use crate::output::{Stdout, Style, about, print_bytes, print_json};
+use crate::transfer::RunConnection;
 use crate::verbose;
 use base::digest;
 use base::digest::Algorithm;
@@ -61,8 +64,12 @@ impl Verb for SumArgs {
 type Answer = std::result::Result<HashAnswer, ConnectionLost>;
 
 async fn sum(session: &Arc<Session>, args: &SumArgs) -> Result<u8> {
-    let link = session.link().await?;
-    let found = session.matching_all(&link, &args.words).await?;
+    let found = NamedPaths::of(session, &args.words).all().await?;
+    let connection = session.connection();
+    let link = connection
+        .link()
+        .await
+        .map_err(|failed| Error::new(failed.to_string()))?;
     let mut code = 0;
     let (mut asked, large) = (JoinSet::new(), Arc::new(Semaphore::new(LARGE_AT_ONCE)));
     // The answers that have overtaken those of earlier files.
@@ -77,8 +84,12 @@ async fn sum(session: &Arc<Session>, args: &SumArgs) -> Result<u8> {
             while asked.len() + early.len() < at_once
                 && let Some((number, RemotePath { path, .. })) = waiting.next()
             {
-                let (link, path, large) = (Arc::clone(&link), path.clone(), Arc::clone(&large));
-                asked.spawn(async move { (number, hash_of(&link, &path, &large).await) });
+                let question = FileQuestion {
+                    connection: Arc::clone(&connection),
+                    path: path.clone(),
+                    large: Arc::clone(&large),
+                };
+                asked.spawn(async move { (number, question.ask().await) });
             }
             if let Some(answer) = early.remove(&number) {
                 break answer;
@@ -88,9 +99,34 @@ async fn sum(session: &Arc<Session>, args: &SumArgs) -> Result<u8> {
                 Some(Err(_)) | None => return Err(Error::new("the hashes cannot be asked for")),
             }
         };
+        let answer = answer.map_err(|lost| not_done(lost, found.len() - number))?;
         code = code.max(show(session, file, answer)?);
     }
     Ok(code)
+}
+
+/// The question for the hash of one file.
+struct FileQuestion {
+    connection: Arc<RunConnection>,
+    path: Vec<u8>,
+    /// Limits how many large files are hashed at once.
+    large: Arc<Semaphore>,
+}
+
+impl FileQuestion {
+    /// Asks on as many connections as it takes.
+    async fn ask(&self) -> Answer {
+        let Self { path, large, .. } = self;
+        let asking = self.connection.repeated(|link, _| async move {
+            let answer = hash_of(&link, path, large).await;
+            answer.map_err(RemoteError::from)
+        });
+        match asking.await {
+            Ok(answer) => Ok(answer),
+            Err(RemoteError::ConnectionLost(lost)) => Err(lost),
+            Err(failed) => Ok(HashAnswer::CannotBeHad(NoHash::Refused(failed))),
+        }
+    }
 }
 
 /// The hash of a file, unless the server's commands have hashed another one.
@@ -160,22 +196,21 @@ async fn hash_of(link: &Arc<Link>, path: &[u8], large: &Semaphore) -> Answer {
 }
 
 /// Prints the hash of a file, or why it cannot be had. Returns the exit code.
-fn show(session: &Session, file: &RemotePath, answer: Answer) -> Result<u8> {
+fn show(session: &Session, file: &RemotePath, answer: HashAnswer) -> Result<u8> {
     let RemotePath { shown, path } = file;
     let why: String = match answer {
-        Ok(HashAnswer::Value(hash, _)) => {
+        HashAnswer::Value(hash, _) => {
             match session.output.style {
                 Style::Json => print_json(about(path, json!({ "md5": hash.to_string() })))?,
                 Style::Words | Style::Quiet => print_bytes(&line(&hash, shown))?,
             }
             return Ok(0);
         }
-        Ok(HashAnswer::CannotBeHad(NoHash::NoRoute)) => {
+        HashAnswer::CannotBeHad(NoHash::NoRoute) => {
             return Err(Error::new("this server cannot hash").hint("get the file, and use md5sum here"));
         }
-        Ok(HashAnswer::CannotBeHad(NoHash::Refused(refused))) => refused.to_string(),
-        Ok(HashAnswer::CannotBeHad(reason)) => reason.to_string(),
-        Err(lost) => lost.to_string(),
+        HashAnswer::CannotBeHad(NoHash::Refused(refused)) => refused.to_string(),
+        HashAnswer::CannotBeHad(reason) => reason.to_string(),
     };
     session.complain(shown, &why);
     Ok(1)

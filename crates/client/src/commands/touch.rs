@@ -9,9 +9,11 @@ use clap::Args;
 use sftp_wire::{Attributes, Times};
 
 use super::candidates::Candidates;
+use super::named_paths::NamedPaths;
 use super::session::Session;
 use super::verb::Verb;
 use crate::link::{Link, RemoteError};
+use crate::transfer::RemoteWork;
 use base::error::Result;
 
 /// Make empty files on the server, or set the times of files to now
@@ -44,40 +46,37 @@ impl Verb for TouchArgs {
 }
 
 async fn touch(session: &Arc<Session>, args: &TouchArgs) -> Result<u8> {
-    let link = session.link().await?;
+    let mut names = NamedPaths::of(session, &args.words);
     let mut code = 0;
-    for word in &args.words {
-        for found in session.matching(&link, word).await? {
-            match set_now(&link, &found.path).await {
-                Err(failed) if failed.is_missing() && args.no_create => {}
-                Err(failed) if failed.is_missing() => {
-                    if let Err(failed) = make(&link, &found.path).await {
-                        code = 1;
-                        session.complain(&found.shown, &format!("cannot make the file: {failed}"));
-                    }
-                }
-                Err(failed) => {
-                    code = 1;
-                    session.complain(&found.shown, &format!("cannot set its times: {failed}"));
-                }
-                Ok(()) => {}
-            }
+    while let Some(found) = names.next().await? {
+        let path = &found.path[..];
+        let result = match session.work(RemoteWork::Set(path, &now())).await {
+            Err(failed) if failed.is_missing() && args.no_create => Ok(()),
+            Err(failed) if failed.is_missing() => session
+                .repeated(|link, _| async move { make(&link, path).await })
+                .await
+                .map_err(|failed| (failed, "cannot make the file")),
+            Err(failed) => Err((failed, "cannot set its times")),
+            Ok(_) => Ok(()),
+        };
+        if let Err((failed, what)) = result {
+            code = code.max(names.fail(&found, failed, what)?);
         }
     }
     Ok(code)
 }
 
-async fn set_now(link: &Link, path: &[u8]) -> std::result::Result<(), RemoteError> {
+/// The attributes of a file that is changed now.
+fn now() -> Attributes {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let now = u32::try_from(now.as_secs()).unwrap_or(u32::MAX);
-    let attrs = Attributes {
+    Attributes {
         times: Some(Times {
             accessed: now,
             modified: now,
         }),
         ..Attributes::default()
-    };
-    link.set(path, &attrs).await
+    }
 }
 
 async fn make(link: &Link, path: &[u8]) -> std::result::Result<(), RemoteError> {

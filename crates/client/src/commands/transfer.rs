@@ -15,7 +15,8 @@ use clap::Args;
 use sftp_wire::{Attributes, Times};
 
 use super::links::copy_links;
-use super::session::Session;
+use super::refusal;
+use super::session::{RemotePath, Session};
 use super::walk::{Walk, WalkResult};
 use crate::link::{Link, RemoteError};
 use crate::output::{Style, print};
@@ -25,9 +26,7 @@ use crate::report;
 use crate::symlinks::LinkRule;
 use crate::transfer::free_space::InsufficientSpace;
 use crate::transfer::progress_hub::{ProgressHub, Totals};
-use crate::transfer::{
-    Breaks, Engine, HashChoice, ProgressAtBreak, RemoteWork, SMALL_BYTES, Settings, Summary, Verify,
-};
+use crate::transfer::{Engine, HashChoice, RemoteWork, SMALL_BYTES, Settings, Summary, Verify};
 use base::error::{Error, Result};
 use base::size::Size;
 use base::visible::printable;
@@ -216,30 +215,25 @@ impl<'a> TransferRun<'a> {
             .await
     }
 
-    /// Does work on the connection, and does all of it again on another connection if that breaks: for looks, which may
-    /// be repeated. `what` names the work in an error.
+    /// Does work as [`Session::repeated`] does, unless Ctrl-C stops it. `what` names the work in an error.
     pub(super) async fn repeated<T, F>(&self, what: &'static str, work: impl Fn(Arc<Link>) -> F) -> Result<T>
     where
         F: Future<Output = std::result::Result<T, RemoteError>>,
     {
-        let attempts = async {
-            let remote = &self.session.remote;
-            let mut breaks = Breaks::new(remote.retry_rule(), self.hub.done());
-            loop {
-                let link = remote.link_after(|| breaks.outage()).await;
-                let link = link.map_err(|failed| Error::new(failed.to_string()))?;
-                let done = work(link).await;
-                let reached = ProgressAtBreak {
-                    run: self.hub.done(),
-                    file: 0,
-                };
-                let is_lost = matches!(done, Err(RemoteError::ConnectionLost(_)));
-                if !is_lost || !breaks.allow_another(reached) {
-                    return done.map_err(refused(what));
-                }
-            }
+        let working = async {
+            let done = self.session.repeated(|link, _| work(link)).await;
+            done.map_err(refusal::refused(what))
         };
-        self.session.stoppable(attempts).await
+        self.session.stoppable(working).await
+    }
+
+    /// The paths on the server that words stand for.
+    pub(super) async fn sources(&self, words: &[OsString]) -> Result<Vec<RemotePath>> {
+        let looking = async {
+            let found = self.session.matching_all(words).await;
+            found.map_err(refusal::refused("list a directory"))
+        };
+        self.session.stoppable(looking).await
     }
 
     fn walk(&self, link: Arc<Link>) -> Walk<'_> {

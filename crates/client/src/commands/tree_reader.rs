@@ -1,19 +1,29 @@
 //! Reads a whole tree of the server in bounded memory: directories are read batch by batch, a few of them ahead, and
 //! only the paths of directories that are still to be read are kept. Links are reported, and never entered.
+//!
+//! When the connection breaks, the directory that was being read is read again, and the entries that the caller has are
+//! left out; the others are read as if nothing had happened.
 
+use std::collections::HashSet;
+use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
+use super::session::Session;
 use super::walk::MAX_DEPTH;
 use crate::link::{ConnectionLost, DirectoryReader, Link, Name, RemoteError};
 use crate::names::{is_single_name, join};
+use crate::transfer::WorkAttempts;
 
 /// The number of directories that are read at once, so that they share the round trips to a distant server.
 const AT_ONCE: usize = 16;
 /// The most bytes of paths of directories that are still to be read: a malicious server could list directories without
 /// end.
 const MOST_WAITING: usize = 64 << 20;
+/// The most names of one directory that are remembered, in case the connection breaks: 32 MiB of hashes. A larger directory
+/// is not read again.
+const MOST_REMEMBERED: usize = 4 << 20;
 
 /// A directory of the tree.
 pub(super) struct TreeDirectory<T> {
@@ -44,7 +54,7 @@ pub(super) enum TreeEvent<T> {
     Entries(TreeBatch<T>),
     /// A directory has ended, or could not be read.
     End(TreeDirectory<T>, Option<RemoteError>),
-    /// The connection is lost. Nothing follows, however many directories are still to be read.
+    /// The connection is lost, and no other can be made. Nothing follows, however many directories are still to be read.
     Lost(ConnectionLost),
 }
 
@@ -59,8 +69,13 @@ pub(super) enum TooMuch {
 
 /// The directories of a tree that are still to be read.
 pub(super) struct TreeReader<T> {
-    link: Arc<Link>,
+    attempts: WorkAttempts,
+    /// The connection. `None`: it is to be asked for, and nothing is being read.
+    link: Option<Arc<Link>>,
     current: Option<TreeDirectory<T>>,
+    /// Hashes of the names of the current directory that the caller has.
+    delivered: HashSet<u64>,
+    hasher: RandomState,
     /// The directories that were found in the current one, in order.
     found: Vec<TreeDirectory<T>>,
     /// The other directories. The last one is next.
@@ -72,10 +87,13 @@ pub(super) struct TreeReader<T> {
 }
 
 impl<T: Clone> TreeReader<T> {
-    pub(super) fn new(link: &Arc<Link>, path: Vec<u8>, known: T) -> Self {
+    pub(super) fn new(session: &Session, path: Vec<u8>, known: T) -> Self {
         Self {
-            link: Arc::clone(link),
+            attempts: session.connection().attempts(),
+            link: None,
             current: None,
+            delivered: HashSet::new(),
+            hasher: RandomState::new(),
             found: Vec::new(),
             waiting: path.len(),
             reading: 0,
@@ -116,39 +134,71 @@ impl<T: Clone> TreeReader<T> {
     /// The next part of the tree: the entries of a directory come before those of the directories in it. `None`: the
     /// tree has ended.
     pub(super) async fn next(&mut self) -> Option<TreeEvent<T>> {
-        if self.current.is_none() {
-            let next = self.stack.pop()?;
-            self.waiting = self.waiting.saturating_sub(next.path.len());
-            self.current = Some(next);
-            self.read_ahead();
-        }
-        let batches = self.current.as_mut().and_then(|current| current.batches.as_mut());
-        let batch = match batches {
-            Some(batches) => batches.recv().await,
-            None => None,
-        };
-        match batch {
-            Some(Ok(mut entries)) => {
-                entries.retain(|entry| is_single_name(&entry.name));
-                self.current.as_ref().map(|current| {
-                    TreeEvent::Entries(TreeBatch {
-                        path: current.path.clone(),
-                        depth: current.depth,
-                        known: current.known.clone(),
-                        entries,
-                    })
-                })
+        loop {
+            if self.current.is_none() {
+                let next = self.stack.pop()?;
+                self.waiting = self.waiting.saturating_sub(next.path.len());
+                self.current = Some(next);
+                self.delivered.clear();
             }
-            end => {
-                let failed = match end.and_then(Result::err) {
-                    Some(RemoteError::ConnectionLost(lost)) => return Some(self.lose(lost)),
-                    failed => failed,
-                };
-                self.reading = self.reading.saturating_sub(1);
-                self.stack.extend(self.found.drain(..).rev());
-                self.current.take().map(|ended| TreeEvent::End(ended, failed))
+            if let Err(lost) = self.read_ahead().await {
+                return Some(self.lose(lost));
             }
+            let batches = self.current.as_mut().and_then(|current| current.batches.as_mut());
+            let batch = match batches {
+                Some(batches) => batches.recv().await,
+                None => None,
+            };
+            let failed = match batch {
+                Some(Ok(entries)) => return self.deliver(entries),
+                Some(Err(RemoteError::ConnectionLost(lost))) => {
+                    if !self.begin_again() {
+                        return Some(self.lose(lost));
+                    }
+                    continue;
+                }
+                Some(Err(failed)) => Some(failed),
+                None => None,
+            };
+            self.attempts.advanced();
+            self.reading = self.reading.saturating_sub(1);
+            self.stack.extend(self.found.drain(..).rev());
+            return self.current.take().map(|ended| TreeEvent::End(ended, failed));
         }
+    }
+
+    /// The entries of the current directory that the caller does not have yet.
+    fn deliver(&mut self, mut entries: Vec<Name>) -> Option<TreeEvent<T>> {
+        let (delivered, hasher) = (&mut self.delivered, &self.hasher);
+        entries.retain(|entry| {
+            is_single_name(&entry.name)
+                && (delivered.len() >= MOST_REMEMBERED || delivered.insert(hasher.hash_one(&entry.name[..])))
+        });
+        if !entries.is_empty() {
+            self.attempts.advanced();
+        }
+        self.current.as_ref().map(|current| {
+            TreeEvent::Entries(TreeBatch {
+                path: current.path.clone(),
+                depth: current.depth,
+                known: current.known.clone(),
+                entries,
+            })
+        })
+    }
+
+    /// Notes that the connection broke: what was being read is read again on the next one. Returns `false` if that is not
+    /// possible, or not worth it.
+    fn begin_again(&mut self) -> bool {
+        if self.delivered.len() >= MOST_REMEMBERED || !self.attempts.allow_another() {
+            return false;
+        }
+        self.link = None;
+        self.reading = 0;
+        for directory in self.current.iter_mut().chain(&mut self.stack) {
+            directory.batches = None;
+        }
+        true
     }
 
     /// Ends the tree, because nothing can be read any more.
@@ -159,16 +209,26 @@ impl<T: Clone> TreeReader<T> {
         TreeEvent::Lost(lost)
     }
 
-    /// Begins to read the current directory, and those that come next while there are not too many.
-    fn read_ahead(&mut self) {
+    /// Begins to read the current directory, and those that come next while there are not too many, unless that was done
+    /// already.
+    async fn read_ahead(&mut self) -> Result<(), ConnectionLost> {
+        let link = match &self.link {
+            Some(link) => Arc::clone(link),
+            None => match self.attempts.link().await {
+                Ok(link) => Arc::clone(self.link.insert(link)),
+                Err(RemoteError::ConnectionLost(lost)) => return Err(lost),
+                Err(failed) => return Err(ConnectionLost(failed.to_string().into())),
+            },
+        };
         let next = self.stack.iter_mut().rev().take(AT_ONCE - 1);
         for (number, directory) in self.current.iter_mut().chain(next).enumerate() {
             let is_current = number == 0;
             if directory.batches.is_none() && (is_current || self.reading < AT_ONCE) {
-                directory.batches = Some(read(&self.link, &directory.path));
+                directory.batches = Some(read(&link, &directory.path));
                 self.reading += 1;
             }
         }
+        Ok(())
     }
 }
 

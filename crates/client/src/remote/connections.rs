@@ -128,6 +128,11 @@ impl Connections {
         self.lease(FIRST, link)
     }
 
+    /// A connection beside the first that is up, for work that is no job of its own.
+    pub fn beside_first(&self) -> Option<Arc<Link>> {
+        self.slots.lock().iter().skip(1).find_map(ConnectionSlot::link)
+    }
+
     /// A connection that has no other job. It waits for one, unless there can be none any more: then this is `None`.
     pub async fn take_spare(self: &Arc<Self>) -> Option<ConnectionLease> {
         loop {

@@ -7,7 +7,7 @@ use crate::link::{Answered as _, Link, RemoteError, Space};
 use crate::names::parent;
 use crate::plan::Policy;
 use crate::transfer::free_space::{InsufficientSpace, missing_space, missing_space_here};
-use crate::transfer::{Direction, Job, TransferContext, repeated};
+use crate::transfer::{Direction, Job, TransferContext};
 use base::error::{Error, Result};
 use base::size::Size;
 
@@ -41,7 +41,8 @@ async fn missing_on_server(
     target: &[u8],
     jobs: &[Job],
 ) -> std::result::Result<Option<InsufficientSpace>, RemoteError> {
-    let space = repeated(context, |link, _| space_at(link, target)).await;
+    let connection = &context.connection;
+    let space = connection.repeated(|link, _| space_at(link, target)).await;
     // A server that cannot say it says why when a file is created.
     let space = space.unless_refused()?.flatten();
     missing_space(context, jobs, space).await

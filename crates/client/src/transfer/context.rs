@@ -6,17 +6,17 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
 
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
-use super::breaks::{Breaks, FruitlessBreaks};
+use super::breaks::Breaks;
 use super::conflict_question::{ConflictAnswer, ConflictFacts, ConflictQuestion};
 use super::error::TransferError;
 use super::job::Job;
 use super::pace::Pace;
 use super::progress_hub::ProgressHub;
+use super::run_connection::RunConnection;
 use super::settings::Settings;
 use super::temporary_names::TemporaryNames;
 use crate::link::{Link, NoHash, RemoteError};
@@ -51,10 +51,8 @@ pub struct TransferContext {
     pub(super) temporary_names: TemporaryNames,
     /// The kinds of warnings that were given, of those that are given once.
     warned: parking_lot::Mutex<HashSet<&'static str>>,
-    /// The breaks of the first connection since the last progress of the run.
-    breaks: parking_lot::Mutex<FruitlessBreaks>,
-    /// The reason why no connection could be made. Once it is known, no other file waits for another attempt.
-    gone: Mutex<Option<RemoteError>>,
+    /// The connection of the run, on which work is repeated when it breaks.
+    pub connection: Arc<RunConnection>,
 }
 
 impl TransferContext {
@@ -65,9 +63,12 @@ impl TransferContext {
         hub: Arc<ProgressHub>,
         stop: CancellationToken,
     ) -> Self {
+        let connections = Connections::new(Arc::clone(&remote), settings.parallel);
+        let totals = Arc::clone(hub.totals());
         Self {
             pace: Pace::new(settings.limit_rate),
-            connections: Connections::new(Arc::clone(&remote), settings.parallel),
+            connection: RunConnection::new(Arc::clone(&remote), Arc::clone(&connections), totals),
+            connections,
             remote,
             settings,
             hub,
@@ -78,8 +79,6 @@ impl TransferContext {
             sees_other_files: AtomicBool::new(false),
             temporary_names: TemporaryNames::default(),
             warned: parking_lot::Mutex::default(),
-            breaks: parking_lot::Mutex::default(),
-            gone: Mutex::new(None),
         }
     }
 
@@ -134,22 +133,15 @@ impl TransferContext {
 
     /// The breaks that one file, or one operation on the server, has seen: none so far.
     pub fn breaks(&self) -> Breaks {
-        Breaks::new(self.remote.retry_rule(), self.hub.done())
+        self.connection.breaks()
     }
 
-    /// The connection; a new one if the last is lost.
+    /// The connection: see [`RunConnection::link`].
     ///
     /// # Errors
     /// When none can be made now, or none could be made before in this run.
     pub async fn link(&self) -> Result<Arc<Link>, RemoteError> {
-        let mut gone = self.gone.lock().await;
-        if let Some(failed) = &*gone {
-            return Err(failed.clone());
-        }
-        let outage = || self.breaks.lock().broke(self.hub.done(), Instant::now());
-        let link = self.remote.link_after(outage).await;
-        *gone = link.as_ref().err().cloned();
-        link
+        self.connection.link().await
     }
 
     /// The connection for a job: the one with the fewest jobs of those that are up. If none is, the first is made again.
@@ -157,11 +149,7 @@ impl TransferContext {
     /// # Errors
     /// When none can be made now, or none could be made before in this run.
     pub(super) async fn lease(&self) -> Result<ConnectionLease, RemoteError> {
-        if let Some(lease) = self.connections.take().await {
-            return Ok(lease);
-        }
-        let link = self.link().await?;
-        Ok(self.connections.first(link))
+        self.connection.lease().await
     }
 
     /// Warns that a hash cannot be had, and what is done instead: once in the whole run, because it is usually the

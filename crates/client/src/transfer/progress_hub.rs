@@ -87,6 +87,21 @@ pub struct Totals {
     pub idle: IdleClock,
 }
 
+impl Totals {
+    /// The progress of the run, as one number that grows with each byte, file and operation that is done. It falls when a
+    /// file starts again.
+    pub fn progress(&self) -> u64 {
+        let counters = [&self.done, &self.ended, &self.operations];
+        let counters = counters.map(|counter| counter.load(Ordering::Relaxed));
+        counters.into_iter().fold(0, u64::saturating_add)
+    }
+
+    /// Counts an operation without bytes that has ended well.
+    pub fn operation_ended(&self) {
+        self.operations.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
 impl FileProgress {
     /// The size of the file, in bytes.
     pub fn total(&self) -> u64 {
@@ -252,22 +267,19 @@ impl ProgressHub {
         self.totals.bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    /// The progress of the run, as one number that grows with each byte, file and operation that is done. It falls when a
-    /// file starts again.
+    /// The progress of the run, as [`Totals::progress`] counts it.
     pub fn done(&self) -> u64 {
-        let Totals {
-            done,
-            ended,
-            operations,
-            ..
-        } = &*self.totals;
-        let counters = [done, ended, operations].map(|counter| counter.load(Ordering::Relaxed));
-        counters.into_iter().fold(0, u64::saturating_add)
+        self.totals.progress()
+    }
+
+    /// The counters of the run.
+    pub(super) fn totals(&self) -> &Arc<Totals> {
+        &self.totals
     }
 
     /// Counts an operation without bytes that has ended well.
     pub fn operation_ended(&self) {
-        self.totals.operations.fetch_add(1, Ordering::Relaxed);
+        self.totals.operation_ended();
     }
 
     /// Has the observer print that a name cannot be transferred, and why.

@@ -1,15 +1,16 @@
 //! Operations on the server that are repeated on another connection when one breaks.
 //!
-//! What was done already counts as done, because a connection may break before the reply. What is a link is removed,
-//! renamed or replaced itself, never what it points to.
+//! What was done already counts as done, because a connection may break before the reply; work that must find something
+//! to do counts it only after such a break. What is a link is removed, renamed or replaced itself, never what it points
+//! to.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use sftp_wire::Attributes;
 
-use super::breaks::ProgressAtBreak;
 use super::context::TransferContext;
+use super::run_connection::RunConnection;
 use crate::link::{self, Answered as _, Link, RemoteError};
 
 /// How often it is looked whether a rename was carried out whose connection broke, and the time between two looks: a
@@ -21,10 +22,16 @@ const LOOK_AGAIN: Duration = Duration::from_millis(300);
 pub enum RemoteWork<'a> {
     /// Makes a directory, unless it is there.
     Make(&'a [u8]),
-    /// Removes a name that is not a directory.
+    /// Makes a directory that is not there yet.
+    MakeNew(&'a [u8]),
+    /// Removes a name that is not a directory, unless it is gone.
     Remove(&'a [u8]),
-    /// Removes an empty directory.
+    /// Removes a name that is there, and is not a directory.
+    RemoveExisting(&'a [u8]),
+    /// Removes an empty directory, unless it is gone.
     RemoveDirectory(&'a [u8]),
+    /// Removes an empty directory that is there.
+    RemoveExistingDirectory(&'a [u8]),
     /// Sets attributes of a name.
     Set(&'a [u8], &'a Attributes),
     /// Renames, and replaces what has the new name.
@@ -33,6 +40,8 @@ pub enum RemoteWork<'a> {
     RenameToNew(&'a [u8], &'a [u8]),
     /// Makes a link with the second path, which points to the first.
     Symlink(&'a [u8], &'a [u8]),
+    /// Gives the file with the first path the second one, too.
+    HardLink(&'a [u8], &'a [u8]),
     /// Looks at a name, which is not followed if it is a link.
     Look(&'a [u8]),
     /// Looks at what a name stands for.
@@ -46,26 +55,29 @@ impl RemoteWork<'_> {
     /// # Errors
     /// When the server refuses, or no connection can be made any more.
     pub async fn run(&self, context: &TransferContext) -> Result<Option<Attributes>, RemoteError> {
-        repeated(
-            context,
-            |link, again| async move { self.attempt(&link, again).await },
-        )
-        .await
+        self.run_on(&context.connection).await
+    }
+
+    /// Does the work for a command that transfers nothing.
+    ///
+    /// # Errors
+    /// Those of [`RemoteWork::run`].
+    pub async fn run_on(&self, connection: &Arc<RunConnection>) -> Result<Option<Attributes>, RemoteError> {
+        connection
+            .repeated(|link, again| async move { self.attempt(&link, again).await })
+            .await
     }
 
     /// Does the work on this connection. `again`: the connection broke at an earlier attempt, which may have been carried
     /// out.
     async fn attempt(&self, link: &Link, again: bool) -> Result<Option<Attributes>, RemoteError> {
         let done = match self {
-            Self::Make(path) => match link.mkdir(path).await {
-                Err(failed @ RemoteError::Refused { .. }) => {
-                    let is_directory = |attrs: Attributes| attrs.is_directory() == Some(true);
-                    done_if(link.lstat(path).await.map(is_directory), failed)
-                }
-                made => made,
-            },
-            Self::Remove(path) => missing_is_done(link.remove(path).await),
-            Self::RemoveDirectory(path) => missing_is_done(link.rmdir(path).await),
+            Self::Make(path) => make(link, path, true).await,
+            Self::MakeNew(path) => make(link, path, again).await,
+            Self::Remove(path) => missing_is_done(link.remove(path).await, true),
+            Self::RemoveExisting(path) => missing_is_done(link.remove(path).await, again),
+            Self::RemoveDirectory(path) => missing_is_done(link.rmdir(path).await, true),
+            Self::RemoveExistingDirectory(path) => missing_is_done(link.rmdir(path).await, again),
             Self::Set(path, attrs) => link.set(path, attrs).await,
             Self::Rename(from, to) | Self::RenameToNew(from, to) => {
                 let renamed = match self {
@@ -86,43 +98,16 @@ impl RemoteWork<'_> {
                 }
                 made => made,
             },
+            Self::HardLink(from, to) => match link::hardlink(link, from, to).await {
+                Err(failed @ RemoteError::Refused { .. }) if again => {
+                    done_if(looks_the_same(link, from, to).await, failed)
+                }
+                made => made,
+            },
             Self::Look(path) => return look(link, path).await,
             Self::LookThrough(path) => return link.look(path).await,
         };
         done.map(|()| None)
-    }
-}
-
-/// Does work on the connection, and does it again on another one when that breaks. The work learns whether an earlier
-/// attempt may have been carried out.
-///
-/// # Errors
-/// When the server refuses, or no connection can be made any more.
-pub async fn repeated<T, F>(
-    context: &TransferContext,
-    work: impl Fn(Arc<Link>, bool) -> F,
-) -> Result<T, RemoteError>
-where
-    F: Future<Output = Result<T, RemoteError>>,
-{
-    let hub = &context.hub;
-    let mut breaks = context.breaks();
-    let mut again = false;
-    loop {
-        let link = context.link().await?;
-        let result = work(link, again).await;
-        if !matches!(result, Err(RemoteError::ConnectionLost(_))) {
-            hub.operation_ended();
-            return result;
-        }
-        let reached = ProgressAtBreak {
-            run: hub.done(),
-            file: 0,
-        };
-        if !breaks.allow_another(reached) {
-            return result;
-        }
-        again = true;
     }
 }
 
@@ -133,6 +118,22 @@ fn done_if(is_done: Result<bool, RemoteError>, failed: RemoteError) -> Result<()
         Some(true) => Ok(()),
         Some(false) | None => Err(failed),
     }
+}
+
+/// Makes a directory. `may_be_there`: a directory of that name counts as made.
+async fn make(link: &Link, path: &[u8], may_be_there: bool) -> Result<(), RemoteError> {
+    match link.mkdir(path).await {
+        Err(failed @ RemoteError::Refused { .. }) if may_be_there => {
+            let is_directory = |attrs: Attributes| attrs.is_directory() == Some(true);
+            done_if(link.lstat(path).await.map(is_directory), failed)
+        }
+        made => made,
+    }
+}
+
+/// Whether two names stand for one file, as far as attributes show: SFTP says no inode numbers.
+async fn looks_the_same(link: &Link, one: &[u8], other: &[u8]) -> Result<bool, RemoteError> {
+    Ok(link.lstat(one).await? == link.lstat(other).await?)
 }
 
 /// Whether a rename was carried out whose connection broke. The server may still be at it.
@@ -154,6 +155,10 @@ async fn look(link: &Link, path: &[u8]) -> Result<Option<Attributes>, RemoteErro
     link.lstat(path).await.unless_missing()
 }
 
-fn missing_is_done(result: Result<(), RemoteError>) -> Result<(), RemoteError> {
-    result.unless_missing().map(|_| ())
+/// The result of a removal. `may_be_gone`: a name that is not there counts as removed.
+fn missing_is_done(result: Result<(), RemoteError>, may_be_gone: bool) -> Result<(), RemoteError> {
+    match may_be_gone {
+        true => result.unless_missing().map(|_| ()),
+        false => result,
+    }
 }

@@ -8,7 +8,7 @@ use clap::Args;
 use crate::commands::Session;
 use crate::commands::candidates::Candidates;
 use crate::globs;
-use crate::link::{Link, RemoteError};
+use crate::link::RemoteError;
 use crate::shell::context::ShellContext;
 use crate::shell::messages::quoted_name;
 use crate::shell::verb::{LineOutcome, ShellVerb};
@@ -58,14 +58,14 @@ impl CdArgs {
 
 /// Finds the directory that a word means, as the server resolves it.
 async fn find(session: &Session, word: &[u8]) -> Result<Vec<u8>, String> {
-    let link = session.remote.link().await.map_err(|failed| failed.to_string())?;
     let shown = match unescape(word) {
         name if name == b"~" => "the home directory".to_owned(),
         name => quoted_name(&name),
     };
     let cannot = |failed: RemoteError| format!("cannot go to {shown}: {failed}");
-    let found = globs::remote(&link, &session.directory(), word).await;
-    let path = match &found.map_err(cannot)?[..] {
+    let directory = &session.directory()[..];
+    let looking = session.repeated(|link, _| async move { globs::remote(&link, directory, word).await });
+    let path = match &looking.await.map_err(cannot)?[..] {
         [one] => session.resolve(one),
         several => {
             return Err(format!(
@@ -74,17 +74,17 @@ async fn find(session: &Session, word: &[u8]) -> Result<Vec<u8>, String> {
             ));
         }
     };
-    let attrs = link.stat(&path).await.map_err(cannot)?;
+    let attrs = session.stat(&path).await.map_err(cannot)?;
     // A server that does not report the type of the file is not doubted.
     if attrs.is_directory() == Some(false) {
         return Err(format!("cannot go to {shown}: it is not a directory"));
     }
-    let real = resolved(&link, &path).await.map_err(cannot)?;
+    let real = resolved(session, &path).await.map_err(cannot)?;
     Ok(real)
 }
 
-async fn resolved(link: &Link, path: &[u8]) -> Result<Vec<u8>, RemoteError> {
-    let real = link.realpath(path).await?;
+async fn resolved(session: &Session, path: &[u8]) -> Result<Vec<u8>, RemoteError> {
+    let real = session.realpath(path).await?;
     match real.starts_with(b"/") && !real.contains(&0) {
         true => Ok(real),
         false => Err(RemoteError::UnexpectedReply("an absolute path")),
