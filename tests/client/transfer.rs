@@ -7,6 +7,7 @@
 mod broken;
 mod changing;
 mod client;
+mod commands_go_on;
 mod faults;
 mod faulty_server;
 mod final_attributes;

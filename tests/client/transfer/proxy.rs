@@ -55,6 +55,8 @@ struct Shared {
     refusals: Refusals,
     up: ProxyDirection,
     down: ProxyDirection,
+    /// What ends each connection, in the order in which they were made.
+    connections: Mutex<Vec<CancellationToken>>,
 }
 
 /// A running proxy, which ends when this is dropped.
@@ -82,6 +84,7 @@ impl Proxy {
         let serving = async move {
             while let Ok((client, _)) = listener.accept().await {
                 let (shared, cut) = (Arc::clone(&theirs), ended.child_token());
+                shared.connections.lock().unwrap().push(cut.clone());
                 tokio::spawn(async move { shared.carry(client, cut).await });
             }
         };
@@ -103,6 +106,17 @@ impl Proxy {
         let state = self.direction_state(direction);
         let at = state.passed.load(SeqCst) + bytes;
         state.cuts.lock().unwrap().push_back(at);
+    }
+
+    /// Cuts the first connection now.
+    pub fn cut_first(&self) {
+        self.shared.connections.lock().unwrap()[0].cancel();
+    }
+
+    /// Ends the server for all connections that are still to come.
+    pub async fn refuse_others(&self) {
+        let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        self.set_target(nobody.local_addr().unwrap().port());
     }
 
     /// Pauses this direction at an offset.

@@ -1,8 +1,10 @@
 //! `sync` over connections that break, and with servers that lie about their directories.
 
+use std::num::NonZeroU64;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use homeport::output::{Output, Style};
 use homeport::plan::Policy;
@@ -14,6 +16,7 @@ use crate::client::transfer::broken::behind_proxy;
 use crate::client::transfer::bytes;
 use crate::client::transfer::client::Client;
 use crate::client::transfer::faulty_server::{Faults, FaultyServer};
+use testkit::audit::all_events;
 
 fn options() -> SyncOptions {
     SyncOptions {
@@ -212,4 +215,37 @@ async fn nothing_is_sent_below_a_directory_that_cannot_be_made() {
     assert_eq!(run(&client, Direction::Up, "t", "/t").await, Ok(4));
     let files: Vec<Vec<u8>> = faulty.files.lock().unwrap().keys().cloned().collect();
     assert_eq!(files, [b"/t/good/c"]);
+}
+
+/// The first connection breaks, and is refused from then on: those beside it carry the run to its end, with the times of
+/// all files.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sync_ends_on_the_connections_that_are_up() {
+    let (server, proxy, mut client) = behind_proxy(&[]).await;
+    let remote = Arc::get_mut(&mut client.remote).unwrap();
+    remote.set_pauses([10, 100, 200, 400, 800].map(Duration::from_millis));
+    make_tree(&client.local("t"), 30_000);
+    let mut options = options();
+    options.settings.parallel = 2;
+    // Slow enough that most files are still to come when both connections are up.
+    options.settings.limit_rate = NonZeroU64::new(4 << 20);
+    let losing = async {
+        let signed_in = |event: &serde_json::Value| event["event"] == "signed_in";
+        while all_events(&server, "alice")
+            .iter()
+            .filter(|event| signed_in(event))
+            .count()
+            < 2
+        {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        proxy.refuse_others().await;
+        proxy.cut_first();
+    };
+    let syncing = run_with(&client, Direction::Up, ["t", "/t"], options);
+    let losing = tokio::time::timeout(testkit::PATIENCE, losing);
+    let (ended, lost) = tokio::join!(syncing, losing);
+    lost.expect("there are two connections");
+    assert_eq!(ended, Ok(0));
+    assert_same_trees(&client.local("t"), &server.home("alice").join("t"));
 }
