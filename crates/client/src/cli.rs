@@ -164,8 +164,9 @@ pub struct CommonArgs {
     #[arg(long, global = true, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub connect_timeout: Option<u64>,
     /// Try for this long to connect, also again when the connection breaks: 10m, 1h30m. The time runs from the first break
-    /// after the last progress. Without this, the first attempt counts, a connection that breaks is made again for half a
-    /// minute, and five breaks in a row without progress end a transfer.
+    /// after the last progress. Every command goes on after a break: files are read and written on where they were, and a
+    /// change that was not confirmed is made again, unless it shows that it was made. Without this, the first attempt counts,
+    /// a connection that breaks is made again for half a minute, and five breaks in a row without progress end a command.
     #[arg(long, global = true, value_name = "TIME", value_parser = positive_time)]
     pub retry_for: Option<Duration>,
     /// Print results as JSON, one object per line, for scripts.

@@ -5,6 +5,8 @@
 //! add one line to the list in [`list`]. The command line, the shell, its help and its completion follow from that
 //! line. Verbs that only the shell has are added in the same way beneath [`shell`](crate::shell).
 //!
+//! A verb asks the server through [`Session::repeated`] and what is made of it, so that it goes on after a lost connection.
+//!
 //! This layer asks the transfer engine and the connection; it prints results through [`output`](crate::output). It does
 //! not read command lines and does not sign in.
 

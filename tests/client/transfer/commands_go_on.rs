@@ -111,7 +111,7 @@ async fn each_command_is_repeated_after_a_break() {
                 number += 1;
                 // Patterns find the files of one run only.
                 let home = server.home("alice").join(format!("run{number}"));
-                std::fs::create_dir(&home).unwrap();
+                std::fs::create_dir_all(&home).unwrap();
                 make_files(&home, number);
                 session.begin();
                 session.set_directory(format!("/run{number}").into_bytes());
