@@ -232,7 +232,7 @@ async fn a_file_that_changes_while_the_connection_is_lost_is_not_printed_on() {
     };
     for (change, why) in [
         (&cut_short as &dyn Fn(&Path), "it has only 1000 bytes now"),
-        (&modify, "it was modified"),
+        (&modify as &dyn Fn(&Path), "it was modified"),
     ] {
         std::fs::write(&path, &content).unwrap();
         let proxy = Proxy::to(server.port()).await;
