@@ -35,6 +35,7 @@ pub use self::callbacks::{Banner, Callbacks};
 pub use self::destination::{ConfigFile, Destination, LocalEnvironment, Options, Route, SshProgram};
 pub use self::error::ConnectError;
 pub use self::host_key::{HostKeyCheck, HostKeyError};
+pub(crate) use self::program::NotBegun;
 pub use self::program::SshProcess;
 pub use self::prompts::{Prompts, Terminal, Unattended};
 pub use self::sign_in::credentials::Credentials;
