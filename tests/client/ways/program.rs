@@ -12,6 +12,19 @@ use crate::client::terminal::{KillOnDrop, Terminal};
 use testkit::server::{TestServer, password};
 use testkit::wait_for;
 
+/// The options with which the system's ssh connects, signs in with this key, and asks nothing.
+pub(super) fn by_ssh(key: &str) -> [&str; 7] {
+    [
+        "--ssh",
+        "--batch",
+        "--accept-new",
+        "--known-hosts",
+        "kh",
+        "-i",
+        key,
+    ]
+}
+
 #[test]
 fn ssh_itself_makes_the_connection() {
     let (sshd, key) = sshd_with_key(SFTP);
@@ -20,16 +33,7 @@ fn ssh_itself_makes_the_connection() {
     std::fs::write(laptop.path("file"), &bytes).unwrap();
     let there = laptop.path("there").display().to_string();
     let url = |path: &str| format!("sftp://{}@127.0.0.1:{}{path}", sshd.user(), sshd.port);
-    let with = [
-        "-i",
-        &key,
-        "--known-hosts",
-        "kh",
-        "--accept-new",
-        "--batch",
-        "--ssh",
-    ];
-    let run = |words: &[&str]| laptop.run([words, &with].concat());
+    let run = |words: &[&str]| laptop.run([words, &by_ssh(&key)].concat());
     run(&["put", "file", &url(&there)]).expect_code(0);
     assert_eq!(std::fs::read(&there).unwrap(), bytes);
     std::fs::remove_file(laptop.path("file")).unwrap();
@@ -85,19 +89,11 @@ fn several_connections_share_one_ssh() {
     std::fs::write(laptop.path("file"), &bytes).unwrap();
     let there = laptop.path("there").display().to_string();
     let url = format!("sftp://{}@127.0.0.1:{}{there}", sshd.user(), sshd.port);
-    let common = [
-        "-i",
-        &key,
-        "--known-hosts",
-        "kh",
-        "--accept-new",
-        "--batch",
-        "--ssh",
-        "-v",
-    ];
     // Slow enough that the others are made before the file is whole.
     let words = ["put", "--parallel", "3", "--limit-rate", "20M", "file", &url];
-    let result = laptop.run([&words[..], &common].concat()).expect_code(0);
+    let result = laptop
+        .run([&words[..], &by_ssh(&key), &["-v"]].concat())
+        .expect_code(0);
     assert!(std::fs::read(&there).unwrap() == bytes);
     let log = sshd.log();
     assert_eq!(log.matches("Accepted publickey").count(), 1, "{log}");
@@ -301,18 +297,9 @@ fn a_closed_pipe_leaves_no_temporary_directory() {
     let (sshd, key) = sshd_with_key(SFTP);
     let temporary = EmptyTemporary::new();
     let url = format!("sftp://{}@127.0.0.1:{}/etc/hostname", sshd.user(), sshd.port);
-    let words = [
-        "ls",
-        &url,
-        "-i",
-        &key,
-        "--known-hosts",
-        "kh",
-        "--accept-new",
-        "--batch",
-        "--ssh",
-    ];
-    let mut command = temporary.laptop.command(words);
+    let mut command = temporary
+        .laptop
+        .command([&["ls", &url][..], &by_ssh(&key)].concat());
     let command = command.env("TMPDIR", &temporary.place).stdout(Stdio::piped());
     let mut client = KillOnDrop(command.spawn().unwrap());
     drop(client.0.stdout.take());

@@ -148,8 +148,8 @@ mod tests {
                 NotBegun::Ended,
                 exit(255),
                 true,
-                "Welcome\n",
-                "the server \"h\" ended SFTP before it had begun: its subsystem was ended, or the connection was: Welcome",
+                "banner\n",
+                "the server \"h\" ended SFTP before it had begun: its subsystem was ended, or the connection was: banner",
             ),
             (
                 NotBegun::Ended,
