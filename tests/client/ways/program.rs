@@ -1,5 +1,6 @@
 //! The system's ssh as the way to a server: by `--ssh`, and by itself where the configuration needs it.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -127,6 +128,41 @@ fn why_ssh_does_not_connect_is_said() {
         .expect_stderr(&["cannot run \"/no/such/ssh\""]);
 }
 
+/// Writes a program that connects its input and output to `$2` port `$3`. It needs no other one: bash connects by itself.
+fn write_relay(laptop: &Laptop) {
+    testkit::programs::write_program(
+        &laptop.path("relay"),
+        "#!/bin/bash\nexec 3<>\"/dev/tcp/$2/$3\"\ncat <&3 &\nexec cat >&3\n",
+    );
+}
+
+/// ssh takes `~` from the account, and the client from `$HOME`, which is a temporary directory here.
+#[test]
+fn ssh_reads_the_files_of_the_home_that_the_client_reads() {
+    let (sshd, key) = sshd_with_key(SFTP);
+    let laptop = Laptop::new("Include conf.d/*\nHost there\n HostName 127.0.0.1\n IdentityFile ~/key\n");
+    write_relay(&laptop);
+    std::fs::copy(&key, laptop.path("key")).unwrap();
+    std::fs::create_dir(laptop.path(".ssh/conf.d")).unwrap();
+    let relay = format!(" ProxyCommand {} --relay %h %p\n", laptop.path("relay").display());
+    let included = laptop.path(".ssh/conf.d/there");
+    std::fs::write(
+        &included,
+        format!("Host there\n Port {}\n User {}\n{relay}", sshd.port, sshd.user()),
+    )
+    .unwrap();
+    std::fs::set_permissions(&included, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let list = ["ls", "there:/etc/hostname", "--batch", "-v"];
+    laptop
+        .run([&list[..], &["--accept-new"]].concat())
+        .expect_code(0)
+        .expect_stderr(&["because of ProxyCommand", "ssh reads a copy of the configuration"]);
+    let known = std::fs::read_to_string(laptop.path(".ssh/known_hosts")).unwrap();
+    assert!(!known.is_empty());
+    // Without the option, the host is known, and only there.
+    laptop.run(list).expect_code(0);
+}
+
 #[test]
 fn a_proxy_command_needs_no_option() {
     let (sshd, key) = sshd_with_key(SFTP);
@@ -144,11 +180,7 @@ fn a_proxy_command_needs_no_option() {
         ),
     )
     .unwrap();
-    // A relay that needs no program of its own: bash connects by itself.
-    testkit::programs::write_program(
-        &laptop.path("relay"),
-        "#!/bin/bash\nexec 3<>\"/dev/tcp/$2/$3\"\ncat <&3 &\nexec cat >&3\n",
-    );
+    write_relay(&laptop);
     let config = config.display().to_string();
     laptop
         .run(["ls", "there:/etc/hostname", "-F", &config, "--batch"])

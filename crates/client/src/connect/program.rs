@@ -14,6 +14,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::process::CommandExt as _;
+use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -50,6 +51,8 @@ pub struct SshProcess {
     words: StderrTail,
     /// The thread that reads them, which ends with the program.
     listener: Mutex<Option<JoinHandle<()>>>,
+    /// The configuration that the program is to read, if it would read another by itself.
+    config: Option<PathBuf>,
     /// The directory of our sockets, which only this user can enter.
     directory: Arc<TemporaryDirectory>,
     /// Answers what the program asks, as long as it runs.
@@ -73,8 +76,25 @@ pub(super) fn start(
     let cannot = |why| cannot_run(program, why);
     let directory = TemporaryDirectory::new("homeport-").map_err(cannot)?;
     let askpass = AskpassServer::start(directory.path().join("a"), credentials, prompts).map_err(cannot)?;
+    let config = match &program.config {
+        None => None,
+        Some(config) => {
+            verbose::say(verbose::STEPS, || {
+                let home = config.home.display();
+                format!(
+                    "ssh reads a copy of the configuration, because it would not look for files in \"{home}\" (HOME)"
+                )
+            });
+            Some(
+                config
+                    .write(directory.path())
+                    .map_err(ConnectError::Unreachable)?,
+            )
+        }
+    };
     let process = SshProcess {
         program: program.clone(),
+        config,
         child: Mutex::new(None),
         words: StderrTail::default(),
         listener: Mutex::new(None),
@@ -118,6 +138,9 @@ impl SshProcess {
     /// The program with the options that all its uses share.
     fn command(&self) -> Command {
         let mut command = Command::new(&self.program.program);
+        if let Some(config) = &self.config {
+            command.arg("-F").arg(config);
+        }
         command.args(&self.program.options);
         if self.shares {
             let mut path = OsString::from("ControlPath=");
@@ -171,6 +194,7 @@ impl SshProcess {
     pub fn another_session(&self) -> Result<(Self, UnixStream), ConnectError> {
         let another = Self {
             program: self.program.clone(),
+            config: self.config.clone(),
             child: Mutex::new(None),
             words: StderrTail::default(),
             listener: Mutex::new(None),
