@@ -178,9 +178,14 @@ fn config_copy(destination: &Destination, options: &Options, here: &LocalEnviron
     if is_same(account_home, &here.home) {
         return None;
     }
-    // ssh complains of a key that is named and does not exist.
-    let usual = destination.sign_in.files.iter();
-    let usual = usual.filter(|file| !file.named && file.path.exists());
+    let files = destination.sign_in.files.iter();
+    let usual: Vec<&PathBuf> = files.filter(|file| !file.named).map(|file| &file.path).collect();
+    // ssh complains of a key that is named and does not exist, and without any takes those of the account.
+    let existing = usual.iter().filter(|path| path.exists());
+    let mut identities: Vec<PathBuf> = existing.map(|path| (*path).clone()).collect();
+    if identities.is_empty() && !usual.is_empty() {
+        identities.push("none".into());
+    }
     Some(ConfigCopy {
         home: here.home.clone(),
         system: here.system.clone(),
@@ -189,7 +194,7 @@ fn config_copy(destination: &Destination, options: &Options, here: &LocalEnviron
             ConfigFile::None => Vec::new(),
             ConfigFile::File(file) => vec![file.clone()],
         },
-        identities: usual.map(|file| file.path.clone()).collect(),
+        identities,
     })
 }
 

@@ -370,4 +370,5 @@ fn ssh_gets_a_copy_of_the_configuration_where_it_would_read_another() {
     let system = machine.here().system.join("ssh_config");
     assert_eq!(copy.files, [home.join(".ssh/config"), system]);
     assert_eq!(copy.home, home);
+    assert_eq!(copy.identities, [Path::new("none")], "the home has no keys");
 }

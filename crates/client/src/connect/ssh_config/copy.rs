@@ -33,7 +33,7 @@ pub struct ConfigCopy {
     pub system: PathBuf,
     /// The files that are read, in their order. One that does not exist is left out.
     pub files: Vec<PathBuf>,
-    /// The keys that are tried if no file names any.
+    /// The keys that are tried beside those that a file names. `none` alone: none are.
     pub identities: Vec<PathBuf>,
 }
 
