@@ -6,6 +6,7 @@ mod changing;
 mod closed;
 mod edit;
 mod files;
+mod json;
 mod links;
 mod looking;
 mod output;

@@ -17,6 +17,7 @@ pub fn local_destination(user: &str, port: u16, home: &Path, config: ConfigFile)
     };
     let environment = LocalEnvironment {
         home: home.to_owned(),
+        account_home: None,
         local_user: "nobody".to_owned(),
         agent: None,
         system: home.join("etc"),

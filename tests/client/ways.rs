@@ -4,6 +4,7 @@
 mod certificates;
 mod jumps;
 mod limits;
+mod not_begun;
 mod program;
 
 use std::ffi::OsStr;

@@ -35,6 +35,7 @@ pub use self::callbacks::{Banner, Callbacks};
 pub use self::destination::{ConfigFile, Destination, LocalEnvironment, Options, Route, SshProgram};
 pub use self::error::ConnectError;
 pub use self::host_key::{HostKeyCheck, HostKeyError};
+pub(crate) use self::program::NotBegun;
 pub use self::program::SshProcess;
 pub use self::prompts::{Prompts, Terminal, Unattended};
 pub use self::sign_in::credentials::Credentials;
@@ -127,15 +128,14 @@ async fn sign_in<H>(
 where
     H: Handler<Error = russh::Error> + Send + 'static,
 {
-    let (host, rules) = (destination.given.as_str(), &destination.sign_in);
     verbose::say(verbose::STEPS, || {
         format!(
             "signing in as {} at {}",
-            printable(rules.user.as_bytes()),
+            printable(destination.sign_in.user.as_bytes()),
             error::place(destination)
         )
     });
-    match SignIn::new(handle, host, rules, credentials, prompts).run().await {
+    match SignIn::new(handle, destination, credentials, prompts).run().await {
         Err(SignInError::Closed(report)) => {
             // The connection knows whether it was the server that ended it.
             let ended = tokio::time::timeout(ENDED, handle).await;

@@ -14,6 +14,7 @@ pub use stdout::Stdout;
 pub use terminal::{TerminalSize, for_stderr, wrapped};
 pub use usage::wrap_usage;
 
+use serde::Serialize;
 use serde_json::Value;
 
 use crate::ending;
@@ -77,20 +78,28 @@ pub fn print(text: &str) -> Result<()> {
 ///
 /// # Errors
 /// Those of [`print_bytes`].
-pub fn print_json(object: Value) -> Result<()> {
-    print(&format!("{}\n", versioned(object)))
+pub fn print_json(object: &impl Serialize) -> Result<()> {
+    print(&format!("{}\n", json_line(object)))
 }
 
 /// The version of the JSON objects, in their member `v`. It changes when a member changes its meaning or goes away; new
 /// members do not change it.
-pub const JSON_VERSION: u8 = 1;
+const JSON_VERSION: u8 = 1;
 
-/// Adds the version to a JSON object.
-pub fn versioned(mut object: Value) -> Value {
-    if let Some(object) = object.as_object_mut() {
-        object.insert("v".to_owned(), JSON_VERSION.into());
-    }
-    object
+/// An object with the version before its own members, of which none is `v`.
+#[derive(Serialize)]
+struct Versioned<'a, T> {
+    v: u8,
+    #[serde(flatten)]
+    object: &'a T,
+}
+
+/// A JSON object with its version as its first member, in one line without its end. Every object that the client prints
+/// is made here.
+pub fn json_line(object: &impl Serialize) -> String {
+    let v = JSON_VERSION;
+    // It does not fail: what is printed is an object, its keys are strings, and no number is infinite.
+    serde_json::to_string(&Versioned { v, object }).unwrap_or_default()
 }
 
 /// A path as JSON has it, in the form of [`tidy`]. JSON has no bytes: a path that is not UTF-8 is shown as well as it can
@@ -113,7 +122,7 @@ impl JsonPath {
     }
 }
 
-/// Adds the path and the version to a JSON object.
+/// Adds the path to a JSON object.
 pub fn about(path: &[u8], mut object: Value) -> Value {
     if let Some(object) = object.as_object_mut() {
         let path = JsonPath::of(path);
@@ -122,5 +131,33 @@ pub fn about(path: &[u8], mut object: Value) -> Value {
             object.insert("path_hex".to_owned(), hex.into());
         }
     }
-    versioned(object)
+    object
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn each_object_begins_with_the_version() {
+        for (object, expected) in [
+            (json!({}), r#"{"v":1}"#),
+            (
+                json!({ "bytes": u64::MAX, "a": null }),
+                r#"{"v":1,"a":null,"bytes":18446744073709551615}"#,
+            ),
+            (
+                about(b"/x", json!({ "z": 1.5 })),
+                r#"{"v":1,"path":"/x","z":1.5}"#,
+            ),
+            (
+                about(b"/\xff", json!({ "name": "a" })),
+                "{\"v\":1,\"name\":\"a\",\"path\":\"/\u{fffd}\",\"path_hex\":\"2fff\"}",
+            ),
+        ] {
+            assert_eq!(json_line(&object), expected);
+        }
+    }
 }

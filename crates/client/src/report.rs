@@ -7,10 +7,10 @@ use std::fmt::Display;
 use std::io::{self, Write as _};
 use std::sync::OnceLock;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::event_log::EventLog;
-use crate::output::{Style, about, for_stderr, versioned};
+use crate::output::{Style, about, for_stderr, json_line};
 use base::visible::printable;
 
 /// How this process reports errors and messages.
@@ -49,7 +49,7 @@ pub fn error(message: &dyn Display) {
     let message = message.to_string();
     record("error", &message);
     match reporter().style {
-        Style::Json => write_object(&versioned(json!({ "event": "error", "message": message })).to_string()),
+        Style::Json => write_object(&json_line(&json!({ "event": "error", "message": message }))),
         Style::Words | Style::Quiet => write(&format!("homeport: {message}")),
     }
 }
@@ -61,7 +61,7 @@ pub fn error_about(path: &[u8], why: &dyn Display) {
     match reporter().style {
         Style::Json => {
             let object = about(path, json!({ "event": "error", "message": why }));
-            write_object(&object.to_string());
+            write_object(&json_line(&object));
         }
         Style::Words | Style::Quiet => write(&format!("homeport: {shown}: {why}")),
     }
@@ -71,7 +71,7 @@ pub fn error_about(path: &[u8], why: &dyn Display) {
 pub fn message(text: &str) {
     record("message", text);
     match reporter().style {
-        Style::Json => write_object(&message_object(text).to_string()),
+        Style::Json => write_object(&message_object(text)),
         Style::Words => write(text),
         Style::Quiet => {}
     }
@@ -81,7 +81,7 @@ pub fn message(text: &str) {
 pub fn detail(text: &str) {
     record("message", text);
     match reporter().style {
-        Style::Json => write_object(&message_object(text).to_string()),
+        Style::Json => write_object(&message_object(text)),
         Style::Words | Style::Quiet => write(text),
     }
 }
@@ -92,8 +92,8 @@ pub fn style() -> Style {
 }
 
 /// A message as an object for scripts.
-fn message_object(text: &str) -> Value {
-    versioned(json!({ "event": "message", "message": text }))
+fn message_object(text: &str) -> String {
+    json_line(&json!({ "event": "message", "message": text }))
 }
 
 /// Writes a message for people to standard error, wrapped at the width of a terminal.

@@ -30,8 +30,13 @@ impl Authority {
         let dir = tempfile::tempdir().unwrap();
         let authority = Self { dir };
         keygen(&authority.path("ca"), &["-t", "ecdsa", "-N", ""]);
-        let trusted = format!("{SFTP}\nTrustedUserCAKeys {}.pub", authority.path("ca").display());
-        (authority, Sshd::start(&["ed25519"], &trusted))
+        let sshd = Sshd::start(&["ed25519"], &authority.trusted());
+        (authority, sshd)
+    }
+
+    /// The lines of an sshd that trusts it.
+    fn trusted(&self) -> String {
+        format!("{SFTP}\nTrustedUserCAKeys {}.pub", self.path("ca").display())
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -110,6 +115,64 @@ fn why_a_certificate_is_refused_is_said() {
         .list(&sshd, &["-i", &broken, "--batch"])
         .expect_code(3)
         .expect_stderr(&["broken-cert.pub\" cannot be used"]);
+}
+
+/// With hosts in the middle, a warning that names no host could be about any of them.
+#[test]
+fn a_warning_about_a_certificate_names_its_host() {
+    let (authority, last) = Authority::new();
+    let trusted = authority.trusted();
+    let middle = Sshd::start(&["ed25519"], &format!("{trusted}\nAllowTcpForwarding yes"));
+    let user = last.user();
+    let key = authority.key("key", "ed25519", "ca", &["-n", &user, "-V", "20200101:20200201"]);
+    let through = format!("{user}@127.0.0.1:{}", middle.port);
+    let laptop = Laptop::new("");
+    let warning = |sshd: &Sshd| {
+        let place = format!("warning: signing in at \"127.0.0.1\" port {}", sshd.port);
+        format!("{place}: the certificate \"id\" expired on 2020-02-01")
+    };
+    for sshd in [&middle, &last] {
+        sshd.authorize(key.as_ref());
+    }
+    laptop
+        .list(&last, &["-i", &key, "-J", &through, "--batch"])
+        .expect_code(0)
+        .expect_stderr(&[&warning(&middle), &warning(&last)]);
+}
+
+/// The same of the certificates of the hosts themselves, none of which counts.
+#[test]
+fn a_warning_about_the_certificate_of_a_host_names_the_host() {
+    let (authority, _) = Authority::new();
+    let host = |name: &str, args: &[&str]| {
+        let key = authority.key(name, "ed25519", "ca", &[&["-h"][..], args].concat());
+        let lines = format!("{SFTP}\nAllowTcpForwarding yes\nHostKey {key}\nHostCertificate {key}-cert.pub");
+        Sshd::start(&[], &lines)
+    };
+    let middle = host("middle", &["-V", "20200101:20200201"]);
+    let last = host("last", &["-V", "-1d:+1d", "-n", "other.example"]);
+    let key = last.make_key("key", &["-t", "ed25519"]);
+    middle.authorize(&key);
+    let known = authority.path("kh");
+    std::fs::write(
+        &known,
+        format!("@cert-authority * {}", public(&authority.path("ca"))),
+    )
+    .unwrap();
+    let through = format!("{}@127.0.0.1:{}", last.user(), middle.port);
+    let warning = |sshd: &Sshd, why: &str| {
+        let port = sshd.port;
+        format!("warning: \"[127.0.0.1]:{port}\" is not known by its certificate: its certificate {why}")
+    };
+    let (key, known) = (key.display().to_string(), known.display().to_string());
+    let words = ["-i", &key, "-J", &through, "--known-hosts", &known, "--batch"];
+    Laptop::new("")
+        .list(&last, &words)
+        .expect_code(0)
+        .expect_stderr(&[
+            &warning(&middle, "expired on 2020-02-01"),
+            &warning(&last, "is for other.example"),
+        ]);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! The system's ssh as the way to a server: by `--ssh`, and by itself where the configuration needs it.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -12,6 +13,19 @@ use crate::client::terminal::{KillOnDrop, Terminal};
 use testkit::server::{TestServer, password};
 use testkit::wait_for;
 
+/// The options with which the system's ssh connects, signs in with this key, and asks nothing.
+pub(super) fn by_ssh(key: &str) -> [&str; 7] {
+    [
+        "--ssh",
+        "--batch",
+        "--accept-new",
+        "--known-hosts",
+        "kh",
+        "-i",
+        key,
+    ]
+}
+
 #[test]
 fn ssh_itself_makes_the_connection() {
     let (sshd, key) = sshd_with_key(SFTP);
@@ -20,16 +34,7 @@ fn ssh_itself_makes_the_connection() {
     std::fs::write(laptop.path("file"), &bytes).unwrap();
     let there = laptop.path("there").display().to_string();
     let url = |path: &str| format!("sftp://{}@127.0.0.1:{}{path}", sshd.user(), sshd.port);
-    let with = [
-        "-i",
-        &key,
-        "--known-hosts",
-        "kh",
-        "--accept-new",
-        "--batch",
-        "--ssh",
-    ];
-    let run = |words: &[&str]| laptop.run([words, &with].concat());
+    let run = |words: &[&str]| laptop.run([words, &by_ssh(&key)].concat());
     run(&["put", "file", &url(&there)]).expect_code(0);
     assert_eq!(std::fs::read(&there).unwrap(), bytes);
     std::fs::remove_file(laptop.path("file")).unwrap();
@@ -85,19 +90,11 @@ fn several_connections_share_one_ssh() {
     std::fs::write(laptop.path("file"), &bytes).unwrap();
     let there = laptop.path("there").display().to_string();
     let url = format!("sftp://{}@127.0.0.1:{}{there}", sshd.user(), sshd.port);
-    let common = [
-        "-i",
-        &key,
-        "--known-hosts",
-        "kh",
-        "--accept-new",
-        "--batch",
-        "--ssh",
-        "-v",
-    ];
     // Slow enough that the others are made before the file is whole.
     let words = ["put", "--parallel", "3", "--limit-rate", "20M", "file", &url];
-    let result = laptop.run([&words[..], &common].concat()).expect_code(0);
+    let result = laptop
+        .run([&words[..], &by_ssh(&key), &["-v"]].concat())
+        .expect_code(0);
     assert!(std::fs::read(&there).unwrap() == bytes);
     let log = sshd.log();
     assert_eq!(log.matches("Accepted publickey").count(), 1, "{log}");
@@ -131,6 +128,41 @@ fn why_ssh_does_not_connect_is_said() {
         .expect_stderr(&["cannot run \"/no/such/ssh\""]);
 }
 
+/// Writes a program that connects its input and output to `$2` port `$3`. It needs no other one: bash connects by itself.
+fn write_relay(laptop: &Laptop) {
+    testkit::programs::write_program(
+        &laptop.path("relay"),
+        "#!/bin/bash\nexec 3<>\"/dev/tcp/$2/$3\"\ncat <&3 &\nexec cat >&3\n",
+    );
+}
+
+/// ssh takes `~` from the account, and the client from `$HOME`, which is a temporary directory here.
+#[test]
+fn ssh_reads_the_files_of_the_home_that_the_client_reads() {
+    let (sshd, key) = sshd_with_key(SFTP);
+    let laptop = Laptop::new("Include conf.d/*\nHost there\n HostName 127.0.0.1\n IdentityFile ~/key\n");
+    write_relay(&laptop);
+    std::fs::copy(&key, laptop.path("key")).unwrap();
+    std::fs::create_dir(laptop.path(".ssh/conf.d")).unwrap();
+    let relay = format!(" ProxyCommand {} --relay %h %p\n", laptop.path("relay").display());
+    let included = laptop.path(".ssh/conf.d/there");
+    std::fs::write(
+        &included,
+        format!("Host there\n Port {}\n User {}\n{relay}", sshd.port, sshd.user()),
+    )
+    .unwrap();
+    std::fs::set_permissions(&included, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let list = ["ls", "there:/etc/hostname", "--batch", "-v"];
+    laptop
+        .run([&list[..], &["--accept-new"]].concat())
+        .expect_code(0)
+        .expect_stderr(&["because of ProxyCommand", "ssh reads a copy of the configuration"]);
+    let known = std::fs::read_to_string(laptop.path(".ssh/known_hosts")).unwrap();
+    assert!(!known.is_empty());
+    // Without the option, the host is known, and only there.
+    laptop.run(list).expect_code(0);
+}
+
 #[test]
 fn a_proxy_command_needs_no_option() {
     let (sshd, key) = sshd_with_key(SFTP);
@@ -148,11 +180,7 @@ fn a_proxy_command_needs_no_option() {
         ),
     )
     .unwrap();
-    // A relay that needs no program of its own: bash connects by itself.
-    testkit::programs::write_program(
-        &laptop.path("relay"),
-        "#!/bin/bash\nexec 3<>\"/dev/tcp/$2/$3\"\ncat <&3 &\nexec cat >&3\n",
-    );
+    write_relay(&laptop);
     let config = config.display().to_string();
     laptop
         .run(["ls", "there:/etc/hostname", "-F", &config, "--batch"])
@@ -301,18 +329,9 @@ fn a_closed_pipe_leaves_no_temporary_directory() {
     let (sshd, key) = sshd_with_key(SFTP);
     let temporary = EmptyTemporary::new();
     let url = format!("sftp://{}@127.0.0.1:{}/etc/hostname", sshd.user(), sshd.port);
-    let words = [
-        "ls",
-        &url,
-        "-i",
-        &key,
-        "--known-hosts",
-        "kh",
-        "--accept-new",
-        "--batch",
-        "--ssh",
-    ];
-    let mut command = temporary.laptop.command(words);
+    let mut command = temporary
+        .laptop
+        .command([&["ls", &url][..], &by_ssh(&key)].concat());
     let command = command.env("TMPDIR", &temporary.place).stdout(Stdio::piped());
     let mut client = KillOnDrop(command.spawn().unwrap());
     drop(client.0.stdout.take());

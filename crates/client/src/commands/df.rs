@@ -70,7 +70,7 @@ async fn df(session: &Arc<Session>, args: &DfArgs) -> Result<u8> {
             return Err(Error::new("the server does not say how much room there is"));
         };
         match session.output.style {
-            Style::Json => print_json(about(
+            Style::Json => print_json(&about(
                 path,
                 json!({ "total_bytes": space.total, "used_bytes": space.used(), "free_bytes": space.free }),
             ))?,

@@ -263,7 +263,7 @@ impl ShownTotals<'_> {
     fn add(&mut self, place: &RemotePath, total: Total) {
         if self.style == Style::Json {
             let object = json!({ "bytes": total.bytes, "files": total.files });
-            return self.results.add_json(about(&place.path, object));
+            return self.results.add_json(&about(&place.path, object));
         }
         let amount = match (self.args.human, self.args.bytes) {
             (true, _) => Size(total.bytes).to_string(),

@@ -216,7 +216,7 @@ impl Search<'_> {
                 "mode": details::octal(attrs),
                 "modified": attrs.times.map(|times| times.modified),
             });
-            return self.results.add_json(about(&found.path, object));
+            return self.results.add_json(&about(&found.path, object));
         }
         match self.tests.args.null {
             true => self.results.add(&[&found.shown[..], b"\0"].concat()),

@@ -82,7 +82,7 @@ pub(super) async fn show(
     if session.output.style == Style::Json {
         return entries
             .iter()
-            .try_for_each(|entry| print_json(as_json(entry, directory)));
+            .try_for_each(|entry| print_json(&as_json(entry, directory)));
     }
     match format.long {
         true => long_lines(session, format, directory, entries).await,

@@ -98,7 +98,7 @@ fn show(session: &Session, found: &RemotePath, details: &PathDetails) -> Result<
     } = details;
     if session.output.style == Style::Json {
         let text = |bytes: &Vec<u8>| String::from_utf8_lossy(bytes).into_owned();
-        return print_json(about(
+        return print_json(&about(
             &found.path,
             json!({
                 "type": details::type_name(attrs),

@@ -201,7 +201,7 @@ fn show(session: &Session, file: &RemotePath, answer: HashAnswer) -> Result<u8> 
     let why: String = match answer {
         HashAnswer::Value(hash, _) => {
             match session.output.style {
-                Style::Json => print_json(about(path, json!({ "md5": hash.to_string() })))?,
+                Style::Json => print_json(&about(path, json!({ "md5": hash.to_string() })))?,
                 Style::Words | Style::Quiet => print_bytes(&line(&hash, shown))?,
             }
             return Ok(0);

@@ -16,6 +16,7 @@ use self::expand::Tokens;
 use super::algorithms::Algorithms;
 use super::host_key::HostKeyRules;
 use super::known_hosts::HostName;
+use super::ssh_config::copy::ConfigCopy;
 use super::ssh_config::settings::{AddressFamily, Method, Origin, SshSettings};
 use super::ssh_config::{self, ConfigSource, HostQuery, LocalFiles};
 use super::target::Target;
@@ -104,6 +105,9 @@ pub struct SshProgram {
     pub reasons: Vec<String>,
     /// Whether the configuration has ssh share connections (ControlMaster, ControlPath).
     pub shares_by_configuration: bool,
+    /// The configuration that the program is to read, where it would read other files than this client. `None`: it reads
+    /// the same files by itself.
+    pub config: Option<ConfigCopy>,
 }
 
 /// A server, and how to sign in there.

@@ -5,22 +5,31 @@
 //! unless the configuration has one.
 
 pub mod askpass;
+mod not_begun;
+mod stderr_tail;
 
 use parking_lot::Mutex;
 use std::ffi::{OsStr, OsString};
-use std::io::{self, BufRead as _, Read as _};
+use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::process::CommandExt as _;
-use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::UnixStream;
 
+pub(crate) use self::not_begun::NotBegun;
+
 use self::askpass::AskpassServer;
+use self::not_begun::{FAILED, ProgramEnd};
+use self::stderr_tail::StderrTail;
 use super::destination::{Destination, SshProgram};
 use super::error::ConnectError;
 use super::prompts::AsyncPrompts;
@@ -28,18 +37,12 @@ use super::sign_in::credentials::Credentials;
 use crate::temporary_directory::TemporaryDirectory;
 use crate::verbose;
 use base::error::Error;
-use base::visible::{printable, printable_lines};
+use base::visible::printable;
 
-/// How many bytes are kept of what the program prints on standard error: the last ones.
-const MAX_WORDS: usize = 2048;
-/// The longest line of its standard error that is shown at once, in bytes.
-const MAX_LINE: usize = 1024;
 /// How long the program may take to end by itself after its input has ended.
 const END: Duration = Duration::from_secs(1);
-/// The time between two looks whether the program has ended, or whether all that it said was read.
+/// The time between two looks whether the program has signed in or ended, or whether all that it said was read.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
-/// The exit code by which `ssh` says that it has failed itself. Others are those of the remote command.
-const FAILED: i32 = 255;
 
 /// A running `ssh` that speaks SFTP.
 pub struct SshProcess {
@@ -48,38 +51,17 @@ pub struct SshProcess {
     words: StderrTail,
     /// The thread that reads them, which ends with the program.
     listener: Mutex<Option<JoinHandle<()>>>,
+    /// The configuration that the program is to read, if it would read another by itself.
+    config: Option<PathBuf>,
     /// The directory of our sockets, which only this user can enter.
     directory: Arc<TemporaryDirectory>,
     /// Answers what the program asks, as long as it runs.
     askpass: Arc<AskpassServer>,
     /// Whether the program is to share its connection by a socket of ours.
     shares: bool,
+    /// Whether the program was seen to have signed in.
+    has_signed_in: AtomicBool,
     prompts: Arc<AsyncPrompts>,
-}
-
-/// The last words of the program on standard error.
-#[derive(Clone, Default)]
-struct StderrTail(Arc<Mutex<Vec<u8>>>);
-
-impl StderrTail {
-    fn add(&self, line: &[u8]) {
-        let mut words = self.0.lock();
-        words.extend_from_slice(line);
-        let surplus = words.len().saturating_sub(MAX_WORDS);
-        words.drain(..surplus);
-    }
-
-    fn contain(&self, text: &str) -> bool {
-        String::from_utf8_lossy(&self.0.lock()).contains(text)
-    }
-
-    fn last_line(&self) -> String {
-        let words = self.0.lock();
-        let last = words
-            .rsplit(|byte| *byte == b'\n')
-            .find(|line| !line.trim_ascii().is_empty());
-        printable(last.unwrap_or_default().trim_ascii())
-    }
 }
 
 /// Starts the program. The stream carries SFTP once the program has signed in.
@@ -94,13 +76,31 @@ pub(super) fn start(
     let cannot = |why| cannot_run(program, why);
     let directory = TemporaryDirectory::new("homeport-").map_err(cannot)?;
     let askpass = AskpassServer::start(directory.path().join("a"), credentials, prompts).map_err(cannot)?;
+    let config = match &program.config {
+        None => None,
+        Some(config) => {
+            verbose::say(verbose::STEPS, || {
+                let home = config.home.display();
+                format!(
+                    "ssh reads a copy of the configuration, because it would not look for files in \"{home}\" (HOME)"
+                )
+            });
+            Some(
+                config
+                    .write(directory.path())
+                    .map_err(ConnectError::Unreachable)?,
+            )
+        }
+    };
     let process = SshProcess {
         program: program.clone(),
+        config,
         child: Mutex::new(None),
         words: StderrTail::default(),
         listener: Mutex::new(None),
         askpass: Arc::new(askpass),
         shares: !program.shares_by_configuration,
+        has_signed_in: AtomicBool::new(false),
         directory: Arc::new(directory),
         prompts: Arc::clone(prompts),
     };
@@ -134,24 +134,13 @@ fn cannot_run(program: &SshProgram, why: io::Error) -> ConnectError {
     ConnectError::Unreachable(error)
 }
 
-/// Shows what the program prints on standard error.
-fn listen(stderr: ChildStderr, words: &StderrTail, prompts: &AsyncPrompts) {
-    let mut reader = io::BufReader::new(stderr);
-    let mut line = Vec::new();
-    while let Ok(1..) = reader.by_ref().take(MAX_LINE as u64).read_until(b'\n', &mut line) {
-        words.add(&line);
-        let shown = printable_lines(&line, 1, MAX_LINE);
-        if !shown.trim().is_empty() {
-            prompts.show(&shown);
-        }
-        line.clear();
-    }
-}
-
 impl SshProcess {
     /// The program with the options that all its uses share.
     fn command(&self) -> Command {
         let mut command = Command::new(&self.program.program);
+        if let Some(config) = &self.config {
+            command.arg("-F").arg(config);
+        }
         command.args(&self.program.options);
         if self.shares {
             let mut path = OsString::from("ControlPath=");
@@ -185,7 +174,7 @@ impl SshProcess {
         drop(command);
         if let Some(stderr) = child.stderr.take() {
             let (words, prompts) = (self.words.clone(), Arc::clone(&self.prompts));
-            let listener = std::thread::spawn(move || listen(stderr, &words, &prompts));
+            let listener = std::thread::spawn(move || words.listen(stderr, &prompts));
             *self.listener.lock() = Some(listener);
         }
         *self.child.lock() = Some(child);
@@ -205,12 +194,14 @@ impl SshProcess {
     pub fn another_session(&self) -> Result<(Self, UnixStream), ConnectError> {
         let another = Self {
             program: self.program.clone(),
+            config: self.config.clone(),
             child: Mutex::new(None),
             words: StderrTail::default(),
             listener: Mutex::new(None),
             directory: Arc::clone(&self.directory),
             askpass: Arc::clone(&self.askpass),
             shares: self.shares,
+            has_signed_in: AtomicBool::new(false),
             prompts: Arc::clone(&self.prompts),
         };
         let mut command = another.command();
@@ -259,43 +250,53 @@ impl SshProcess {
         Ok((!is_refused).then_some(output))
     }
 
-    /// Why the program has ended before SFTP began, or did not begin it within the limit.
-    pub(crate) fn failure(&self, destination: &Destination, limit: Option<Duration>) -> ConnectError {
-        let status = match limit {
-            Some(_) => None,
-            None => self.ended().inspect(|_| self.hear_the_rest()),
-        };
-        let last = self.words.last_line();
-        let host = printable(destination.given.as_bytes());
-        let what = match (limit, status) {
-            (Some(limit), _) => format!(
-                "ssh has not opened SFTP at \"{host}\" within {} seconds",
-                limit.as_secs()
-            ),
-            (None, Some(status)) if status.code() == Some(FAILED) => {
-                format!("ssh could not connect to \"{host}\"")
-            }
-            (None, _) => format!("the server \"{host}\" ended SFTP before it had begun"),
-        };
-        let error = match last.is_empty() {
-            true => Error::new(what),
-            false => Error::new(what).because(last),
-        };
-        let refused = [
-            "Permission denied",
-            "Host key verification failed",
-            "Too many authentication failures",
-            "REMOTE HOST IDENTIFICATION HAS CHANGED",
-        ];
-        match refused.iter().any(|text| self.words.contain(text)) {
-            true => ConnectError::Refused(error),
-            false => ConnectError::Unreachable(error),
-        }
+    /// Whether it shows when the program has signed in: only if its socket is ours, which is made just then.
+    pub(crate) fn shows_sign_in(&self) -> bool {
+        self.shares
     }
 
-    /// Waits no longer than `limit`, and returns `None` when the time is up. Time with an open prompt does not count.
-    pub(crate) async fn within<T>(&self, limit: Duration, work: impl Future<Output = T>) -> Option<T> {
-        self.prompts.with_timeout(limit, work).await
+    /// Waits until the program has signed in. Only where [`shows_sign_in`](Self::shows_sign_in).
+    pub(crate) async fn until_signed_in(&self) {
+        while !self.shares_connection() {
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+        self.has_signed_in.store(true, Relaxed);
+    }
+
+    /// The error for a program that has not begun SFTP. A program that still runs is ended: it might wait for the server
+    /// for ever.
+    pub(crate) fn failure(&self, destination: &Destination, why: NotBegun) -> ConnectError {
+        let status = match why {
+            NotBegun::Ended => self.ended().inspect(|_| self.hear_the_rest()),
+            NotBegun::NotSignedIn(_) | NotBegun::Silent(_) | NotBegun::PasswordExpired => {
+                if let Some(child) = self.child.lock().as_ref() {
+                    terminate(child);
+                }
+                None
+            }
+        };
+        let end = ProgramEnd {
+            status,
+            has_signed_in: self.has_signed_in.load(Relaxed),
+            words: &self.words,
+        };
+        why.error(&printable(destination.given.as_bytes()), &end)
+    }
+
+    /// Waits no longer than `limit`; when the time is up, the error is `late` of it. Time with an open prompt does not
+    /// count, and each answer restarts the limit. It ends at once if a new password is asked for and nobody gives one:
+    /// ssh itself would wait for the server, and the server for ssh.
+    pub(crate) async fn within<T>(
+        &self,
+        limit: Duration,
+        late: fn(Duration) -> NotBegun,
+        work: impl Future<Output = T>,
+    ) -> Result<T, NotBegun> {
+        tokio::select! {
+            biased;
+            () = self.askpass.no_new_password() => Err(NotBegun::PasswordExpired),
+            done = self.prompts.with_timeout(limit, work) => done.ok_or_else(|| late(limit)),
+        }
     }
 
     /// Waits a moment for the program to end, and returns how it did.
@@ -341,6 +342,12 @@ fn poll_for<T>(limit: Duration, mut look: impl FnMut() -> io::Result<Option<T>>)
     }
 }
 
+/// Sends SIGTERM to a program that was not waited for yet.
+fn terminate(child: &Child) {
+    // It may have ended just now.
+    let _ = kill_process(Pid::from_child(child), Signal::TERM);
+}
+
 /// A program that ends when this is dropped: by itself, because its input has ended, or else by SIGTERM.
 struct EndOnDrop(Option<Child>);
 
@@ -361,13 +368,7 @@ impl Drop for EndOnDrop {
         // The thread ends with the program, and no one waits for it.
         std::thread::spawn(move || {
             if let Ok(None) = wait_until_ended(&mut child, END) {
-                let id = i32::try_from(child.id())
-                    .ok()
-                    .and_then(rustix::process::Pid::from_raw);
-                if let Some(id) = id {
-                    // It may have ended just now.
-                    let _ = rustix::process::kill_process(id, rustix::process::Signal::TERM);
-                }
+                terminate(&child);
                 // A program that ignores the signal is left to itself after a while.
                 let _ = wait_until_ended(&mut child, END * 10);
             }

@@ -5,6 +5,7 @@
 //! [`settings`]; all others are noted there: [`keywords`] knows which of them do not matter, and for which ones ssh itself
 //! must connect. So must it where a `Match` depends on what only ssh can evaluate.
 
+pub mod copy;
 #[doc(hidden)]
 pub mod fuzz;
 mod keywords;

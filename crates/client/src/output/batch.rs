@@ -1,8 +1,8 @@
 //! Results that are written together: a write for each of many names would cost more than the names.
 
-use serde_json::Value;
+use serde::Serialize;
 
-use super::{Stdout, print_bytes, versioned};
+use super::{Stdout, json_line, print_bytes};
 use base::error::Result;
 
 /// Results that are not written yet.
@@ -32,9 +32,9 @@ impl OutputBatch {
     }
 
     /// Adds a JSON object, in a line.
-    pub fn add_json(&mut self, object: Value) {
+    pub fn add_json(&mut self, object: &impl Serialize) {
         self.bytes
-            .extend_from_slice(format!("{}\n", versioned(object)).as_bytes());
+            .extend_from_slice(format!("{}\n", json_line(object)).as_bytes());
     }
 
     /// Writes what was added since the last time.
@@ -72,9 +72,9 @@ mod tests {
     #[test]
     fn objects_have_their_version_and_a_line_each() {
         let mut batch = OutputBatch::of_this_process();
-        batch.add_json(serde_json::json!({ "a": 1 }));
-        batch.add_json(serde_json::json!({ "a": 2 }));
+        batch.add_json(&serde_json::json!({ "a": 1 }));
+        batch.add_json(&serde_json::json!({ "a": 2 }));
         let text = String::from_utf8(batch.bytes).unwrap();
-        assert_eq!(text, "{\"a\":1,\"v\":1}\n{\"a\":2,\"v\":1}\n");
+        assert_eq!(text, "{\"v\":1,\"a\":1}\n{\"v\":1,\"a\":2}\n");
     }
 }

@@ -14,21 +14,13 @@ use serde::Serialize;
 use super::line;
 use super::ticker::Ticker;
 use crate::link::HashKind;
-use crate::output::{JSON_VERSION, JsonPath};
+use crate::output::{JsonPath, json_line};
 use crate::transfer::error::TransferError;
 use crate::transfer::progress_hub::{FileProgress, ProgressObserver, Stage, Totals};
 use crate::transfer::{Direction, Job, Outcome, Proof, Summary};
 
 /// The time between two reports about a large file.
 const EVERY: Duration = Duration::from_secs(1);
-
-/// An event with the version of its shape.
-#[derive(Serialize)]
-struct VersionedEvent<'a> {
-    v: u8,
-    #[serde(flatten)]
-    event: &'a JsonEvent<'a>,
-}
 
 #[derive(Serialize)]
 #[serde(tag = "event", rename_all = "lowercase")]
@@ -156,7 +148,7 @@ fn seconds(time: Duration) -> f64 {
 
 /// The last object, which the command prints when it is done.
 pub fn summary(summary: &Summary, totals: &Totals, elapsed: Duration) -> String {
-    text(&JsonEvent::Summary {
+    json_line(&JsonEvent::Summary {
         sent: summary.sent,
         same: summary.same,
         skipped: summary.skipped + summary.left_out,
@@ -169,12 +161,6 @@ pub fn summary(summary: &Summary, totals: &Totals, elapsed: Duration) -> String 
         moved: totals.moved.load(Relaxed),
         seconds: seconds(elapsed),
     })
-}
-
-fn text(event: &JsonEvent<'_>) -> String {
-    // It does not fail: all keys are strings, and no number is infinite.
-    let v = JSON_VERSION;
-    serde_json::to_string(&VersionedEvent { v, event }).unwrap_or_default()
 }
 
 /// A large file in flight, and what was last reported about it.
@@ -214,7 +200,7 @@ impl<W: Write> EventWriter<W> {
     fn write(&mut self, event: &JsonEvent<'_>) {
         // The event is written as a whole line and flushed, because a script may wait for it.
         let written = self.out.as_mut().map(|out| {
-            writeln!(out, "{}", text(event))?;
+            writeln!(out, "{}", json_line(event))?;
             out.flush()
         });
         if let Some(Err(_)) = written {

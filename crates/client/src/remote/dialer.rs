@@ -11,14 +11,17 @@ use parking_lot::Mutex;
 use tokio::net::UnixStream;
 
 use super::failure::ConnectFailure;
-use crate::connect::{self, ConnectError, Credentials, Destination, Prompts, Route, SshProcess, SshProgram};
+use crate::connect::{
+    self, ConnectError, Credentials, Destination, NotBegun, Prompts, Route, SshProcess, SshProgram,
+};
 use crate::link::{
     Link, OpenError, OpenLimits, ProgramTransport, ReplyLimits, SharedChannel, SshHandler, SshTransport,
 };
 use base::error::Error;
 use base::secret::Secret;
 
-/// How much longer the system's ssh may take to sign in where somebody may have to confirm on a phone, or touch a key.
+/// How much longer than the connect timeout the system's ssh may take to sign in where somebody may have to confirm on a
+/// phone, or touch a key.
 const CONFIRMATION: Duration = Duration::from_secs(120);
 /// How long the system's ssh may take with all its prompts, which have no limit of their own.
 const WITH_PROMPTS: Duration = Duration::from_secs(24 * 3600);
@@ -123,7 +126,7 @@ impl Dialer {
         }
     }
 
-    /// Lets the system's ssh connect and sign in. It has its own limits, and ours for the whole.
+    /// Lets the system's ssh connect and sign in. It has its own limits for the steps of that, and ours for the whole.
     async fn dial_by_ssh(
         &self,
         program: &SshProgram,
@@ -131,11 +134,6 @@ impl Dialer {
     ) -> Result<Link, ConnectFailure> {
         let (process, stream) = connect::start_ssh(program, &self.credentials, Arc::clone(&self.prompts))?;
         let process = Arc::new(process);
-        let own = match self.destination.batch {
-            true => self.destination.connect_timeout,
-            false => self.destination.connect_timeout + CONFIRMATION,
-        };
-        let limit = limit.map_or(own, |limit| limit.min(own));
         let link = self.open_by_ssh(&process, stream, limit).await?;
         process.signed_in();
         *self.ssh.lock() = Arc::downgrade(&process);
@@ -152,27 +150,63 @@ impl Dialer {
                 return Err(ConnectError::Unreachable(Error::new(ended)).into());
             }
         };
-        let own = self.destination.connect_timeout;
-        let limit = limit.map_or(own, |limit| limit.min(own));
         self.open_by_ssh(&Arc::new(process), stream, limit).await
     }
 
+    /// Waits until SFTP has begun. There is one limit for that, the connect timeout, from when ssh has signed in. If that
+    /// does not show, it counts from the start.
     async fn open_by_ssh(
         &self,
         process: &Arc<SshProcess>,
         stream: UnixStream,
-        limit: Duration,
+        limit: Option<Duration>,
     ) -> Result<Link, ConnectFailure> {
+        let failure = |why| process.failure(&self.destination, why);
+        let began = Instant::now();
+        let at_most = |own: Duration| match limit {
+            None => own,
+            Some(limit) => own.min(limit.saturating_sub(began.elapsed()).max(LEAST_TO_OPEN)),
+        };
         let limits = OpenLimits {
             answer: WITH_PROMPTS,
             replies: ReplyLimits::default(),
         };
         let transport = Box::new(ProgramTransport::new(Arc::clone(process), stream));
-        match process.within(limit, Link::open(transport, limits)).await {
-            Some(Ok(link)) => Ok(link),
-            Some(Err(OpenError::Silent(_))) => Err(process.failure(&self.destination, None).into()),
-            Some(Err(error)) => Err(error.into()),
-            None => Err(process.failure(&self.destination, Some(limit)).into()),
+        let opening = Link::open(transport, limits);
+        tokio::pin!(opening);
+        let mut opened = None;
+        if process.shows_sign_in() {
+            let signing_in = async {
+                tokio::select! {
+                    biased;
+                    opened = opening.as_mut() => Some(opened),
+                    () = process.until_signed_in() => None,
+                }
+            };
+            let limit = at_most(self.sign_in_limit());
+            let done = process.within(limit, NotBegun::NotSignedIn, signing_in).await;
+            opened = done.map_err(failure)?;
+        }
+        let opened = match opened {
+            Some(opened) => opened,
+            None => {
+                let limit = at_most(self.destination.connect_timeout);
+                let done = process.within(limit, NotBegun::Silent, opening).await;
+                done.map_err(failure)?
+            }
+        };
+        match opened {
+            Ok(link) => Ok(link),
+            Err(OpenError::Silent(_)) => Err(failure(NotBegun::Ended).into()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// How long ssh may take to sign in.
+    fn sign_in_limit(&self) -> Duration {
+        match self.destination.batch {
+            true => self.destination.connect_timeout,
+            false => self.destination.connect_timeout + CONFIRMATION,
         }
     }
 }

@@ -8,7 +8,7 @@ use tokio::runtime::Handle;
 use super::messages::say;
 use crate::commands::Session;
 use crate::interrupt::guard;
-use crate::output::{Stdout, Style, about, print_bytes};
+use crate::output::{Stdout, Style, about, json_line, print_bytes};
 
 /// The state that lines of the shell share.
 pub(super) struct ShellContext {
@@ -22,7 +22,7 @@ impl ShellContext {
     /// Prints a directory as a result.
     pub(super) fn say_directory(&self, path: &[u8]) {
         match self.session.output.style {
-            Style::Json => say(&about(path, json!({})).to_string()),
+            Style::Json => say(&json_line(&about(path, json!({})))),
             Style::Words | Style::Quiet => {
                 // If standard output is closed, the shell ends at its next command.
                 let _ = print_bytes(&[&*Stdout::of_this_process().name(path), b"\n"].concat());

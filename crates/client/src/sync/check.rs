@@ -57,7 +57,7 @@ impl Difference {
         match style {
             Style::Json => {
                 let event = json!({ "event": "difference", "difference": self.name() });
-                print_json(about(path, event))
+                print_json(&about(path, event))
             }
             Style::Words | Style::Quiet => {
                 let name = Stdout::of_this_process().name(path);

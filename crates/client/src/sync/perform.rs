@@ -77,7 +77,7 @@ pub async fn sync(session: &SyncSession, trees: &Trees, options: &SyncOptions) -
         Style::Json => {
             let line = progress::summary_event(&summary, &totals, elapsed);
             print(&format!("{line}\n"))?;
-            print_json(event)?;
+            print_json(&event)?;
         }
         Style::Words => report::write(&text),
         Style::Quiet => {}

@@ -155,7 +155,7 @@ impl SyncReport {
             (Style::Json, dry_run) => {
                 let event =
                     json!({ "event": "change", "action": step.name(), "reason": why, "dry_run": dry_run });
-                print_json(about(path, event))
+                print_json(&about(path, event))
             }
             (_, true) => {
                 let why = why.map_or_else(String::new, |why| format!(" ({why})"));
@@ -219,7 +219,7 @@ impl SyncReport {
         match self.style {
             Style::Json => {
                 let event = json!({ "event": "kept", "reason": why });
-                let _ = print_json(about(&theirs.path, event));
+                let _ = print_json(&about(&theirs.path, event));
             }
             Style::Words => self
                 .hub

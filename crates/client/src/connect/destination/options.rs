@@ -53,6 +53,8 @@ pub struct Options {
 pub struct LocalEnvironment {
     /// The home directory of the user, which `~` stands for.
     pub home: PathBuf,
+    /// The home directory of the account, which `~` stands for in the system's ssh. `None`: the user has no account.
+    pub account_home: Option<PathBuf>,
     /// The name of the user who runs the program.
     pub local_user: String,
     /// The agent's socket, from `$SSH_AUTH_SOCK`.
@@ -71,6 +73,7 @@ impl LocalEnvironment {
         let user = nix::unistd::User::from_uid(uid).ok().flatten();
         let home = std::env::home_dir().filter(|home| home.is_absolute());
         Ok(Self {
+            account_home: user.as_ref().map(|user| user.dir.clone()),
             home: home.ok_or_else(|| Error::new("there is no home directory").hint("set HOME"))?,
             local_user: match user {
                 Some(user) => user.name,

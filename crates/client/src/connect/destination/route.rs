@@ -1,10 +1,11 @@
 //! How a server is reached: directly, through other hosts, or by ssh itself.
 
 use std::ffi::{OsStr, OsString};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::{ConfigFile, Destination, LocalEnvironment, Options, Route, SshProgram};
 use crate::connect::ssh_config;
+use crate::connect::ssh_config::copy::{self, ConfigCopy};
 use crate::connect::ssh_config::settings::{Proxy, SshSettings, UnknownKeys};
 use crate::connect::target::{Target, TargetError};
 use base::error::{Error, Result};
@@ -66,13 +67,15 @@ fn resolve_behind(
         // They are about what this client does itself.
         destination.not_obeyed.clear();
         destination.comfort.clear();
+        let config = config_copy(&destination, options, here);
         Route::Ssh(SshProgram {
             program: options.ssh.clone().unwrap_or_else(|| PathBuf::from(SSH)),
-            options: ssh_options(target, options),
+            options: ssh_options(target, options, config.as_ref()),
             host: target.host.clone(),
             batch: destination.batch,
             reasons,
             shares_by_configuration: settings.comfort.iter().any(|name| name.starts_with("control")),
+            config,
         })
     } else if jumps.is_empty() {
         Route::Direct
@@ -164,8 +167,40 @@ fn through(
     Ok(jumps)
 }
 
-/// The options of ssh that mean the same as ours. A file of keys or hosts is named as ours is.
-fn ssh_options(target: &Target, options: &Options) -> Vec<OsString> {
+/// The configuration that ssh is to read where `$HOME` is not the home of the account: by itself it would read other files
+/// of the user than this client has read.
+fn config_copy(destination: &Destination, options: &Options, here: &LocalEnvironment) -> Option<ConfigCopy> {
+    let account_home = here.account_home.as_ref()?;
+    let is_same = |one: &Path, other: &Path| {
+        let canonical = one.canonicalize().ok().zip(other.canonicalize().ok());
+        one == other || canonical.is_some_and(|(one, other)| one == other)
+    };
+    if is_same(account_home, &here.home) {
+        return None;
+    }
+    let files = destination.sign_in.files.iter();
+    let usual: Vec<&PathBuf> = files.filter(|file| !file.named).map(|file| &file.path).collect();
+    // ssh complains of a key that is named and does not exist, and without any takes those of the account.
+    let existing = usual.iter().filter(|path| path.exists());
+    let mut identities: Vec<PathBuf> = existing.map(|path| (*path).clone()).collect();
+    if identities.is_empty() && !usual.is_empty() {
+        identities.push("none".into());
+    }
+    Some(ConfigCopy {
+        home: here.home.clone(),
+        system: here.system.clone(),
+        files: match &options.config {
+            ConfigFile::Usual => vec![here.home.join(".ssh/config"), here.system.join("ssh_config")],
+            ConfigFile::None => Vec::new(),
+            ConfigFile::File(file) => vec![file.clone()],
+        },
+        identities,
+    })
+}
+
+/// The options of ssh that mean the same as ours. A file of keys or hosts is named as ours is. The configuration is not
+/// named if ssh gets a copy of it.
+fn ssh_options(target: &Target, options: &Options, copy: Option<&ConfigCopy>) -> Vec<OsString> {
     let mut words: Vec<OsString> = Vec::new();
     let mut add = |option: &str, value: &OsStr| {
         words.push(option.into());
@@ -189,9 +224,9 @@ fn ssh_options(target: &Target, options: &Options) -> Vec<OsString> {
         add("-o", fixed.as_ref());
     }
     match &options.config {
-        ConfigFile::Usual => {}
-        ConfigFile::None => add("-F", "none".as_ref()),
-        ConfigFile::File(file) => add("-F", file.as_ref()),
+        ConfigFile::None if copy.is_none() => add("-F", "none".as_ref()),
+        ConfigFile::File(file) if copy.is_none() => add("-F", file.as_ref()),
+        ConfigFile::Usual | ConfigFile::None | ConfigFile::File(_) => {}
     }
     if let Some(user) = target.user.as_ref().or(options.user.as_ref()) {
         add("-l", user.as_ref());
@@ -219,7 +254,10 @@ fn ssh_options(target: &Target, options: &Options) -> Vec<OsString> {
         add("-J", jump.as_ref());
     }
     for line in &options.settings {
-        add("-o", line.as_ref());
+        match copy {
+            Some(copy) => add("-o", copy::option_with_home(line, &copy.home).as_ref()),
+            None => add("-o", line.as_ref()),
+        }
     }
     for _ in 0..options.verbose.min(3) {
         words.push("-v".into());

@@ -25,6 +25,7 @@ impl Machine {
     fn here(&self) -> LocalEnvironment {
         LocalEnvironment {
             home: self.dir.path().join("home"),
+            account_home: None,
             local_user: "me".to_owned(),
             agent: Some("/agent".into()),
             system: self.dir.path().join("etc"),
@@ -345,4 +346,29 @@ fn what_is_not_obeyed_for_a_host_in_the_middle_is_known() {
         .map(|host| (&*host.given, &host.not_obeyed[..]));
     let hosts: Vec<(&str, &[String])> = hosts.collect();
     assert_eq!(hosts, [("j", &["rekeylimit".to_owned()][..]), ("h", &[])]);
+}
+
+#[test]
+fn ssh_gets_a_copy_of_the_configuration_where_it_would_read_another() {
+    let machine = Machine::new("Host h\n ProxyCommand x\n", "");
+    let config = |account_home: Option<PathBuf>| {
+        let here = LocalEnvironment {
+            account_home,
+            ..machine.here()
+        };
+        let target = Target::parse(OsStr::new("h")).unwrap();
+        match resolve(&target, &Options::default(), &here).unwrap().route {
+            Route::Ssh(program) => program.config,
+            route => panic!("{route:?}"),
+        }
+    };
+    let home = machine.here().home;
+    for same in [None, Some(home.clone()), Some(home.join("../home"))] {
+        assert_eq!(config(same.clone()), None, "{same:?}");
+    }
+    let copy = config(Some("/nowhere".into())).unwrap();
+    let system = machine.here().system.join("ssh_config");
+    assert_eq!(copy.files, [home.join(".ssh/config"), system]);
+    assert_eq!(copy.home, home);
+    assert_eq!(copy.identities, [Path::new("none")], "the home has no keys");
 }

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{UnixListener, UnixStream};
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use zeroize::Zeroizing;
 
@@ -53,6 +54,8 @@ struct Answers {
     prompts: Arc<AsyncPrompts>,
     /// The questions that this ssh has asked, with the answers of the user.
     asked: Mutex<Vec<(String, Option<Secret>)>>,
+    /// Is cancelled when a new password was asked for, and nobody has given one.
+    no_new_password: CancellationToken,
 }
 
 /// What kind of answer is wanted.
@@ -90,6 +93,7 @@ impl AskpassServer {
             credentials: Arc::clone(credentials),
             prompts: Arc::clone(prompts),
             asked: Mutex::default(),
+            no_new_password: CancellationToken::new(),
         });
         let for_task = Arc::clone(&answers);
         let task = tokio::spawn(async move {
@@ -117,6 +121,11 @@ impl AskpassServer {
             // Versions before 8.4 ask by SSH_ASKPASS only where there is a display.
             command.env("DISPLAY", ":0");
         }
+    }
+
+    /// Waits until a new password was asked for, and nobody has given one.
+    pub(super) async fn no_new_password(&self) {
+        self.answers.no_new_password.cancelled().await;
     }
 
     /// Keeps the answers for the next connection: with them, the sign-in has succeeded.
@@ -196,6 +205,9 @@ impl Answers {
             return None;
         }
         let answer = self.prompts.secret(label).await.ok();
+        if is_new && answer.is_none() {
+            self.no_new_password.cancel();
+        }
         let mut asked = self.asked.lock();
         asked.retain(|(before, _)| before != question);
         asked.push((question.to_owned(), answer.clone()));

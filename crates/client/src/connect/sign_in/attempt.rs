@@ -8,7 +8,8 @@ use super::by_key::KeyMethod;
 use super::by_password::PasswordMethods;
 use super::credentials::Credentials;
 use super::report::{Report, SignInError};
-use crate::connect::destination::SignInRules;
+use crate::connect::destination::Destination;
+use crate::connect::error;
 use crate::connect::prompts::AsyncPrompts;
 use crate::connect::ssh_config::settings::Method;
 
@@ -25,14 +26,14 @@ pub(in crate::connect) struct SignIn<'a, H: Handler> {
 impl<'a, H: Handler> SignIn<'a, H> {
     pub(in crate::connect) fn new(
         handle: &'a mut Handle<H>,
-        host: &str,
-        rules: &'a SignInRules,
+        destination: &'a Destination,
         credentials: &'a Credentials,
         prompts: &'a AsyncPrompts,
     ) -> Self {
+        let rules = &destination.sign_in;
         let report = Report {
             user: rules.user.clone(),
-            host: host.to_owned(),
+            host: destination.given.clone(),
             ..Report::default()
         };
         Self {
@@ -42,6 +43,7 @@ impl<'a, H: Handler> SignIn<'a, H> {
                 credentials,
                 prompts,
                 report,
+                place: error::place(destination),
                 notes_shown: 0,
             },
             keys: KeyMethod::default(),

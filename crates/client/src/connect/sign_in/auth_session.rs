@@ -27,6 +27,8 @@ pub(super) struct AuthSession<'a, H: Handler> {
     pub(super) credentials: &'a Credentials,
     pub(super) prompts: &'a AsyncPrompts,
     pub(super) report: Report,
+    /// The server for messages that stand by themselves: there may be several on the way.
+    pub(super) place: String,
     /// How many notes of the report have been shown.
     pub(super) notes_shown: usize,
 }
@@ -109,7 +111,8 @@ impl<H: Handler> AuthSession<'_, H> {
     /// Shows the notes that have not been shown: they may be why a password is asked for.
     pub(super) fn show_notes(&mut self) {
         for note in self.report.notes.iter().skip(self.notes_shown) {
-            self.prompts.show(&format!("warning: {note}"));
+            self.prompts
+                .show(&format!("warning: signing in at {}: {note}", self.place));
         }
         self.notes_shown = self.report.notes.len();
     }
