@@ -14,13 +14,14 @@ use crate::auth::{Authenticator, FairSemaphore};
 use crate::mount::{self, FolderMounters, Mounted, Refused};
 use crate::session::byte_counters::ByteCounters;
 use crate::session::events::Events;
-use crate::session::{Session, Sessions};
+use crate::session::{Activity, EndReport, Session, SessionContext, Sessions};
 use crate::sftp::longname::OwnIds;
 use crate::sftp::timings::RequestTimings;
 use base::error::Error;
 
 use super::admission::Admission;
 use super::announcement::AnnouncedKeys;
+use super::folders;
 use super::limits::Limits;
 use super::mount_slots::MountSlots;
 use super::proxies::Proxies;
@@ -161,7 +162,7 @@ impl Service {
     ///
     /// # Errors
     /// Returns an error if it cannot be opened in time, or if the session has been ended.
-    pub async fn mount(
+    async fn mount(
         self: &Arc<Self>,
         session: &Session,
         folders: FolderMounters,
@@ -198,6 +199,32 @@ impl Service {
                     .into(),
             ),
         }
+    }
+
+    /// Returns what a channel of this session, or a request, knows of it.
+    pub fn context_of(&self, end_report: &Arc<EndReport>, activity: Activity) -> SessionContext {
+        let session = end_report.session();
+        let actor = session.actor();
+        SessionContext {
+            event_backpressure: self.events.backpressure(&actor.user),
+            actor,
+            events: self.events.clone(),
+            unsaved: Arc::default(),
+            busy_count: Arc::clone(&session.busy_count),
+            budget: Arc::clone(&session.budget),
+            work: Arc::clone(&session.work),
+            bytes: Arc::clone(&self.bytes),
+            activity,
+            end_report: Arc::clone(end_report),
+        }
+    }
+
+    /// Opens the home of a session, with its folders.
+    ///
+    /// # Errors
+    /// Returns an error if it cannot be opened in time, or if the session has been ended.
+    pub async fn open_home(self: &Arc<Self>, session: &Session) -> std::result::Result<Mounted, Refused> {
+        self.mount(session, folders::mounters(self, session)).await
     }
 
     /// Returns the address by which a peer is known in limits and logs: IPv4 in IPv6's form becomes IPv4.

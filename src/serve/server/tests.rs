@@ -136,6 +136,7 @@ pub(in crate::serve) async fn passing_guest(
     let newcomer = crate::session::NewSession {
         login: server.service.auth.login(attempt).await.unwrap(),
         peer: "127.0.0.1:9".parse().unwrap(),
+        protocol: crate::domain::event::Protocol::Ssh,
         ending: crate::session::EndRequest::default(),
     };
     let limits = server.service.current().limits.of_one_user();
