@@ -2,7 +2,7 @@
 //!
 //! A server without free descriptors cannot accept any connection, neither from clients nor from its operator. So the
 //! limits together never exceed the number of descriptors: one part is kept for the server's own files
-//! ([`DescriptorShares::own`]), one for connections that have not signed in, one for proxies, and the rest is for
+//! ([`DescriptorShares::own`]), one for connections that have not signed in, one for proxies, one for browsers, and the rest is for
 //! users, each of whom gets at most half of it. Settings that allow more are reduced at the start and at a reload, and
 //! the log and `check` report it.
 //!
@@ -28,6 +28,9 @@ const MOST_THREADS: usize = 512;
 /// The most connections from proxies whose header has not arrived.
 const MOST_PROXY_HEADERS: usize = 128;
 
+/// The most connections of browsers, each of which may hold 64 KiB of a request.
+const MOST_WEB_CONNECTIONS: usize = 1024;
+
 /// How the descriptors of the process are divided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DescriptorShares {
@@ -41,6 +44,8 @@ pub struct DescriptorShares {
     pub proxy_headers: usize,
     /// The number for the threads that serve sessions, four each.
     pub threads: usize,
+    /// The number for the connections of browsers, one each.
+    pub web: usize,
     /// The number for all users: their sessions, [`PER_SESSION`] each, and their open files.
     pub users: usize,
 }
@@ -52,13 +57,15 @@ impl DescriptorShares {
         let unauthenticated = (all - own) / 8;
         let proxy_headers = ((all - own) / 32).min(MOST_PROXY_HEADERS);
         let threads = ((all - own) / 16).min(MOST_THREADS * PER_THREAD);
+        let web = ((all - own) / 16).min(MOST_WEB_CONNECTIONS);
         Self {
             all,
             own,
             unauthenticated,
             proxy_headers,
             threads,
-            users: all - own - unauthenticated - proxy_headers - threads,
+            web,
+            users: all - own - unauthenticated - proxy_headers - threads - web,
         }
     }
 
@@ -151,14 +158,19 @@ mod tests {
         for all in [0, 1, 7, 64, 256, 1000, 1024, 4096, 65_536, 1 << 31] {
             let shares = DescriptorShares::of(all);
             assert_eq!(
-                shares.own + shares.unauthenticated + shares.proxy_headers + shares.threads + shares.users,
+                shares.own
+                    + shares.unauthenticated
+                    + shares.proxy_headers
+                    + shares.threads
+                    + shares.web
+                    + shares.users,
                 all
             );
             // All connections are open, while users hold no more files than the sessions leave.
             let connected =
                 shares.unauthenticated + (shares.connections() - shares.unauthenticated) * PER_SESSION;
             let threads = shares.session_threads() * PER_THREAD;
-            let others = threads + shares.own + shares.proxy_headers;
+            let others = threads + shares.own + shares.proxy_headers + shares.web;
             assert!(connected + others <= all, "{all}: {shares:?}");
             assert!(shares.one_user() <= shares.users / 2);
         }
