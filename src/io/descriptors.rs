@@ -57,15 +57,25 @@ impl DescriptorShares {
         let unauthenticated = (all - own) / 8;
         let proxy_headers = ((all - own) / 32).min(MOST_PROXY_HEADERS);
         let threads = ((all - own) / 16).min(MOST_THREADS * PER_THREAD);
-        let web = ((all - own) / 16).min(MOST_WEB_CONNECTIONS);
         Self {
             all,
             own,
             unauthenticated,
             proxy_headers,
             threads,
+            web: 0,
+            users: all - own - unauthenticated - proxy_headers - threads,
+        }
+    }
+
+    /// Returns the shares of a server that serves browsers, too. They get theirs out of that of the users.
+    #[must_use]
+    pub fn with_web(self) -> Self {
+        let web = ((self.all - self.own) / 16).min(MOST_WEB_CONNECTIONS);
+        Self {
             web,
-            users: all - own - unauthenticated - proxy_headers - threads - web,
+            users: self.users - web,
+            ..self
         }
     }
 
@@ -156,23 +166,24 @@ mod tests {
     #[test]
     fn the_shares_of_any_number_fit_into_it() {
         for all in [0, 1, 7, 64, 256, 1000, 1024, 4096, 65_536, 1 << 31] {
-            let shares = DescriptorShares::of(all);
-            assert_eq!(
-                shares.own
-                    + shares.unauthenticated
-                    + shares.proxy_headers
-                    + shares.threads
-                    + shares.web
-                    + shares.users,
-                all
-            );
-            // All connections are open, while users hold no more files than the sessions leave.
-            let connected =
-                shares.unauthenticated + (shares.connections() - shares.unauthenticated) * PER_SESSION;
-            let threads = shares.session_threads() * PER_THREAD;
-            let others = threads + shares.own + shares.proxy_headers + shares.web;
-            assert!(connected + others <= all, "{all}: {shares:?}");
-            assert!(shares.one_user() <= shares.users / 2);
+            for shares in [DescriptorShares::of(all), DescriptorShares::of(all).with_web()] {
+                assert_eq!(
+                    shares.own
+                        + shares.unauthenticated
+                        + shares.proxy_headers
+                        + shares.threads
+                        + shares.web
+                        + shares.users,
+                    all
+                );
+                // All connections are open, while users hold no more files than the sessions leave.
+                let connected =
+                    shares.unauthenticated + (shares.connections() - shares.unauthenticated) * PER_SESSION;
+                let threads = shares.session_threads() * PER_THREAD;
+                let others = threads + shares.own + shares.proxy_headers + shares.web;
+                assert!(connected + others <= all, "{all}: {shares:?}");
+                assert!(shares.one_user() <= shares.users / 2);
+            }
         }
         assert_eq!(DescriptorShares::of(1024).own, OWN);
         // The default limits of a usual machine are not reduced.
