@@ -26,3 +26,4 @@ pub mod sandbox;
 pub mod server;
 mod tasks;
 mod uploads;
+mod web_tls;

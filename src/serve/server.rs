@@ -3,6 +3,7 @@
 //! Order at the start: sockets first (they may need root), then privileges are given up, then everything that uses the
 //! disk.
 
+mod sockets;
 mod started;
 
 use std::net::SocketAddr;
@@ -10,7 +11,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -19,7 +19,6 @@ use super::changes::RecordChanges;
 use super::hooks::ServerHooks;
 use super::live::{LiveContext, LiveServer};
 use super::manager::notifier::Notifier;
-use super::manager::sockets::HeldSocket;
 use super::manager::{Reporter, ServiceManager};
 use super::metrics::{EventSources, MetricsPage};
 use super::places::Places;
@@ -27,7 +26,8 @@ use super::reload::{ReloadedParts, Reloading, current};
 use super::runtime::slots;
 use super::tasks::{Listeners, Tasks};
 use super::uploads::uploads;
-use super::{disk, key_trust, preflight, privileges};
+use super::web_tls::CurrentWeb;
+use super::{disk, key_trust, preflight};
 use crate::accounts::disk::{Disk, Disks};
 use crate::accounts::{Accounts, QuotaSettings};
 use crate::auth::Authenticator;
@@ -42,9 +42,9 @@ use crate::io::IoScheduler;
 use crate::io::descriptors::DescriptorShares;
 use crate::mount::MountContext;
 use crate::ops::check::report::Report;
+use crate::ops::homes;
 use crate::ops::installation::Installation;
 use crate::ops::lock::DataLock;
-use crate::ops::{data_dir, homes};
 use crate::session::events::{Events, Subscriber};
 use crate::ssh::hostkeys::rotation::HostKeys;
 use crate::ssh::proxies::Proxies;
@@ -58,12 +58,14 @@ use crate::store::sql::SqlStore;
 use crate::telemetry;
 use crate::telemetry::audit::AuditLog;
 use base::error::{Error, Result};
+use sockets::{BoundSockets, addresses_of};
 use started::StartedServer;
 
 /// A server that is bound and not yet running.
 pub struct Server {
     pub(super) config: Config,
     listeners: Listeners,
+    web: CurrentWeb,
     pub(super) notifier: Notifier,
     watchdog: Option<Duration>,
     pub(super) store: Arc<SqlStore>,
@@ -109,7 +111,7 @@ impl Server {
     ) -> Result<Self> {
         let installation = config.installation();
         let mut report = Report::default();
-        let sockets = bind_sockets(&config, &installation, manager.sockets, &mut report)?;
+        let sockets = BoundSockets::open(&config, &installation, manager.sockets, &mut report)?;
         preflight::places(&config, &mut report);
         preflight::creation(&config, &mut report);
         report.proceed()?;
@@ -121,6 +123,7 @@ impl Server {
         let current = current(&config, &config.auth, keys)?;
         let auth = authenticator(&config, &installation, &store);
         auth.keys().set_trust(key_trust::load(&config.auth).await?);
+        let web = CurrentWeb::open(&config.web).await?;
         let (audit, reload) = telemetry::open_audit(&config.log)?;
         let hooks = ServerHooks::open(&config, helper)?;
         let sources = EventSources::beside(&audit);
@@ -161,11 +164,8 @@ impl Server {
         let changes = RecordChanges::new(Arc::clone(&store) as Arc<dyn Store>, Arc::clone(&service)).await?;
         Ok(Self {
             config,
-            listeners: Listeners {
-                tcp: sockets.clients,
-                metrics: sockets.metrics,
-                control,
-            },
+            listeners: sockets.with_control(control),
+            web,
             notifier: manager.notifier,
             watchdog: manager.watchdog,
             store,
@@ -237,17 +237,15 @@ impl Server {
                 default_quota: self.default_quota,
                 changes: Arc::clone(&self.changes),
                 external: self.external,
+                web: self.web,
             },
             self.notifier.clone(),
         ));
         let config = reloading.config();
-        let metrics = addresses_of(&self.listeners.metrics);
-        for address in &metrics {
-            tracing::info!("metrics are on http://{address}/metrics");
-        }
+        let others = sockets::announce_others(&self.listeners, config.web.scheme());
         let tasks = Tasks::new();
         let context = LiveContext {
-            listening: [listening, metrics].concat(),
+            listening: [listening, others].concat(),
             since: Timestamp::now(),
             places: Places::of(config),
             stopping: tasks.stopping(),
@@ -270,8 +268,11 @@ impl Server {
         let hooks = self.hooks.run(&self.service, &self.store, tasks.quit.clone());
         tasks.helpers.spawn(hooks);
         let reporter = Reporter::start(self.notifier, self.watchdog, Arc::clone(&self.service));
+        // Here `web::start` takes over the sockets of the web page, with what `CurrentWeb` has. Nothing accepts on them yet.
+        let web_sockets = self.listeners.web;
         Ok(StartedServer {
             began,
+            web_sockets,
             reloading,
             tasks,
             reporter,
@@ -282,53 +283,6 @@ impl Server {
             _lock: self._lock,
         })
     }
-}
-
-/// Opens the listening sockets that the service manager does not hold, then gives up privileges. Returns all sockets.
-fn bind_sockets(
-    config: &Config,
-    installation: &Installation,
-    held: Vec<HeldSocket>,
-    report: &mut Report,
-) -> Result<BoundSockets> {
-    preflight::machine(config, report);
-    preflight::ownership(config, report);
-    let covered: Vec<SocketAddr> = held.iter().flat_map(HeldSocket::covers).collect();
-    let own = preflight::sockets(config, &covered, report);
-    let metrics = preflight::metrics_sockets(config, &[], report);
-    report.proceed()?;
-    for address in held.iter().map(|socket| socket.address) {
-        if !config.server.listen.contains(&address) {
-            tracing::warn!(
-                "the service manager holds a socket for {address}, which [server] listen does not name (hint: the \
-                 ports of homeport.socket and of the configuration should be the same)"
-            );
-        }
-    }
-    let held = held.into_iter().map(|socket| socket.listener);
-    let sockets = BoundSockets {
-        clients: watched(held.chain(own))?,
-        metrics: watched(metrics.into_iter())?,
-    };
-    data_dir::make_key_dir(installation)?;
-    privileges::drop_root(config)?;
-    Ok(sockets)
-}
-
-/// The listening sockets, before anything else is opened.
-struct BoundSockets {
-    clients: Vec<TcpListener>,
-    metrics: Vec<TcpListener>,
-}
-
-fn watched(sockets: impl Iterator<Item = std::net::TcpListener>) -> Result<Vec<TcpListener>> {
-    let listeners: std::io::Result<_> = sockets.map(TcpListener::from_std).collect();
-    listeners.map_err(|error| Error::new("cannot watch the listening sockets").because(error))
-}
-
-fn addresses_of(listeners: &[TcpListener]) -> Vec<SocketAddr> {
-    let addresses = listeners.iter().map(TcpListener::local_addr);
-    addresses.filter_map(std::io::Result::ok).collect()
 }
 
 /// Starts the accounts of homes, which the store has.

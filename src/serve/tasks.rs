@@ -31,6 +31,8 @@ pub(super) struct Listeners {
     pub(super) tcp: Vec<TcpListener>,
     /// The sockets for those who read metrics.
     pub(super) metrics: Vec<TcpListener>,
+    /// The sockets of the web page.
+    pub(super) web: Vec<TcpListener>,
     /// The socket for commands.
     pub(super) control: UnixListener,
 }

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::control;
@@ -26,6 +27,8 @@ const RECORD_USAGE_TIMEOUT: Duration = Duration::from_secs(30);
 pub(super) struct StartedServer {
     /// When the server began to serve.
     pub(super) began: Instant,
+    /// The sockets of the web page, which are closed when no connection is accepted any more.
+    pub(super) web_sockets: Vec<TcpListener>,
     pub(super) reloading: Arc<Reloading>,
     pub(super) tasks: Tasks,
     pub(super) reporter: Reporter,
@@ -44,6 +47,7 @@ impl StartedServer {
         let Self {
             _lock,
             began,
+            web_sockets,
             reloading,
             tasks,
             reporter,
@@ -55,6 +59,7 @@ impl StartedServer {
         let config = reloading.config();
         reporter.stopping();
         tasks.stop_accepting();
+        drop(web_sockets);
         let timeout = Duration::from_secs(config.server.drain_secs);
         drain(&service, &tasks.connections, timeout, end_now).await;
         let stopped = service.threads.stop();
