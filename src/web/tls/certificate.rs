@@ -73,7 +73,10 @@ impl CertificateFacts {
     /// Returns whether a browser that was sent to this host accepts the names.
     pub fn is_for(&self, host: &str) -> bool {
         if let Ok(address) = host.parse::<IpAddr>() {
-            return self.names.iter().any(|name| name.parse::<IpAddr>() == Ok(address));
+            return self
+                .names
+                .iter()
+                .any(|name| name.parse::<IpAddr>() == Ok(address));
         }
         let beside = host.split_once('.').map(|(_, above)| above);
         self.names.iter().any(|name| match name.strip_prefix("*.") {
