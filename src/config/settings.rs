@@ -238,8 +238,8 @@ impl Config {
         }
     }
 
-    /// Returns the position of an address in `listen` of `[server]`, `[metrics]` or `[web]` as `FILE:LINE: `; empty if it does
-    /// not come from the file.
+    /// Returns the position of an address in `listen` of `[server]`, `[metrics]` or `[web]` as `FILE:LINE: `; empty if
+    /// it does not come from the file.
     pub fn place_of_listen(&self, section: &str, address: SocketAddr) -> String {
         let line = source::line_of(&self.file, |table| {
             let list = table

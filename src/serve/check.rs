@@ -212,8 +212,8 @@ fn process(config: &Config, report: &mut Report) {
 }
 
 /// Reports sockets and a lock that are neither free nor held by the running server, or by `holder` on its behalf, which
-/// never holds the sockets of the metrics and of the web page. It must be called before rights are given up. Returns `false` if there is a
-/// server that does not answer.
+/// never holds the sockets of the metrics and of the web page. It must be called before rights are given up. Returns
+/// `false` if there is a server that does not answer.
 async fn sockets_and_lock(
     config: &Config,
     holder: SocketHolder,

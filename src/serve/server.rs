@@ -268,7 +268,7 @@ impl Server {
         let hooks = self.hooks.run(&self.service, &self.store, tasks.quit.clone());
         tasks.helpers.spawn(hooks);
         let reporter = Reporter::start(self.notifier, self.watchdog, Arc::clone(&self.service));
-        // Here `web::start` takes over the sockets of the web page, with what `CurrentWeb` has. Nothing accepts on them yet.
+        // Here `web::start` takes over the sockets of the web page, with `self.web`. Nothing accepts on them yet.
         let web_sockets = self.listeners.web;
         Ok(StartedServer {
             began,

@@ -42,8 +42,8 @@ impl CertifiedFiles {
     /// Reads and checks both files. It blocks on the disk.
     ///
     /// # Errors
-    /// Returns an error that says which file cannot be used, why, and what to do about it. A certificate that is not valid
-    /// now is one for [`CertifiedFiles::warnings`]: it can be used, and clients refuse it.
+    /// Returns an error that says which file cannot be used, why, and what to do about it. A certificate that is not
+    /// valid now is left to [`CertifiedFiles::warnings`]: it can be used, although clients refuse it.
     pub fn load(files: &TlsFiles) -> Result<Self> {
         let cannot = || cannot_use_certificate(&files.certificate);
         let chain = pem_file::read_chain(&files.certificate)?;
