@@ -202,6 +202,14 @@ impl Drop for Registration {
 }
 
 impl Sessions {
+    /// Creates the registry of a server whose users share this budget.
+    pub fn new(budget: ServerBudget) -> Self {
+        Self {
+            server_budget: Arc::new(budget),
+            ..Self::default()
+        }
+    }
+
     fn live(&self) -> MutexGuard<'_, BTreeMap<SessionId, Arc<Session>>> {
         self.live.lock()
     }

@@ -12,6 +12,7 @@ use crate::accounts::Accounts;
 use crate::accounts::id::{AccountId, AccountSpec};
 use crate::auth::{Authenticator, FairSemaphore};
 use crate::mount::{self, FolderMounters, Mounted, Refused};
+use crate::session::budget::ServerBudget;
 use crate::session::byte_counters::ByteCounters;
 use crate::session::events::Events;
 use crate::session::{Activity, EndReport, Session, SessionContext, Sessions};
@@ -92,6 +93,8 @@ pub struct ServiceSetup {
     pub mount_context: mount::MountContext,
     /// The threads that serve the connections with much traffic.
     pub threads: SessionThreads,
+    /// The most files that all users together may have open.
+    pub files: usize,
     /// The text that clients are shown before the sign-in.
     pub banner: Option<String>,
     /// The proxies whose connections name their clients.
@@ -109,13 +112,14 @@ impl Service {
             accounts,
             mount_context,
             threads,
+            files,
             banner,
             proxies,
             current,
         } = setup;
         Arc::new(Self {
             auth,
-            sessions: Arc::default(),
+            sessions: Arc::new(Sessions::new(ServerBudget::of_files(files))),
             admission: Admission::new(),
             proxies,
             refusals: Refusals::new(events.clone()),

@@ -5,15 +5,14 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::http::HeaderMap;
-use parking_lot::RwLock;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_util::task::TaskTracker;
 
 use super::connections::WebConnections;
 use super::live::WebSessions;
-use super::settings::WebSettings;
+use super::settings::{CurrentWebSettings, WebSettings};
 use super::sign_in::PendingSignIns;
-use super::tls::CurrentTls;
+use super::tls::TlsCurrent;
 use super::visitor::ConnectionOrigin;
 use super::{api, assets, forwarded, guard, pages};
 use crate::ops::installation::Installation;
@@ -32,9 +31,9 @@ pub struct WebApp {
     /// Where everything of the server lies.
     pub installation: Installation,
     /// The settings of `[web]`, which a reload replaces.
-    pub settings: RwLock<Arc<WebSettings>>,
+    pub settings: Arc<CurrentWebSettings>,
     /// The certificate, which a reload replaces; `None` without TLS.
-    pub tls: Option<Arc<CurrentTls>>,
+    pub tls: Option<Arc<TlsCurrent>>,
     /// The sessions that are in use.
     pub sessions: WebSessions,
     /// The sign-ins that wait for a new password.
@@ -56,10 +55,10 @@ pub struct WebSetup {
     pub running: Arc<dyn RunningServer>,
     /// Where everything of the server lies.
     pub installation: Installation,
-    /// The settings of `[web]`.
-    pub settings: WebSettings,
+    /// The settings of `[web]`, which a reload replaces.
+    pub settings: Arc<CurrentWebSettings>,
     /// The certificate; `None` without TLS.
-    pub tls: Option<Arc<CurrentTls>>,
+    pub tls: Option<Arc<TlsCurrent>>,
     /// The tasks that a drain waits for.
     pub tasks: TaskTracker,
     /// The most connections at once.
@@ -84,7 +83,7 @@ impl WebApp {
             store,
             running,
             installation,
-            settings: RwLock::new(Arc::new(settings)),
+            settings,
             tls,
             sessions: WebSessions::default(),
             pending: PendingSignIns::default(),
@@ -96,12 +95,12 @@ impl WebApp {
 
     /// Returns the settings of `[web]`.
     pub fn settings(&self) -> Arc<WebSettings> {
-        Arc::clone(&self.settings.read())
+        self.settings.get()
     }
 
     /// Returns the TLS configuration for the next connection; `None` without TLS.
     pub(super) fn tls_config(&self) -> Option<Arc<ServerConfig>> {
-        Some(self.tls.as_ref()?.config())
+        Some(self.tls.as_ref()?.get())
     }
 
     /// Whether the address is that of a trusted proxy.

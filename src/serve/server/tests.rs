@@ -31,6 +31,7 @@ fn reloading(server: Server) -> Reloading {
             default_quota: server.default_quota,
             changes: server.changes,
             external: server.external,
+            web: server.web,
         },
         server.notifier,
     )
