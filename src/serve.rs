@@ -26,3 +26,5 @@ pub mod sandbox;
 pub mod server;
 mod tasks;
 mod uploads;
+mod web;
+mod web_tls;

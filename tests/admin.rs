@@ -27,3 +27,4 @@ mod systemd;
 mod top;
 mod units;
 mod users_file;
+mod web;

@@ -27,7 +27,7 @@ pub fn demo(dir: &Path, listen: Option<SocketAddr>) -> Result<()> {
     let list = ListenList {
         section: "server",
         addresses: &config.server.listen,
-        of_server: &[],
+        others: &[],
     };
     let (_, refused) = listen_on(list, &[]);
     if let Some(refused) = refused.into_iter().next() {

@@ -32,12 +32,7 @@ impl TryFrom<Network> for ProxyNetwork {
     type Error = String;
 
     fn try_from(network: Network) -> Result<Self, String> {
-        if network.is_everything() {
-            return Err(format!(
-                "\"{network}\" is every address, so that anyone could claim to be anyone (hint: name the proxies alone)"
-            ));
-        }
-        Ok(Self(network))
+        network.of_proxies().map(Self)
     }
 }
 

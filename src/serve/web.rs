@@ -1,0 +1,22 @@
+//! Starts the web page, where the configuration names addresses for it.
+
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+
+use super::tasks::Tasks;
+use crate::web::accept::{self, WebLifetime};
+use crate::web::app::{WebApp, WebSetup};
+
+/// Starts to serve the web page on these sockets. Transfers continue in a drain, like those of SSH.
+pub(super) fn start(tasks: &Tasks, sockets: Vec<TcpListener>, setup: WebSetup) {
+    let app = WebApp::new(setup);
+    for socket in sockets {
+        let lifetime = WebLifetime {
+            stop: tasks.stopping(),
+            connections: tasks.connections.clone(),
+        };
+        let accepting = accept::accept(socket, Arc::clone(&app), lifetime);
+        tasks.helpers.spawn(accepting);
+    }
+}

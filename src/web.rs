@@ -1,0 +1,29 @@
+//! The web page and its API: files for users without an SFTP client, and a view of everything for those who run the
+//! server.
+//!
+//! A request is a task of one connection ([`accept`]). It is made on behalf of a session, which is registered like one of
+//! SSH: [`live`] has the sessions that are in use, [`sign_in`] begins them, [`users`] finds the one of a request. Files are
+//! reached through a mounted home, with the rights, the quota and the events of any session. Nothing here touches
+//! `storage/local`.
+//!
+//! States of a browser's sign-in: *remembered* (its cookie is in the store, by its hash), *live* (a session is registered,
+//! from the first request until [`live::IDLE`] after the last), *ended* (the row is gone: signed out, expired, or no longer
+//! accepted by the user's record). A restart ends only the second.
+
+pub mod accept;
+pub mod api;
+pub mod app;
+pub mod assets;
+pub mod body;
+mod connections;
+pub mod error;
+mod guard;
+pub mod json;
+pub mod live;
+pub mod pages;
+pub mod settings;
+pub mod sign_in;
+mod timed_stream;
+pub mod tls;
+pub mod users;
+pub mod visitor;

@@ -1,0 +1,134 @@
+//! What all requests share, and the table of what is answered where.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use axum::Router;
+use axum::http::HeaderMap;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_util::task::TaskTracker;
+
+use super::connections::WebConnections;
+use super::live::WebSessions;
+use super::settings::{CurrentWebSettings, WebSettings};
+use super::sign_in::PendingSignIns;
+use super::tls::TlsCurrent;
+use super::visitor::ConnectionOrigin;
+use super::{api, assets, forwarded, guard, pages};
+use crate::ops::installation::Installation;
+use crate::ops::running::RunningServer;
+use crate::ssh::service::Service;
+use crate::store::Store;
+
+/// What all requests share.
+pub struct WebApp {
+    /// The server's service: users, sessions, events, accounts.
+    pub service: Arc<Service>,
+    /// The store.
+    pub store: Arc<dyn Store>,
+    /// The running server, as use cases see it.
+    pub running: Arc<dyn RunningServer>,
+    /// Where everything of the server lies.
+    pub installation: Installation,
+    /// The settings of `[web]`, which a reload replaces.
+    pub settings: Arc<CurrentWebSettings>,
+    /// The certificate, which a reload replaces; `None` without TLS.
+    pub tls: Option<Arc<TlsCurrent>>,
+    /// The sessions that are in use.
+    pub sessions: WebSessions,
+    /// The sign-ins that wait for a new password.
+    pub pending: PendingSignIns,
+    /// The tasks that a drain waits for.
+    pub tasks: TaskTracker,
+    /// The most connections at once.
+    pub(super) most_connections: usize,
+    pub(super) connections: Arc<WebConnections>,
+}
+
+/// The parts of a [`WebApp`] that the caller creates.
+pub struct WebSetup {
+    /// The server's service.
+    pub service: Arc<Service>,
+    /// The store.
+    pub store: Arc<dyn Store>,
+    /// The running server.
+    pub running: Arc<dyn RunningServer>,
+    /// Where everything of the server lies.
+    pub installation: Installation,
+    /// The settings of `[web]`, which a reload replaces.
+    pub settings: Arc<CurrentWebSettings>,
+    /// The certificate; `None` without TLS.
+    pub tls: Option<Arc<TlsCurrent>>,
+    /// The tasks that a drain waits for.
+    pub tasks: TaskTracker,
+    /// The most connections at once.
+    pub most_connections: usize,
+}
+
+impl WebApp {
+    /// Creates what requests share, without any session.
+    pub fn new(setup: WebSetup) -> Arc<Self> {
+        let WebSetup {
+            service,
+            store,
+            running,
+            installation,
+            settings,
+            tls,
+            tasks,
+            most_connections,
+        } = setup;
+        Arc::new(Self {
+            service,
+            store,
+            running,
+            installation,
+            settings,
+            tls,
+            sessions: WebSessions::default(),
+            pending: PendingSignIns::default(),
+            tasks,
+            most_connections,
+            connections: Arc::default(),
+        })
+    }
+
+    /// Returns the settings of `[web]`.
+    pub fn settings(&self) -> Arc<WebSettings> {
+        self.settings.get()
+    }
+
+    /// Returns the TLS configuration for the next connection; `None` without TLS.
+    pub(super) fn tls_config(&self) -> Option<Arc<ServerConfig>> {
+        Some(self.tls.as_ref()?.get())
+    }
+
+    /// Whether the address is that of a trusted proxy.
+    pub(super) fn is_proxy(&self, address: IpAddr) -> bool {
+        let settings = self.settings();
+        settings
+            .trusted_proxies
+            .iter()
+            .any(|network| network.contains(address))
+    }
+
+    /// Returns the address of the browser, and whether its own connection is encrypted.
+    pub(super) fn client_of(&self, origin: ConnectionOrigin, headers: &HeaderMap) -> (SocketAddr, bool) {
+        let client = forwarded::client(origin.peer, headers, &self.settings().trusted_proxies);
+        (client.address, origin.is_tls || client.is_secure)
+    }
+}
+
+/// Returns the table of all pages and of the API.
+pub(super) fn router(app: Arc<WebApp>) -> Router {
+    Router::new()
+        .merge(pages::routes())
+        .merge(assets::routes())
+        .nest("/api/v1", api::routes())
+        .fallback(guard::nothing_here)
+        .layer(axum::middleware::from_fn_with_state(
+            Arc::clone(&app),
+            guard::around,
+        ))
+        .with_state(app)
+}

@@ -1,0 +1,70 @@
+//! The bodies of requests and responses as pieces of files: each piece is bounded, and each wait for the peer has a limit.
+
+use std::time::Duration;
+
+use axum::body::{Body, BodyDataStream};
+use bytes::{Buf as _, Bytes, BytesMut};
+use futures_util::StreamExt as _;
+
+use super::error::{WebError, WebErrorKind};
+
+/// The longest time for which a peer may send nothing of a body that it has begun.
+pub const STALLED: Duration = Duration::from_secs(60);
+
+/// The bytes that are read or written in one call on a file.
+pub const PIECE: usize = 256 * 1024;
+
+/// Reads the body of a request in pieces.
+pub struct BodyPieces {
+    frames: BodyDataStream,
+    waiting: BytesMut,
+    is_over: bool,
+}
+
+impl BodyPieces {
+    /// Begins to read.
+    pub fn new(body: Body) -> Self {
+        Self {
+            frames: body.into_data_stream(),
+            waiting: BytesMut::new(),
+            is_over: false,
+        }
+    }
+
+    /// Returns the next bytes, [`PIECE`] of them if there are as many left; none at the end.
+    ///
+    /// # Errors
+    /// Returns an error if the body broke off, or if nothing has arrived for [`STALLED`]. What arrived before is returned
+    /// by [`BodyPieces::rest`].
+    pub async fn next(&mut self) -> Result<Bytes, WebError> {
+        while self.waiting.len() < PIECE && !self.is_over {
+            let frame = tokio::time::timeout(STALLED, self.frames.next()).await;
+            match frame {
+                Ok(Some(Ok(bytes))) => self.waiting.extend_from_slice(&bytes),
+                Ok(None) => self.is_over = true,
+                Ok(Some(Err(_))) => {
+                    self.is_over = true;
+                    return Err(WebError::new(WebErrorKind::BadRequest, "the body broke off"));
+                }
+                Err(_) => {
+                    self.is_over = true;
+                    return Err(WebError::new(
+                        WebErrorKind::BadRequest,
+                        "the body did not go on for too long",
+                    ));
+                }
+            }
+        }
+        Ok(self.rest())
+    }
+
+    /// Returns the bytes that have arrived and were not returned yet, at most [`PIECE`].
+    pub fn rest(&mut self) -> Bytes {
+        let length = self.waiting.len().min(PIECE);
+        let piece = self.waiting.split_to(length).freeze();
+        if self.waiting.remaining() == 0 {
+            self.waiting = BytesMut::new();
+        }
+        piece
+    }
+}

@@ -1,0 +1,19 @@
+//! The pages that browsers show: their routes. Each page has a file of its own.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::response::{IntoResponse, Response};
+
+use super::app::WebApp;
+use super::error::WebError;
+
+/// Returns the routes of the pages.
+pub(super) fn routes() -> Router<Arc<WebApp>> {
+    Router::new()
+}
+
+/// Returns the page of an error.
+pub(super) fn error_page(error: &WebError) -> Response {
+    error.for_program().into_response()
+}
