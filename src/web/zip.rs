@@ -60,6 +60,7 @@ pub enum ZipError {
 }
 
 /// An archive that is being sent.
+#[derive(Default)]
 pub struct ZipLayout {
     /// The number of bytes before what is sent next.
     offset: u64,
@@ -75,19 +76,8 @@ pub struct ZipLayout {
 
 impl ZipLayout {
     /// Begins an archive.
-    #[allow(
-        clippy::new_without_default,
-        reason = "an archive is begun, it is nobody's default"
-    )]
     pub fn new() -> Self {
-        Self {
-            offset: 0,
-            directory: Vec::new(),
-            entries: 0,
-            names: HashSet::new(),
-            keys: RandomState::new(),
-            open: None,
-        }
+        Self::default()
     }
 
     /// Returns how many bytes stay in memory for an entry of this name until the archive ends. The caller charges them to
@@ -133,6 +123,8 @@ impl ZipLayout {
     pub fn finish_entry(&mut self, crc: u32, size: u64) -> Result<Bytes, ZipError> {
         let mut record = self.open.take().ok_or(ZipError::Order)?;
         if !record.finish(crc, size) {
+            // Still open, so that the archive does not end as if it were whole.
+            self.open = Some(record);
             return Err(ZipError::Grown);
         }
         let descriptor = record.descriptor();

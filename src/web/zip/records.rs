@@ -91,8 +91,10 @@ impl EntryRecord {
     /// Records what was sent. Returns `false` if that is more than was announced.
     pub fn finish(&mut self, crc: u32, size: u64) -> bool {
         let fits = size <= self.size;
-        self.size = size;
-        self.crc = crc;
+        if fits {
+            self.size = size;
+            self.crc = crc;
+        }
         fits
     }
 

@@ -203,6 +203,7 @@ fn what_is_out_of_order_is_refused() {
     zip.entry(b"a", &file(1)).unwrap();
     assert_eq!(zip.entry(b"b", &file(1)), Err(ZipError::Order));
     assert_eq!(zip.finish_entry(0, 2), Err(ZipError::Grown));
+    assert_eq!(zip.end().err(), Some(ZipError::Order));
     let mut zip = ZipLayout::new();
     zip.entry(b"a", &file(1)).unwrap();
     assert_eq!(zip.end().err(), Some(ZipError::Order));
