@@ -1,5 +1,5 @@
-//! The cookie of a browser that has signed in. It finds the cookie in a request and writes the header that sets it; what
-//! its value means is the session's matter.
+//! The cookie of a browser that has signed in. It finds the cookie in a request and writes the header that sets it;
+//! what its value means is the session's matter.
 
 use http::HeaderValue;
 use http::header::{COOKIE, HeaderMap};
@@ -21,8 +21,13 @@ const LONGEST_VALUE: usize = 256;
 /// What all our cookies have: no script reads them, and no other site sends them.
 const ATTRIBUTES: &str = "Path=/; HttpOnly; Secure; SameSite=Strict";
 
-/// Returns the value of a cookie of this name, if the request has exactly one. Two with different values are none: one of
-/// them is not ours, and nothing says which.
+/// Returns the value of the session's cookie, if the request has it.
+pub fn session_cookie(headers: &HeaderMap) -> Option<&str> {
+    value(headers, SESSION_COOKIE)
+}
+
+/// Returns the value of a cookie of this name, if the request has exactly one. Two with different values are none: one
+/// of them is not ours, and nothing says which.
 pub fn value<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     let mut found: Option<&str> = None;
     let mut length = 0usize;
@@ -84,7 +89,7 @@ mod tests {
         for header in headers {
             map.append(COOKIE, header.parse().unwrap());
         }
-        value(&map, SESSION_COOKIE).map(str::to_owned)
+        session_cookie(&map).map(str::to_owned)
     }
 
     #[test]

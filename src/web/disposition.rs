@@ -1,7 +1,7 @@
 //! How a file of a user is sent: its type, and the header `Content-Disposition` (RFC 6266).
 //!
-//! The rule about what a browser may show is here alone: pictures of pixels, audio, video and plain text. What can carry
-//! script (SVG, HTML, XML, PDF), and everything unknown, is downloaded.
+//! The rule about what a browser may show is here alone: pictures of pixels, audio, video and plain text. What can
+//! carry script (SVG, HTML, XML, PDF), and everything unknown, is downloaded.
 
 use std::fmt::Write as _;
 

@@ -14,9 +14,9 @@ const LONGEST: usize = 4096;
 /// The most tags in one list.
 const MOST_TAGS: usize = 64;
 
-/// How many seconds a file must have been left alone before its tag is strong. Times of files are whole seconds here, so
-/// a file that has just been written can be written again without a change of its time and size. One more second is for
-/// file systems that round.
+/// How many seconds a file must have been left alone before its tag is strong. Times of files are whole seconds here,
+/// so a file that has just been written can be written again without a change of its time and size. One more second is
+/// for file systems that round.
 const SETTLED_AFTER: i64 = 2;
 
 /// The number of hexadecimal digits in a tag: 128 bits.
@@ -46,8 +46,8 @@ impl ETag {
     /// The tag is a hash over the inode, the size and the time of the last change, so that it says nothing about the
     /// server. If the file has been changed within the last two seconds, or has a time in the future, the tag is weak
     /// and contains `now`: then no part of a download is put together with that of another, and nobody takes the file
-    /// for unchanged later. A file that was changed and given its former time by the user is not noticed; the times that
-    /// could tell are not in [`Metadata`].
+    /// for unchanged later. A file that was changed and given its former time by the user is not noticed; the times
+    /// that could tell are not in [`Metadata`].
     pub fn of(file: &Metadata, now: i64) -> Self {
         let is_weak = file.mtime > now.saturating_sub(SETTLED_AFTER);
         let mut hash = Sha256::new();
@@ -108,7 +108,8 @@ impl fmt::Display for ETag {
 }
 
 impl TagList {
-    /// Parses the values of a header, which may occur several times; `None` if one is malformed, or if they are too long.
+    /// Parses the values of a header, which may occur several times; `None` if one is malformed, or if they are too
+    /// long.
     pub fn parse<'a>(values: impl Iterator<Item = &'a [u8]>) -> Option<Self> {
         let mut tags = Vec::new();
         let mut length = 0usize;

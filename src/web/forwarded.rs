@@ -2,11 +2,11 @@
 //! or `Forwarded` (RFC 7239). Whom to believe is decided here alone.
 //!
 //! Headers count only if the connection comes from a proxy in `[web] trusted_proxies`. Each proxy adds the address that
-//! it was called from at the end, so the addresses are read from the end: the first that is not a trusted proxy's is the
-//! client. What stands in front of it was written by the client, and is never looked at.
+//! it was called from at the end, so the addresses are read from the end: the first that is not a trusted proxy's is
+//! the client. What stands in front of it was written by the client, and is never looked at.
 //!
-//! If both headers for addresses are there, `X-Forwarded-For` counts and `Forwarded` is ignored as a whole: nearly every
-//! proxy writes the former, and passes on the latter as the client sent it. A proxy that writes `Forwarded` must
+//! If both headers for addresses are there, `X-Forwarded-For` counts and `Forwarded` is ignored as a whole: nearly
+//! every proxy writes the former, and passes on the latter as the client sent it. A proxy that writes `Forwarded` must
 //! therefore remove `X-Forwarded-For`.
 
 mod elements;

@@ -13,8 +13,8 @@ const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 /// Whether the request comes from a page of the host that it is for. `host` is the value of `Host`, or what a trusted
 /// proxy says instead of it; `scheme` is how the browser came.
 ///
-/// - `Sec-Fetch-Site`, if it is there, must be `same-origin`: `same-site` may be somebody else's host of the domain, and
-///   `none` is a person's own act, such as an address that was typed, which changes nothing.
+/// - `Sec-Fetch-Site`, if it is there, must be `same-origin`: `same-site` may be somebody else's host of the domain,
+///   and `none` is a person's own act, such as an address that was typed, which changes nothing.
 /// - `Origin`, if it is there, must be this host with this scheme and port. `null`, which sandboxed frames and
 ///   redirects between sites send, never is.
 /// - With neither, the request is refused: every browser since 2020 sends one of them with a request that changes

@@ -4,7 +4,8 @@
 #[doc(hidden)]
 pub mod fuzz;
 
-/// The longest header in bytes that is looked at. A player or a browser sends some 30; RFC 9110 allows to ignore others.
+/// The longest header in bytes that is looked at. A player or a browser sends some 30; RFC 9110 allows to ignore
+/// others.
 const LONGEST: usize = 4096;
 
 /// The most ranges in one header that are looked at: more are an attack (section 14.2) or a mistake.
@@ -68,9 +69,9 @@ impl RangeAnswer {
 impl RangeRequest {
     /// Decides about the header for a file of `size` bytes.
     ///
-    /// Ranges that overlap or touch are taken together. If several remain, the answer is the whole file, as section 14.2
-    /// allows: nothing but PDF viewers and attackers asks for `multipart/byteranges`. An empty file is sent as a whole,
-    /// because some clients send a range with every request.
+    /// Ranges that overlap or touch are taken together. If several remain, the answer is the whole file, as section
+    /// 14.2 allows: nothing but PDF viewers and attackers asks for `multipart/byteranges`. An empty file is sent as a
+    /// whole, because some clients send a range with every request.
     pub fn parse(header: &[u8], size: u64) -> RangeAnswer {
         if size == 0 || header.len() > LONGEST {
             return RangeAnswer::Whole;

@@ -80,14 +80,14 @@ impl ZipLayout {
         Self::default()
     }
 
-    /// Returns how many bytes stay in memory for an entry of this name until the archive ends. The caller charges them to
-    /// the user before it adds the entry.
+    /// Returns how many bytes stay in memory for an entry of this name until the archive ends. The caller charges them
+    /// to the user before it adds the entry.
     pub fn kept_bytes(name: &[u8]) -> usize {
         records::CENTRAL_HEADER + name.len().saturating_add(1) + LARGEST_EXTRA + KEPT_FOR_NAME
     }
 
-    /// Adds an entry, and returns what is to be sent before the file's bytes. `name` is the path in the archive, without
-    /// a slash at either end, of any bytes.
+    /// Adds an entry, and returns what is to be sent before the file's bytes. `name` is the path in the archive,
+    /// without a slash at either end, of any bytes.
     ///
     /// After an error of the name, the archive goes on as if it had not been asked for.
     ///
@@ -115,8 +115,8 @@ impl ZipLayout {
         Ok(header)
     }
 
-    /// Ends the file, and returns what is to be sent behind its bytes. `crc` is the CRC-32 of the `size` bytes that were
-    /// sent (`flate2::Crc`).
+    /// Ends the file, and returns what is to be sent behind its bytes. `crc` is the CRC-32 of the `size` bytes that
+    /// were sent (`flate2::Crc`).
     ///
     /// # Errors
     /// Returns an error if no file is open, or if more was sent than was announced.

@@ -1,5 +1,5 @@
-//! The body of the fuzz target for `X-Forwarded-*` and `Forwarded`: no input makes the parser panic, nothing is believed
-//! from a stranger, and nothing that stands in front of the client's address changes who it is.
+//! The body of the fuzz target for `X-Forwarded-*` and `Forwarded`: no input makes the parser panic, nothing is
+//! believed from a stranger, and nothing that stands in front of the client's address changes who it is.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 

@@ -247,8 +247,8 @@ impl DosTime {
     }
 }
 
-/// Returns the records at the end of an archive with so many entries, whose central directory begins at `offset` and has
-/// `size` bytes.
+/// Returns the records at the end of an archive with so many entries, whose central directory begins at `offset` and
+/// has `size` bytes.
 pub fn end_records(entries: u64, offset: u64, size: u64) -> Bytes {
     let few = u16::try_from(entries).unwrap_or(u16::MAX);
     let is_wide = few == u16::MAX || narrow(offset) == ELSEWHERE || narrow(size) == ELSEWHERE;
