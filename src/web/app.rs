@@ -1,10 +1,9 @@
 //! What all requests share, and the table of what is answered where.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::http::HeaderMap;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_util::task::TaskTracker;
 
@@ -13,8 +12,7 @@ use super::live::WebSessions;
 use super::settings::{CurrentWebSettings, WebSettings};
 use super::sign_in::PendingSignIns;
 use super::tls::TlsCurrent;
-use super::visitor::ConnectionOrigin;
-use super::{api, assets, forwarded, guard, pages};
+use super::{api, assets, guard, pages};
 use crate::ops::installation::Installation;
 use crate::ops::running::RunningServer;
 use crate::ssh::service::Service;
@@ -110,12 +108,6 @@ impl WebApp {
             .trusted_proxies
             .iter()
             .any(|network| network.contains(address))
-    }
-
-    /// Returns the address of the browser, and whether its own connection is encrypted.
-    pub(super) fn client_of(&self, origin: ConnectionOrigin, headers: &HeaderMap) -> (SocketAddr, bool) {
-        let client = forwarded::client(origin.peer, headers, &self.settings().trusted_proxies);
-        (client.address, origin.is_tls || client.is_secure)
     }
 }
 

@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::app::WebApp;
 use super::error::{WebError, WebErrorKind};
+use super::visitor::Visitor;
 use super::{origin, pages};
 
 /// What scripts, styles and forms of our pages may be. Nothing inline, nothing of others.
@@ -37,7 +38,7 @@ const STRICT_TRANSPORT: &str = "max-age=15552000";
 pub(super) async fn around(State(app): State<Arc<WebApp>>, request: Request, next: Next) -> Response {
     let wants_page = wants_page(&request);
     let is_tls = app.tls.is_some();
-    let mut response = match check_origin(&request) {
+    let mut response = match check_origin(&app, &request) {
         Ok(()) => next.run(request).await,
         Err(error) => error.into_response(),
     };
@@ -73,12 +74,13 @@ fn is_safe(method: &Method) -> bool {
 
 /// Refuses a change that another site has a browser ask for. A request with a token is not a browser's: browsers add
 /// cookies by themselves, and no tokens.
-fn check_origin(request: &Request) -> Result<(), WebError> {
+fn check_origin(app: &WebApp, request: &Request) -> Result<(), WebError> {
     let headers: &HeaderMap = request.headers();
     if is_safe(request.method()) || headers.contains_key(header::AUTHORIZATION) {
         return Ok(());
     }
-    match origin::is_same_origin(headers) {
+    let visitor = Visitor::of_request(app, request.extensions(), headers);
+    match origin::is_same_origin(headers, visitor.host.as_bytes(), visitor.scheme) {
         true => Ok(()),
         false => Err(WebError::new(
             WebErrorKind::Origin,
