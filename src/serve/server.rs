@@ -196,6 +196,11 @@ impl Server {
         addresses_of(&self.listeners.tcp)
     }
 
+    /// Returns the addresses on which the web page is served, with the ports that the kernel chose for port 0.
+    pub fn web_addrs(&self) -> Vec<SocketAddr> {
+        addresses_of(&self.listeners.web)
+    }
+
     /// Serves until `signals.shutdown` is cancelled and all sessions have ended.
     ///
     /// # Errors
