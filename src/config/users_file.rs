@@ -23,6 +23,7 @@ use crate::domain::texts;
 use crate::ops::homes::{HomeRules, Resident};
 use crate::ops::installation::Installation;
 use crate::ops::users_file::declaration::{Declaration, DeclaredUser, MOST_MISTAKES, Mistake};
+use crate::ops::users_file::gaps::FormatGaps;
 use base::error::{Error, Result};
 use base::paths::{Resolver, absolute, from_here};
 use base::regular;
@@ -55,6 +56,7 @@ pub fn declaration(text: String, file: &Path, directory: &Path, installation: &I
             groups: Vec::new(),
             folders: Vec::new(),
             users: Vec::new(),
+            gaps: FormatGaps::default(),
             mistakes: Vec::new(),
             warnings: Vec::new(),
             refuse: Box::new(|_| Error::new("the file has mistakes")),

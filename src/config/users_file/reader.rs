@@ -40,7 +40,7 @@ pub(super) struct Section<'a, 't> {
 pub(super) struct ReadSection {
     references: Vec<(Reference, Option<Span>)>,
     span: Span,
-    is_whole: bool,
+    is_place_known: bool,
 }
 
 impl ReadSection {
@@ -50,7 +50,7 @@ impl ReadSection {
             record,
             references: self.references,
             span: Some(self.span),
-            is_whole: self.is_whole,
+            is_place_known: self.is_place_known,
         }
     }
 }
@@ -62,8 +62,8 @@ pub(super) type Value<'a, 't> = &'a Spanned<DeValue<'t>>;
 pub(super) struct SectionReader<'a, 't> {
     section: &'a Section<'a, 't>,
     problems: &'a mut Vec<Problem>,
-    /// How many problems there were before the section.
-    earlier: usize,
+    /// The settings with a wrong value.
+    mistaken: Vec<String>,
     known: Vec<&'static str>,
     references: Vec<(Reference, Option<Span>)>,
 }
@@ -72,8 +72,8 @@ impl<'a, 't> SectionReader<'a, 't> {
     pub fn new(section: &'a Section<'a, 't>, problems: &'a mut Vec<Problem>) -> Self {
         Self {
             section,
-            earlier: problems.len(),
             problems,
+            mistaken: Vec::new(),
             known: Vec::new(),
             references: Vec::new(),
         }
@@ -82,6 +82,7 @@ impl<'a, 't> SectionReader<'a, 't> {
     /// Reports the settings that nothing has read; returns what else is known of the section. `place` is the setting of the
     /// record's directory.
     pub fn finish(self, place: Option<&str>) -> ReadSection {
+        let mut is_place_known = place.is_none_or(|place| self.mistaken.iter().all(|name| name != place));
         for (key, _) in self.section.settings {
             let name = key.get_ref().as_ref();
             if self.known.contains(&name) {
@@ -89,7 +90,9 @@ impl<'a, 't> SectionReader<'a, 't> {
             }
             let title = self.section.title.escape_debug();
             let what = format!("unknown setting \"{}\" in [{title}]", name.escape_debug());
-            let hint = match nearest(name, &self.known) {
+            let meant = nearest(name, &self.known);
+            is_place_known &= meant.is_none() || meant != place;
+            let hint = match meant {
                 Some(meant) => format!("did you mean \"{meant}\"?"),
                 None => format!("its settings are {}", self.known.join(", ")),
             };
@@ -99,7 +102,7 @@ impl<'a, 't> SectionReader<'a, 't> {
         let span = place.and_then(|name| self.span_of(name));
         ReadSection {
             span: span.unwrap_or_else(|| self.section.span.clone()),
-            is_whole: self.problems.len() == self.earlier,
+            is_place_known,
             references: self.references,
         }
     }
@@ -113,6 +116,7 @@ impl<'a, 't> SectionReader<'a, 't> {
     fn wrong(&mut self, name: &str, span: Span, error: &Error) {
         let what = format!("\"{name}\" in [{}]: {error}", self.section.title.escape_debug());
         self.problems.push(Problem::new(Some(span), what, None));
+        self.mistaken.push(name.to_owned());
     }
 
     /// Reports a value of the wrong type.

@@ -8,6 +8,7 @@ use crate::domain::user::UserName;
 use crate::ops::installation::Installation;
 use crate::ops::key_files;
 use crate::ops::users_file::declaration::DeclaredUser;
+use crate::ops::users_file::gaps::FormatGap;
 use base::regular;
 
 /// What the file contains, for messages.
@@ -50,7 +51,7 @@ pub fn import(files: SystemFiles<'_>, installation: &Installation) -> Imported {
         .lines()
         .filter_map(shadow_entry)
         .collect();
-    let mut importer = Importer::new(installation);
+    let mut importer = Importer::new(installation, gaps(files));
     for (number, line) in (1..).zip(files.passwd.lines()) {
         if line.trim().is_empty() || line.starts_with('#') {
             continue;
@@ -89,6 +90,14 @@ pub fn import(files: SystemFiles<'_>, installation: &Installation) -> Imported {
         importer.take(user);
     }
     importer.finish()
+}
+
+/// Returns what these files cannot say.
+fn gaps(files: SystemFiles<'_>) -> Vec<FormatGap> {
+    let mut gaps = vec![FormatGap::Group, FormatGap::Principals, FormatGap::Settings];
+    gaps.extend(files.keys.is_none().then_some(FormatGap::Keys));
+    gaps.extend(files.shadow.is_none().then_some(FormatGap::Expiry));
+    gaps
 }
 
 fn shadow_entry(line: &str) -> Option<(&str, ShadowEntry<'_>)> {
