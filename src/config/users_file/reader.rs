@@ -65,6 +65,8 @@ pub(super) struct SectionReader<'a, 't> {
     /// The settings with a wrong value.
     mistaken: Vec<String>,
     known: Vec<&'static str>,
+    /// Settings that no hint names.
+    hidden: &'a [&'static str],
     references: Vec<(Reference, Option<Span>)>,
 }
 
@@ -75,14 +77,22 @@ impl<'a, 't> SectionReader<'a, 't> {
             problems,
             mistaken: Vec::new(),
             known: Vec::new(),
+            hidden: &[],
             references: Vec::new(),
         }
+    }
+
+    /// Keeps hints from naming settings that have no place in this file.
+    pub fn hide(&mut self, names: &'a [&'static str]) {
+        self.hidden = names;
     }
 
     /// Reports the settings that nothing has read; returns what else is known of the section. `place` is the setting of the
     /// record's directory.
     pub fn finish(self, place: Option<&str>) -> ReadSection {
         let mut is_place_known = place.is_none_or(|place| self.mistaken.iter().all(|name| name != place));
+        let is_shown = |name: &&'static str| !self.hidden.contains(name);
+        let named: Vec<&'static str> = self.known.iter().copied().filter(is_shown).collect();
         for (key, _) in self.section.settings {
             let name = key.get_ref().as_ref();
             if self.known.contains(&name) {
@@ -90,11 +100,11 @@ impl<'a, 't> SectionReader<'a, 't> {
             }
             let title = self.section.title.escape_debug();
             let what = format!("unknown setting \"{}\" in [{title}]", name.escape_debug());
-            let meant = nearest(name, &self.known);
+            let meant = nearest(name, &named);
             is_place_known &= meant.is_none() || meant != place;
             let hint = match meant {
                 Some(meant) => format!("did you mean \"{meant}\"?"),
-                None => format!("its settings are {}", self.known.join(", ")),
+                None => format!("its settings are {}", named.join(", ")),
             };
             self.problems
                 .push(Problem::new(Some(key.span()), what, Some(&hint)));
