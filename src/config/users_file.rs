@@ -245,6 +245,7 @@ impl FileReader<'_> {
                 enabled,
                 expires_at,
                 settings,
+                unsaid: Vec::new(),
             }));
         }
     }

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
 use super::fields::key;
-use super::gaps::FormatGaps;
+use super::gaps::{FormatGap, FormatGaps};
 use crate::domain::folder::{Folder, FolderName};
 use crate::domain::group::{Group, GroupName};
 use crate::domain::settings::MemberSettings;
@@ -184,6 +184,8 @@ pub struct DeclaredUser {
     pub expires_at: Option<Timestamp>,
     /// The settings of the user alone.
     pub settings: MemberSettings,
+    /// What the files do not say of this user, although they do of others.
+    pub unsaid: Vec<FormatGap>,
 }
 
 impl DeclaredUser {
@@ -200,6 +202,7 @@ impl DeclaredUser {
             enabled: None,
             expires_at: None,
             settings: MemberSettings::default(),
+            unsaid: Vec::new(),
         }
     }
 

@@ -28,11 +28,12 @@ pub enum FormatGap {
 pub struct FormatGaps(pub Vec<FormatGap>);
 
 impl FormatGaps {
-    /// Returns the user as declared, with what the file cannot say taken from the stored record.
-    pub(super) fn user(&self, declared: User, stored: Option<&User>) -> User {
-        let Some(stored) = stored else { return declared };
-        let mut user = declared;
-        for gap in &self.0 {
+    /// Returns the record of a declared user, with what the file cannot say, or does not say of this user (`unsaid`), taken
+    /// from the stored record.
+    pub(super) fn user(&self, record: User, unsaid: &[FormatGap], stored: Option<&User>) -> User {
+        let Some(stored) = stored else { return record };
+        let mut user = record;
+        for gap in self.0.iter().chain(unsaid) {
             match gap {
                 FormatGap::Comment => user.comment.clone_from(&stored.comment),
                 FormatGap::Group => user.group.clone_from(&stored.group),

@@ -240,7 +240,7 @@ impl<'a> Planner<'a> {
         {
             let before = stored.get(&declared.name).copied();
             let record = declared.record(before, self.options.homes);
-            let mut user = self.declaration.gaps.user(record, before);
+            let mut user = self.declaration.gaps.user(record, &declared.unsaid, before);
             if before.is_none() && declared.home.is_none() {
                 user.home = resolver.resolve(&user.home);
                 let unowned = owners

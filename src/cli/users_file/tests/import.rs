@@ -49,6 +49,10 @@ async fn what_a_format_cannot_say_stays_as_it_is() {
     };
     let passwd = passwd::import(files, &installation);
     check(&fixture, &passwd, |user| user.comment = "Calvin".to_owned()).await;
+    // No line of shadow is not a line without a date.
+    files.shadow = Some("hobbes:*:19000:0:99999:7:::\n");
+    let passwd = passwd::import(files, &installation);
+    check(&fixture, &passwd, |_| {}).await;
     // With these files, there is something to say about expiry and keys: that there is none.
     files.shadow = Some("calvin:*:19000:0:99999:7:::\n");
     files.keys = Some("/no such directory/%u");

@@ -75,6 +75,8 @@ pub fn import(files: SystemFiles<'_>, installation: &Installation) -> Imported {
         };
         user.comment = importer.comment(name, comment.split(',').next().unwrap_or_default());
         let entry = shadow.get(name);
+        // Nothing is known of when the account expires.
+        user.unsaid.extend(entry.is_none().then_some(FormatGap::Expiry));
         take_expiry(&mut importer, &mut user, entry);
         let entry = entry.ok_or(match files.shadow {
             Some(_) => {
@@ -155,11 +157,10 @@ fn some_of(names: &[&str]) -> String {
     }
 }
 
-/// Returns what these files cannot say.
+/// Returns what these files cannot say of anybody.
 fn gaps(files: SystemFiles<'_>) -> Vec<FormatGap> {
     let mut gaps = vec![FormatGap::Group, FormatGap::Principals, FormatGap::Settings];
     gaps.extend(files.keys.is_none().then_some(FormatGap::Keys));
-    gaps.extend(files.shadow.is_none().then_some(FormatGap::Expiry));
     gaps
 }
 
