@@ -146,6 +146,15 @@ mod tests {
             std::fs::read(dir.path().join("keys/ssh_host_ed25519_key")).unwrap(),
             written
         );
+        let args = InitArgs { json: true, ..args };
+        let said: serde_json::Value = serde_json::from_str(&run(&args, load).unwrap()).unwrap();
+        assert_eq!(said["configuration"], load().unwrap().file.to_str().unwrap());
+        assert!(
+            said["store"].as_str().unwrap().ends_with("/var/homeport.db"),
+            "{said}"
+        );
+        assert_eq!(said["host_keys"][0]["algorithm"], "ssh-ed25519");
+        assert_eq!(said["host_keys"][0]["state"], "in_use");
     }
 
     #[test]
