@@ -47,8 +47,9 @@ impl<'a> PlaceMistakes<'a> {
         }
     }
 
-    /// Returns a mistake for each conflict, at the later one of both records, if the file has both. Records with
-    /// a mistake in their place are left out, since nobody knows where they are to lie; without `quotas_are_known`, quotas are not compared.
+    /// Returns a mistake for each conflict, at the later one of both records, if the file has both. Records with a
+    /// mistake in their place are left out, since nobody knows where they are to lie; without `quotas_are_known`, quotas
+    /// are not compared.
     pub(super) fn found(&self, quotas_are_known: bool) -> Vec<Mistake> {
         let is_known = |at: Option<&DeclaredPlace>| at.is_none_or(|at| at.is_known);
         let users = self.users.iter();
