@@ -46,6 +46,7 @@ pub(crate) use folders::no_such_folder;
 pub(crate) use groups::no_such_group;
 pub use open::Upgrade;
 pub(crate) use place_conflicts::{DirectoryHolder, HomeOwner, place_conflicts};
+pub use web::WebStore;
 
 /// A change of a user's record. It runs inside the transaction, so slow work, hashing above all, must be done before.
 /// If the disk was full, the transaction is repeated, and the change runs again on the record as it is then.
