@@ -74,6 +74,10 @@ pub(super) fn check(config: &Config, report: &mut Report) {
     let Some(address) = config.web.shown_address() else {
         return;
     };
+    // Without the page, the sockets say that there is none.
+    if !cfg!(feature = "web") {
+        return;
+    }
     let Some(files) = &config.web.tls else {
         return report.plan(format!("serve the web page on {address}"));
     };
