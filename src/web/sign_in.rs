@@ -347,10 +347,7 @@ pub(super) async fn resume(
         fingerprint: record.fingerprint,
     };
     let address = visitor.address.ip();
-    match app
-        .service
-        .auth
-        .resume(&remembered, address)
+    match app.service.auth.web().resume(&remembered, address)
         .await
         .map_err(internal)?
     {
