@@ -10,7 +10,6 @@ mod explain;
 pub mod fuzz;
 mod load;
 mod parse;
-mod paths;
 mod report;
 pub mod sample;
 mod server;
@@ -19,7 +18,6 @@ mod source;
 pub mod users_file;
 
 pub use load::{FILE_NAME, find, load, load_as};
-pub use paths::named_paths;
 pub use server::ServerSettings;
 pub use settings::Config;
 

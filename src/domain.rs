@@ -13,5 +13,4 @@ pub mod quota;
 pub mod rate;
 pub mod settings;
 pub mod texts;
-pub mod token;
 pub mod user;

@@ -26,6 +26,3 @@ pub mod sandbox;
 pub mod server;
 mod tasks;
 mod uploads;
-#[cfg(feature = "web")]
-mod web;
-mod web_tls;

@@ -14,7 +14,6 @@ mod by_key;
 pub mod channels;
 pub mod connection;
 mod conversation;
-pub mod entry;
 mod folders;
 pub mod handler;
 pub mod hostkeys;

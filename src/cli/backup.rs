@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::grammar::BackupArgs;
 use super::output::{self, counted};
 use super::work::{IfMissing, with_store};
-use crate::config::{Config, named_paths};
+use crate::config::Config;
 use crate::ops::backup::manifest::{LeftOut, Manifest};
 use crate::ops::backup::unfinished::Unfinished;
 use crate::ops::backup::{self, ConfigurationFile};
@@ -48,7 +48,7 @@ pub fn run(args: &BackupArgs, config: &Config) -> Result<ExitCode> {
 
 /// Fills a directory. Root becomes the owner of the data directory first.
 fn fill(directory: &Path, target: &Path, config: &Config) -> Result<Manifest> {
-    let configuration = ConfigurationFile::read(&config.file, named_paths(config))?;
+    let configuration = ConfigurationFile::read(&config.file, config.named_paths())?;
     with_store(config, IfMissing::Fail, async |context| {
         let manifest = backup::fill(directory, target, &configuration, context).await?;
         backup::record(target, &manifest, context).await;

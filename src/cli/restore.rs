@@ -34,7 +34,7 @@ pub fn run(args: &RestoreArgs, explicit: Option<&Path>) -> Result<()> {
     let plan = RestorePlan::new(
         backup,
         config.installation(),
-        &config::named_paths(&config),
+        &config.named_paths(),
         args.keep_config,
         args.maps.clone(),
     )?;

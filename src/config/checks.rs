@@ -4,10 +4,8 @@ use std::ops::{Range, RangeInclusive};
 
 use toml::de::DeTable;
 
-use super::paths::{PathSetting, path_settings};
 use super::report::Problem;
-use super::settings::Config;
-use super::source::span_of;
+use super::settings::{Config, PathSetting};
 use crate::auth::external::settings::ExternalSettings;
 use crate::hooks::settings::{HookProblem, ProgramOrAddress};
 
@@ -23,11 +21,16 @@ const MAX_CACHE_SECS: u64 = 86_400;
 /// The longest login grace in seconds: an hour. The default is 2 minutes, as with sshd.
 const MAX_GRACE_SECS: u64 = 3600;
 
+/// Returns the position of the value of a setting, if the file has it.
+fn span_of(table: &DeTable<'_>, section: &str, name: &str) -> Option<Range<usize>> {
+    let value = table.get(section)?.get_ref().get(name)?;
+    Some(value.span())
+}
+
 /// Returns everything that is wrong with the settings and that types cannot express.
 pub(super) fn all(config: &Config, table: &DeTable<'_>) -> Vec<Problem> {
     let mut problems: Vec<Problem> = listeners(config, table).into_iter().collect();
     problems.extend(metrics(config, table));
-    problems.extend(web(config, table));
     problems.extend(lists(table));
     problems.extend(policy(config, table));
     problems.extend(ranges(table));
@@ -74,21 +77,6 @@ fn metrics(config: &Config, table: &DeTable<'_>) -> Option<Problem> {
             "\"listen\" in [metrics] names {address}, which is not a loopback address, and \"allow\" names nobody"
         ),
         Some(r#"name the networks that may read the metrics, for example allow = ["10.0.0.0/8"]"#),
-    ))
-}
-
-/// Checks that a web page which other machines can reach is encrypted: browsers keep its cookies from plain connections.
-fn web(config: &Config, table: &DeTable<'_>) -> Option<Problem> {
-    let address = config.web.unprotected()?;
-    Some(Problem::new(
-        span_of(table, "web", "listen"),
-        format!(
-            "\"listen\" in [web] names {address}, which is not a loopback address, and nobody encrypts, so that browsers \
-             would not stay signed in"
-        ),
-        Some(
-            "name a certificate and its key in [web.tls], or the proxy that has them in \"trusted_proxies\"",
-        ),
     ))
 }
 
@@ -255,20 +243,11 @@ fn external(config: &Config, table: &DeTable<'_>) -> Vec<Problem> {
     problems.into_iter().map(problem).collect()
 }
 
-/// Returns the position of a section's header, whose name may have dots.
-fn section_span(table: &DeTable<'_>, section: &str) -> Option<Range<usize>> {
-    let (outer, name) = section.rsplit_once('.')?;
-    span_of(table, outer, name)
-}
-
 fn paths(config: &Config, table: &DeTable<'_>) -> Vec<Problem> {
     let mut problems = Vec::new();
     let mut config = config.clone();
-    for PathSetting { section, name, path } in path_settings(&mut config) {
-        let span = span_of(table, section, name);
-        let (what, hint) = if section == "web.tls" && span.is_none() {
-            ("is missing", Some("both \"certificate\" and \"key\" are needed"))
-        } else if path.as_os_str().is_empty() {
+    for PathSetting { section, name, path } in config.path_settings() {
+        let (what, hint) = if path.as_os_str().is_empty() {
             ("holds an empty path", None)
         } else if section == "storage" && path.parent().is_none() {
             (
@@ -281,8 +260,7 @@ fn paths(config: &Config, table: &DeTable<'_>) -> Vec<Problem> {
             continue;
         };
         let what = format!("\"{name}\" in [{section}] {what}");
-        let span = span.or_else(|| section_span(table, section));
-        problems.push(Problem::new(span, what, hint));
+        problems.push(Problem::new(span_of(table, section, name), what, hint));
     }
     if config.server.user.as_deref() == Some("") {
         let hint = "leave the setting out, or name a user of the system";

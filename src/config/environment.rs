@@ -185,8 +185,6 @@ fn value_like(example: &Value, text: &str) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use super::*;
 
     fn read(variables: &[(&str, &str)]) -> Environment {
@@ -287,18 +285,6 @@ mod tests {
         );
         let config = applied("", &[listen, ("HOMEPORT_METRICS_ALLOW", "10.0.0.0/8")]).unwrap();
         assert_eq!(config.metrics.allow.len(), 1);
-        let page = ("HOMEPORT_WEB_LISTEN", "0.0.0.0:443");
-        let certificate = ("HOMEPORT_WEB_TLS_CERTIFICATE", "/run/secrets/tls.crt");
-        let key = ("HOMEPORT_WEB_TLS_KEY", "/run/secrets/tls.key");
-        let config = applied("", &[page, certificate, key]).unwrap();
-        assert_eq!(config.web.tls.unwrap().key, Path::new("/run/secrets/tls.key"));
-        let error = applied("", &[certificate]).unwrap_err().to_string();
-        assert!(
-            error.starts_with(
-                "in the environment: HOMEPORT_WEB_TLS_CERTIFICATE: \"key\" in [web.tls] is missing"
-            ),
-            "{error}"
-        );
     }
 
     #[test]

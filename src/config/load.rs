@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::environment::Environment;
 use super::parse::parse;
 use super::settings::Config;
-use super::{paths, report, source};
+use super::{report, source};
 use base::error::{Error, Result};
 use base::paths::{from_here, resolve};
 
@@ -48,7 +48,7 @@ pub fn load(file: &Path) -> Result<Config> {
     let file = std::path::absolute(file).map_err(cannot)?;
     let directory = file.parent().unwrap_or(Path::new("/"));
     let directory = directory.canonicalize().map_err(cannot)?;
-    paths::rebase(&mut config, &directory);
+    config.rebase(&directory);
     config.file = directory.join(file.file_name().unwrap_or_default());
     Ok(config)
 }
@@ -62,7 +62,7 @@ pub fn load_as(file: &Path, place: &Path) -> Result<Config> {
     let mut config = read(file)?;
     let place = from_here(place)?;
     let directory = resolve(place.parent().unwrap_or(Path::new("/")));
-    paths::rebase(&mut config, &directory);
+    config.rebase(&directory);
     config.file = directory.join(place.file_name().unwrap_or_default());
     Ok(config)
 }

@@ -9,9 +9,10 @@ use super::server::ServerSettings;
 use super::source;
 use crate::accounts::QuotaSettings;
 use crate::auth::AuthSettings;
+use crate::auth::external::settings::ExternalSettings;
 use crate::domain::user::Quota;
 use crate::hooks::settings::HookSettings;
-use crate::io::descriptors::DescriptorShares;
+use crate::ops::backup::NamedPath;
 use crate::ops::installation::Installation;
 use crate::session::settings::EventSettings;
 use crate::ssh::limits::Limits;
@@ -20,7 +21,7 @@ use crate::storage::settings::StorageSettings;
 use crate::store::settings::StoreSettings;
 use crate::telemetry::LogSettings;
 use crate::telemetry::metrics::MetricsSettings;
-use crate::web::settings::{TlsFiles, WebSettings};
+use base::paths::absolute;
 
 /// All settings of one configuration file. Paths are absolute.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -52,10 +53,24 @@ pub struct Config {
     pub events: EventSettings,
     /// Where metrics are served, and to whom: `[metrics]`.
     pub metrics: MetricsSettings,
-    /// Where the web page is served, with which certificate: `[web]`.
-    pub web: WebSettings,
     /// The programs and addresses that are told about events: each `[[hooks]]`.
     pub hooks: Vec<HookSettings>,
+}
+
+/// A setting that is a path.
+pub(super) struct PathSetting<'a> {
+    /// The section of the setting.
+    pub(super) section: &'static str,
+    /// The name of the setting in its section.
+    pub(super) name: &'static str,
+    /// The value of the setting.
+    pub(super) path: &'a mut PathBuf,
+}
+
+impl<'a> PathSetting<'a> {
+    fn new(section: &'static str, name: &'static str, path: &'a mut PathBuf) -> Self {
+        Self { section, name, path }
+    }
 }
 
 impl Config {
@@ -77,7 +92,6 @@ impl Config {
             log,
             events,
             metrics,
-            web,
             // A reload applies all of them, and all settings of the sections below.
             hooks: _,
         } = self;
@@ -107,12 +121,6 @@ impl Config {
             audit: _,
             digest,
         } = log;
-        let WebSettings {
-            listen,
-            tls,
-            trusted_proxies: _,
-            public_url: _,
-        } = web;
         // These files are read again, wherever they are.
         let auth = AuthSettings {
             user_ca_keys: fresh.auth.user_ca_keys.clone(),
@@ -138,9 +146,6 @@ impl Config {
             ("[log] digest", *digest != fresh.log.digest),
             ("[events]", *events != fresh.events),
             ("[metrics]", *metrics != fresh.metrics),
-            ("[web] listen", *listen != fresh.web.listen),
-            // Nobody encrypts less, or in another way, than at the start.
-            ("[web.tls]", tls.is_some() != fresh.web.tls.is_some()),
         ];
         let changed = changed.into_iter().filter(|(_, changed)| *changed);
         changed.map(|(section, _)| section).collect()
@@ -173,28 +178,10 @@ impl Config {
                 self.quota.default_files != fresh.quota.default_files,
             ),
             ("[log]", self.log != fresh.log),
-            (
-                "[web.tls]",
-                self.web.tls.is_some() && fresh.web.tls.is_some() && self.web.tls != fresh.web.tls,
-            ),
-            (
-                "[web] trusted_proxies",
-                self.web.trusted_proxies != fresh.web.trusted_proxies,
-            ),
-            ("[web] public_url", self.web.public_url != fresh.web.public_url),
             ("[[hooks]]", self.hooks != fresh.hooks),
         ];
         let changed = changed.into_iter().filter(|(_, changed)| *changed);
         changed.map(|(section, _)| section).collect()
-    }
-
-    /// Returns how the descriptors of this process are divided for these settings.
-    pub fn descriptor_shares(&self) -> DescriptorShares {
-        let shares = DescriptorShares::of_process();
-        match self.web.listen.is_empty() {
-            true => shares,
-            false => shares.with_web(),
-        }
     }
 
     /// Returns where everything of the server lies, and the quota of new users.
@@ -212,12 +199,6 @@ impl Config {
                 .iter()
                 .filter_map(|hook| hook.secret_file.clone())
                 .chain(self.auth.external.secret_file.clone())
-                .collect(),
-            web_files: self
-                .web
-                .tls
-                .iter()
-                .flat_map(|TlsFiles { certificate, key }| [certificate.clone(), key.clone()])
                 .collect(),
             user: self.server.user.clone(),
             password_rules: self.auth.password.clone(),
@@ -238,18 +219,144 @@ impl Config {
         self.data_dir().join("control.sock")
     }
 
+    /// Returns the settings that are paths. A new setting of these sections does not compile here until it is decided
+    /// whether it is one; [`Installation::configured_paths`] must name it, too.
+    pub(super) fn path_settings(&mut self) -> Vec<PathSetting<'_>> {
+        let Self {
+            file: _,
+            unknown_variables: _,
+            server,
+            auth,
+            // They have numbers and names of algorithms.
+            ssh: _,
+            limits: _,
+            quota: _,
+            events: _,
+            metrics: _,
+            storage,
+            store,
+            log,
+            hooks,
+        } = self;
+        let ServerSettings {
+            host_keys,
+            sandbox: _,
+            listen: _,
+            banner: _,
+            user: _,
+            proxy_from: _,
+            drain_secs: _,
+        } = server;
+        let AuthSettings {
+            methods: _,
+            throttle: _,
+            password: _,
+            login_grace_secs: _,
+            max_attempts: _,
+            user_ca_keys,
+            revoked_keys,
+            external,
+        } = auth;
+        let ExternalSettings {
+            secret_file,
+            command: _,
+            url: _,
+            proofs: _,
+            timeout_secs: _,
+            cache_secs: _,
+        } = external;
+        let StorageSettings {
+            homes,
+            roots,
+            fsync: _,
+            file_mode: _,
+            dir_mode: _,
+            file_group: _,
+        } = storage;
+        let StoreSettings { path } = store;
+        let LogSettings {
+            audit,
+            format: _,
+            level: _,
+            digest: _,
+        } = log;
+        let mut settings = vec![
+            PathSetting::new("server", "host_keys", host_keys),
+            PathSetting::new("storage", "homes", homes),
+            PathSetting::new("store", "path", path),
+        ];
+        let roots = roots.iter_mut();
+        settings.extend(roots.map(|root| PathSetting::new("storage", "roots", root)));
+        settings.extend(
+            audit
+                .iter_mut()
+                .map(|audit| PathSetting::new("log", "audit", audit)),
+        );
+        let lists = [("user_ca_keys", user_ca_keys), ("revoked_keys", revoked_keys)];
+        for (name, list) in lists {
+            settings.extend(list.as_mut().map(|list| PathSetting::new("auth", name, list)));
+        }
+        let secret = secret_file.as_mut();
+        settings.extend(secret.map(|secret| PathSetting::new("auth.external", "secret_file", secret)));
+        let secrets = hooks.iter_mut().filter_map(|hook| hook.secret_file.as_mut());
+        settings.extend(secrets.map(|secret| PathSetting::new("hooks", "secret_file", secret)));
+        settings
+    }
+
+    /// Returns the files and directories that the configuration names and that a backup contains: all of its paths,
+    /// except those of what a backup copies otherwise (the store) or leaves out (homes, the audit log).
+    pub fn named_paths(&self) -> Vec<NamedPath> {
+        const OTHERWISE: [(&str, &str); 4] = [
+            ("store", "path"),
+            ("storage", "homes"),
+            ("storage", "roots"),
+            ("log", "audit"),
+        ];
+        let mut config = self.clone();
+        let mut named: Vec<NamedPath> = Vec::new();
+        for setting in config.path_settings() {
+            if OTHERWISE.contains(&(setting.section, setting.name)) {
+                continue;
+            }
+            let first = format!("{}.{}", setting.section, setting.name);
+            let is_same = |other: &&NamedPath| {
+                let rest = other.setting.strip_prefix(&first);
+                rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+            };
+            // A setting may be a list of paths.
+            let name = match named.iter().filter(is_same).count() {
+                0 => first,
+                count => format!("{first}.{}", count + 1),
+            };
+            named.push(NamedPath {
+                setting: name,
+                path: setting.path.clone(),
+            });
+        }
+        named
+    }
+
+    /// Makes relative paths absolute: they are relative to `directory`, which is canonical.
+    pub(super) fn rebase(&mut self, directory: &Path) {
+        for setting in self.path_settings() {
+            *setting.path = absolute(directory, setting.path);
+        }
+    }
+
     /// Returns the position of a setting as `FILE:LINE: `, for the beginning of a message; `FILE: ` if the file does
     /// not contain it.
     pub fn place_of(&self, section: &str, name: &str) -> String {
-        let line = source::line_of(&self.file, |table| source::span_of(table, section, name));
+        let line = source::line_of(&self.file, |table| {
+            Some(table.get(section)?.get_ref().get(name)?.span())
+        });
         match line {
             Some(line) => format!("{}:{line}: ", self.file.display()),
             None => format!("{}: ", self.file.display()),
         }
     }
 
-    /// Returns the position of an address in `listen` of `[server]`, `[metrics]` or `[web]` as `FILE:LINE: `; empty if
-    /// it does not come from the file.
+    /// Returns the position of an address in `listen` of `[server]` or `[metrics]` as `FILE:LINE: `; empty if it does
+    /// not come from the file.
     pub fn place_of_listen(&self, section: &str, address: SocketAddr) -> String {
         let line = source::line_of(&self.file, |table| {
             let list = table

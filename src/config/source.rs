@@ -25,13 +25,3 @@ pub(super) fn line_of(file: &Path, find: impl Fn(&DeTable<'_>) -> Option<Range<u
     let before = text.get(..find(table.get_ref())?.start)?;
     Some(before.matches('\n').count() + 1)
 }
-
-/// Returns the position of the value of a setting, if the file has it. The name of the section may have dots.
-pub(super) fn span_of(table: &DeTable<'_>, section: &str, name: &str) -> Option<Range<usize>> {
-    let mut parts = section.split('.');
-    let mut within = table.get(parts.next()?)?.get_ref();
-    for part in parts {
-        within = within.get(part)?.get_ref();
-    }
-    Some(within.get(name)?.span())
-}

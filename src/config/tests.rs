@@ -5,7 +5,6 @@ use super::sample::TEXT as SAMPLE;
 use super::*;
 
 mod refusals;
-mod web;
 
 use refusals::REFUSALS;
 
@@ -123,7 +122,7 @@ fn the_sample_holds_every_setting_at_its_default() {
         sections,
         [
             "server", "auth", "ssh", "limits", "storage", "store", "quota", "log", "events", "metrics",
-            "web", "hooks"
+            "hooks"
         ]
     );
 
@@ -131,12 +130,12 @@ fn the_sample_holds_every_setting_at_its_default() {
     let shown = every_setting();
     parse(&valid_settings()).unwrap();
     let table: toml::Table = toml::from_str(&shown).unwrap();
-    for section in sections.iter().map(String::as_str).chain([
-        "auth.throttle",
-        "auth.password",
-        "auth.external",
-        "web.tls",
-    ]) {
+    for section in
+        sections
+            .iter()
+            .map(String::as_str)
+            .chain(["auth.throttle", "auth.password", "auth.external"])
+    {
         let names = names_in(section);
         assert!(!names.is_empty(), "{section}");
         let mut parts = section.split('.');
@@ -189,7 +188,7 @@ fn every_number_and_every_list_has_a_rule_or_a_reason_for_none() {
         ("auth.throttle", "user_failures"),
         ("auth.throttle", "user_forgive_secs"),
     ];
-    const NO_LIST_RULE: [(&str, &str); 12] = [
+    const NO_LIST_RULE: [(&str, &str); 10] = [
         ("auth.external", "command"),
         ("auth.external", "proofs"),
         // Without percentages or patterns, there are no such events.
@@ -200,9 +199,6 @@ fn every_number_and_every_list_has_a_rule_or_a_reason_for_none() {
         // They have a rule together, about addresses that others can reach.
         ("metrics", "listen"),
         ("metrics", "allow"),
-        // So have these.
-        ("web", "listen"),
-        ("web", "trusted_proxies"),
         // They are empty by default.
         ("limits", "deny"),
         ("server", "proxy_from"),
@@ -320,11 +316,11 @@ fn a_home_may_hold_none_of_the_configured_paths() {
     config.storage.roots = vec!["/srv/one".into(), "/srv/other".into()];
     let installation = config.installation();
     let mut known: Vec<&PathBuf> = installation.configured_paths().collect();
-    let settings = paths::path_settings(&mut config);
+    let settings = config.path_settings();
     let mut paths: Vec<&PathBuf> = settings.iter().map(|setting| &*setting.path).collect();
     known.sort();
     paths.sort();
-    assert_eq!(paths.len(), 12);
+    assert_eq!(paths.len(), 10);
     assert_eq!(known, paths);
 }
 

@@ -14,7 +14,7 @@ use crate::domain::folder::FolderName;
 use crate::domain::path::VirtualPath;
 use crate::domain::user::UserName;
 
-pub use self::actor::{Actor, FolderPlace, Protocol, SessionId};
+pub use self::actor::{Actor, FolderPlace, SessionId};
 pub use self::facts::{
     AdminAct, AdminRecord, CertificateIdentity, ChangedAttributes, ChosenAlgorithms, FileEnd, FileIdentity,
     FileOpening, FileUse, HeldFile, Operator, PublishedFile, QuotaCrossing, QuotaKind, Setting, SettingValue,

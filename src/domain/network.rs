@@ -1,7 +1,7 @@
 //! A network of peers' addresses, as the configuration writes it.
 
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
 use ipnet::{IpNet, Ipv4Net};
 use serde::Deserialize;
@@ -21,25 +21,6 @@ impl Network {
     pub fn is_everything(&self) -> bool {
         self.0.prefix_len() == 0
     }
-
-    /// Returns the network as one of proxies, which are believed when they say for whom they connect.
-    ///
-    /// # Errors
-    /// Returns why it cannot be one: it has every address.
-    pub fn of_proxies(self) -> Result<Self, String> {
-        if self.is_everything() {
-            return Err(format!(
-                "\"{self}\" is every address, so that anyone could claim to be anyone (hint: name the proxies alone)"
-            ));
-        }
-        Ok(self)
-    }
-}
-
-/// Returns the first of these addresses that other machines can reach.
-pub fn beyond_loopback(addresses: &[SocketAddr]) -> Option<SocketAddr> {
-    let is_beyond = |address: &&SocketAddr| !address.ip().to_canonical().is_loopback();
-    addresses.iter().find(is_beyond).copied()
 }
 
 impl TryFrom<String> for Network {

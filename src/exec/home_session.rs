@@ -136,19 +136,7 @@ impl HomeSession {
         path: CallPath<'_>,
         call: impl Fn(&dyn Storage, Wait) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        self.call_on_paths(&[path], call).await
-    }
-
-    /// Makes a call on several paths, as [`HomeSession::call`] does.
-    ///
-    /// # Errors
-    /// Returns the error of the call.
-    pub async fn call_on_paths<T: Send + 'static>(
-        &self,
-        paths: &[CallPath<'_>],
-        call: impl Fn(&dyn Storage, Wait) -> Result<T> + Send + 'static,
-    ) -> Result<T> {
-        self.make(self.io.of_call(paths), call).await
+        self.make(self.io.of_call(&[path]), call).await
     }
 
     /// Makes a call on an open file, as [`HomeSession::call`] does.

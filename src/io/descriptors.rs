@@ -2,7 +2,7 @@
 //!
 //! A server without free descriptors cannot accept any connection, neither from clients nor from its operator. So the
 //! limits together never exceed the number of descriptors: one part is kept for the server's own files
-//! ([`DescriptorShares::own`]), one for connections that have not signed in, one for proxies, one for browsers, and the rest is for
+//! ([`DescriptorShares::own`]), one for connections that have not signed in, one for proxies, and the rest is for
 //! users, each of whom gets at most half of it. Settings that allow more are reduced at the start and at a reload, and
 //! the log and `check` report it.
 //!
@@ -28,9 +28,6 @@ const MOST_THREADS: usize = 512;
 /// The most connections from proxies whose header has not arrived.
 const MOST_PROXY_HEADERS: usize = 128;
 
-/// The most connections of browsers, each of which may hold 64 KiB of a request.
-const MOST_WEB_CONNECTIONS: usize = 1024;
-
 /// How the descriptors of the process are divided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DescriptorShares {
@@ -44,8 +41,6 @@ pub struct DescriptorShares {
     pub proxy_headers: usize,
     /// The number for the threads that serve sessions, four each.
     pub threads: usize,
-    /// The number for the connections of browsers, one each.
-    pub web: usize,
     /// The number for all users: their sessions, [`PER_SESSION`] each, and their open files.
     pub users: usize,
 }
@@ -63,19 +58,7 @@ impl DescriptorShares {
             unauthenticated,
             proxy_headers,
             threads,
-            web: 0,
             users: all - own - unauthenticated - proxy_headers - threads,
-        }
-    }
-
-    /// Returns the shares of a server that serves browsers, too. They get theirs out of that of the users.
-    #[must_use]
-    pub fn with_web(self) -> Self {
-        let web = ((self.all - self.own) / 16).min(MOST_WEB_CONNECTIONS);
-        Self {
-            web,
-            users: self.users - web,
-            ..self
         }
     }
 
@@ -166,24 +149,18 @@ mod tests {
     #[test]
     fn the_shares_of_any_number_fit_into_it() {
         for all in [0, 1, 7, 64, 256, 1000, 1024, 4096, 65_536, 1 << 31] {
-            for shares in [DescriptorShares::of(all), DescriptorShares::of(all).with_web()] {
-                assert_eq!(
-                    shares.own
-                        + shares.unauthenticated
-                        + shares.proxy_headers
-                        + shares.threads
-                        + shares.web
-                        + shares.users,
-                    all
-                );
-                // All connections are open, while users hold no more files than the sessions leave.
-                let connected =
-                    shares.unauthenticated + (shares.connections() - shares.unauthenticated) * PER_SESSION;
-                let threads = shares.session_threads() * PER_THREAD;
-                let others = threads + shares.own + shares.proxy_headers + shares.web;
-                assert!(connected + others <= all, "{all}: {shares:?}");
-                assert!(shares.one_user() <= shares.users / 2);
-            }
+            let shares = DescriptorShares::of(all);
+            assert_eq!(
+                shares.own + shares.unauthenticated + shares.proxy_headers + shares.threads + shares.users,
+                all
+            );
+            // All connections are open, while users hold no more files than the sessions leave.
+            let connected =
+                shares.unauthenticated + (shares.connections() - shares.unauthenticated) * PER_SESSION;
+            let threads = shares.session_threads() * PER_THREAD;
+            let others = threads + shares.own + shares.proxy_headers;
+            assert!(connected + others <= all, "{all}: {shares:?}");
+            assert!(shares.one_user() <= shares.users / 2);
         }
         assert_eq!(DescriptorShares::of(1024).own, OWN);
         // The default limits of a usual machine are not reduced.

@@ -191,9 +191,7 @@ impl<'a> HomeRules<'a> {
                 (&installation.config_file, "the configuration"),
             ];
             let audit = installation.audit.iter().map(|audit| (audit, "the audit log"));
-            let web = installation.web_files.iter();
-            let web = web.map(|file| (file, "the certificate of the web page, or its key,"));
-            let all = server_paths.into_iter().chain(audit).chain(web);
+            let all = server_paths.into_iter().chain(audit);
             all.map(|(path, what)| (resolve(path), what)).collect()
         })
     }

@@ -27,8 +27,6 @@ pub struct Installation {
     pub revoked_keys: Option<PathBuf>,
     /// The files with the secrets that the requests of hooks and `[auth.external]` are signed with.
     pub hook_secrets: Vec<PathBuf>,
-    /// The files with the certificate of the web page and its key.
-    pub web_files: Vec<PathBuf>,
     /// The system user that a server started as root becomes.
     pub user: Option<String>,
     /// The rules for new passwords, and for their age.
@@ -63,7 +61,6 @@ impl Installation {
             user_ca_keys,
             revoked_keys,
             hook_secrets,
-            web_files,
             user: _,
             password_rules: _,
             default_quota: _,
@@ -75,6 +72,5 @@ impl Installation {
             .chain(user_ca_keys)
             .chain(revoked_keys)
             .chain(hook_secrets)
-            .chain(web_files)
     }
 }

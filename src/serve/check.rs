@@ -4,14 +4,14 @@
 //! the same order, with the same rights and the same system calls. The checks of users, places and host keys are in
 //! `ops/check/`.
 
-use super::{hooks, key_trust, preflight, sandbox, web_tls};
+use super::{hooks, key_trust, preflight, sandbox};
 use crate::config::Config;
 use crate::control::client::Client;
 use crate::domain::folder::Folder;
 use crate::domain::user::{User, UserSource};
 use crate::external;
 use crate::hooks::helper::StartedHelper;
-use crate::io::descriptors;
+use crate::io::descriptors::{self, DescriptorShares};
 use crate::ops::check::report::Report;
 use crate::ops::check::{folders, host_keys, methods, places, secrets, unfinished, users};
 use crate::ops::context::OpsContext;
@@ -62,7 +62,6 @@ pub async fn check(config: &Config, holder: SocketHolder) -> Result<CheckResult>
     preflight::places(config, &mut report);
     preflight::creation(config, &mut report);
     key_trust::check(config, &mut report);
-    web_tls::check(config, &mut report);
     unfinished::restore(&installation, &mut report);
     if answers {
         running_server(&server, &mut report).await;
@@ -206,14 +205,14 @@ fn process(config: &Config, report: &mut Report) {
     }
     // The server does the same; its service manager may set another limit than this shell has.
     let _ = descriptors::raise_limit();
-    if let (_, Some(cut)) = config.limits.fitted(&config.descriptor_shares()) {
+    if let (_, Some(cut)) = config.limits.fitted(&DescriptorShares::of_process()) {
         report.warn(format!("{}{cut}", config.place_of("limits", "connections")));
     }
 }
 
 /// Reports sockets and a lock that are neither free nor held by the running server, or by `holder` on its behalf, which
-/// never holds the sockets of the metrics and of the web page. It must be called before rights are given up. Returns
-/// `false` if there is a server that does not answer.
+/// never holds the sockets of the metrics. It must be called before rights are given up. Returns `false` if there is a
+/// server that does not answer.
 async fn sockets_and_lock(
     config: &Config,
     holder: SocketHolder,
@@ -221,7 +220,7 @@ async fn sockets_and_lock(
     report: &mut Report,
 ) -> bool {
     let are_checked = holder == SocketHolder::OwnServer;
-    if !are_checked && config.metrics.listen.is_empty() && config.web.listen.is_empty() {
+    if !are_checked && config.metrics.listen.is_empty() {
         return true;
     }
     let (listening, answers) = match if_running(server.listening().await) {
@@ -240,7 +239,6 @@ async fn sockets_and_lock(
         preflight::sockets(config, &listening, report);
     }
     preflight::metrics_sockets(config, &listening, report);
-    preflight::web_sockets(config, &listening, report);
     answers
 }
 

@@ -20,17 +20,8 @@ pub struct ListenList<'a> {
     pub section: &'static str,
     /// The value of its setting `listen`.
     pub addresses: &'a [SocketAddr],
-    /// The addresses of the sections whose sockets are opened before.
-    pub others: &'a [ListenSection<'a>],
-}
-
-/// A section whose addresses are listened on, too.
-#[derive(Debug, Clone, Copy)]
-pub struct ListenSection<'a> {
-    /// The name of the section.
-    pub name: &'static str,
-    /// The value of its setting `listen`.
-    pub addresses: &'a [SocketAddr],
+    /// The addresses that `[server]` names, if this is another section.
+    pub of_server: &'a [SocketAddr],
 }
 
 /// A socket that cannot be opened.
@@ -80,16 +71,13 @@ pub fn listen_on(list: ListenList<'_>, held: &[SocketAddr]) -> (Vec<TcpListener>
     let ListenList {
         section,
         addresses,
-        others,
+        of_server,
     } = list;
     let mut listeners = Vec::new();
     let mut refused = Vec::new();
     for (at, address) in addresses.iter().enumerate() {
         let earlier = addresses.get(..at).unwrap_or_default();
-        let other = others.iter().find_map(|section| {
-            let other = overlapping(section.addresses, *address)?;
-            Some(ListenFailure::Overlaps(other, section.name))
-        });
+        let other = overlapping(of_server, *address).map(|other| ListenFailure::Overlaps(other, "server"));
         let own = || overlapping(earlier, *address).map(|other| ListenFailure::Overlaps(other, section));
         let cause = match other.or_else(own) {
             Some(overlaps) => overlaps,
@@ -193,7 +181,7 @@ mod tests {
         ListenList {
             section: "server",
             addresses,
-            others: &[],
+            of_server: &[],
         }
     }
 
@@ -278,23 +266,20 @@ mod tests {
     }
 
     #[test]
-    fn each_section_has_ports_of_its_own() {
-        let (ssh, metrics) = ([address("0.0.0.0:2222")], [address("127.0.0.1:9822")]);
-        let others = [("server", &ssh), ("metrics", &metrics)]
-            .map(|(name, addresses)| ListenSection { name, addresses });
-        let check = |wanted: &str, expected: &str| {
-            let list = ListenList {
-                section: "web",
-                addresses: &[address(wanted)],
-                others: &others,
-            };
-            let (listeners, refused) = listen_on(list, &[]);
-            assert!(listeners.is_empty());
-            let text = Error::from(refused.into_iter().next().unwrap()).to_string();
-            assert!(text.contains(expected), "{text}");
+    fn metrics_have_ports_of_their_own() {
+        let (ssh, metrics) = ([address("0.0.0.0:2222")], [address("127.0.0.1:2222")]);
+        let list = ListenList {
+            section: "metrics",
+            addresses: &metrics,
+            of_server: &ssh,
         };
-        check("127.0.0.1:2222", "\"listen\" in [server] names 0.0.0.0:2222 too");
-        check("0.0.0.0:9822", "\"listen\" in [metrics] names 127.0.0.1:9822 too");
+        let (listeners, refused) = listen_on(list, &[]);
+        assert!(listeners.is_empty());
+        let text = Error::from(refused.into_iter().next().unwrap()).to_string();
+        assert!(
+            text.contains("\"listen\" in [server] names 0.0.0.0:2222 too"),
+            "{text}"
+        );
     }
 
     #[test]

@@ -69,7 +69,7 @@ pub struct LiveServer {
 
 /// What the view of the server needs besides its parts.
 pub(super) struct LiveContext {
-    /// The addresses that are listened on, for clients, for metrics and for the web page.
+    /// The addresses that are listened on, for clients and for metrics.
     pub(super) listening: Vec<SocketAddr>,
     /// The time of the start.
     pub(super) since: Timestamp,

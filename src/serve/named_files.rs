@@ -47,20 +47,13 @@ impl NamedFiles {
             ("[auth.external] secret_file", &config.auth.external.secret_file),
         ];
         let single = single.into_iter();
-        let tls = config.web.tls.iter().flat_map(|files| {
-            [
-                ("[web.tls] certificate", files.certificate.clone()),
-                ("[web.tls] key", files.key.clone()),
-            ]
-        });
         let secrets = config
             .hooks
             .iter()
             .map(|hook| ("[[hooks]] secret_file", &hook.secret_file));
         let named = single
             .chain(secrets)
-            .filter_map(|(setting, path)| Some((setting, path.clone()?)))
-            .chain(tls);
+            .filter_map(|(setting, path)| Some((setting, path.clone()?)));
         let host_keys = host_keys_in(&config.server.host_keys)
             .into_iter()
             .map(|path| (HOST_KEYS, path));
@@ -113,7 +106,6 @@ fn host_keys_in(directory: &Path) -> Vec<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::web::settings::TlsFiles;
 
     #[test]
     fn files_are_named_whose_content_has_changed() {
@@ -122,8 +114,6 @@ mod tests {
         let write = |name: &str, text: &str| std::fs::write(path(name), text).unwrap();
         for name in [
             "ca",
-            "certificate",
-            "key",
             "revoked",
             "secret",
             "ssh_host_rsa_key",
@@ -136,10 +126,6 @@ mod tests {
         config.auth.user_ca_keys = Some(path("ca"));
         config.auth.revoked_keys = Some(path("revoked"));
         config.auth.external.secret_file = Some(path("secret"));
-        config.web.tls = Some(TlsFiles {
-            certificate: path("certificate"),
-            key: path("key"),
-        });
         let before = NamedFiles::read(&config);
         let check = |config: &Config, expected: &[(&str, &str)]| {
             let changed = NamedFiles::read(config).changed_since(&before);
@@ -159,14 +145,6 @@ mod tests {
         check(&config, &[]);
         write("revoked", "2");
         check(&config, &[("[auth] revoked_keys", "revoked")]);
-        write("revoked", "1");
-        write("certificate", "2");
-        write("key", "2");
-        let renewed = [("[web.tls] certificate", "certificate"), ("[web.tls] key", "key")];
-        check(&config, &renewed);
-        write("certificate", "1");
-        write("key", "1");
-        write("revoked", "2");
         write("secret", "2");
         write("ssh_host_rsa_key", "2");
         write("ssh_host_ed25519_key", "1");

@@ -12,7 +12,7 @@ use std::net::{SocketAddr, TcpListener};
 pub use creation::creation;
 pub use places::{orphans, ownership, places};
 
-use super::listen::{ListenList, ListenSection};
+use super::listen::ListenList;
 use super::{kernel, listen, privileges};
 use crate::config::Config;
 use crate::ops::check::report::Report;
@@ -51,7 +51,7 @@ pub fn sockets(config: &Config, held: &[SocketAddr], report: &mut Report) -> Vec
     let list = ListenList {
         section: "server",
         addresses: &config.server.listen,
-        others: &[],
+        of_server: &[],
     };
     open_all(list, config, held, report)
 }
@@ -62,40 +62,9 @@ pub fn metrics_sockets(config: &Config, held: &[SocketAddr], report: &mut Report
     let list = ListenList {
         section: "metrics",
         addresses: &config.metrics.listen,
-        others: &[of_server(config)],
+        of_server: &config.server.listen,
     };
     open_all(list, config, held, report)
-}
-
-/// Opens every socket of `[web] listen` except those that the running server holds; each that cannot be opened is an
-/// error.
-pub fn web_sockets(config: &Config, held: &[SocketAddr], report: &mut Report) -> Vec<TcpListener> {
-    if let Some(address) = config.web.listen.first()
-        && !cfg!(feature = "web")
-    {
-        let at = config.place_of_listen("web", *address);
-        report.error(format!(
-            "{at}the web page cannot be served: this version of homeportd has none yet (hint: take \"listen\" out of [web])"
-        ));
-        return Vec::new();
-    }
-    let metrics = ListenSection {
-        name: "metrics",
-        addresses: &config.metrics.listen,
-    };
-    let list = ListenList {
-        section: "web",
-        addresses: &config.web.listen,
-        others: &[of_server(config), metrics],
-    };
-    open_all(list, config, held, report)
-}
-
-fn of_server(config: &Config) -> ListenSection<'_> {
-    ListenSection {
-        name: "server",
-        addresses: &config.server.listen,
-    }
 }
 
 fn open_all(

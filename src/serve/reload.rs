@@ -11,12 +11,12 @@ use super::changes::RecordChanges;
 use super::key_trust;
 use super::manager::notifier::{Notice, Notifier};
 use super::named_files::NamedFiles;
-use super::web_tls::CurrentWeb;
 use crate::auth::AuthSettings;
 use crate::config::{self, Config};
 use crate::domain::quota::{DefaultQuota, Quota};
 use crate::external::SourceLoader;
 use crate::hooks::table::{CurrentHooks, HookTable};
+use crate::io::descriptors::DescriptorShares;
 use crate::ops::running::ReloadView;
 use crate::ssh::algorithms;
 use crate::ssh::announcement::AnnouncedKeys;
@@ -71,8 +71,6 @@ pub(super) struct ReloadedParts {
     pub changes: Arc<RecordChanges>,
     /// What makes the outside source of users, which a reload replaces.
     pub external: SourceLoader,
-    /// The settings and the certificate of the web page.
-    pub web: CurrentWeb,
 }
 
 /// A reload that the service manager knows of. Dropping it says that the reload has ended, also if it was given up
@@ -192,7 +190,6 @@ impl Reloading {
         let hooks = fresh.hooks.clone();
         let hooks = run_blocking(move || HookTable::load(&hooks)).await?;
         let trust = key_trust::load(&fresh.auth).await?;
-        let certified = self.parts.web.load(&fresh.web).await?;
         let (loader, settings) = (self.parts.external.clone(), fresh.auth.external.clone());
         let external = run_blocking(move || loader.load(&settings)).await?;
         // The log changes last of what can fail, so that a refused configuration changes nothing.
@@ -202,7 +199,6 @@ impl Reloading {
             .await?;
         self.service.replace(current);
         self.parts.hooks.replace(hooks);
-        self.parts.web.replace(fresh.web.clone(), certified);
         self.service.auth.set_external(external);
         let sessions_ended = key_trust::put_in_force(&self.service, trust).await;
         Ok(AppliedConfig { read, sessions_ended })
@@ -231,7 +227,7 @@ impl Reloading {
 /// # Errors
 /// Returns an error if the algorithms and the host keys leave nothing to offer.
 pub(super) fn current(config: &Config, auth: &AuthSettings, keys: HostKeys) -> Result<Current> {
-    let (limits, cut) = config.limits.fitted(&config.descriptor_shares());
+    let (limits, cut) = config.limits.fitted(&DescriptorShares::of_process());
     if let Some(cut) = cut {
         tracing::warn!("{cut}");
     }

@@ -3,7 +3,6 @@
 //! Order at the start: sockets first (they may need root), then privileges are given up, then everything that uses the
 //! disk.
 
-mod sockets;
 mod started;
 
 use std::net::SocketAddr;
@@ -11,6 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -19,6 +19,7 @@ use super::changes::RecordChanges;
 use super::hooks::ServerHooks;
 use super::live::{LiveContext, LiveServer};
 use super::manager::notifier::Notifier;
+use super::manager::sockets::HeldSocket;
 use super::manager::{Reporter, ServiceManager};
 use super::metrics::{EventSources, MetricsPage};
 use super::places::Places;
@@ -26,10 +27,7 @@ use super::reload::{ReloadedParts, Reloading, current};
 use super::runtime::slots;
 use super::tasks::{Listeners, Tasks};
 use super::uploads::uploads;
-#[cfg(feature = "web")]
-use super::web;
-use super::web_tls::CurrentWeb;
-use super::{disk, key_trust, preflight};
+use super::{disk, key_trust, preflight, privileges};
 use crate::accounts::disk::{Disk, Disks};
 use crate::accounts::{Accounts, QuotaSettings};
 use crate::auth::Authenticator;
@@ -41,13 +39,12 @@ use crate::domain::quota::DefaultQuota;
 use crate::external::{RecordSetup, SourceLoader};
 use crate::hooks::helper::StartedHelper;
 use crate::io::IoScheduler;
+use crate::io::descriptors::DescriptorShares;
 use crate::mount::MountContext;
 use crate::ops::check::report::Report;
-use crate::ops::homes;
 use crate::ops::installation::Installation;
 use crate::ops::lock::DataLock;
-#[cfg(feature = "web")]
-use crate::ops::running::RunningServer;
+use crate::ops::{data_dir, homes};
 use crate::session::events::{Events, Subscriber};
 use crate::ssh::hostkeys::rotation::HostKeys;
 use crate::ssh::proxies::Proxies;
@@ -60,17 +57,13 @@ use crate::store::Store;
 use crate::store::sql::SqlStore;
 use crate::telemetry;
 use crate::telemetry::audit::AuditLog;
-#[cfg(feature = "web")]
-use crate::web::app::WebSetup;
 use base::error::{Error, Result};
-use sockets::{BoundSockets, addresses_of};
 use started::StartedServer;
 
 /// A server that is bound and not yet running.
 pub struct Server {
     pub(super) config: Config,
     listeners: Listeners,
-    web: CurrentWeb,
     pub(super) notifier: Notifier,
     watchdog: Option<Duration>,
     pub(super) store: Arc<SqlStore>,
@@ -116,7 +109,7 @@ impl Server {
     ) -> Result<Self> {
         let installation = config.installation();
         let mut report = Report::default();
-        let sockets = BoundSockets::open(&config, &installation, manager.sockets, &mut report)?;
+        let sockets = bind_sockets(&config, &installation, manager.sockets, &mut report)?;
         preflight::places(&config, &mut report);
         preflight::creation(&config, &mut report);
         report.proceed()?;
@@ -128,7 +121,6 @@ impl Server {
         let current = current(&config, &config.auth, keys)?;
         let auth = authenticator(&config, &installation, &store);
         auth.keys().set_trust(key_trust::load(&config.auth).await?);
-        let web = CurrentWeb::open(&config.web).await?;
         let (audit, reload) = telemetry::open_audit(&config.log)?;
         let hooks = ServerHooks::open(&config, helper)?;
         let sources = EventSources::beside(&audit);
@@ -137,7 +129,7 @@ impl Server {
         let external = source_loader(&installation, &store, &events, &hooks);
         auth.set_external(external.load(&config.auth.external)?);
         let control = control::server::bind(&config.control_socket())?;
-        let shares = config.descriptor_shares();
+        let shares = DescriptorShares::of_process();
         let scheduler = IoScheduler::new(slots(), shares.session_threads(), Handle::current())
             .map_err(|error| Error::new("cannot start the watchdog of file systems").because(error))?;
         let accounts_quit = CancellationToken::new();
@@ -151,7 +143,6 @@ impl Server {
             auth,
             events,
             accounts,
-            files: shares.users,
             threads: SessionThreads::new(scheduler.thread_slots(), Handle::current()),
             mount_context: MountContext {
                 scheduler,
@@ -170,8 +161,11 @@ impl Server {
         let changes = RecordChanges::new(Arc::clone(&store) as Arc<dyn Store>, Arc::clone(&service)).await?;
         Ok(Self {
             config,
-            listeners: sockets.with_control(control),
-            web,
+            listeners: Listeners {
+                tcp: sockets.clients,
+                metrics: sockets.metrics,
+                control,
+            },
             notifier: manager.notifier,
             watchdog: manager.watchdog,
             store,
@@ -198,11 +192,6 @@ impl Server {
     /// Returns the addresses that are listened on, with the ports that the kernel chose for port 0.
     pub fn local_addrs(&self) -> Vec<SocketAddr> {
         addresses_of(&self.listeners.tcp)
-    }
-
-    /// Returns the addresses on which the web page is served, with the ports that the kernel chose for port 0.
-    pub fn web_addrs(&self) -> Vec<SocketAddr> {
-        addresses_of(&self.listeners.web)
     }
 
     /// Serves until `signals.shutdown` is cancelled and all sessions have ended.
@@ -248,15 +237,17 @@ impl Server {
                 default_quota: self.default_quota,
                 changes: Arc::clone(&self.changes),
                 external: self.external,
-                web: self.web.clone(),
             },
             self.notifier.clone(),
         ));
         let config = reloading.config();
-        let others = sockets::announce_others(&self.listeners, config.web.scheme());
+        let metrics = addresses_of(&self.listeners.metrics);
+        for address in &metrics {
+            tracing::info!("metrics are on http://{address}/metrics");
+        }
         let tasks = Tasks::new();
         let context = LiveContext {
-            listening: [listening, others].concat(),
+            listening: [listening, metrics].concat(),
             since: Timestamp::now(),
             places: Places::of(config),
             stopping: tasks.stopping(),
@@ -271,22 +262,6 @@ impl Server {
         );
         tasks.serve_metrics(self.listeners.metrics, &config.metrics, page);
         let live = LiveServer::new(Arc::clone(&self.changes), Arc::clone(&reloading), context);
-        let live = Arc::new(live);
-        #[cfg(feature = "web")]
-        web::start(
-            &tasks,
-            self.listeners.web,
-            WebSetup {
-                service: Arc::clone(&self.service),
-                store: Arc::clone(&self.store) as Arc<dyn Store>,
-                running: Arc::clone(&live) as Arc<dyn RunningServer>,
-                installation: config.installation(),
-                settings: self.web.settings,
-                tls: self.web.tls,
-                tasks: tasks.connections.clone(),
-                most_connections: config.descriptor_shares().web,
-            },
-        );
         tasks.start(self.listeners.tcp, self.listeners.control, live, &self.changes);
         tasks.warm_up(&self.store);
         tasks.watch_disk(&config.store.path, self.disk);
@@ -307,6 +282,53 @@ impl Server {
             _lock: self._lock,
         })
     }
+}
+
+/// Opens the listening sockets that the service manager does not hold, then gives up privileges. Returns all sockets.
+fn bind_sockets(
+    config: &Config,
+    installation: &Installation,
+    held: Vec<HeldSocket>,
+    report: &mut Report,
+) -> Result<BoundSockets> {
+    preflight::machine(config, report);
+    preflight::ownership(config, report);
+    let covered: Vec<SocketAddr> = held.iter().flat_map(HeldSocket::covers).collect();
+    let own = preflight::sockets(config, &covered, report);
+    let metrics = preflight::metrics_sockets(config, &[], report);
+    report.proceed()?;
+    for address in held.iter().map(|socket| socket.address) {
+        if !config.server.listen.contains(&address) {
+            tracing::warn!(
+                "the service manager holds a socket for {address}, which [server] listen does not name (hint: the \
+                 ports of homeport.socket and of the configuration should be the same)"
+            );
+        }
+    }
+    let held = held.into_iter().map(|socket| socket.listener);
+    let sockets = BoundSockets {
+        clients: watched(held.chain(own))?,
+        metrics: watched(metrics.into_iter())?,
+    };
+    data_dir::make_key_dir(installation)?;
+    privileges::drop_root(config)?;
+    Ok(sockets)
+}
+
+/// The listening sockets, before anything else is opened.
+struct BoundSockets {
+    clients: Vec<TcpListener>,
+    metrics: Vec<TcpListener>,
+}
+
+fn watched(sockets: impl Iterator<Item = std::net::TcpListener>) -> Result<Vec<TcpListener>> {
+    let listeners: std::io::Result<_> = sockets.map(TcpListener::from_std).collect();
+    listeners.map_err(|error| Error::new("cannot watch the listening sockets").because(error))
+}
+
+fn addresses_of(listeners: &[TcpListener]) -> Vec<SocketAddr> {
+    let addresses = listeners.iter().map(TcpListener::local_addr);
+    addresses.filter_map(std::io::Result::ok).collect()
 }
 
 /// Starts the accounts of homes, which the store has.

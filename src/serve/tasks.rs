@@ -31,8 +31,6 @@ pub(super) struct Listeners {
     pub(super) tcp: Vec<TcpListener>,
     /// The sockets for those who read metrics.
     pub(super) metrics: Vec<TcpListener>,
-    /// The sockets of the web page.
-    pub(super) web: Vec<TcpListener>,
     /// The socket for commands.
     pub(super) control: UnixListener,
 }
@@ -70,7 +68,7 @@ impl Tasks {
         &self,
         sockets: Vec<TcpListener>,
         control: UnixListener,
-        live: Arc<LiveServer>,
+        live: LiveServer,
         changes: &Arc<RecordChanges>,
     ) {
         let service = changes.service();
@@ -84,7 +82,8 @@ impl Tasks {
             self.helpers.spawn(accepting);
         }
         let quit = || self.quit.clone();
-        self.helpers.spawn(control::server::serve(control, live, quit()));
+        self.helpers
+            .spawn(control::server::serve(control, Arc::new(live), quit()));
         self.helpers.spawn(changes::watch(Arc::clone(changes), quit()));
         self.helpers
             .spawn(memory::return_free_pages(Arc::clone(service), quit()));

@@ -29,16 +29,12 @@ pub struct ServerBudget {
 impl Default for ServerBudget {
     /// Creates the budget from the limits of this process and the memory that it may use.
     fn default() -> Self {
-        Self::of_files(DescriptorShares::of_process().users)
+        let memory = share_of(usable_memory());
+        Self::new(DescriptorShares::of_process().users, memory)
     }
 }
 
 impl ServerBudget {
-    /// Creates a budget of this many open files, and of the memory that this process may use.
-    pub fn of_files(files: usize) -> Self {
-        Self::new(files, share_of(usable_memory()))
-    }
-
     /// Creates a budget of this many open files and this many bytes of memory.
     pub fn new(files: usize, memory: usize) -> Self {
         Self {

@@ -23,7 +23,7 @@ use jiff::Timestamp;
 use tokio::sync::Notify;
 
 use crate::auth::Login;
-use crate::domain::event::{Actor, Event, FileEnd, FolderPlace, Protocol, SessionId};
+use crate::domain::event::{Actor, Event, FileEnd, FolderPlace, SessionId};
 use crate::domain::user::UserName;
 use crate::storage::gate::Gate;
 
@@ -51,8 +51,6 @@ pub struct Session {
     pub login: Login,
     /// The address and port that the client comes from.
     pub peer: SocketAddr,
-    /// The protocol that the client speaks.
-    pub protocol: Protocol,
     /// The identification string that the client's software has sent.
     pub client: OnceLock<String>,
     /// The time of the sign-in, as it is shown to people.
@@ -101,7 +99,6 @@ impl Session {
                 .iter()
                 .map(|(folder, _)| FolderPlace::of(folder))
                 .collect(),
-            protocol: self.protocol,
         }
     }
 
@@ -202,14 +199,6 @@ impl Drop for Registration {
 }
 
 impl Sessions {
-    /// Creates the registry of a server whose users share this budget.
-    pub fn new(budget: ServerBudget) -> Self {
-        Self {
-            server_budget: Arc::new(budget),
-            ..Self::default()
-        }
-    }
-
     fn live(&self) -> MutexGuard<'_, BTreeMap<SessionId, Arc<Session>>> {
         self.live.lock()
     }
@@ -221,12 +210,7 @@ impl Sessions {
         newcomer: NewSession,
         usual: UserLimits,
     ) -> Result<Registration, NotRegistered> {
-        let NewSession {
-            login,
-            peer,
-            protocol,
-            ending,
-        } = newcomer;
+        let NewSession { login, peer, ending } = newcomer;
         let limit = session_limit(login.max_sessions(), usual.sessions);
         let mut live = self.live();
         let mut of_user = live
@@ -250,7 +234,6 @@ impl Sessions {
             gate: Arc::default(),
             login,
             peer,
-            protocol,
             client: OnceLock::new(),
             since: Timestamp::now(),
             began: Instant::now(),
@@ -382,8 +365,6 @@ pub struct NewSession {
     pub login: Login,
     /// The address and port that the client comes from.
     pub peer: SocketAddr,
-    /// The protocol that the client speaks.
-    pub protocol: Protocol,
     /// Asks the connection to end.
     pub ending: EndRequest,
 }

@@ -25,6 +25,7 @@ use crate::sftp::queue::ChannelSetup;
 use crate::sftp::session::Sftp;
 
 use super::connection::Connection;
+use super::folders;
 use super::phase::ChannelUse;
 use super::senders::{HandleSender, STDERR, SessionSender};
 
@@ -69,10 +70,24 @@ async fn start(
         return Err(StartRefused::Unfit);
     }
     let home = open_home(connection).await?;
-    let service = Arc::clone(&connection.service);
+    let actor = actor(connection).ok_or(StartRefused::Unfit)?;
+    let events = connection.service.events.clone();
+    let event_backpressure = events.backpressure(&actor.user);
     let activity = connection.activity.clone();
+    let bytes = Arc::clone(&connection.service.bytes);
     let signed_in = connection.signed_in().ok_or(StartRefused::Unfit)?;
-    let context = service.context_of(&signed_in.end_report, activity);
+    let context = SessionContext {
+        actor,
+        events,
+        event_backpressure,
+        unsaved: Arc::default(),
+        busy_count: Arc::clone(&signed_in.registration.session().busy_count),
+        budget: Arc::clone(&signed_in.registration.session().budget),
+        work: Arc::clone(&signed_in.registration.session().work),
+        bytes,
+        activity,
+        end_report: Arc::clone(&signed_in.end_report),
+    };
     let budget = Arc::clone(&signed_in.budget);
     Ok(ChannelStart {
         home,
@@ -100,7 +115,10 @@ async fn open_home(connection: &mut Connection) -> Result<Mounted, StartRefused>
     if let Some(home) = &signed_in.home {
         return Ok(home.clone());
     }
-    match service.open_home(&session).await {
+    match service
+        .mount(&session, folders::mounters(&service, &session))
+        .await
+    {
         Ok(home) => {
             signed_in.home = Some(home.clone());
             Ok(home)

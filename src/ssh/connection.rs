@@ -9,16 +9,17 @@ use russh::ChannelId;
 use russh::server::Auth;
 use tokio_util::sync::CancellationToken;
 
-use crate::auth::{Attempt, Credential, Denial, DenialReason, Login, Method, Proofs};
-use crate::domain::event::{Event, Protocol};
+use crate::auth::{Attempt, Credential, Denial, DenialReason, Login, Method, Proofs, Review};
+use crate::domain::event::Event;
 use crate::session::stream::connection_budget::ConnectionBudget;
 use crate::session::tasks::TaskStarter;
-use crate::session::{Activity, EndReport, EndRequest, NewSession};
+use crate::session::{
+    Activity, EndReport, EndRequest, NewSession, NotRegistered, Registration, session_limit,
+};
 
 use super::admission::SignInProgress;
 use super::algorithms::method_set;
 use super::announcement::{AnnouncedKeys, ConnectionHostKeys};
-use super::entry::{self, EntryRefused};
 use super::phase::{
     Accepted, ChannelUse, JudgedAttempt, OfferedRecord, Phase, SignInState, SignedIn, Wanted,
 };
@@ -294,27 +295,30 @@ impl Connection {
         });
     }
 
-    /// Registers the session.
+    /// Registers the session. If any record was changed since this user's was read, the record is read again.
     async fn enter(&mut self, accepted: Accepted) -> Auth {
         let Accepted {
             login,
             revision,
             method,
         } = accepted;
+        let limits = self.service.current().limits.of_one_user();
         let user = login.user().clone();
         let newcomer = NewSession {
             login,
             peer: self.peer,
-            protocol: Protocol::Ssh,
             ending: self.ending.clone(),
         };
-        let entered = tokio::select! {
-            biased;
-            () = self.gone.cancelled() => Err(EntryRefused::RecordChanged(DenialReason::HungUp.to_string())),
-            entered = entry::enter(&self.service, newcomer, revision) => entered,
-        };
-        match entered {
+        match self.service.sessions.enter(newcomer, limits) {
             Ok(registration) => {
+                if self.service.sessions.revision() != revision
+                    && let Err(reason) = self.review_session(&registration).await
+                {
+                    drop(registration);
+                    let reason = RefusalReason::new("record_changed", &reason);
+                    self.denied(user.as_str(), method, reason);
+                    return self.refuse();
+                }
                 let session = Arc::clone(registration.session());
                 let budget = ConnectionBudget::of(&session.budget);
                 let end_report = EndReport::new(session, self.service.events.clone());
@@ -327,12 +331,7 @@ impl Connection {
                     budget,
                 }));
             }
-            Err(EntryRefused::RecordChanged(reason)) => {
-                let reason = RefusalReason::new("record_changed", &reason);
-                self.denied(user.as_str(), method, reason);
-                return self.refuse();
-            }
-            Err(EntryRefused::NotRegistered(error)) => {
+            Err(error) => {
                 let event = Event::Denied {
                     peer: self.peer,
                     user: user.to_string(),
@@ -345,6 +344,32 @@ impl Connection {
             }
         }
         Auth::Accept
+    }
+
+    /// Checks that the sign-in would still be accepted. The error says why it would not.
+    async fn review_session(&self, registration: &Registration) -> Result<(), String> {
+        let (session, sessions) = (registration.session(), &self.service.sessions);
+        let review = tokio::select! {
+            biased;
+            () = self.gone.cancelled() => return Err(DenialReason::HungUp.to_string()),
+            review = self.service.auth.review(&session.login, session.peer.ip()) => review,
+        };
+        match review.map_err(|error| error.to_string())? {
+            Review::Ends(lost) => Err(lost.to_string()),
+            Review::Continues {
+                until,
+                max_sessions,
+                rates,
+            } => {
+                sessions.set_expiry(session, until);
+                session.budget.rates.set_rules(rates);
+                let limit = session_limit(max_sessions, self.service.current().limits.sessions_per_user);
+                match sessions.count(session.login.user()) > limit {
+                    true => Err(NotRegistered::TooMany { limit }.to_string()),
+                    false => Ok(()),
+                }
+            }
+        }
     }
 
     pub(super) fn signed_in(&mut self) -> Option<&mut SignedIn> {

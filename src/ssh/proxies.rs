@@ -32,7 +32,12 @@ impl TryFrom<Network> for ProxyNetwork {
     type Error = String;
 
     fn try_from(network: Network) -> Result<Self, String> {
-        network.of_proxies().map(Self)
+        if network.is_everything() {
+            return Err(format!(
+                "\"{network}\" is every address, so that anyone could claim to be anyone (hint: name the proxies alone)"
+            ));
+        }
+        Ok(Self(network))
     }
 }
 

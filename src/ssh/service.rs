@@ -12,17 +12,15 @@ use crate::accounts::Accounts;
 use crate::accounts::id::{AccountId, AccountSpec};
 use crate::auth::{Authenticator, FairSemaphore};
 use crate::mount::{self, FolderMounters, Mounted, Refused};
-use crate::session::budget::ServerBudget;
 use crate::session::byte_counters::ByteCounters;
 use crate::session::events::Events;
-use crate::session::{Activity, EndReport, Session, SessionContext, Sessions};
+use crate::session::{Session, Sessions};
 use crate::sftp::longname::OwnIds;
 use crate::sftp::timings::RequestTimings;
 use base::error::Error;
 
 use super::admission::Admission;
 use super::announcement::AnnouncedKeys;
-use super::folders;
 use super::limits::Limits;
 use super::mount_slots::MountSlots;
 use super::proxies::Proxies;
@@ -93,8 +91,6 @@ pub struct ServiceSetup {
     pub mount_context: mount::MountContext,
     /// The threads that serve the connections with much traffic.
     pub threads: SessionThreads,
-    /// The most files that all users together may have open.
-    pub files: usize,
     /// The text that clients are shown before the sign-in.
     pub banner: Option<String>,
     /// The proxies whose connections name their clients.
@@ -112,14 +108,13 @@ impl Service {
             accounts,
             mount_context,
             threads,
-            files,
             banner,
             proxies,
             current,
         } = setup;
         Arc::new(Self {
             auth,
-            sessions: Arc::new(Sessions::new(ServerBudget::of_files(files))),
+            sessions: Arc::default(),
             admission: Admission::new(),
             proxies,
             refusals: Refusals::new(events.clone()),
@@ -166,7 +161,7 @@ impl Service {
     ///
     /// # Errors
     /// Returns an error if it cannot be opened in time, or if the session has been ended.
-    async fn mount(
+    pub async fn mount(
         self: &Arc<Self>,
         session: &Session,
         folders: FolderMounters,
@@ -203,32 +198,6 @@ impl Service {
                     .into(),
             ),
         }
-    }
-
-    /// Returns what a channel of this session, or a request, knows of it.
-    pub fn context_of(&self, end_report: &Arc<EndReport>, activity: Activity) -> SessionContext {
-        let session = end_report.session();
-        let actor = session.actor();
-        SessionContext {
-            event_backpressure: self.events.backpressure(&actor.user),
-            actor,
-            events: self.events.clone(),
-            unsaved: Arc::default(),
-            busy_count: Arc::clone(&session.busy_count),
-            budget: Arc::clone(&session.budget),
-            work: Arc::clone(&session.work),
-            bytes: Arc::clone(&self.bytes),
-            activity,
-            end_report: Arc::clone(end_report),
-        }
-    }
-
-    /// Opens the home of a session, with its folders.
-    ///
-    /// # Errors
-    /// Returns an error if it cannot be opened in time, or if the session has been ended.
-    pub async fn open_home(self: &Arc<Self>, session: &Session) -> std::result::Result<Mounted, Refused> {
-        self.mount(session, folders::mounters(self, session)).await
     }
 
     /// Returns the address by which a peer is known in limits and logs: IPv4 in IPv6's form becomes IPv4.

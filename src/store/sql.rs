@@ -10,7 +10,6 @@ mod factors;
 mod groups;
 mod passwords;
 mod reader;
-mod web;
 
 use std::fmt;
 use std::path::{Path, PathBuf};

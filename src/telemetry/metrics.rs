@@ -13,7 +13,7 @@ use serde::Deserialize;
 
 use crate::auth::EXTERNAL_FAILED;
 use crate::domain::event::{Event, FileEnd, FileUse};
-use crate::domain::network::{self, Network};
+use crate::domain::network::Network;
 use crate::session::events::Subscriber;
 use exposition::{Exposition, MetricKind};
 
@@ -32,7 +32,12 @@ pub struct MetricsSettings {
 impl MetricsSettings {
     /// Returns the first address that other machines can reach although no network is allowed to.
     pub fn open_to_nobody(&self) -> Option<SocketAddr> {
-        network::beyond_loopback(&self.listen).filter(|_| self.allow.is_empty())
+        let is_beyond = |address: &&SocketAddr| !address.ip().to_canonical().is_loopback();
+        self.listen
+            .iter()
+            .find(is_beyond)
+            .copied()
+            .filter(|_| self.allow.is_empty())
     }
 }
 
@@ -222,7 +227,6 @@ mod tests {
             peer: "127.0.0.1:1".parse().unwrap(),
             home: std::path::Path::new("/h").into(),
             folders: std::sync::Arc::default(),
-            protocol: crate::domain::event::Protocol::Ssh,
         }
     }
 

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use jiff::{Timestamp, Unit};
 
-use crate::domain::event::{Event, Protocol};
+use crate::domain::event::Event;
 use base::visible;
 
 use details::{EventFields, details, later_details};
@@ -84,10 +84,6 @@ impl AuditLine<'_> {
         if let Some(home) = home {
             let home = visible::bytes(home.as_os_str().as_encoded_bytes());
             fields.extend(fields!(home: home));
-        }
-        // Without the field, it is SSH.
-        if let Some(Protocol::Web) = event.actor().map(|who| who.protocol) {
-            fields.extend(fields!(protocol: Protocol::Web.name()));
         }
         fields
     }

@@ -22,27 +22,6 @@ pub struct Actor {
     pub home: Arc<Path>,
     /// The folders that the user sees.
     pub folders: Arc<[FolderPlace]>,
-    /// The protocol that the client speaks.
-    pub protocol: Protocol,
-}
-
-/// A protocol by which users reach their files.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Protocol {
-    /// SSH, with SFTP, scp and commands in it.
-    Ssh,
-    /// HTTP: the web page and its API.
-    Web,
-}
-
-impl Protocol {
-    /// Returns the name in the audit log.
-    pub fn name(self) -> &'static str {
-        match self {
-            Protocol::Ssh => "ssh",
-            Protocol::Web => "web",
-        }
-    }
 }
 
 /// Where a folder of a user lies.
@@ -116,7 +95,6 @@ mod tests {
                 path: Path::new("/data/in").into(),
             }]
             .into(),
-            protocol: Protocol::Ssh,
         };
         let check = |path: &str, place: &str, inside: &str| {
             let path = VirtualPath::parse(path.as_bytes()).unwrap();

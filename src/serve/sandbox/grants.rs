@@ -69,18 +69,12 @@ pub(super) fn configured(config: &Config, certificates: &NamedCertificates) -> V
         grant(&directory_of(&path), FileRights::Read);
     }
     let secrets = config.hooks.iter().filter_map(|hook| hook.secret_file.as_deref());
-    // They are renewed in the directories of the links and in those of the files.
-    let tls = config.web.tls.iter();
-    let tls = tls.flat_map(|files| [files.certificate.as_path(), files.key.as_path()]);
     let named = [
         &config.auth.user_ca_keys,
         &config.auth.revoked_keys,
         &config.auth.external.secret_file,
     ];
-    for file in secrets
-        .chain(tls)
-        .chain(named.into_iter().flatten().map(PathBuf::as_path))
-    {
+    for file in secrets.chain(named.into_iter().flatten().map(PathBuf::as_path)) {
         for path in with_target(file) {
             grant(&directory_of(&path), FileRights::Read);
         }
@@ -239,31 +233,6 @@ mod tests {
         let found = granted(&dir, "", &named);
         let has = |name: &str| found.contains(&(name.to_owned(), FileRights::Read));
         assert!(has("bundle") && has("real") && has("ca"), "{found:?}");
-    }
-
-    #[test]
-    fn a_certificate_is_renewed_within_what_is_granted() {
-        let dir = tempfile::tempdir().unwrap();
-        let dir = dir.path().canonicalize().unwrap();
-        for name in ["etc", "certbot/live/a", "certbot/archive/a", "mounted/..1"] {
-            std::fs::create_dir_all(dir.join(name)).unwrap();
-        }
-        std::fs::write(dir.join("certbot/archive/a/fullchain1.pem"), "").unwrap();
-        symlink(
-            "../../archive/a/fullchain1.pem",
-            dir.join("certbot/live/a/fullchain.pem"),
-        )
-        .unwrap();
-        // Kubernetes replaces the directory that the middle link leads to.
-        std::fs::write(dir.join("mounted/..1/tls.key"), "").unwrap();
-        symlink("..1", dir.join("mounted/..data")).unwrap();
-        symlink("..data/tls.key", dir.join("mounted/tls.key")).unwrap();
-        let text =
-            "[web.tls]\ncertificate = \"../certbot/live/a/fullchain.pem\"\nkey = \"../mounted/tls.key\"";
-        let found = granted(&dir, text, &NamedCertificates::default());
-        for name in ["certbot/live/a", "certbot/archive/a", "mounted"] {
-            assert!(found.contains(&(name.to_owned(), FileRights::Read)), "{found:?}");
-        }
     }
 
     #[test]

@@ -31,7 +31,6 @@ fn reloading(server: Server) -> Reloading {
             default_quota: server.default_quota,
             changes: server.changes,
             external: server.external,
-            web: server.web,
         },
         server.notifier,
     )
@@ -137,7 +136,6 @@ pub(in crate::serve) async fn passing_guest(
     let newcomer = crate::session::NewSession {
         login: server.service.auth.login(attempt).await.unwrap(),
         peer: "127.0.0.1:9".parse().unwrap(),
-        protocol: crate::domain::event::Protocol::Ssh,
         ending: crate::session::EndRequest::default(),
     };
     let limits = server.service.current().limits.of_one_user();

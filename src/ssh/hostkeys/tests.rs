@@ -1,5 +1,3 @@
-mod web;
-
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::os::unix::fs::PermissionsExt as _;

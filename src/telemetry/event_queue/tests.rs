@@ -17,7 +17,6 @@ fn who(user: &str) -> Actor {
         peer: "127.0.0.1:1".parse().unwrap(),
         home: std::path::Path::new("/h").into(),
         folders: std::sync::Arc::default(),
-        protocol: crate::domain::event::Protocol::Ssh,
     }
 }
 

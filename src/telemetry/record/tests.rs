@@ -19,7 +19,6 @@ fn actor() -> Actor {
         peer: "[::1]:9".parse().unwrap(),
         home: Path::new(OsStr::from_bytes(b"/h\xff")).into(),
         folders: std::sync::Arc::default(),
-        protocol: crate::domain::event::Protocol::Ssh,
     }
 }
 

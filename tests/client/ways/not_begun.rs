@@ -107,14 +107,13 @@ fn a_signal_that_ends_ssh_or_the_subsystem_is_said() {
     };
     // It is not killed before the client has seen that ssh has signed in.
     let subsystem = laptop.path("subsystem");
-    script(&subsystem, "echo something is wrong >&2\nsleep 2\nkill -9 $$");
+    script(&subsystem, "sleep 2\nkill -9 $$");
     let (sshd, key) = sshd_with_key(&format!("Subsystem sftp {}", subsystem.display()));
     let said = list(&sshd, &key).expect_code(1);
     assert!(!said.err.contains("could not connect"), "{}", said.err);
-    said.expect_stderr(&[
-        "the server \"127.0.0.1\" ended SFTP before it had begun: its subsystem ",
-        ": something is wrong",
-    ]);
+    // OpenSSH's server drops what a subsystem prints on standard error, and what ssh says of a new host key is no reason.
+    assert!(!said.err.contains("connection was: "), "{}", said.err);
+    said.expect_stderr(&["the server \"127.0.0.1\" ended SFTP before it had begun: its subsystem "]);
     let (other, key) = sshd_with_key("Subsystem sftp /bin/false");
     list(&other, &key)
         .expect_code(1)

@@ -14,6 +14,9 @@ const MAX_WORDS: usize = 2048;
 /// The longest line of its standard error that is shown at once, in bytes.
 const MAX_LINE: usize = 1024;
 
+/// How ssh begins to say that a host key is new to it, which is never the reason of a failure.
+const NEW_HOST: &[u8] = b"Warning: Permanently added";
+
 /// The last words of the program on standard error.
 #[derive(Clone, Default)]
 pub(super) struct StderrTail(Arc<Mutex<Vec<u8>>>);
@@ -33,12 +36,12 @@ impl StderrTail {
         texts.iter().any(|text| words.contains(text))
     }
 
+    /// Returns the last line that may be the reason of a failure; empty if there is none.
     pub(super) fn last_line(&self) -> String {
         let words = self.0.lock();
-        let last = words
-            .rsplit(|byte| *byte == b'\n')
-            .find(|line| !line.trim_ascii().is_empty());
-        printable(last.unwrap_or_default().trim_ascii())
+        let mut lines = words.rsplit(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
+        let last = lines.find(|line| !line.is_empty() && !line.starts_with(NEW_HOST));
+        printable(last.unwrap_or_default())
     }
 
     /// Shows what the program prints, and keeps the last of it.
