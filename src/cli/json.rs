@@ -25,6 +25,7 @@ pub struct UserJson<'a> {
     /// `local` or `external`.
     source: &'static str,
     enabled: bool,
+    admin: bool,
     home: String,
     keys: Vec<KeyJson<'a>>,
     principals: &'a [String],
@@ -62,6 +63,7 @@ impl<'a> From<&'a UserView> for UserJson<'a> {
             comment: &view.comment,
             source: view.source.name(),
             enabled: view.enabled,
+            admin: view.is_admin,
             home: view.home.display().to_string(),
             keys: view.keys.iter().map(Into::into).collect(),
             principals: &view.principals,
