@@ -78,6 +78,12 @@ pub enum DenialReason {
     NoTotp,
     /// The secret of the user's codes cannot be read.
     SecretsKey(Error),
+    /// The text is not a token, or no user has such a token.
+    UnknownToken,
+    /// The token has expired.
+    TokenExpired,
+    /// The token is for administrators, and its user is not one any more.
+    NotAdmin,
     /// There were too many failures before. The password or code was not examined.
     Throttled,
     /// Too many passwords were waiting to be verified. This one was not examined.
@@ -132,6 +138,9 @@ impl DenialReason {
             DenialReason::CodeUsed => "code_used",
             DenialReason::NoTotp => "no_totp",
             DenialReason::SecretsKey(_) => "secrets_key",
+            DenialReason::UnknownToken => "unknown_token",
+            DenialReason::TokenExpired => "token_expired",
+            DenialReason::NotAdmin => "not_admin",
             DenialReason::Throttled => "throttled",
             DenialReason::QueueFull => "busy",
             DenialReason::HungUp => "hung_up",
@@ -177,6 +186,9 @@ impl fmt::Display for DenialReason {
             DenialReason::NoTotp => {
                 "a one-time code is required, and the user has none: homeportd user totp enroll NAME"
             }
+            DenialReason::UnknownToken => "unknown token",
+            DenialReason::TokenExpired => "the token has expired",
+            DenialReason::NotAdmin => "the token is for administrators, and its user is not one any more",
             DenialReason::Throttled => "too many failures before",
             DenialReason::QueueFull => "too many passwords are waiting to be verified",
             DenialReason::HungUp => "the connection ended before the attempt was checked",

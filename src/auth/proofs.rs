@@ -4,12 +4,16 @@
 //! session that has just entered the registry, and for every session of a user whose record has changed.
 
 use jiff::Timestamp;
+use sha2::{Digest as _, Sha256};
 use std::collections::BTreeSet;
 
 use super::certificates::{Circumstances, accepted_until};
 use super::presented::PresentedKey;
+use super::revocation::Revocation;
 use crate::domain::event::CertificateIdentity;
-use crate::domain::user::{Factor, PasswordHash, Permission, SealedSecret, User, UserSource};
+use crate::domain::token::TokenScope;
+use crate::domain::user::{Factor, PasswordHash, SealedSecret, User, UserSource};
+use crate::store::web::TokenRecord;
 use base::secret::Secret;
 
 /// A credential that a peer presents to sign in.
@@ -53,6 +57,29 @@ pub struct Proofs {
     totp: Option<SealedSecret>,
     /// How many recovery codes the user has left, if one was the code.
     recovery_codes_left: Option<u64>,
+    /// A token in place of all factors.
+    token: Option<ProofOfToken>,
+}
+
+/// A token that was proven. It was given by somebody who had the required factors, so it takes their place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct ProofOfToken {
+    id: i64,
+    scope: TokenScope,
+    expires_at: Option<Timestamp>,
+}
+
+impl ProofOfToken {
+    /// Returns the time until which the token is accepted, if it is not removed.
+    fn accepted_until(&self, at: &Circumstances<'_>) -> Result<Option<Timestamp>, Revocation> {
+        if self.scope == TokenScope::Admin && !at.user.is_admin {
+            return Err(Revocation::Admin);
+        }
+        match self.expires_at {
+            Some(end) if at.now >= end => Err(Revocation::Token),
+            end => Ok(end),
+        }
+    }
 }
 
 /// A user whose credential was accepted.
@@ -140,57 +167,68 @@ impl PasswordProof {
     }
 }
 
-/// What a user has lost since the sign-in. The session must end because of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Revocation {
-    /// No record has this name any more.
-    #[error("the user was removed or renamed")]
-    User,
-    /// Another record has this name now.
-    #[error("the user was removed, and another one has the name now")]
-    Incarnation,
-    /// The record is disabled now.
-    #[error("the user was disabled")]
-    Enabled,
-    /// The user's account has expired.
-    #[error("the user's account has expired")]
-    Time,
-    /// The user's record names another home now.
-    #[error("the user's home was moved")]
-    Home,
-    /// The record lacks a permission that the session has.
-    #[error("the user may not {} any more", .0.name())]
-    Permission(Permission),
-    /// The record has a folder no more that the session has.
-    #[error("the user does not have one of the folders any more")]
-    Folder,
-    /// A folder of the session lies elsewhere now.
-    #[error("one of the user's folders was moved")]
-    FolderMoved,
-    /// The record lacks a permission that the session has in a folder.
-    #[error("the user may not {} in one of the folders any more", .0.name())]
-    FolderPermission(Permission),
-    /// The key was removed from the record, or is not accepted any more for this peer or at this time.
-    #[error("the key of this sign-in is not accepted any more")]
-    Key,
-    /// The certificate has ended or is revoked, or its authority is not trusted any more.
-    #[error("the certificate of this sign-in is not accepted any more")]
-    Certificate,
-    /// The user's password was changed or removed.
-    #[error("the password of this sign-in is not accepted any more")]
-    Password,
-    /// The secret of the user's one-time codes was replaced or taken away.
-    #[error("the second factor of this sign-in is not accepted any more")]
-    Totp,
-    /// The record does not allow the peer's address.
-    #[error("the user may not come from this address any more")]
-    Address,
-    /// The record requires factors that were not passed.
-    #[error("more factors are required of this user now to sign in")]
-    Factors,
-}
-
 impl Proofs {
+    /// Returns the proofs of a sign-in by a token of this record.
+    pub(super) fn of_token(user: &User, token: &TokenRecord) -> Self {
+        Self {
+            incarnation: user.incarnation,
+            token: Some(ProofOfToken {
+                id: token.id,
+                scope: token.scope,
+                expires_at: token.expires_at,
+            }),
+            ..Self::default()
+        }
+    }
+
+    /// Returns the proofs of an earlier sign-in with these factors, as if the record's current secrets had been proven.
+    /// Whether they are the same is for the caller to compare: see [`Proofs::fingerprint`].
+    pub(super) fn repeated(user: &User, factors: &BTreeSet<Factor>) -> Self {
+        let proven = |factor| factors.contains(&factor);
+        Self {
+            incarnation: user.incarnation,
+            password: PasswordProof::of(user).filter(|_| proven(Factor::Password)),
+            totp: user.totp.clone().filter(|_| proven(Factor::Totp)),
+            ..Self::default()
+        }
+    }
+
+    /// Whether a sign-in by these proofs can be repeated without them. A key must sign each time, and a token is presented
+    /// each time.
+    pub(super) fn are_repeatable(&self) -> bool {
+        self.key.is_none() && self.token.is_none() && self.has_password()
+    }
+
+    /// Returns a digest that differs if the record is another one, comes from elsewhere, or if another password or another
+    /// second factor was proven. No secret can be found from it.
+    pub(super) fn fingerprint(&self, source: UserSource) -> [u8; 32] {
+        let password = match &self.password {
+            None => "none".to_owned(),
+            Some(PasswordProof::OfSource) => "source".to_owned(),
+            // A better hash of the same password has the same time.
+            Some(PasswordProof::OfRecord { set_at: Some(at), .. }) => format!("set at {at}"),
+            Some(PasswordProof::OfRecord { hash, set_at: None }) => format!("hash {}", hash.as_phc()),
+        };
+        let mut hasher = Sha256::new();
+        hasher.update(b"homeport remembered sign-in\0");
+        hasher.update(self.incarnation.to_be_bytes());
+        for part in [
+            source.name(),
+            password.as_str(),
+            self.totp.as_ref().map_or("", SealedSecret::as_text),
+        ] {
+            hasher.update(part.as_bytes());
+            // No part contains a NUL.
+            hasher.update([0]);
+        }
+        hasher.finalize().into()
+    }
+
+    /// Returns the id of the token, if one was proven.
+    pub(super) fn token(&self) -> Option<i64> {
+        self.token.map(|token| token.id)
+    }
+
     /// Returns the factors that were passed.
     pub fn factors(&self) -> BTreeSet<Factor> {
         let key = self.key.as_ref().map(|_| Factor::PublicKey);
@@ -199,9 +237,12 @@ impl Proofs {
         key.into_iter().chain(password).chain(totp).collect()
     }
 
-    /// Returns the factors that this user must still prove. A user who has a second factor and shows no key must give a
+    /// Returns the factors that this user must still prove; none after a token. A user who has a second factor and shows no key must give a
     /// code, even if nothing requires it: a password alone is what the second factor is there to protect.
     pub(super) fn missing(&self, user: &User) -> BTreeSet<Factor> {
+        if self.token.is_some() {
+            return BTreeSet::new();
+        }
         let passed = self.factors();
         let mut missing: BTreeSet<Factor> = user.require().difference(&passed).copied().collect();
         let by_key = passed.contains(&Factor::PublicKey) || missing.contains(&Factor::PublicKey);
@@ -250,6 +291,7 @@ impl Proofs {
     pub(super) fn and(&self, credential: &Credential<'_>, at: &Circumstances<'_>) -> Self {
         let mut proofs = Self {
             incarnation: at.user.incarnation,
+            token: None,
             ..self.clone()
         };
         if self.incarnation != at.user.incarnation || proofs.accepted_until(at).is_err() {
@@ -278,7 +320,11 @@ impl Proofs {
             Some(proof) => proof.accepted_until(at)?,
             None => None,
         };
-        Ok([at.user.expires_at, key].into_iter().flatten().min())
+        let token = match &self.token {
+            Some(proof) => proof.accepted_until(at)?,
+            None => None,
+        };
+        Ok([at.user.expires_at, key, token].into_iter().flatten().min())
     }
 
     /// Returns these proofs after a code was accepted, of which the recovery codes are known that are left, if it was one.

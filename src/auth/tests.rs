@@ -13,6 +13,7 @@ use std::path::Path;
 
 use russh::keys::PublicKey;
 use tempfile::TempDir;
+use tokio::time::sleep_until;
 
 use super::password::cheap;
 use super::*;

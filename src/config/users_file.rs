@@ -211,6 +211,7 @@ impl FileReader<'_> {
             place(text, directory, resolver, |path| rules.check(path))
         });
         let enabled = reader.flag("enabled");
+        let is_admin = reader.flag("admin");
         let expires_at = reader.expiry("expires_at");
         let settings = settings::member_settings(&mut reader, &mut self.file_groups);
         let section = reader.finish(Some("home"));
@@ -226,6 +227,7 @@ impl FileReader<'_> {
                 home,
                 enabled,
                 expires_at,
+                is_admin,
                 settings,
             }));
         }

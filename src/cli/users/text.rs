@@ -166,6 +166,7 @@ fn what(change: &ConfirmedChange) -> String {
         UserChange::PasswordSet => format!("password of {user} changed"),
         UserChange::TotpEnrolled => format!("{user} has a new second factor, which is in force"),
         UserChange::TotpReset => format!("the second factor of {user} was taken away"),
+        UserChange::TokenRemoved(id) => format!("removed token {id} of {user}"),
         UserChange::Renamed { old_name, .. } => format!("renamed {old_name} to {user}"),
         UserChange::KeysAdded(fingerprints) => {
             let lines = fingerprints
