@@ -6,7 +6,9 @@ mod foreign;
 mod keys;
 mod losses;
 mod pacing;
+mod remembered;
 mod second_factor;
+mod tokens;
 
 use std::collections::BTreeSet;
 use std::path::Path;

@@ -211,7 +211,8 @@ impl FileReader<'_> {
             place(text, directory, resolver, |path| rules.check(path))
         });
         let enabled = reader.flag("enabled");
-        let is_admin = reader.flag("admin");
+        // A file that names no administrators has none.
+        let is_admin = Some(reader.flag("admin").unwrap_or(false));
         let expires_at = reader.expiry("expires_at");
         let settings = settings::member_settings(&mut reader, &mut self.file_groups);
         let section = reader.finish(Some("home"));

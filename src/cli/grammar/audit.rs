@@ -5,10 +5,11 @@ use std::net::IpAddr;
 use clap::Args;
 use clap::builder::PossibleValuesParser;
 use ipnet::IpNet;
+use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use jiff::Timestamp;
 
+use super::values::span;
 use crate::ops::audit::PathPattern;
 use crate::telemetry::EVENT_NAMES;
 use base::error::{Error, Result};
