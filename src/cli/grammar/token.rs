@@ -57,7 +57,7 @@ pub struct TokenAddArgs {
     #[arg(long)]
     pub scope: TokenScope,
     /// A remark for operators, such as what the token is for
-    #[arg(long, value_name = "TEXT", value_parser = texts::comment, default_value = "")]
+    #[arg(long, value_name = "TEXT", value_parser = texts::comment, default_value = "", hide_default_value = true)]
     pub comment: String,
     /// The time from which the token is not accepted: 90d, 12h, 2030-01-01 (0:00 UTC), 2030-01-01T12:00:00Z, or never
     #[arg(long, value_name = "TIME", default_value = "never")]
