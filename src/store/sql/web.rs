@@ -23,13 +23,6 @@ use crate::store::web::{
 };
 use base::error::{Error, Result};
 
-/// The record of a user to which something is added.
-#[derive(Clone, Copy)]
-struct RowOwner<'a> {
-    name: &'a UserName,
-    incarnation: i64,
-}
-
 /// A limit on the rows of a table that belong to one user.
 struct RowLimit {
     table: &'static str,
@@ -41,17 +34,17 @@ struct RowLimit {
 
 impl RowLimit {
     /// Returns an error if the user has as many rows as are allowed.
-    async fn check(&self, db: &Database, write: &mut SqliteConnection, owner: RowOwner<'_>) -> Result<()> {
+    async fn check(&self, db: &Database, write: &mut SqliteConnection, owner: &UserName) -> Result<()> {
         let sql = format!("SELECT COUNT(*) FROM {} WHERE user_name = $1", self.table);
         let count: sqlx::Result<i64> = sqlx::query_scalar(sqlx::AssertSqlSafe(sql))
-            .bind(owner.name.as_str())
+            .bind(owner.as_str())
             .fetch_one(write)
             .await;
         match count.map_err(|e| db.failed(e))? < i64::from(self.most) {
             true => Ok(()),
             false => Err(Error::new(format!(
                 "{} has {} {}, and more are not allowed",
-                owner.name, self.most, self.what
+                owner, self.most, self.what
             ))
             .hint(self.hint)),
         }
@@ -61,44 +54,47 @@ impl RowLimit {
 /// Adds one row for a user, after the rows of the user were counted. Returns the number of the row.
 async fn add(
     db: &Database,
-    owner: RowOwner<'_>,
+    owner: &UserName,
     limit: RowLimit,
     statement: impl Fn() -> Result<SqlQuery<'static>> + Sync,
 ) -> Result<i64> {
-    retry_if_disk_was_full(|| async {
-        let mut write = db.begin_write().await?;
-        limit.check(db, &mut write, owner).await?;
-        let done = statement()?.execute(&mut *write).await;
-        let done = done.map_err(|e| db.failed(e))?;
-        must_be_added(done.rows_affected(), owner)?;
-        write.commit().await.map_err(|e| db.failed(e))?;
-        Ok(done.last_insert_rowid())
-    })
-    .await
+    retry_if_disk_was_full(|| add_once(db, owner, &limit, &statement)).await
+}
+
+async fn add_once(
+    db: &Database,
+    owner: &UserName,
+    limit: &RowLimit,
+    statement: &(impl Fn() -> Result<SqlQuery<'static>> + Sync),
+) -> Result<i64> {
+    let mut write = db.begin_write().await?;
+    limit.check(db, &mut write, owner).await?;
+    let done = statement()?.execute(&mut *write).await;
+    let done = done.map_err(|e| db.failed(e))?;
+    must_be_added(done.rows_affected(), owner)?;
+    write.commit().await.map_err(|e| db.failed(e))?;
+    Ok(done.last_insert_rowid())
 }
 
 /// Every INSERT selects the user's record, so that nothing is added for a record that is not there any more.
-fn must_be_added(rows: u64, owner: RowOwner<'_>) -> Result<()> {
+fn must_be_added(rows: u64, owner: &UserName) -> Result<()> {
     match rows {
-        0 => Err(Error::new(format!(
-            "the user \"{}\" was removed or renamed meanwhile",
-            owner.name
-        ))
-        .not_found()),
+        0 => Err(Error::new(format!("the user \"{owner}\" was removed or renamed meanwhile")).not_found()),
         _ => Ok(()),
     }
 }
 
 /// Runs one statement, and returns the number of rows that it has changed.
 async fn run(db: &Database, statement: impl Fn() -> SqlQuery<'static> + Sync) -> Result<u64> {
-    retry_if_disk_was_full(|| async {
-        let mut write = db.begin_write().await?;
-        let done = statement().execute(&mut *write).await;
-        let done = done.map_err(|e| db.failed(e))?;
-        write.commit().await.map_err(|e| db.failed(e))?;
-        Ok(done.rows_affected())
-    })
-    .await
+    retry_if_disk_was_full(|| run_once(db, &statement)).await
+}
+
+async fn run_once(db: &Database, statement: &(impl Fn() -> SqlQuery<'static> + Sync)) -> Result<u64> {
+    let mut write = db.begin_write().await?;
+    let done = statement().execute(&mut *write).await;
+    let done = done.map_err(|e| db.failed(e))?;
+    write.commit().await.map_err(|e| db.failed(e))?;
+    Ok(done.rows_affected())
 }
 
 /// Reads at most one row.
@@ -164,17 +160,13 @@ impl WebStore for SqlStore {
     }
 
     async fn add_token(&self, record: &TokenRecord) -> Result<i64> {
-        let owner = RowOwner {
-            name: &record.user,
-            incarnation: record.incarnation,
-        };
         let limit = RowLimit {
             table: "tokens",
             what: "tokens",
             most: MOST_TOKENS,
             hint: "homeportd token remove USER ID",
         };
-        add(&self.db, owner, limit, || Ok(tokens::insert(record))).await
+        add(&self.db, &record.user, limit, || Ok(tokens::insert(record))).await
     }
 
     async fn token_by_hash(&self, hash: &[u8; 32]) -> Result<Option<TokenRecord>> {
@@ -195,17 +187,13 @@ impl WebStore for SqlStore {
     }
 
     async fn add_share(&self, record: &ShareRecord) -> Result<i64> {
-        let owner = RowOwner {
-            name: &record.user,
-            incarnation: record.incarnation,
-        };
         let limit = RowLimit {
             table: "shares",
             what: "shares",
             most: MOST_SHARES,
             hint: "remove one that is not needed any more",
         };
-        add(&self.db, owner, limit, || shares::insert(record)).await
+        add(&self.db, &record.user, limit, || shares::insert(record)).await
     }
 
     async fn share_by_hash(&self, hash: &[u8; 32]) -> Result<Option<ShareRecord>> {
@@ -235,17 +223,13 @@ impl WebStore for SqlStore {
     }
 
     async fn add_upload(&self, record: &UploadRecord) -> Result<()> {
-        let owner = RowOwner {
-            name: &record.user,
-            incarnation: record.incarnation,
-        };
         let limit = RowLimit {
             table: "uploads",
             what: "unfinished uploads",
             most: MOST_UPLOADS,
             hint: "finish them, or remove those that are not to go on",
         };
-        add(&self.db, owner, limit, || uploads::insert(record))
+        add(&self.db, &record.user, limit, || uploads::insert(record))
             .await
             .map(drop)
     }
@@ -269,13 +253,9 @@ impl WebStore for SqlStore {
 }
 
 async fn add_browser_session(db: &Database, record: &BrowserSessionRecord) -> Result<()> {
-    let owner = RowOwner {
-        name: &record.user,
-        incarnation: record.incarnation,
-    };
     let mut write = db.begin_write().await?;
     let added = browser_sessions::insert(record).execute(&mut *write).await;
-    must_be_added(added.map_err(|e| db.failed(e))?.rows_affected(), owner)?;
+    must_be_added(added.map_err(|e| db.failed(e))?.rows_affected(), &record.user)?;
     browser_sessions::remove_surplus(record)
         .execute(&mut *write)
         .await
