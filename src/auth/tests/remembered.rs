@@ -2,7 +2,6 @@
 
 use super::*;
 use crate::auth::password::rules::PasswordRules;
-use crate::auth::remembered::RememberedSignIn;
 use crate::domain::user::{SealedSecret, UserSource};
 
 /// Signs a user in by password, and remembers it.
