@@ -50,7 +50,7 @@ impl<'a> Credential<'a> {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Proofs {
     pub(super) incarnation: i64,
-    key: Option<ProvenKey>,
+    key: Option<Box<ProvenKey>>,
     password: Option<PasswordProof>,
     /// The secret that the code was checked against, or that the recovery code belongs to. A new secret is another
     /// text.
@@ -58,11 +58,11 @@ pub struct Proofs {
     /// How many recovery codes the user has left, if one was the code.
     recovery_codes_left: Option<u64>,
     /// A token in place of all factors.
-    token: Option<ProofOfToken>,
+    token: Option<Box<ProofOfToken>>,
 }
 
 /// A token that was proven. It was given by somebody who had the required factors, so it takes their place.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct ProofOfToken {
     id: i64,
     scope: TokenScope,
@@ -102,7 +102,7 @@ impl From<User> for AcceptedUser {
 /// The key that was proven.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct ProvenKey {
-    key: Box<PresentedKey>,
+    key: PresentedKey,
     /// Whose judgement accepts it: that of the record's lines, or that of an outside source.
     judge: UserSource,
 }
@@ -172,11 +172,11 @@ impl Proofs {
     pub(super) fn of_token(user: &User, token: &TokenRecord) -> Self {
         Self {
             incarnation: user.incarnation,
-            token: Some(ProofOfToken {
+            token: Some(Box::new(ProofOfToken {
                 id: token.id,
                 scope: token.scope,
                 expires_at: token.expires_at,
-            }),
+            })),
             ..Self::default()
         }
     }
@@ -226,7 +226,7 @@ impl Proofs {
 
     /// Returns the id of the token, if one was proven.
     pub(super) fn token(&self) -> Option<i64> {
-        self.token.map(|token| token.id)
+        self.token.as_ref().map(|token| token.id)
     }
 
     /// Returns the factors that were passed.
@@ -299,10 +299,10 @@ impl Proofs {
         }
         match credential {
             Credential::VerifiedKey(key) => {
-                proofs.key = Some(ProvenKey {
-                    key: Box::new((*key).clone()),
+                proofs.key = Some(Box::new(ProvenKey {
+                    key: (*key).clone(),
                     judge: at.user.source,
-                });
+                }));
             }
             Credential::Password(_) => proofs.password = PasswordProof::of(at.user),
             Credential::Code(_) => proofs.totp.clone_from(&at.user.totp),
