@@ -7,6 +7,7 @@
 
 mod address;
 mod certificates;
+mod completion;
 mod denial;
 pub mod external;
 mod failure_floor;
@@ -16,6 +17,7 @@ mod key_check;
 mod key_options;
 pub mod keys;
 mod login;
+mod offer;
 mod own_password;
 mod pacing;
 pub mod password;
@@ -23,23 +25,25 @@ mod presented;
 mod proofs;
 mod record_check;
 pub mod recovery;
+mod remembered;
+mod revocation;
 mod second_factor;
 pub mod secrets_key;
 mod settings;
 mod sign_ins;
 pub mod throttle;
+pub mod tokens;
 pub mod totp;
 pub mod trust;
 mod upgrades;
 mod verifier;
-mod web_sign_ins;
 
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 pub use self::address::Source;
@@ -48,32 +52,34 @@ pub use self::login::{Attempt, Login, OfferedKey, Review};
 pub use self::own_password::NewPasswordDenial;
 pub use self::presented::PresentedKey;
 use self::proofs::AcceptedUser;
-pub use self::proofs::{Credential, Proofs, Revocation};
+pub use self::proofs::{Credential, Proofs};
+pub use self::remembered::RememberedSignIn;
+pub use self::revocation::Revocation;
 pub use self::settings::{AuthSettings, Method};
 pub use self::sign_ins::SignInHistory;
 pub use self::throttle::ThrottleSettings;
 pub use self::verifier::FairSemaphore;
-pub use self::web_sign_ins::{AcceptedToken, RememberedSignIn, WebSignIns};
 
+use self::completion::SignInCompletion;
 use self::external::check::ExternalCheck;
 use self::external::settings::ExternalSettings;
 use self::external::{ExternalSource, ExternalUsers};
 use self::key_check::KeyCheck;
+use self::offer::KeyOffer;
 use self::own_password::{NewPasswordHasher, OwnPasswords, PasswordToSet};
 use self::pacing::{Applicant, Pacing};
 use self::password::MAX_PASSWORD;
 use self::record_check::RecordCheck;
+use self::remembered::ResumeCheck;
 use self::second_factor::CodeChecker;
 use self::secrets_key::SecretsKeyFile;
+use self::tokens::TokenCheck;
 use self::upgrades::HashUpgrades;
 use self::verifier::VerifierBounds;
-use crate::domain::user::{Factor, UserName};
+use crate::domain::user::{Factor, User, UserName};
 use crate::store::Store;
+use crate::store::web::TokenRecord;
 use base::secret::Secret;
-
-/// The delay before a key that is not accepted is answered, counted from its arrival. It is far longer than the check
-/// takes.
-const PROBE: Duration = Duration::from_millis(3);
 
 /// Decides which sign-in attempts succeed.
 pub struct Authenticator {
@@ -195,7 +201,7 @@ impl Authenticator {
             }
         };
         match checked {
-            Ok(accepted) => self.complete(accepted, &attempt),
+            Ok(accepted) => self.completion().complete(accepted, &attempt),
             Err((delay, reason)) => Err(Denial::Failed {
                 reason,
                 answer_at: start + delay,
@@ -228,7 +234,7 @@ impl Authenticator {
             passed: passed.with_password_of(&record),
             offered: None,
         };
-        Ok(self.complete(record.into(), &attempt))
+        Ok(self.completion().complete(record.into(), &attempt))
     }
 
     /// Waits for a permit and verifies the password or the code. A refusal contains the time for which its answer must
@@ -267,15 +273,6 @@ impl Authenticator {
         self.pacing.judged(applicant, checking).await
     }
 
-    /// Returns the judge of what requests over HTTP show instead of a password.
-    pub fn web(&self) -> WebSignIns<'_> {
-        WebSignIns {
-            store: &*self.store,
-            pacing: &self.pacing,
-            keys: &self.keys,
-        }
-    }
-
     fn records(&self) -> RecordCheck<'_> {
         RecordCheck {
             store: &*self.store,
@@ -297,7 +294,7 @@ impl Authenticator {
     /// failures by themselves: see [`Authenticator::keys_refused`]. The reason is for the log.
     ///
     /// An unknown user, a user without keys and a user with many keys look alike: the queries to the store are the same
-    /// and cost the same. The difference that remains, some microseconds, is hidden by [`PROBE`].
+    /// and cost the same. The difference that remains, some microseconds, is hidden by a delay ([`offer`]).
     ///
     /// If an outside source judges keys, every offer is accepted, for every name, since the source is never asked about
     /// offers: `None` is an offer that no record accepts.
@@ -307,29 +304,10 @@ impl Authenticator {
         peer: IpAddr,
         key: &PresentedKey,
     ) -> Result<Option<OfferedKey>, DenialReason> {
-        let answer_at = Instant::now() + PROBE;
-        let attempt = Attempt {
-            user,
-            peer,
-            credential: Credential::VerifiedKey(key),
-            passed: Proofs::default(),
-            offered: None,
-        };
-        // A probe only asks: it creates no login, and nothing is counted.
-        let name = UserName::stored(user).ok();
-        let checked = self.records().key(&attempt, name.as_ref(), key).await;
-        if checked.is_err() {
-            sleep_until(answer_at).await;
-        }
         let is_judged = self.external.for_factor(Factor::PublicKey).is_some();
-        let user = match checked {
-            Ok(user) => user,
-            Err(DenialReason::Store(error)) => return Err(DenialReason::Store(error)),
-            Err(_) if is_judged => return Ok(None),
-            Err(reason) => return Err(reason),
-        };
-        let (name, identity) = name.zip(key.identity()).ok_or(DenialReason::UnknownUser)?;
-        Ok(Some(OfferedKey { name, identity, user }))
+        KeyOffer { user, peer, key }
+            .check(self.records(), is_judged)
+            .await
     }
 
     /// Counts one failure for the address of a connection that offered keys and ended without a sign-in by key.
@@ -346,44 +324,75 @@ impl Authenticator {
         let user = self.store.user(login.user()).await?;
         let limits = user.as_ref().map(|user| (user.max_sessions(), user.rates()));
         let (max_sessions, rates) = limits.unwrap_or_default();
-        let trust = self.keys.trust();
-        Ok(
-            match login.review(user.as_ref(), peer, Timestamp::now(), &trust) {
-                Ok(until) => Review::Continues {
-                    until,
-                    max_sessions,
-                    rates,
-                },
-                Err(lost) => Review::Ends(lost),
+        Ok(match self.review_record(login, user.as_ref(), peer).await? {
+            Ok(until) => Review::Continues {
+                until,
+                max_sessions,
+                rates,
             },
-        )
+            Err(lost) => Review::Ends(lost),
+        })
     }
 
-    /// Decides, after a factor was passed, whether the sign-in is complete.
-    fn complete(&self, accepted: AcceptedUser, attempt: &Attempt<'_>) -> Result<Login, Denial> {
-        let AcceptedUser {
-            user,
-            recovery_codes_left,
-        } = accepted;
-        let source = Source::from(attempt.peer);
-        if let Credential::Password(password) = attempt.credential {
-            self.upgrades.offer(&user, source, password);
+    /// Decides by a record of its user that was just read whether a login's session may continue, and until when.
+    ///
+    /// # Errors
+    /// Returns an error if the store cannot answer.
+    pub async fn review_record(
+        &self,
+        login: &Login,
+        user: Option<&User>,
+        peer: IpAddr,
+    ) -> base::error::Result<Result<Option<Timestamp>, Revocation>> {
+        let reviewed = login.review(user, peer, Timestamp::now(), &self.keys.trust());
+        if reviewed.is_ok() && !self.tokens().is_still_there(login).await? {
+            return Ok(Err(Revocation::Token));
         }
-        let (now, trust) = (Timestamp::now(), self.keys.trust());
-        let at = attempt.circumstances(&user, now, &trust);
-        let passed = attempt.passed.and(&attempt.credential, &at);
-        let passed = passed.with_recovery_codes_left(recovery_codes_left);
-        let remaining = passed.missing(&user);
-        if !remaining.is_empty() {
-            return Err(Denial::Partial { passed, remaining });
+        Ok(reviewed)
+    }
+
+    /// Returns what is kept of a sign-in to resume it without its proofs; `None` of one by key or token.
+    pub fn remember(&self, login: &Login) -> Option<RememberedSignIn> {
+        RememberedSignIn::of(login)
+    }
+
+    /// Resumes a remembered sign-in, unless its user has lost something since or has another password or second factor.
+    ///
+    /// # Errors
+    /// Returns an error if the store cannot answer.
+    pub async fn resume(
+        &self,
+        remembered: &RememberedSignIn,
+        peer: IpAddr,
+    ) -> base::error::Result<Result<Login, Revocation>> {
+        let check = ResumeCheck {
+            store: &*self.store,
+            settings: &self.settings,
+            keys: &self.keys,
+            own_passwords: &self.own_passwords,
+        };
+        check.resume(remembered, peer).await
+    }
+
+    /// Signs in the user of a token. A refusal must be answered late, as with [`Authenticator::login`].
+    pub async fn token(&self, token: &Secret, peer: IpAddr) -> Result<(Login, TokenRecord), Denial> {
+        self.tokens().sign_in(token, peer).await
+    }
+
+    fn tokens(&self) -> TokenCheck<'_> {
+        TokenCheck {
+            store: &*self.store,
+            pacing: &self.pacing,
         }
-        if self.own_passwords.must_change(&user, &passed, now) {
-            return Err(Denial::PasswordExpired { passed });
+    }
+
+    fn completion(&self) -> SignInCompletion<'_> {
+        SignInCompletion {
+            pacing: &self.pacing,
+            upgrades: &self.upgrades,
+            keys: &self.keys,
+            own_passwords: &self.own_passwords,
         }
-        let until = passed.accepted_until(&at).unwrap_or(Some(now));
-        let clock = Instant::now().into_std();
-        self.pacing.throttle().signed_in(source, &user.name, clock);
-        Ok(Login::new(user, passed, until))
     }
 }
 

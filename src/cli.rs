@@ -22,6 +22,7 @@ mod restore;
 mod serve;
 mod sessions;
 mod sharing;
+mod tokens;
 mod top;
 mod users;
 mod users_file;
@@ -66,6 +67,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode> {
         Command::User(command) => users::run(command, load)?,
         Command::Group(command) => groups::run(command, &load()?)?,
         Command::Folder(command) => folders::run(command, &load()?)?,
+        Command::Token(command) => tokens::run(command, &load()?)?,
         Command::Quota(command) => quota::run(command, &load()?)?,
         Command::Audit(args) => audit::run(args, &load()?)?,
         Command::Storage(StorageCommand::Adopt(args)) => adopt::run(&args, &load()?)?,

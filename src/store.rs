@@ -1,7 +1,6 @@
 //! The data that is kept between runs: users, the disk usage of their homes, and the fingerprints of host keys.
 
 mod batch;
-mod browser_sessions;
 mod changes;
 mod copy;
 mod factors;
@@ -26,7 +25,6 @@ pub mod settings;
 mod sign_ins;
 pub mod snapshot;
 pub mod sql;
-mod tokens;
 mod usage;
 mod users;
 pub mod web;
@@ -208,7 +206,7 @@ pub trait PasswordStore {
 /// The store. Calls are short: no transaction outlives its call. The cost of a call about one user or one home does not
 /// grow with the number of users.
 #[async_trait::async_trait]
-pub trait Store: GroupStore + FactorStore + PasswordStore + WebStore + BatchStore + Send + Sync {
+pub trait Store: GroupStore + FactorStore + PasswordStore + BatchStore + WebStore + Send + Sync {
     /// Returns the user with this name, or `None` if there is no such user.
     async fn user(&self, name: &UserName) -> Result<Option<User>>;
     /// Returns the user with only those keys that may be this one; `data` is the base64 of a public key. The cost is

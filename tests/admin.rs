@@ -24,6 +24,7 @@ mod second_factor;
 mod secrets;
 mod sessions;
 mod systemd;
+mod tokens;
 mod top;
 mod units;
 mod users_file;

@@ -52,10 +52,6 @@ pub enum DenialReason {
     PasswordTooLong,
     /// The stored hash cannot be verified. The operator must set a new password.
     BadHash,
-    /// There is no such token.
-    UnknownToken,
-    /// The token is not accepted any more.
-    TokenExpired,
     /// The key does not belong to the user.
     UnknownKey,
     /// The key belongs to the user, but must not be used from this address, has expired or was not touched.
@@ -82,6 +78,12 @@ pub enum DenialReason {
     NoTotp,
     /// The secret of the user's codes cannot be read.
     SecretsKey(Error),
+    /// The text is not a token, or no user has such a token.
+    UnknownToken,
+    /// The token has expired.
+    TokenExpired,
+    /// The token is for administrators, and its user is not one any more.
+    NotAdmin,
     /// There were too many failures before. The password or code was not examined.
     Throttled,
     /// Too many passwords were waiting to be verified. This one was not examined.
@@ -120,8 +122,6 @@ impl DenialReason {
             DenialReason::NoPassword => "no_password",
             DenialReason::PasswordTooLong => "password_too_long",
             DenialReason::BadHash => "bad_hash",
-            DenialReason::UnknownToken => "unknown_token",
-            DenialReason::TokenExpired => "token_expired",
             DenialReason::UnknownKey => "unknown_key",
             DenialReason::KeyNotPermitted(KeyRestriction::Address) => "key_address",
             DenialReason::KeyNotPermitted(KeyRestriction::Expired) => "key_expired",
@@ -138,6 +138,9 @@ impl DenialReason {
             DenialReason::CodeUsed => "code_used",
             DenialReason::NoTotp => "no_totp",
             DenialReason::SecretsKey(_) => "secrets_key",
+            DenialReason::UnknownToken => "unknown_token",
+            DenialReason::TokenExpired => "token_expired",
+            DenialReason::NotAdmin => "not_admin",
             DenialReason::Throttled => "throttled",
             DenialReason::QueueFull => "busy",
             DenialReason::HungUp => "hung_up",
@@ -158,8 +161,6 @@ impl fmt::Display for DenialReason {
             DenialReason::NoPassword => "the user has no password",
             DenialReason::PasswordTooLong => "the password is too long",
             DenialReason::BadHash => "the stored password hash cannot be used",
-            DenialReason::UnknownToken => "unknown token",
-            DenialReason::TokenExpired => "the token has expired",
             DenialReason::UnknownKey => "unknown key",
             DenialReason::KeyNotPermitted(KeyRestriction::Address) => {
                 "the key may not be used from this address, which its from= does not have"
@@ -185,6 +186,9 @@ impl fmt::Display for DenialReason {
             DenialReason::NoTotp => {
                 "a one-time code is required, and the user has none: homeportd user totp enroll NAME"
             }
+            DenialReason::UnknownToken => "unknown token",
+            DenialReason::TokenExpired => "the token has expired",
+            DenialReason::NotAdmin => "the token is for administrators, and its user is not one any more",
             DenialReason::Throttled => "too many failures before",
             DenialReason::QueueFull => "too many passwords are waiting to be verified",
             DenialReason::HungUp => "the connection ended before the attempt was checked",

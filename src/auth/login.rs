@@ -10,7 +10,8 @@ use jiff::Timestamp;
 use super::address::allowed;
 use super::certificates::Circumstances;
 use super::denial::DenialReason;
-use super::proofs::{Credential, Proofs, Revocation};
+use super::proofs::{Credential, Proofs};
+use super::revocation::Revocation;
 use super::settings::AuthSettings;
 use super::trust::KeyTrust;
 use crate::domain::event::CertificateIdentity;
@@ -33,6 +34,7 @@ pub struct Login {
     max_sessions: Option<u32>,
     rates: RateRules,
     factors: BTreeSet<Factor>,
+    is_admin: bool,
     /// The proofs of the sign-in. They are kept so that a changed record ends the sessions that lose something by it.
     proofs: Proofs,
     until: Option<Timestamp>,
@@ -52,6 +54,7 @@ impl Login {
             user: user.name,
             home: user.home,
             factors: proofs.factors(),
+            is_admin: user.is_admin,
             proofs,
             until,
         }
@@ -103,7 +106,17 @@ impl Login {
         &self.factors
     }
 
-    /// Returns what was proven.
+    /// Returns whether the user was an administrator at the sign-in.
+    pub fn is_admin(&self) -> bool {
+        self.is_admin
+    }
+
+    /// Returns the id of the token, if the user has signed in by one.
+    pub fn token(&self) -> Option<i64> {
+        self.proofs.token()
+    }
+
+    /// Returns the proofs, for what is remembered of them.
     pub(super) fn proofs(&self) -> &Proofs {
         &self.proofs
     }

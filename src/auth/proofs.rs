@@ -9,8 +9,11 @@ use std::collections::BTreeSet;
 
 use super::certificates::{Circumstances, accepted_until};
 use super::presented::PresentedKey;
+use super::revocation::Revocation;
 use crate::domain::event::CertificateIdentity;
-use crate::domain::user::{Factor, PasswordHash, Permission, SealedSecret, User, UserSource};
+use crate::domain::token::TokenScope;
+use crate::domain::user::{Factor, PasswordHash, SealedSecret, User, UserSource};
+use crate::store::web::TokenRecord;
 use base::secret::Secret;
 
 /// A credential that a peer presents to sign in.
@@ -47,15 +50,36 @@ impl<'a> Credential<'a> {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Proofs {
     pub(super) incarnation: i64,
-    key: Option<ProvenKey>,
+    key: Option<Box<ProvenKey>>,
     password: Option<PasswordProof>,
     /// The secret that the code was checked against, or that the recovery code belongs to. A new secret is another
     /// text.
     totp: Option<SealedSecret>,
-    /// Whether a token was shown, which stands for all factors.
-    token: bool,
     /// How many recovery codes the user has left, if one was the code.
     recovery_codes_left: Option<u64>,
+    /// A token in place of all factors.
+    token: Option<Box<ProofOfToken>>,
+}
+
+/// A token that was proven. It was given by somebody who had the required factors, so it takes their place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct ProofOfToken {
+    id: i64,
+    scope: TokenScope,
+    expires_at: Option<Timestamp>,
+}
+
+impl ProofOfToken {
+    /// Returns the time until which the token is accepted, if it is not removed.
+    fn accepted_until(&self, at: &Circumstances<'_>) -> Result<Option<Timestamp>, Revocation> {
+        if self.scope == TokenScope::Admin && !at.user.is_admin {
+            return Err(Revocation::Admin);
+        }
+        match self.expires_at {
+            Some(end) if at.now >= end => Err(Revocation::Token),
+            end => Ok(end),
+        }
+    }
 }
 
 /// A user whose credential was accepted.
@@ -78,7 +102,7 @@ impl From<User> for AcceptedUser {
 /// The key that was proven.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct ProvenKey {
-    key: Box<PresentedKey>,
+    key: PresentedKey,
     /// Whose judgement accepts it: that of the record's lines, or that of an outside source.
     judge: UserSource,
 }
@@ -143,97 +167,66 @@ impl PasswordProof {
     }
 }
 
-/// What a user has lost since the sign-in. The session must end because of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Revocation {
-    /// No record has this name any more.
-    #[error("the user was removed or renamed")]
-    User,
-    /// Another record has this name now.
-    #[error("the user was removed, and another one has the name now")]
-    Incarnation,
-    /// The record is disabled now.
-    #[error("the user was disabled")]
-    Enabled,
-    /// The user's account has expired.
-    #[error("the user's account has expired")]
-    Time,
-    /// The user's record names another home now.
-    #[error("the user's home was moved")]
-    Home,
-    /// The record lacks a permission that the session has.
-    #[error("the user may not {} any more", .0.name())]
-    Permission(Permission),
-    /// The record has a folder no more that the session has.
-    #[error("the user does not have one of the folders any more")]
-    Folder,
-    /// A folder of the session lies elsewhere now.
-    #[error("one of the user's folders was moved")]
-    FolderMoved,
-    /// The record lacks a permission that the session has in a folder.
-    #[error("the user may not {} in one of the folders any more", .0.name())]
-    FolderPermission(Permission),
-    /// The key was removed from the record, or is not accepted any more for this peer or at this time.
-    #[error("the key of this sign-in is not accepted any more")]
-    Key,
-    /// The certificate has ended or is revoked, or its authority is not trusted any more.
-    #[error("the certificate of this sign-in is not accepted any more")]
-    Certificate,
-    /// The user's password was changed or removed.
-    #[error("the password of this sign-in is not accepted any more")]
-    Password,
-    /// The secret of the user's one-time codes was replaced or taken away.
-    #[error("the second factor of this sign-in is not accepted any more")]
-    Totp,
-    /// The record does not allow the peer's address.
-    #[error("the user may not come from this address any more")]
-    Address,
-    /// The record requires factors that were not passed.
-    #[error("more factors are required of this user now to sign in")]
-    Factors,
-}
-
 impl Proofs {
-    /// Returns the proofs of somebody who has passed these factors with the secrets that the record has now. A key is not
-    /// among them.
-    pub(super) fn of_record(user: &User, factors: &BTreeSet<Factor>) -> Self {
-        let has = |factor| factors.contains(&factor);
+    /// Returns the proofs of a sign-in by a token of this record.
+    pub(super) fn of_token(user: &User, token: &TokenRecord) -> Self {
         Self {
             incarnation: user.incarnation,
-            password: has(Factor::Password).then(|| PasswordProof::of(user)).flatten(),
-            totp: user.totp.clone().filter(|_| has(Factor::Totp)),
+            token: Some(Box::new(ProofOfToken {
+                id: token.id,
+                scope: token.scope,
+                expires_at: token.expires_at,
+            })),
             ..Self::default()
         }
     }
 
-    /// Returns the proofs of a program that has shown a token of this record.
-    pub(super) fn of_token(user: &User) -> Self {
+    /// Returns the proofs of an earlier sign-in with these factors, as if the record's current secrets had been proven.
+    /// Whether they are the same is for the caller to compare: see [`Proofs::fingerprint`].
+    pub(super) fn repeated(user: &User, factors: &BTreeSet<Factor>) -> Self {
+        let proven = |factor| factors.contains(&factor);
         Self {
             incarnation: user.incarnation,
-            token: true,
+            password: PasswordProof::of(user).filter(|_| proven(Factor::Password)),
+            totp: user.totp.clone().filter(|_| proven(Factor::Totp)),
             ..Self::default()
         }
     }
 
-    /// Returns the SHA-256 of the secrets that were proven, as the record has them. The same password with a better hash
-    /// has the same one, if it is known when it was set.
-    pub(super) fn fingerprint(&self) -> [u8; 32] {
+    /// Whether a sign-in by these proofs can be repeated without them. A key must sign each time, and a token is presented
+    /// each time.
+    pub(super) fn are_repeatable(&self) -> bool {
+        self.key.is_none() && self.token.is_none() && self.has_password()
+    }
+
+    /// Returns a digest that differs if the record is another one, comes from elsewhere, or if another password or another
+    /// second factor was proven. No secret can be found from it.
+    pub(super) fn fingerprint(&self, source: UserSource) -> [u8; 32] {
         let password = match &self.password {
-            None => String::new(),
+            None => "none".to_owned(),
             Some(PasswordProof::OfSource) => "source".to_owned(),
-            Some(PasswordProof::OfRecord { hash, set_at }) => match set_at {
-                Some(at) => format!("set {at}"),
-                None => format!("hash {}", hash.as_phc()),
-            },
+            // A better hash of the same password has the same time.
+            Some(PasswordProof::OfRecord { set_at: Some(at), .. }) => format!("set at {at}"),
+            Some(PasswordProof::OfRecord { hash, set_at: None }) => format!("hash {}", hash.as_phc()),
         };
-        let totp = self.totp.as_ref().map_or("", |secret| secret.as_text());
-        let mut digest = Sha256::new();
-        digest.update(self.incarnation.to_be_bytes());
-        for text in [password.as_str(), totp] {
-            digest.update((text.len() as u64).to_be_bytes());
-            digest.update(text.as_bytes());
+        let mut hasher = Sha256::new();
+        hasher.update(b"homeport remembered sign-in\0");
+        hasher.update(self.incarnation.to_be_bytes());
+        for part in [
+            source.name(),
+            password.as_str(),
+            self.totp.as_ref().map_or("", SealedSecret::as_text),
+        ] {
+            hasher.update(part.as_bytes());
+            // No part contains a NUL.
+            hasher.update([0]);
         }
-        digest.finalize().into()
+        hasher.finalize().into()
+    }
+
+    /// Returns the id of the token, if one was proven.
+    pub(super) fn token(&self) -> Option<i64> {
+        self.token.as_ref().map(|token| token.id)
     }
 
     /// Returns the factors that were passed.
@@ -244,10 +237,10 @@ impl Proofs {
         key.into_iter().chain(password).chain(totp).collect()
     }
 
-    /// Returns the factors that this user must still prove. A user who has a second factor and shows no key must give a
+    /// Returns the factors that this user must still prove; none after a token. A user who has a second factor and shows no key must give a
     /// code, even if nothing requires it: a password alone is what the second factor is there to protect.
     pub(super) fn missing(&self, user: &User) -> BTreeSet<Factor> {
-        if self.token {
+        if self.token.is_some() {
             return BTreeSet::new();
         }
         let passed = self.factors();
@@ -298,6 +291,7 @@ impl Proofs {
     pub(super) fn and(&self, credential: &Credential<'_>, at: &Circumstances<'_>) -> Self {
         let mut proofs = Self {
             incarnation: at.user.incarnation,
+            token: None,
             ..self.clone()
         };
         if self.incarnation != at.user.incarnation || proofs.accepted_until(at).is_err() {
@@ -305,10 +299,10 @@ impl Proofs {
         }
         match credential {
             Credential::VerifiedKey(key) => {
-                proofs.key = Some(ProvenKey {
-                    key: Box::new((*key).clone()),
+                proofs.key = Some(Box::new(ProvenKey {
+                    key: (*key).clone(),
                     judge: at.user.source,
-                });
+                }));
             }
             Credential::Password(_) => proofs.password = PasswordProof::of(at.user),
             Credential::Code(_) => proofs.totp.clone_from(&at.user.totp),
@@ -326,7 +320,11 @@ impl Proofs {
             Some(proof) => proof.accepted_until(at)?,
             None => None,
         };
-        Ok([at.user.expires_at, key].into_iter().flatten().min())
+        let token = match &self.token {
+            Some(proof) => proof.accepted_until(at)?,
+            None => None,
+        };
+        Ok([at.user.expires_at, key, token].into_iter().flatten().min())
     }
 
     /// Returns these proofs after a code was accepted, of which the recovery codes are known that are left, if it was one.

@@ -6,14 +6,16 @@ mod foreign;
 mod keys;
 mod losses;
 mod pacing;
+mod remembered;
 mod second_factor;
-mod web;
+mod tokens;
 
 use std::collections::BTreeSet;
 use std::path::Path;
 
 use russh::keys::PublicKey;
 use tempfile::TempDir;
+use tokio::time::sleep_until;
 
 use super::password::cheap;
 use super::*;

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::grammar::{Cli, Command};
 use super::users_file::line;
-use super::{folders, groups, output, quota, users};
+use super::{folders, groups, output, quota, tokens, users};
 use crate::config::{self, Config, users_file};
 use crate::control::client::Client;
 use crate::domain::user::User;
@@ -78,6 +78,7 @@ impl CliFixture {
                 users::execute(command, inputs, context).await
             }
             Command::Group(command) => groups::execute(command, context).await,
+            Command::Token(command) => tokens::execute(command, context).await,
             Command::Folder(command) => folders::execute(command, context).await,
             Command::Quota(command) => {
                 let mut told = String::new();

@@ -22,6 +22,7 @@ mod hooks;
 mod host_keys;
 mod quota;
 mod settings;
+mod token;
 mod user;
 mod users_file;
 mod values;
@@ -33,6 +34,7 @@ pub use group::{GroupAddArgs, GroupCommand, GroupSetArgs, SharedOutputArgs};
 pub use hooks::{HookSelectionArgs, HooksCommand};
 pub use host_keys::{HostKeyArgs, HostkeyCommand};
 pub use quota::{HolderArgs, QuotaCommand};
+pub use token::{TokenAddArgs, TokenCommand};
 pub use user::{AddArgs, KeyCommand, OutputArgs, SetArgs, TotpCommand, UserCommand};
 pub use users_file::{ApplyArgs, ImportArgs, ImportFormat, PlanArgs, UsersFileCommand};
 
@@ -46,7 +48,7 @@ pub const MANUAL: ManualSections = ManualSections {
         ("0", "Everything is done."),
         ("1", "The command failed."),
         ("2", "The command line is wrong."),
-        ("3", "There is no such user, group, folder or session."),
+        ("3", "There is no such user, group, folder, token or session."),
         ("4", "It exists already."),
         ("10", "With --plan: there is something to change."),
     ],
@@ -84,8 +86,8 @@ pub const MANUAL: ManualSections = ManualSections {
   homeportd -c /srv/homeport/homeportd.toml user add calvin --quota 10GiB
   homeportd -c /srv/homeport/homeportd.toml serve
 
-Exit codes: 0 done, 1 it failed, 2 the command line is wrong, 3 there is no such user, group, folder
-or session, 4 it exists already, 10 (--plan only) there is something to change."
+Exit codes: 0 done, 1 it failed, 2 the command line is wrong, 3 there is no such user, group, folder,
+token or session, 4 it exists already, 10 (--plan only) there is something to change."
 )]
 pub struct Cli {
     /// The configuration file [default: $HOMEPORT_CONFIG, ./homeportd.toml, /etc/homeport/homeportd.toml]
@@ -170,6 +172,12 @@ pub enum Command {
     /// of their group, each with their own permissions, and see it at /NAME.
     #[command(subcommand)]
     Folder(FolderCommand),
+    /// Manage tokens, with which programs use the API
+    ///
+    /// A token stands for its user and for all factors that the user needs to sign in. It holds only while its user is
+    /// enabled, has not expired, and may come from the program's address.
+    #[command(subcommand)]
+    Token(TokenCommand),
     /// Show the use and the quota of homes and folders, and measure them again
     ///
     /// The use of a home is the sum of its files' sizes. A file counts once, however many hard links it has; a removed

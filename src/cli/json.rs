@@ -13,6 +13,7 @@ pub use self::shared::{FolderJson, GroupJson, SharedChangeJson};
 use crate::domain::group::GroupName;
 use crate::ops::host_keys::{ChangedHostKeys, HostKeyView};
 use crate::ops::keys::KeyView;
+use crate::ops::tokens::{AddedToken, TokenView};
 use crate::ops::users::change::ConfirmedChange;
 use crate::ops::users::view::UserView;
 
@@ -25,6 +26,7 @@ pub struct UserJson<'a> {
     /// `local` or `external`.
     source: &'static str,
     enabled: bool,
+    admin: bool,
     home: String,
     keys: Vec<KeyJson<'a>>,
     principals: &'a [String],
@@ -62,6 +64,7 @@ impl<'a> From<&'a UserView> for UserJson<'a> {
             comment: &view.comment,
             source: view.source.name(),
             enabled: view.enabled,
+            admin: view.is_admin,
             home: view.home.display().to_string(),
             keys: view.keys.iter().map(Into::into).collect(),
             principals: &view.principals,
@@ -109,6 +112,46 @@ impl<'a> From<&'a KeyView> for KeyJson<'a> {
             fingerprint: &view.fingerprint,
             comment: &view.comment,
             line: &view.line,
+        }
+    }
+}
+
+/// A token, as `token list --json` prints it, and `token add --json` together with the token itself.
+#[derive(Serialize)]
+pub struct TokenJson<'a> {
+    user: &'a str,
+    id: i64,
+    /// `files` or `admin`.
+    scope: &'static str,
+    comment: &'a str,
+    created_at: String,
+    expires_at: Option<String>,
+    last_used_at: Option<String>,
+    /// The token, when it is added.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token: Option<&'a str>,
+}
+
+impl<'a> From<&'a TokenView> for TokenJson<'a> {
+    fn from(view: &'a TokenView) -> Self {
+        Self {
+            user: view.user.as_str(),
+            id: view.id,
+            scope: view.scope.name(),
+            comment: &view.comment,
+            created_at: view.created_at.to_string(),
+            expires_at: view.expires_at.map(|time| time.to_string()),
+            last_used_at: view.last_used_at.map(|time| time.to_string()),
+            token: None,
+        }
+    }
+}
+
+impl<'a> From<&'a AddedToken> for TokenJson<'a> {
+    fn from(added: &'a AddedToken) -> Self {
+        Self {
+            token: Some(added.token.reveal()),
+            ..Self::from(&added.view)
         }
     }
 }

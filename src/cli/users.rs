@@ -240,7 +240,7 @@ async fn second_factor(command: TotpCommand, inputs: Inputs, context: &OpsContex
 }
 
 /// Formats the result of a change, as text or JSON.
-fn report(change: &ConfirmedChange, output: &OutputArgs) -> Result<String> {
+pub(super) fn report(change: &ConfirmedChange, output: &OutputArgs) -> Result<String> {
     match output.json {
         true => output::json(&ChangeJson::from(change)),
         false => Ok(text::change(change)),

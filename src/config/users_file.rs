@@ -229,6 +229,8 @@ impl FileReader<'_> {
             place(text, directory, resolver, |path| rules.check(path))
         });
         let enabled = reader.flag("enabled");
+        // A file that names no administrators has none.
+        let is_admin = Some(reader.flag("admin").unwrap_or(false));
         let expires_at = reader.expiry("expires_at");
         let settings = settings::member_settings(&mut reader, &mut self.file_groups);
         let section = reader.finish(Some("home"));
@@ -244,6 +246,7 @@ impl FileReader<'_> {
                 home,
                 enabled,
                 expires_at,
+                is_admin,
                 settings,
                 unsaid: Vec::new(),
             }));

@@ -1,15 +1,15 @@
-//! Tokens: what programs show instead of a user's password.
+//! What a token of the API allows.
 
 use std::str::FromStr;
 
 use base::error::Error;
 
-/// What a token may be used for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What a token of the API allows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum TokenScope {
-    /// The files of its user.
+    /// The files of its user, with the permissions that the user has.
     Files,
-    /// Administration.
+    /// What administrators do, and the files of its user.
     Admin,
 }
 
@@ -31,7 +31,7 @@ impl FromStr for TokenScope {
             "files" => Ok(TokenScope::Files),
             "admin" => Ok(TokenScope::Admin),
             _ => Err(
-                Error::new(format!("\"{}\" is not what a token is for", text.escape_debug()))
+                Error::new(format!("\"{}\" is not a scope of tokens", text.escape_debug()))
                     .hint("files or admin"),
             ),
         }

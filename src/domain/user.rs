@@ -152,6 +152,8 @@ pub struct User {
     pub enabled: bool,
     /// The time from which the user cannot sign in.
     pub expires_at: Option<Timestamp>,
+    /// Whether the user is an administrator of the server: in the web page, and with tokens of this scope.
+    pub is_admin: bool,
     /// Where the record comes from.
     pub source: UserSource,
     /// The user's own settings.
@@ -187,6 +189,7 @@ impl User {
             home: PathBuf::new(),
             enabled: true,
             expires_at: None,
+            is_admin: false,
             source: UserSource::default(),
             settings: MemberSettings::default(),
             inherited: Inherited::default(),

@@ -14,11 +14,12 @@ const VERSION: u64 = 1;
 /// The longest text of an answer that a message repeats, in bytes.
 const LONGEST_SHOWN: usize = 100;
 /// The settings of users that only operators give, and why.
-const NOT_FOR_SOURCES: [(&str, &str); 5] = [
+const NOT_FOR_SOURCES: [(&str, &str); 6] = [
     ("password_hash", "the source itself judges passwords"),
     ("keys", "the source itself judges keys"),
     ("keys_file", "the source itself judges keys"),
     ("principals", "certificates of such users are not accepted"),
+    ("admin", "homeportd user set --admin is the operator's word"),
     (
         "enabled",
         "homeportd user disable is the operator's word; answer {\"user\":null} to refuse",
@@ -213,6 +214,7 @@ mod tests {
             "\"keys\" in \"user\" is not for",
         );
         check(r#"{"user":{"name":"alice","enabled":true}}"#, "user disable");
+        check(r#"{"user":{"name":"alice","admin":true}}"#, "user set --admin");
         check(
             r#"{"user":{"name":"alice","quota_bytes":18446744073709551615}}"#,
             "\"quota_bytes\" in its answer is too large",

@@ -72,6 +72,7 @@ impl AnsweredUser {
             source: UserSource::External,
             password_hash: None,
             password_set_at: None,
+            is_admin: stored.is_some_and(|user| user.is_admin),
             ..self.declared.record(stored, &self.homes)
         }
     }

@@ -173,13 +173,16 @@ impl RecordChanges {
                 if let Some(user) = &user {
                     session.budget.rates.set_rules(user.rates());
                 }
-                let trust = self.service.auth.keys().trust();
-                let review = session
-                    .login
-                    .review(user.as_ref(), session.peer.ip(), Timestamp::now(), &trust);
-                match review {
-                    Ok(until) => self.service.sessions.set_expiry(&session, until),
-                    Err(lost) => ended += usize::from(session.revoke(lost.to_string())),
+                let auth = &self.service.auth;
+                match auth
+                    .review_record(&session.login, user.as_ref(), session.peer.ip())
+                    .await
+                {
+                    Ok(Ok(until)) => self.service.sessions.set_expiry(&session, until),
+                    Ok(Err(lost)) => ended += usize::from(session.revoke(lost.to_string())),
+                    Err(error) => {
+                        failed.get_or_insert(error);
+                    }
                 }
             }
         }

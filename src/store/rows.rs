@@ -28,6 +28,7 @@ pub(super) struct UserRow {
     pub home: String,
     pub enabled: bool,
     pub expires_at: Option<String>,
+    pub is_admin: bool,
     pub source: &'static str,
     pub settings: SettingsRow,
 }
@@ -53,6 +54,7 @@ impl UserRow {
             home: homes.stored(&directory_text("home", &user.home).map_err(refused)?),
             enabled: user.enabled,
             expires_at: user.expires_at.map(|at| at.to_string()),
+            is_admin: user.is_admin,
             source: user.source.name(),
             settings: SettingsRow::new(&user.settings).map_err(refused)?,
         })
@@ -79,6 +81,7 @@ pub(super) fn read_user(row: &SqliteRow, keys: Vec<String>, homes: &HomeLocation
             home: homes.located(&column::<String>(row, "home")?),
             enabled: column(row, "enabled")?,
             expires_at: parsed(row, "expires_at")?,
+            is_admin: column(row, "is_admin")?,
             source: parsed(row, "source")?.ok_or_else(|| bad("source"))?,
             settings: read_settings(row)?,
             inherited: Inherited::default(),

@@ -110,7 +110,7 @@ pub(super) async fn share_quota(connection: &mut SqliteConnection, row: &UserRow
 }
 
 /// The columns that [`bind`] binds, in its order.
-const COLUMNS: [&str; 11] = [
+const COLUMNS: [&str; 12] = [
     "name",
     "comment",
     "group_name",
@@ -121,6 +121,7 @@ const COLUMNS: [&str; 11] = [
     "home",
     "enabled",
     "expires_at",
+    "is_admin",
     "source",
 ];
 
@@ -201,6 +202,7 @@ fn bind<'q>(query: SqlQuery<'q>, row: &'q UserRow) -> SqlQuery<'q> {
         .bind(&row.home)
         .bind(row.enabled)
         .bind(&row.expires_at)
+        .bind(row.is_admin)
         .bind(row.source);
     row.settings.bind(query)
 }

@@ -20,12 +20,12 @@ use super::live::{NewWebSession, WebCredential, WebScope, WebSessionKey};
 use super::users::hash_of;
 use super::visitor::Visitor;
 use crate::auth::{
-    AcceptedToken, Attempt, Credential, Denial, Login, NewPasswordDenial, Proofs, RememberedSignIn,
+    Attempt, Credential, Denial, Login, NewPasswordDenial, Proofs, RememberedSignIn,
     Revocation,
 };
 use crate::domain::event::Event;
 use crate::domain::user::{Factor, MAX_NAME};
-use crate::store::web::BrowserSessionRecord;
+use crate::store::web::{BrowserSessionRecord, TokenRecord};
 use base::secret::Secret;
 
 /// How long a browser stays signed in, whether it is used or not.
@@ -270,7 +270,7 @@ async fn remember(
     login: Login,
     revision: u64,
 ) -> Result<NewCookie, FormDenied> {
-    let remembered = app.service.auth.web().remember(&login).ok_or(FormDenied::Wrong)?;
+    let remembered = app.service.auth.remember(&login).ok_or(FormDenied::Wrong)?;
     let value = random_text().map_err(FormDenied::Refused)?;
     let id_hash = hash_of(value.as_bytes());
     let now = Timestamp::now();
@@ -347,7 +347,7 @@ pub(super) async fn resume(
         fingerprint: record.fingerprint,
     };
     let address = visitor.address.ip();
-    match app.service.auth.web().resume(&remembered, address)
+    match app.service.auth.resume(&remembered, address)
         .await
         .map_err(internal)?
     {
@@ -372,6 +372,14 @@ pub(super) async fn resume(
     }
 }
 
+/// A token that was accepted.
+pub(super) struct AcceptedToken {
+    /// The proof that its user may do something.
+    pub login: Login,
+    /// The token as it is stored.
+    pub record: TokenRecord,
+}
+
 /// Judges a token; a refusal is answered at the moment that the throttle has chosen.
 ///
 /// # Errors
@@ -381,8 +389,8 @@ pub(super) async fn by_token(
     token: &Secret,
     visitor: &Visitor,
 ) -> Result<AcceptedToken, WebError> {
-    match app.service.auth.web().token(token, visitor.address.ip()).await {
-        Ok(accepted) => Ok(accepted),
+    match app.service.auth.token(token, visitor.address.ip()).await {
+        Ok((login, record)) => Ok(AcceptedToken { login, record }),
         Err(Denial::Failed { reason, answer_at }) => {
             app.service.events.emit(&Event::Denied {
                 peer: visitor.address,

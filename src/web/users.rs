@@ -146,7 +146,7 @@ async fn of_token(app: &Arc<WebApp>, token: &Secret, visitor: &Visitor) -> Resul
         Ok(NewWebSession {
             login: accepted.login,
             revision,
-            scope: WebScope::Token(accepted.record.token.scope),
+            scope: WebScope::Token(accepted.record.scope),
             method: "token".to_owned(),
         })
     };

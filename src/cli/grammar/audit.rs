@@ -5,10 +5,11 @@ use std::net::IpAddr;
 use clap::Args;
 use clap::builder::PossibleValuesParser;
 use ipnet::IpNet;
+use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use jiff::{SignedDuration, Timestamp};
 
+use super::values::span;
 use crate::ops::audit::PathPattern;
 use crate::telemetry::EVENT_NAMES;
 use base::error::{Error, Result};
@@ -72,10 +73,7 @@ fn moment_before(now: Timestamp, text: &str) -> Result<Timestamp> {
         Error::new(format!("\"{}\" is not a time", text.escape_debug()))
             .hint("7d, 12h, 2026-11-23 or 2026-11-23T12:00:00Z")
     };
-    if let Some(unit) = text.chars().last().and_then(unit_secs)
-        && let Ok(count) = text.get(..text.len() - 1).unwrap_or_default().parse::<u32>()
-    {
-        let ago = SignedDuration::from_secs(i64::from(count) * unit);
+    if let Some(ago) = span(text) {
         return now.checked_sub(ago).map_err(|_| bad());
     }
     if let Ok(instant) = text.parse::<Timestamp>() {
@@ -84,18 +82,6 @@ fn moment_before(now: Timestamp, text: &str) -> Result<Timestamp> {
     let date = Date::strptime("%Y-%m-%d", text).map_err(|_| bad())?;
     let midnight = date.to_zoned(TimeZone::UTC).map_err(|_| bad())?;
     Ok(midnight.timestamp())
-}
-
-/// Returns the length of a unit of time in seconds.
-fn unit_secs(unit: char) -> Option<i64> {
-    match unit {
-        's' => Some(1),
-        'm' => Some(60),
-        'h' => Some(60 * 60),
-        'd' => Some(24 * 60 * 60),
-        'w' => Some(7 * 24 * 60 * 60),
-        _ => None,
-    }
 }
 
 #[cfg(test)]

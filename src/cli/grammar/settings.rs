@@ -32,6 +32,12 @@ pub struct Settings {
     /// A principal besides the name that certificates may have; can be repeated; none removes those that were set
     #[arg(long = "principal", value_name = "NAME")]
     pub principals: Vec<Principal>,
+    /// Make the user an administrator, who may do in the web page and by API what homeportd does
+    #[arg(long, conflicts_with = "no_admin")]
+    pub admin: bool,
+    /// The user is not an administrator any more
+    #[arg(long)]
+    pub no_admin: bool,
 }
 
 impl Settings {
@@ -49,8 +55,14 @@ impl Settings {
                     .collect(),
             ),
         };
+        let is_admin = match (self.admin, self.no_admin) {
+            (true, _) => SettingChange::To(true),
+            (false, true) => SettingChange::To(false),
+            (false, false) => SettingChange::Keep,
+        };
         Ok(SettingChanges {
             principals,
+            is_admin,
             member: self.member.changes()?,
             group: self.group.map(|GroupChoice(group)| group).into(),
             comment: self.comment.into(),

@@ -38,7 +38,7 @@ pub enum UserCommand {
     Set(SetArgs),
     /// Show a user
     ///
-    /// With --json: v, name, group, comment, enabled, home, keys, principals, has_password, password_kind (argon2id,
+    /// With --json: v, name, group, comment, enabled, admin, home, keys, principals, has_password, password_kind (argon2id,
     /// bcrypt, ...; null: none), totp, recovery_codes_left, quota_bytes, quota_files, used_bytes, used_files,
     /// usage_exact, max_sessions, permissions, folders, folder_usage, allowed_from, require, expires_at, rate_up,
     /// rate_down, file_mode, dir_mode, file_group, last_sign_in, sessions; and own, with what the user's own settings

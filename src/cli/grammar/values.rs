@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::str::FromStr;
 
 use ipnet::IpNet;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::group::GroupName;
 use crate::domain::texts;
@@ -157,6 +157,25 @@ impl FromStr for Expiry {
 
     fn from_str(text: &str) -> Result<Self> {
         texts::expiry(text).map(Expiry)
+    }
+}
+
+/// Parses a span of time: `30s`, `15m`, `12h`, `7d` or `4w`. Returns `None` if it is something else.
+pub(super) fn span(text: &str) -> Option<SignedDuration> {
+    let unit = text.chars().last().and_then(unit_secs)?;
+    let count: u32 = text.get(..text.len() - 1)?.parse().ok()?;
+    Some(SignedDuration::from_secs(i64::from(count) * unit))
+}
+
+/// Returns the length of a unit of time in seconds.
+fn unit_secs(unit: char) -> Option<i64> {
+    match unit {
+        's' => Some(1),
+        'm' => Some(60),
+        'h' => Some(60 * 60),
+        'd' => Some(24 * 60 * 60),
+        'w' => Some(7 * 24 * 60 * 60),
+        _ => None,
     }
 }
 

@@ -9,6 +9,7 @@ use crate::store::Store as _;
 mod folders;
 mod groups;
 mod homes;
+mod tokens;
 
 #[tokio::test]
 async fn what_is_set_is_shown() {
@@ -23,7 +24,8 @@ async fn what_is_set_is_shown() {
         "file_group": null,
     });
     let expected = serde_json::json!({
-        "v": 1, "name": "calvin", "group": null, "comment": "", "source": "local", "enabled": true, "home": home,
+        "v": 1, "name": "calvin", "group": null, "comment": "", "source": "local", "enabled": true, "admin": false,
+        "home": home,
         "keys": [{
             "fingerprint": shown["keys"][0]["fingerprint"], "comment": "calvin@box", "line": KEY,
         }],

@@ -22,6 +22,7 @@ pub fn user(view: &UserView) -> String {
             view.group.as_ref().map_or("none".into(), ToString::to_string),
         ),
         ("enabled", if view.enabled { "yes" } else { "no" }.to_owned()),
+        ("administrator", if view.is_admin { "yes" } else { "no" }.to_owned()),
         ("home", view.home.display().to_string()),
         (
             "password",
@@ -165,6 +166,7 @@ fn what(change: &ConfirmedChange) -> String {
         UserChange::PasswordSet => format!("password of {user} changed"),
         UserChange::TotpEnrolled => format!("{user} has a new second factor, which is in force"),
         UserChange::TotpReset => format!("the second factor of {user} was taken away"),
+        UserChange::TokenRemoved(id) => format!("removed token {id} of {user}"),
         UserChange::Renamed { old_name, .. } => format!("renamed {old_name} to {user}"),
         UserChange::KeysAdded(fingerprints) => {
             let lines = fingerprints

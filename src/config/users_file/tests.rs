@@ -113,6 +113,10 @@ fn each_mistake_has_its_place() {
     );
     check("[users.\"a b\"]", "users.toml:1:8: \"a b\" is not a user name");
     check(
+        "[users.a]\nadmin = \"yes\"",
+        "users.toml:2:9: \"admin\" in [users.a]: it must be true or false",
+    );
+    check(
         "[users.a]\nenabled = 1",
         "users.toml:2:11: \"enabled\" in [users.a]: it must be true or false",
     );

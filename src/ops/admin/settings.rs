@@ -21,6 +21,7 @@ pub(super) fn of_user(user: &User) -> Vec<Setting> {
         ("name", text(&user.name)),
         ("home", text(user.home.display())),
         ("enabled", SettingValue::Flag(user.enabled)),
+        ("admin", SettingValue::Flag(user.is_admin)),
         ("comment", text(&user.comment)),
         ("group", user.group.as_ref().map_or(SettingValue::Nothing, text)),
         ("principals", list(user.principals.clone())),

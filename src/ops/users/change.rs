@@ -50,6 +50,8 @@ pub enum UserChange {
     TotpEnrolled,
     /// The user's second factor was taken away.
     TotpReset,
+    /// The token with this number was removed.
+    TokenRemoved(i64),
     /// The user was removed, with all keys and settings.
     Removed {
         /// The home that the user had.
@@ -126,7 +128,7 @@ impl ConfirmedChange {
 }
 
 /// Refuses what only an outside source decides about its users: their names, passwords and keys.
-pub(super) fn require_local(user: &User) -> Result<()> {
+pub(in crate::ops) fn require_local(user: &User) -> Result<()> {
     match user.source {
         UserSource::Local => Ok(()),
         UserSource::External => Err(Error::new(format!(

@@ -172,6 +172,8 @@ pub struct SettingChanges {
     pub principals: SettingChange<Vec<String>>,
     /// The time from which the user cannot sign in; `None` means never.
     pub expires_at: SettingChange<Option<Timestamp>>,
+    /// Whether the user is an administrator.
+    pub is_admin: SettingChange<bool>,
 }
 
 impl SettingChanges {
@@ -185,6 +187,7 @@ impl SettingChanges {
         self.comment.apply(&mut user.comment);
         self.principals.apply(&mut user.principals);
         self.expires_at.apply(&mut user.expires_at);
+        self.is_admin.apply(&mut user.is_admin);
         Ok(())
     }
 }

@@ -29,6 +29,8 @@ pub struct UserView {
     pub source: UserSource,
     /// Whether the user is enabled. A disabled user cannot sign in.
     pub enabled: bool,
+    /// Whether the user is an administrator.
+    pub is_admin: bool,
     /// The absolute path of the home.
     pub home: PathBuf,
     /// The public keys of the user.
@@ -167,6 +169,7 @@ impl UserView {
             own: user.settings.clone(),
             source: user.source,
             enabled: user.enabled,
+            is_admin: user.is_admin,
             keys: user.keys.iter().map(|line| KeyView::new(line)).collect(),
             principals: user.principals.clone(),
             has_password: user.password_hash.is_some(),

@@ -182,6 +182,8 @@ pub struct DeclaredUser {
     pub enabled: Option<bool>,
     /// The time from which the user cannot sign in.
     pub expires_at: Option<Timestamp>,
+    /// Whether the user is an administrator. `None`: it stays as it is, and a new user is none.
+    pub is_admin: Option<bool>,
     /// The settings of the user alone.
     pub settings: MemberSettings,
     /// What the files do not say of this user, although they do of others.
@@ -201,6 +203,7 @@ impl DeclaredUser {
             home: None,
             enabled: None,
             expires_at: None,
+            is_admin: None,
             settings: MemberSettings::default(),
             unsaid: Vec::new(),
         }
@@ -224,6 +227,7 @@ impl DeclaredUser {
         }
         user.enabled = self.enabled.unwrap_or(user.enabled);
         user.expires_at = self.expires_at;
+        user.is_admin = self.is_admin.unwrap_or(user.is_admin);
         user.source = UserSource::Local;
         user.settings.clone_from(&self.settings);
         user

@@ -120,6 +120,9 @@ pub fn of_user(user: &User, homes: &Path) -> Vec<Field> {
     if !user.enabled {
         fields.push(Field::new("enabled", "false".to_owned()));
     }
+    if user.is_admin {
+        fields.push(Field::new("admin", "true".to_owned()));
+    }
     if let Some(time) = user.expires_at {
         fields.push(Field::new("expires_at", quoted(&time.to_string())));
     }

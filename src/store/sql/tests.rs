@@ -98,6 +98,7 @@ async fn a_user_comes_back_as_stored() {
         home: "/srv/homes/./calvin//x y/".into(),
         enabled: false,
         expires_at: Some("2030-01-02T03:04:05.000000006Z".parse().unwrap()),
+        is_admin: true,
         settings: MemberSettings {
             quota_bytes: Some(Limit(Some(i64::MAX as u64))),
             quota_files: Some(Limit(Some(0))),

@@ -39,7 +39,7 @@ proptest! {
         let text = format!(
             "[groups.g]\n{group}\n[folders.\"public.x\"]\npath = \"@/roots/public\"\nquota_bytes = 1000\n\
              [users.\"a@b.c\"]\n{group_line}{user}\nkeys = [\"{KEY}\"]\nprincipals = [\"p\"]\n\
-             password_hash = \"{HASH}\"\nhome = \"@/roots/home\"\nenabled = false\nexpires_at = \"2030-01-01\"\n"
+             password_hash = \"{HASH}\"\nhome = \"@/roots/home\"\nenabled = false\nadmin = true\nexpires_at = \"2030-01-01\"\n"
         );
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
