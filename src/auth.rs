@@ -26,6 +26,7 @@ pub mod recovery;
 mod second_factor;
 pub mod secrets_key;
 mod settings;
+pub mod shares;
 mod sign_ins;
 pub mod throttle;
 pub mod totp;
@@ -63,6 +64,7 @@ use self::password::MAX_PASSWORD;
 use self::record_check::RecordCheck;
 use self::second_factor::CodeChecker;
 use self::secrets_key::SecretsKeyFile;
+use self::shares::{ShareCheck, ShareThrottle};
 use self::upgrades::HashUpgrades;
 use self::verifier::VerifierBounds;
 use crate::domain::user::{Factor, UserName};
@@ -84,6 +86,7 @@ pub struct Authenticator {
     codes: CodeChecker,
     own_passwords: OwnPasswords,
     external: ExternalUsers,
+    shares: ShareThrottle,
 }
 
 impl std::fmt::Debug for Authenticator {
@@ -110,6 +113,7 @@ impl Authenticator {
             codes: CodeChecker::new(Arc::clone(&store), None),
             own_passwords: OwnPasswords::new(Arc::clone(&store), settings.password.clone()),
             external: ExternalUsers::default(),
+            shares: ShareThrottle::default(),
             store,
             settings,
         }
@@ -144,6 +148,15 @@ impl Authenticator {
     /// Returns the history of the addresses from which users have signed in, which the store keeps.
     pub fn history(&self) -> &SignInHistory {
         &self.history
+    }
+
+    /// Returns the check of shares' visitors.
+    pub fn shares(&self) -> ShareCheck<'_> {
+        ShareCheck {
+            store: &self.store,
+            pacing: &self.pacing,
+            throttle: &self.shares,
+        }
     }
 
     /// Reads the hashes of other costs that were set after this revision of the store, or all with -1, so that failures

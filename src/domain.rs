@@ -12,5 +12,6 @@ pub mod permission;
 pub mod quota;
 pub mod rate;
 pub mod settings;
+pub mod share;
 pub mod texts;
 pub mod user;

@@ -12,6 +12,7 @@ pub mod context;
 pub mod end_request;
 pub mod events;
 pub mod file_record;
+pub mod limits;
 pub mod memory;
 pub mod rate;
 pub mod registry;
@@ -27,6 +28,5 @@ pub mod work;
 pub use context::{Activity, ActivityGuard, BusyGuard, SessionContext};
 pub use end_request::EndRequest;
 pub use file_record::FileRecord;
-pub use registry::{
-    EndReport, NewSession, NotRegistered, Registration, Session, Sessions, Traffic, UserLimits, session_limit,
-};
+pub use limits::{NotRegistered, UserLimits, session_limit};
+pub use registry::{EndReport, NewSession, Registration, Session, Sessions, Traffic};

@@ -185,12 +185,23 @@ pub enum Revocation {
     /// The record does not allow the peer's address.
     #[error("the user may not come from this address any more")]
     Address,
+    /// The share has expired.
+    #[error("the share has expired")]
+    Share,
     /// The record requires factors that were not passed.
     #[error("more factors are required of this user now to sign in")]
     Factors,
 }
 
 impl Proofs {
+    /// Returns no proof at all, for this record.
+    pub(super) fn none_of(user: &User) -> Self {
+        Self {
+            incarnation: user.incarnation,
+            ..Self::default()
+        }
+    }
+
     /// Returns the factors that were passed.
     pub fn factors(&self) -> BTreeSet<Factor> {
         let key = self.key.as_ref().map(|_| Factor::PublicKey);
