@@ -109,11 +109,7 @@ impl Growth {
     }
 
     async fn receive(self, arriving: ArrivingPiece) -> Result<GrowthOutcome, WebError> {
-        let ArrivingPiece {
-            piece,
-            length,
-            body,
-        } = arriving;
+        let ArrivingPiece { piece, length, body } = arriving;
         let record = &self.part.record;
         let size = record.size;
         let offset = match self.part.state().await? {

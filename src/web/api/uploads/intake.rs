@@ -198,7 +198,10 @@ impl PartWriter<'_> {
             .await
             .map_err(refused)?;
         self.file.note_written(&bytes, self.at);
-        user.session.traffic().received.fetch_add(length, Ordering::Relaxed);
+        user.session
+            .traffic()
+            .received
+            .fetch_add(length, Ordering::Relaxed);
         self.at = self.at.saturating_add(length);
         Ok(())
     }
@@ -257,15 +260,11 @@ impl PartWriter<'_> {
         let Ok(file) = self.file.file() else {
             return;
         };
-        let cutting = self
-            .intake
-            .part
-            .home
-            .call_on(file, move |file, wait| match wait {
-                Wait::Allowed => file.set_attrs(&attrs),
-                // Cutting a file may take long.
-                Wait::Briefly | Wait::Never => Err(StorageError::WouldBlock),
-            });
+        let cutting = self.intake.part.home.call_on(file, move |file, wait| match wait {
+            Wait::Allowed => file.set_attrs(&attrs),
+            // Cutting a file may take long.
+            Wait::Briefly | Wait::Never => Err(StorageError::WouldBlock),
+        });
         match cutting.await {
             Ok(()) => self.file.note_resized(),
             Err(error) => {
