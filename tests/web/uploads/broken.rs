@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 use testkit::random::noise;
 use testkit::wait_for;
 
-use super::tus_client::PIECE;
+use super::tus_client::{PIECE, WRITTEN};
 use super::{MIB, expect_exact_use, parts, start, uploaded};
 
 #[test]
@@ -39,23 +39,21 @@ fn what_has_arrived_before_a_connection_broke_off_is_kept() {
 #[test]
 fn a_second_body_at_once_is_refused_until_the_first_is_silent() {
     let (server, alice) = start(&[]);
-    let upload = alice.create("/f", 10);
-    let mut first = alice.open_patch(&upload, 0, 10);
-    first.send(b"0123");
-    // The first request works on the upload as soon as the server has read its header.
-    wait_for("the second body to be refused", || {
-        let second = alice.patch(&upload, 9, b"x");
-        second.status == 423 && second.code() == "locked"
-    });
-    assert!(alice.offset(&upload) < 10, "asking is allowed meanwhile");
+    let content = noise(MIB, 5);
+    let upload = alice.create("/f", MIB as u64);
+    let first = alice.patch_under_way(&upload, 0, &content);
+    let offset = alice.offset(&upload);
+    assert_eq!(offset, WRITTEN as u64, "asking is allowed meanwhile");
+    let second = alice.patch(&upload, offset, b"x").expect(423);
+    assert_eq!(second.code(), "locked");
     // The first connection is dead, as the client knows, and the server does not.
     wait_for("the first request to give way", || {
-        let third = alice.patch(&upload, 4, b"456789");
+        let third = alice.patch(&upload, offset + 1, &content[WRITTEN + 1..]);
         third.status == 204
     });
     let reply = first.reply();
     assert_eq!((reply.status, reply.code().as_str()), (423, "locked"));
-    assert_eq!(fs::read(server.home("alice").join("f")).unwrap(), b"0123456789");
+    assert_eq!(fs::read(server.home("alice").join("f")).unwrap(), content);
     expect_exact_use(&server);
 }
 

@@ -99,7 +99,7 @@ fn an_upload_over_the_quota_goes_on_when_there_is_room() {
     let offset = reply.offset();
     assert!(offset > 0 && offset <= MIB as u64, "{offset}");
     assert_eq!(alice.offset(&upload), offset);
-    alice.patch(&upload, offset, &content).expect(413);
+    alice.open_patch(&upload, offset, 100 * MIB).reply().expect(413);
     expect_exact_use(&server);
     server.sftp_ok("alice", "rm blocker\n");
     let rest = &content[offset as usize..];

@@ -11,13 +11,10 @@ use super::{MIB, expect_exact_use, parts, start};
 #[test]
 fn a_removed_upload_leaves_nothing() {
     let (server, alice) = start(&[]);
-    let (quiet, busy) = (alice.create("/quiet", 10), alice.create("/busy", 10));
+    let content = vec![1; MIB];
+    let (quiet, busy) = (alice.create("/quiet", 10), alice.create("/busy", MIB as u64));
     alice.patch(&quiet, 0, b"01234").expect(204);
-    let mut open = alice.open_patch(&busy, 0, 10);
-    open.send(b"01234");
-    wait_for("the request to be under way", || {
-        alice.patch(&busy, 9, b"x").status == 423
-    });
+    let open = alice.patch_under_way(&busy, 0, &content);
     for upload in [&quiet, &busy] {
         alice.ask("DELETE", upload, &[], b"").expect(204);
         alice.ask("HEAD", upload, &[], b"").expect(404);

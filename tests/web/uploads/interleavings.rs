@@ -8,7 +8,7 @@ use std::fs;
 use testkit::random::{Random, noise};
 use testkit::wait_for;
 
-use super::tus_client::{OpenRequest, TusClient};
+use super::tus_client::{OpenRequest, TusClient, WRITTEN};
 use super::{expect_exact_use, parts, start, uploaded};
 
 /// An upload, as its client has to believe it is.
@@ -25,7 +25,7 @@ struct ModelUpload {
 
 impl ModelUpload {
     fn create(alice: &TusClient, number: u64, random: &mut Random) -> Self {
-        let size = random.within(0..600_000);
+        let size = random.within(0..2_000_000);
         let content = noise(usize::try_from(size).unwrap(), number);
         let name = format!("f{number}");
         Self {
@@ -68,37 +68,50 @@ impl ModelUpload {
         let at = if is_shifted { offset - 1 } else { offset };
         let reply = alice.patch(&self.path, at, self.bytes(at, end.max(at)));
         match reply.status {
+            423 => assert!(self.open.is_some(), "{reply:?}"),
             204 => {
                 assert!(!is_shifted && reply.offset() == end, "{reply:?}");
-                // An open request must have given up its turn.
-                self.open = None;
-                (self.least, self.most) = (end, end);
+                self.has_exactly(end);
             }
-            409 => assert!(is_shifted || self.open.is_some(), "{reply:?}"),
-            423 => assert!(self.open.is_some(), "{reply:?}"),
+            409 => {
+                // If the open request has given way, its last bytes were written.
+                assert!(is_shifted || self.open.is_some(), "{reply:?}");
+                self.has_exactly(reply.offset());
+            }
             status => panic!("{status}: {reply:?}"),
         }
     }
 
+    /// Nothing is under way, and the server has said how much it has.
+    fn has_exactly(&mut self, offset: u64) {
+        assert!(
+            offset >= self.least,
+            "{}: {offset} after {}",
+            self.name,
+            self.least
+        );
+        self.open = None;
+        (self.least, self.most) = (offset, offset);
+    }
+
     /// Begins a body, or sends more of it.
     fn send_some(&mut self, alice: &TusClient, random: &mut Random) {
-        if self.open.is_none() {
+        let Some(open) = &mut self.open else {
             let offset = self.look(alice);
-            if offset == self.size() {
-                return;
+            let written = WRITTEN as u64;
+            if self.size() - offset > written + 1 {
+                let at = usize::try_from(offset).unwrap();
+                self.open = Some(alice.patch_under_way(&self.path, at, &self.content));
+                (self.least, self.most) = (offset + written, offset + written + 1);
             }
-            let rest = usize::try_from(self.size() - offset).unwrap();
-            self.open = Some(alice.open_patch(&self.path, offset, rest));
-            (self.least, self.most) = (offset, offset);
-        }
+            return;
+        };
         // The end is left out, so that the body never becomes complete by itself.
-        let most = self.size().saturating_sub(self.most + 1);
-        let length = random.within(0..most.min(100_000) + 1);
-        let bytes = self.bytes(self.most, self.most + length).to_vec();
-        if let Some(open) = &mut self.open {
-            open.send(&bytes);
-            self.most += length;
-        }
+        let most = (self.content.len() as u64).saturating_sub(self.most + 1);
+        let length = random.within(0..most.min(400_000) + 1);
+        let from = usize::try_from(self.most).unwrap();
+        open.send(&self.content[from..from + usize::try_from(length).unwrap()]);
+        self.most += length;
     }
 
     /// Breaks the open body off. Everything that was sent arrives.

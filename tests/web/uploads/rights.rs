@@ -2,9 +2,11 @@
 
 use std::fs;
 
-use super::tus_client::TusClient;
-use super::{MIB, WEB, expect_exact_use, parts, start};
+use testkit::random::noise;
 use testkit::server::TestServer;
+
+use super::tus_client::{TusClient, WRITTEN};
+use super::{MIB, WEB, expect_exact_use, parts, start};
 
 #[test]
 fn an_upload_exists_for_its_user_alone() {
@@ -61,21 +63,22 @@ fn a_user_who_may_only_create_can_upload() {
 #[test]
 fn a_user_who_may_not_create_any_more_cannot_go_on() {
     let (server, alice) = start(&["--permissions", "list,read,create"]);
-    let upload = alice.create("/f", 10);
-    alice.patch(&upload, 0, b"01234").expect(204);
-    let mut open = alice.open_patch(&upload, 5, 5);
-    open.send(b"5");
+    let content = noise(MIB, 6);
+    let upload = alice.create("/f", MIB as u64);
+    alice.patch(&upload, 0, &content[..1000]).expect(204);
+    let open = alice.patch_under_way(&upload, 1000, &content);
     server.admin_ok(&["user", "set", "alice", "--permissions", "list,read"], "");
     // The session that had the right has ended, and with it what it was doing.
     let reply = open.reply();
     assert_eq!(reply.status, 401, "{reply:?}");
     let offset = alice.offset(&upload);
-    assert_eq!(alice.patch(&upload, offset, b"6").expect(403).code(), "forbidden");
+    assert_eq!(offset, (1000 + WRITTEN) as u64);
+    let rest = &content[1000 + WRITTEN..];
+    assert_eq!(alice.patch(&upload, offset, rest).expect(403).code(), "forbidden");
     alice.try_create("/g", 1, &[]).expect(403);
     assert_eq!(parts(&server).len(), 1, "what has arrived stays");
     server.admin_ok(&["user", "set", "alice", "--permissions", "list,read,create"], "");
-    let rest = &b"0123456789"[offset as usize..];
     alice.patch(&upload, offset, rest).expect(204);
-    assert_eq!(fs::read(server.home("alice").join("f")).unwrap(), b"0123456789");
+    assert_eq!(fs::read(server.home("alice").join("f")).unwrap(), content);
     expect_exact_use(&server);
 }

@@ -12,6 +12,9 @@ use testkit::{PATIENCE, wait_for};
 /// The type of bodies that are pieces of files.
 pub const PIECE: (&str, &str) = ("Content-Type", "application/offset+octet-stream");
 
+/// The bytes that the server writes at once. A body of more is under way as soon as so many of them are there.
+pub const WRITTEN: usize = 256 * 1024;
+
 /// A client with the token of one user.
 #[derive(Clone)]
 pub struct TusClient {
@@ -105,6 +108,15 @@ impl TusClient {
         let (offset, length) = (offset.to_string(), announced.to_string());
         let headers = [PIECE, ("Upload-Offset", &offset), ("Content-Length", &length)];
         self.open("PATCH", upload, &headers)
+    }
+
+    /// Begins to send the rest of a file, and returns when the server is in the middle of it, and has the bytes up to
+    /// `offset` and [`WRITTEN`] more. One further byte is on its way.
+    pub fn patch_under_way(&self, upload: &str, offset: usize, content: &[u8]) -> OpenRequest {
+        let mut request = self.open_patch(upload, offset as u64, content.len() - offset);
+        request.send(&content[offset..=offset + WRITTEN]);
+        self.wait_for_offset(upload, (offset + WRITTEN) as u64);
+        request
     }
 
     /// Returns how far an upload is.
