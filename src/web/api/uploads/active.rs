@@ -107,7 +107,10 @@ impl ActiveUploads {
                 Ok(turn) => return Some(turn),
                 Err(predecessor) => predecessor?,
             };
-            if tokio::time::timeout_at(deadline, ended.cancelled()).await.is_err() {
+            if tokio::time::timeout_at(deadline, ended.cancelled())
+                .await
+                .is_err()
+            {
                 return None;
             }
         }

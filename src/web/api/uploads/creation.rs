@@ -74,11 +74,7 @@ pub(super) async fn create(
         user: user.clone(),
         part,
     };
-    let arriving = ArrivingPiece {
-        piece,
-        length,
-        body,
-    };
+    let arriving = ArrivingPiece { piece, length, body };
     match growth.in_task(arriving).await? {
         GrowthOutcome::Arrived { offset } => Ok(replies::created(&id, progress(offset))),
         GrowthOutcome::Failed { offset, error } => match error.kind {
@@ -159,23 +155,24 @@ fn new_id() -> Result<UploadId, WebError> {
 /// Checks that a file may have this name at all. Whether the name is taken matters only at the end.
 async fn check_target(part: &UploadPart) -> Result<(), WebError> {
     if part.target.names().any(upload_names::is_reserved) {
-        return Err(WebError::new(
-            WebErrorKind::Forbidden,
-            "the server needs this name for uploads",
-        )
-        .hint("choose another name"));
+        return Err(
+            WebError::new(WebErrorKind::Forbidden, "the server needs this name for uploads")
+                .hint("choose another name"),
+        );
     }
     let target = part.target.clone();
-    let looking = part.home.call(CallPath::Name(&part.target), move |storage, _wait| {
-        match storage.stat(&target, Links::NoFollow) {
-            Ok(meta) => Ok(Some(meta.kind)),
-            Err(StorageError::NotFound) => match target.split() {
-                Some((directory, _)) => storage.stat(&directory, Links::Follow).map(|_| None),
-                None => Err(StorageError::IsADirectory),
-            },
-            Err(error) => Err(error),
-        }
-    });
+    let looking =
+        part.home
+            .call(CallPath::Name(&part.target), move |storage, _wait| match storage
+                .stat(&target, Links::NoFollow)
+            {
+                Ok(meta) => Ok(Some(meta.kind)),
+                Err(StorageError::NotFound) => match target.split() {
+                    Some((directory, _)) => storage.stat(&directory, Links::Follow).map(|_| None),
+                    None => Err(StorageError::IsADirectory),
+                },
+                Err(error) => Err(error),
+            });
     match looking.await {
         Ok(Some(FileKind::Directory)) => Err(part.refused(StorageError::IsADirectory)),
         Ok(_) => Ok(()),
@@ -190,7 +187,11 @@ async fn check_target(part: &UploadPart) -> Result<(), WebError> {
 /// fit when it has arrived.
 fn check_room(app: &WebApp, user: &WebUser, part: &UploadPart) -> Result<(), WebError> {
     let size = part.record.size;
-    let Some(usage) = app.service.accounts.usage_in_memory(&account_of(user, &part.target)) else {
+    let Some(usage) = app
+        .service
+        .accounts
+        .usage_in_memory(&account_of(user, &part.target))
+    else {
         return Ok(());
     };
     match usage.quota.bytes {

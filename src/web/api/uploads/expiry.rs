@@ -51,7 +51,10 @@ struct PartPlace {
 pub async fn remove_expired(app: Arc<WebApp>, stop: CancellationToken) {
     loop {
         match round(&app, Timestamp::now()).await {
-            Ok(ExpiryRound { removed: 0, failed: 0 }) => {}
+            Ok(ExpiryRound {
+                removed: 0,
+                failed: 0,
+            }) => {}
             Ok(ExpiryRound { removed, failed: 0 }) => tracing::info!(removed, "removed expired uploads"),
             Ok(ExpiryRound { removed, failed }) => {
                 tracing::warn!(removed, failed, "some expired uploads cannot be removed yet");

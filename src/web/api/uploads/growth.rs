@@ -15,6 +15,7 @@ use super::publication::{NameChoice, Publication};
 use super::replies::{self, UploadProgress};
 use super::state::UploadState;
 use crate::web::app::WebApp;
+use crate::web::body::discard;
 use crate::web::error::{WebError, WebErrorKind};
 use crate::web::tus::headers::UploadPiece;
 use crate::web::users::WebUser;
@@ -65,8 +66,23 @@ pub(super) async fn grow(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, WebError> {
-    let piece = UploadPiece::from_headers(&headers).map_err(replies::refused)?;
-    let (outcome, size, expires_at) = match find(&app, &user, &id).await? {
+    let mut body = Some(body);
+    let answer = try_grow(app, user, &id, &headers, &mut body).await;
+    if let Some(unread) = body {
+        discard(unread).await;
+    }
+    answer
+}
+
+async fn try_grow(
+    app: Arc<WebApp>,
+    user: WebUser,
+    id: &str,
+    headers: &HeaderMap,
+    body: &mut Option<Body>,
+) -> Result<Response, WebError> {
+    let piece = UploadPiece::from_headers(headers).map_err(replies::refused)?;
+    let (outcome, size, expires_at) = match find(&app, &user, id).await? {
         FoundUpload::Published(upload) => (after_publication(upload.size, piece.offset), upload.size, None),
         FoundUpload::Unfinished(part) => {
             let turn = app.uploads.take(part.id(), Takeover::FromSilent).await;
@@ -79,8 +95,8 @@ pub(super) async fn grow(
             };
             let arriving = ArrivingPiece {
                 piece,
-                length: announced_length(&headers),
-                body,
+                length: announced_length(headers),
+                body: body.take().unwrap_or_default(),
             };
             (growth.in_task(arriving).await?, size, Some(expires_at))
         }
@@ -109,11 +125,7 @@ impl Growth {
     }
 
     async fn receive(self, arriving: ArrivingPiece) -> Result<GrowthOutcome, WebError> {
-        let ArrivingPiece {
-            piece,
-            length,
-            body,
-        } = arriving;
+        let ArrivingPiece { piece, length, body } = arriving;
         let record = &self.part.record;
         let size = record.size;
         let offset = match self.part.state().await? {
@@ -139,6 +151,7 @@ impl Growth {
             checksum: piece.checksum.as_ref(),
         };
         let file = self.part.open().await?;
+        let body = body.take().unwrap_or_default();
         match intake.receive(file, body, length).await {
             Err(IntakeFailure { offset, error }) => Ok(GrowthOutcome::Failed { offset, error }),
             Ok(offset) if offset < size => Ok(GrowthOutcome::Arrived { offset }),

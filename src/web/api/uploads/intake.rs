@@ -20,7 +20,7 @@ use super::replies;
 use crate::exec::command_file::{CommandFile, TransferEnd};
 use crate::session::unpaid::{Direction, UnpaidBytes};
 use crate::storage::{Error as StorageError, SetAttrs, Wait};
-use crate::web::body::BodyPieces;
+use crate::web::body::{BodyPieces, discard};
 use crate::web::error::{WebError, WebErrorKind};
 use crate::web::tus::headers::{PieceChecksum, PieceHash};
 use crate::web::users::WebUser;
@@ -71,6 +71,7 @@ impl Intake<'_> {
     ) -> Result<u64, IntakeFailure> {
         let room = self.part.record.size.saturating_sub(self.offset);
         if announced.is_some_and(|length| length > room) {
+            discard(body).await;
             return Err(IntakeFailure {
                 offset: self.offset,
                 error: self.too_long(),
@@ -155,10 +156,18 @@ impl PartWriter<'_> {
         let listener = self.intake.turn.listener();
         let heard = body.into_data_stream().inspect(move |_| listener.note_heard());
         let mut pieces = BodyPieces::new(Body::from_stream(heard));
+        let written = self.pieces(&mut pieces).await;
+        if let Err(IntakeEnd::Refused(_) | IntakeEnd::Wrong(_)) = written {
+            pieces.discard_rest().await;
+        }
+        written
+    }
+
+    async fn pieces(&mut self, pieces: &mut BodyPieces) -> Result<(), IntakeEnd> {
         let broke = loop {
             // As long as nothing is read, the client's window stays shut.
             self.rates.pay().await;
-            match self.intake.next(&mut pieces).await {
+            match self.intake.next(pieces).await {
                 Ok(bytes) if bytes.is_empty() => return Ok(()),
                 Ok(bytes) => self.write(bytes).await?,
                 Err(broke) => break broke,
@@ -198,7 +207,10 @@ impl PartWriter<'_> {
             .await
             .map_err(refused)?;
         self.file.note_written(&bytes, self.at);
-        user.session.traffic().received.fetch_add(length, Ordering::Relaxed);
+        user.session
+            .traffic()
+            .received
+            .fetch_add(length, Ordering::Relaxed);
         self.at = self.at.saturating_add(length);
         Ok(())
     }
@@ -257,15 +269,11 @@ impl PartWriter<'_> {
         let Ok(file) = self.file.file() else {
             return;
         };
-        let cutting = self
-            .intake
-            .part
-            .home
-            .call_on(file, move |file, wait| match wait {
-                Wait::Allowed => file.set_attrs(&attrs),
-                // Cutting a file may take long.
-                Wait::Briefly | Wait::Never => Err(StorageError::WouldBlock),
-            });
+        let cutting = self.intake.part.home.call_on(file, move |file, wait| match wait {
+            Wait::Allowed => file.set_attrs(&attrs),
+            // Cutting a file may take long.
+            Wait::Briefly | Wait::Never => Err(StorageError::WouldBlock),
+        });
         match cutting.await {
             Ok(()) => self.file.note_resized(),
             Err(error) => {

@@ -62,7 +62,10 @@ mod tests {
         let check = |name: String| {
             for number in [1, 10, MOST] {
                 let found = String::from_utf8(numbered(name.as_bytes(), number)).unwrap();
-                assert!(found.len() <= LONGEST && found.contains(&format!(" ({number})")), "{found}");
+                assert!(
+                    found.len() <= LONGEST && found.contains(&format!(" ({number})")),
+                    "{found}"
+                );
             }
         };
         check("a".repeat(255));

@@ -134,7 +134,10 @@ pub(super) fn refused(error: TusError) -> WebError {
         _ => WebErrorKind::BadRequest,
     };
     let text = error.to_string();
-    match text.strip_suffix(')').and_then(|text| text.split_once(" (hint: ")) {
+    match text
+        .strip_suffix(')')
+        .and_then(|text| text.split_once(" (hint: "))
+    {
         Some((sentence, hint)) => WebError::new(kind, sentence).hint(hint),
         None => WebError::new(kind, text),
     }
@@ -186,7 +189,14 @@ mod tests {
     fn numbers_of_uploads_have_one_form() {
         let id = [0x0f; 16];
         assert_eq!(id_of(&id_text(&id)), Some(id));
-        for text in ["", "0f", &"0F".repeat(16), &"0f".repeat(17), &"zz".repeat(16), "../../x"] {
+        for text in [
+            "",
+            "0f",
+            &"0F".repeat(16),
+            &"0f".repeat(17),
+            &"zz".repeat(16),
+            "../../x",
+        ] {
             assert_eq!(id_of(text), None, "{text}");
         }
     }

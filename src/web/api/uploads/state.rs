@@ -100,7 +100,11 @@ mod tests {
     fn the_state_follows_from_the_row_the_part_and_the_target() {
         let check = |record: &UploadRecord, facts: PartFacts, second: i64, expected: UploadState| {
             let now = Timestamp::from_second(second).unwrap();
-            assert_eq!(UploadState::of(record, facts, now), expected, "{facts:?} at {second}");
+            assert_eq!(
+                UploadState::of(record, facts, now),
+                expected,
+                "{facts:?} at {second}"
+            );
         };
         let ten = record(10, Some(5));
         check(&ten, PartFacts::Size(0), 1500, UploadState::Created);
@@ -115,10 +119,20 @@ mod tests {
         check(&ten, missing, 2500, UploadState::Expired);
         check(&ten, target(FileKind::File, 10, 5), 1500, UploadState::Published);
         check(&ten, target(FileKind::File, 10, 5), 2500, UploadState::Published);
-        check(&ten, target(FileKind::File, 10, 1000), 1500, UploadState::Published);
+        check(
+            &ten,
+            target(FileKind::File, 10, 1000),
+            1500,
+            UploadState::Published,
+        );
         check(&ten, target(FileKind::File, 10, 999), 1500, UploadState::Gone);
         check(&ten, target(FileKind::File, 9, 5), 1500, UploadState::Gone);
         check(&ten, target(FileKind::Directory, 10, 5), 1500, UploadState::Gone);
-        check(&record(10, None), target(FileKind::File, 10, 5), 1500, UploadState::Gone);
+        check(
+            &record(10, None),
+            target(FileKind::File, 10, 5),
+            1500,
+            UploadState::Gone,
+        );
     }
 }
