@@ -31,6 +31,7 @@ pub mod pages;
 pub mod preconditions;
 pub mod range;
 pub mod settings;
+pub mod shares;
 pub mod sign_in;
 pub mod single_header;
 mod timed_stream;

@@ -77,6 +77,15 @@ impl ShareScope {
         &self.path
     }
 
+    /// Returns what visitors may do at the path itself.
+    pub fn granted(&self, home: &PermissionRules, folders: &[(Folder, PermissionRules)]) -> Permissions {
+        let trees = self.restrict(home, folders);
+        match (trees.folders.first(), self.path.split_first()) {
+            (Some((_, rules)), Some((_, below))) => rules.at(&below).clone(),
+            _ => trees.home.at(&self.path).clone(),
+        }
+    }
+
     /// Returns what is left of the owner's permissions: those of the share at its path and below, and none elsewhere.
     pub fn restrict(&self, home: &PermissionRules, folders: &[(Folder, PermissionRules)]) -> SharedTrees {
         let nothing = || PermissionRules::uniform(Permissions::none());
@@ -149,7 +158,11 @@ mod tests {
         let check = |shared: &str, purpose: SharePurpose, owner: &[(&str, &str)], expected: &str| {
             let scope = ShareScope::new(&path(shared), purpose).unwrap();
             let trees = scope.restrict(&rules(owner), &[]);
-            assert_eq!(trees.home.to_string(), expected, "{shared} {purpose:?} of {owner:?}");
+            assert_eq!(
+                trees.home.to_string(),
+                expected,
+                "{shared} {purpose:?} of {owner:?}"
+            );
             assert!(trees.folders.is_empty());
         };
         let download = SharePurpose {
@@ -172,7 +185,12 @@ mod tests {
         check("/", download, &all, "list,read");
         // The owner cannot share what the owner may not do.
         check("/docs", BOTH, &[("/", "list")], "/=none /docs=list");
-        let by_directory = [("/", "all"), ("/docs/in", "create"), ("/docs/secret", "none"), ("/docsx", "all")];
+        let by_directory = [
+            ("/", "all"),
+            ("/docs/in", "create"),
+            ("/docs/secret", "none"),
+            ("/docsx", "all"),
+        ];
         check(
             "/docs",
             download,
@@ -185,7 +203,10 @@ mod tests {
 
     #[test]
     fn a_share_in_a_folder_opens_nothing_of_the_home() {
-        let folders = [(folder("in"), rules(&[("/", "all")])), (folder("out"), rules(&[("/", "all")]))];
+        let folders = [
+            (folder("in"), rules(&[("/", "all")])),
+            (folder("out"), rules(&[("/", "all")])),
+        ];
         let restrict = |shared: &str| {
             let scope = ShareScope::new(&path(shared), BOTH).unwrap();
             let trees = scope.restrict(&PermissionRules::all(), &folders);
@@ -197,7 +218,11 @@ mod tests {
             (trees.home.to_string(), of_folders.join("; "))
         };
         let check = |shared: &str, home: &str, folders: &str| {
-            assert_eq!(restrict(shared), (home.to_owned(), folders.to_owned()), "{shared}");
+            assert_eq!(
+                restrict(shared),
+                (home.to_owned(), folders.to_owned()),
+                "{shared}"
+            );
         };
         check("/in", "none", "in: list,read,create");
         check("/in/a", "none", "in: /=none /a=list,read,create");

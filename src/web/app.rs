@@ -11,9 +11,10 @@ use super::api::uploads::active::ActiveUploads;
 use super::connections::WebConnections;
 use super::live::WebSessions;
 use super::settings::{CurrentWebSettings, WebSettings};
+use super::shares::visits::ShareVisits;
 use super::sign_in::PendingSignIns;
 use super::tls::TlsCurrent;
-use super::{api, assets, guard, pages};
+use super::{api, assets, guard, pages, shares};
 use crate::ops::installation::Installation;
 use crate::ops::running::RunningServer;
 use crate::ssh::service::Service;
@@ -37,6 +38,8 @@ pub struct WebApp {
     pub sessions: WebSessions,
     /// The sign-ins that wait for a new password.
     pub pending: PendingSignIns,
+    /// The visits of shares that were opened by their form.
+    pub visits: ShareVisits,
     /// The uploads that requests work on.
     pub uploads: Arc<ActiveUploads>,
     /// The tasks that a drain waits for.
@@ -88,6 +91,7 @@ impl WebApp {
             tls,
             sessions: WebSessions::default(),
             pending: PendingSignIns::default(),
+            visits: ShareVisits::default(),
             uploads: Arc::default(),
             tasks,
             most_connections,
@@ -120,6 +124,7 @@ pub(super) fn router(app: Arc<WebApp>) -> Router {
     Router::new()
         .merge(pages::routes())
         .merge(assets::routes())
+        .merge(shares::routes(&app))
         .nest("/api/v1", api::routes())
         .fallback(guard::nothing_here)
         .layer(axum::middleware::from_fn_with_state(

@@ -48,6 +48,8 @@ pub enum WebCredential {
     Browser([u8; 32]),
     /// A token, by its number in the store.
     Token(i64),
+    /// The token of a share, by the number of the share in the store.
+    Share(i64),
 }
 
 /// Identifies a session among those in use.
@@ -66,6 +68,8 @@ pub enum WebScope {
     Browser,
     /// What the token is for.
     Token(TokenScope),
+    /// What the share opens.
+    Share,
 }
 
 /// A sign-in that is about to become a session.
@@ -147,15 +151,18 @@ impl WebSessions {
         }
     }
 
-    /// Asks the sessions of a browser to end, from all addresses.
-    pub fn end_browser(&self, hash: &[u8; 32], reason: &str) {
+    /// Asks the sessions of a browser, of a token or of a share to end, from all addresses.
+    pub fn end(&self, credential: WebCredential, reason: &str) {
         let live = self.live.lock();
-        let theirs = live
-            .iter()
-            .filter(|(key, _)| key.credential == WebCredential::Browser(*hash));
+        let theirs = live.iter().filter(|(key, _)| key.credential == credential);
         for session in theirs.filter_map(|(_, slot)| slot.get()) {
             session.end(reason);
         }
+    }
+
+    /// Asks the sessions of a browser to end, from all addresses.
+    pub fn end_browser(&self, hash: &[u8; 32], reason: &str) {
+        self.end(WebCredential::Browser(*hash), reason);
     }
 
     /// Forgets a session, unless another one has its key by now.
@@ -212,7 +219,11 @@ async fn begin(
         }
     };
     let session = Arc::clone(registration.session());
-    let _ = session.client.set(format!("web: {}", visitor.agent));
+    let client = match session.login.share() {
+        Some(share) => format!("web, share {share}: {}", visitor.agent),
+        None => format!("web: {}", visitor.agent),
+    };
+    let _ = session.client.set(client.clone());
     let traffic = Arc::<WebTraffic>::default();
     let counted = Arc::clone(&traffic);
     let _ = session.traffic.set(Box::new(move || Traffic {
@@ -223,7 +234,7 @@ async fn begin(
     service.events.emit(&Event::SignedIn {
         who: session.actor(),
         method: new.method,
-        client: format!("web: {}", visitor.agent),
+        client,
         algorithms: Box::new(ChosenAlgorithms::default()),
         certificate: None,
         recovery_codes_left: session.login.recovery_codes_left(),

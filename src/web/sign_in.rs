@@ -110,7 +110,7 @@ struct PendingSignIn {
 }
 
 /// Returns a new random text for a cookie.
-fn random_text() -> Result<String, WebError> {
+pub(super) fn random_text() -> Result<String, WebError> {
     let mut bytes = [0; COOKIE_BYTES];
     getrandom::fill(&mut bytes).map_err(|error| WebError::internal("no randomness for a cookie", &error))?;
     Ok(BASE64URL_NOPAD.encode(&bytes))

@@ -107,7 +107,9 @@ async fn begin(
     let creating = app.uploads.begin_creation(login.user());
     let unfinished = app.store.uploads_of(login.user()).await;
     let unfinished = unfinished.map_err(|error| WebError::internal("uploads cannot be counted", &error))?;
-    if unfinished.len().saturating_add(creating.count) > MOST_UNFINISHED {
+    // Visitors do not use up the owner's number, nor the owner theirs.
+    let unfinished = unfinished.iter().filter(|upload| upload.share == user.share_id());
+    if unfinished.count().saturating_add(creating.count) > MOST_UNFINISHED {
         return Err(WebError::new(
             WebErrorKind::TooMany,
             format!("you have {MOST_UNFINISHED} unfinished uploads"),
@@ -119,8 +121,8 @@ async fn begin(
         id: new_id()?,
         user: login.user().clone(),
         incarnation: login.incarnation(),
-        share: None,
-        path: target.path.absolute(),
+        share: user.share_id(),
+        path: user.target_of(&target.path)?.absolute(),
         size: creation.length,
         mtime: target.mtime,
         sha256: target.sha256,
@@ -128,7 +130,7 @@ async fn begin(
         expires_at: now.saturating_add(LIFETIME).unwrap_or(Timestamp::MAX),
     };
     let part = Box::new(UploadPart::of(user, record).await?);
-    check_target(&part).await?;
+    check_target(user, &part).await?;
     check_room(app, user, &part)?;
     let added = app.store.add_upload(&part.record).await;
     added.map_err(|error| WebError::internal("an upload cannot be stored", &error))?;
@@ -153,7 +155,7 @@ fn new_id() -> Result<UploadId, WebError> {
 }
 
 /// Checks that a file may have this name at all. Whether the name is taken matters only at the end.
-async fn check_target(part: &UploadPart) -> Result<(), WebError> {
+async fn check_target(user: &WebUser, part: &UploadPart) -> Result<(), WebError> {
     if part.target.names().any(upload_names::is_reserved) {
         return Err(
             WebError::new(WebErrorKind::Forbidden, "the server needs this name for uploads")
@@ -174,7 +176,10 @@ async fn check_target(part: &UploadPart) -> Result<(), WebError> {
                 Err(error) => Err(error),
             });
     match looking.await {
-        Ok(Some(FileKind::Directory)) => Err(part.refused(StorageError::IsADirectory)),
+        // The file of a visitor gets another name, which says nothing about what is there.
+        Ok(Some(FileKind::Directory)) if user.share.is_none() => {
+            Err(part.refused(StorageError::IsADirectory))
+        }
         Ok(_) => Ok(()),
         Err(StorageError::NotFound) => {
             Err(WebError::new(WebErrorKind::NotFound, "the directory does not exist").hint("make it first"))

@@ -36,7 +36,7 @@ pub(super) async fn find(app: &WebApp, user: &WebUser, id: &str) -> Result<Found
     let record = found
         .map_err(|error| WebError::internal("an upload cannot be looked up", &error))?
         .filter(|record| {
-            record.share.is_none()
+            record.share == user.share_id()
                 && record.user == *login.user()
                 && record.incarnation == login.incarnation()
         })

@@ -165,7 +165,7 @@ impl Growth {
             part: &self.part,
             turn: &self.turn,
         };
-        match publication.publish(NameChoice::Refuse).await {
+        match publication.publish(NameChoice::unasked(&self.user)).await {
             Ok(_) => Ok(GrowthOutcome::Arrived { offset }),
             Err(error) if error.kind == WebErrorKind::Conflict => Ok(GrowthOutcome::Failed { offset, error }),
             Err(error) => Err(error),

@@ -14,6 +14,7 @@ use crate::storage::{
 };
 use crate::web::app::WebApp;
 use crate::web::error::{WebError, WebErrorKind};
+use crate::web::users::WebUser;
 use base::digest::Algorithm;
 
 /// What to do if the name is taken.
@@ -25,6 +26,16 @@ pub(super) enum NameChoice {
     Replace,
     /// The file gets a number behind its name.
     Another,
+}
+
+impl NameChoice {
+    /// Returns what is done without a question. Visitors of a share are not told that a name is taken.
+    pub(super) fn unasked(user: &WebUser) -> Self {
+        match user.share {
+            Some(_) => Self::Another,
+            None => Self::Refuse,
+        }
+    }
 }
 
 /// The publication of one upload. Whoever publishes has its turn.

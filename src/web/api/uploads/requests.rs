@@ -103,13 +103,14 @@ async fn publish_at_last(
     part: Box<UploadPart>,
 ) -> Result<Response, WebError> {
     let size = part.record.size;
+    let choice = NameChoice::unasked(&user);
     let decided = Decided {
         turn: turn_of(&app, &part).await?,
         app,
         _user: user,
         part,
     };
-    match decided.in_task(NameChoice::Refuse).await {
+    match decided.in_task(choice).await {
         Ok(_) => Ok(whole(size)),
         Err(error) if error.kind == WebErrorKind::Conflict => {
             let mut response = replies::failed_at(replies::undecided(), size);
@@ -186,7 +187,7 @@ pub(super) async fn finish(
     let choice = match (overwrite, rename) {
         (true, false) => NameChoice::Replace,
         (false, true) => NameChoice::Another,
-        (false, false) => NameChoice::Refuse,
+        (false, false) => NameChoice::unasked(&user),
         (true, true) => return Err(bad()),
     };
     let part = match find(&app, &user, &id).await? {
@@ -202,12 +203,12 @@ pub(super) async fn finish(
     let decided = Decided {
         turn: turn_of(&app, &part).await?,
         app,
-        _user: user,
+        _user: user.clone(),
         part,
     };
     let path = decided.in_task(choice).await?;
     Ok(Versioned::new(FinishedUpload {
-        path: JsonPath::of(&path),
+        path: JsonPath::of(&user.shown(&path)),
         size,
     })
     .into_response())
