@@ -33,6 +33,7 @@ pub mod totp;
 pub mod trust;
 mod upgrades;
 mod verifier;
+mod web_sign_ins;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -53,6 +54,7 @@ pub use self::settings::{AuthSettings, Method};
 pub use self::sign_ins::SignInHistory;
 pub use self::throttle::ThrottleSettings;
 pub use self::verifier::FairSemaphore;
+pub use self::web_sign_ins::{AcceptedToken, RememberedSignIn, WebSignIns};
 
 use self::external::check::ExternalCheck;
 use self::external::settings::ExternalSettings;
@@ -152,11 +154,7 @@ impl Authenticator {
 
     /// Returns the check of shares' visitors.
     pub fn shares(&self) -> ShareCheck<'_> {
-        ShareCheck {
-            store: &self.store,
-            pacing: &self.pacing,
-            throttle: &self.shares,
-        }
+        ShareCheck::new(&*self.store, &self.pacing, &self.shares)
     }
 
     /// Reads the hashes of other costs that were set after this revision of the store, or all with -1, so that failures
@@ -276,6 +274,15 @@ impl Authenticator {
         };
         // The failure is counted before the permit is released, so that no other attempt runs in between.
         self.pacing.judged(applicant, checking).await
+    }
+
+    /// Returns the judge of what requests over HTTP show instead of a password.
+    pub fn web(&self) -> WebSignIns<'_> {
+        WebSignIns {
+            store: &*self.store,
+            pacing: &self.pacing,
+            keys: &self.keys,
+        }
     }
 
     fn records(&self) -> RecordCheck<'_> {

@@ -14,4 +14,5 @@ pub mod rate;
 pub mod settings;
 pub mod share;
 pub mod texts;
+pub mod token;
 pub mod user;

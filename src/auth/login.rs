@@ -66,7 +66,7 @@ impl Login {
     pub(super) fn of_visitor(user: User, share: SharedAccess) -> Self {
         let trees = share.scope.restrict(&user.permissions(), &user.folders());
         let until = share.ends_at(&user);
-        let proofs = Proofs::none_of(&user);
+        let proofs = Proofs::of_record(&user, &BTreeSet::new());
         Self {
             permissions: trees.home,
             folders: trees.folders,
@@ -128,6 +128,11 @@ impl Login {
     /// Returns the factors that were passed, for the log.
     pub fn factors(&self) -> &BTreeSet<Factor> {
         &self.factors
+    }
+
+    /// Returns what was proven.
+    pub(super) fn proofs(&self) -> &Proofs {
+        &self.proofs
     }
 
     /// Returns how many recovery codes the user had left at the sign-in, if one was used.

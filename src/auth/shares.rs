@@ -9,7 +9,6 @@
 //! [`SharePass`]), *signed in* ([`ShareCheck::login`]), *ended* (by [`Login::review`], as sessions of users).
 
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -95,12 +94,21 @@ pub struct SharePass {
 
 /// Decides who may enter shares: see [`super::Authenticator::shares`].
 pub struct ShareCheck<'a> {
-    pub(super) store: &'a Arc<dyn Store>,
-    pub(super) pacing: &'a Pacing,
-    pub(super) throttle: &'a ShareThrottle,
+    store: &'a dyn Store,
+    pacing: &'a Pacing,
+    throttle: &'a ShareThrottle,
 }
 
-impl ShareCheck<'_> {
+impl<'a> ShareCheck<'a> {
+    /// Creates the check for the shares of a store.
+    pub(super) fn new(store: &'a dyn Store, pacing: &'a Pacing, throttle: &'a ShareThrottle) -> Self {
+        Self {
+            store,
+            pacing,
+            throttle,
+        }
+    }
+
     /// Finds the share with this token. An unknown one counts as a failure of the address.
     ///
     /// # Errors

@@ -44,7 +44,7 @@ pub fn prepare(dir: &Path, listen: Option<SocketAddr>) -> Result<Config> {
         config.server.listen = vec![address];
     }
     must_be_loopback(&config.server.listen)?;
-    if config.web.listen.is_empty() {
+    if cfg!(feature = "web") && config.web.listen.is_empty() {
         config.web.listen = vec![web_address(listen)];
     }
     must_be_loopback(&config.web.listen)?;

@@ -8,7 +8,10 @@ mod refusals;
 mod rights;
 mod tus_client;
 
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 
 use data_encoding::{BASE64, HEXLOWER};
@@ -140,7 +143,7 @@ fn a_file_grows_beside_its_name_and_appears_when_it_is_whole() {
     }
     assert_eq!(fs::read(&target).unwrap(), content);
     let meta = fs::metadata(&target).unwrap();
-    assert_eq!(std::os::unix::fs::MetadataExt::mtime(&meta), 1_000_000_007);
+    assert_eq!(meta.mtime(), 1_000_000_007);
     assert!(parts(&server).is_empty() && alice.list().is_empty());
     server.wait_for_audit("\"uploaded\"");
     let events = uploaded(&server);
@@ -170,7 +173,11 @@ fn a_published_upload_is_known_to_be_done() {
 fn the_first_bytes_may_come_with_the_creation() {
     let (server, alice) = start(&[]);
     let metadata = metadata("/f", &[]);
-    let headers = [PIECE, ("Upload-Length", "10"), ("Upload-Metadata", &metadata)];
+    let headers = [
+        PIECE,
+        ("Upload-Length", "10"),
+        ("Upload-Metadata", metadata.as_str()),
+    ];
     let reply = alice
         .ask("POST", "/api/v1/uploads", &headers, b"01234")
         .expect(201);
@@ -181,7 +188,7 @@ fn the_first_bytes_may_come_with_the_creation() {
     assert_eq!(fs::read(server.home("alice").join("f")).unwrap(), b"0123456789");
 
     let all = metadata_of("/g");
-    let headers = [PIECE, ("Upload-Length", "5"), ("Upload-Metadata", &all)];
+    let headers = [PIECE, ("Upload-Length", "5"), ("Upload-Metadata", all.as_str())];
     let reply = alice
         .ask("POST", "/api/v1/uploads", &headers, b"hello")
         .expect(201);
@@ -230,7 +237,6 @@ fn names_are_bytes() {
     alice
         .patch(created.header("location").unwrap(), 0, b"abc")
         .expect(204);
-    let name = std::os::unix::ffi::OsStrExt::from_bytes(&b"caf\xe9"[..]);
-    let name: &std::ffi::OsStr = name;
+    let name = OsStr::from_bytes(b"caf\xe9");
     assert_eq!(fs::read(server.home("alice").join(name)).unwrap(), b"abc");
 }

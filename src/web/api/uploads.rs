@@ -4,7 +4,7 @@
 //! reserved name, in which the bytes gather. The size of the part is the offset, so a PATCH writes nothing to the store.
 //! The part is charged, scanned and backed up like any file; no client can name it.
 //!
-//! States ([`state::UploadState`]):
+//! States (`state::UploadState`):
 //! - *created*: the row is there, and the part is empty.
 //! - *growing*: the part has some of the bytes. One request at once writes to it ([`active`]); another one gets 423. *Over
 //!   quota* is no state of its own: the part stays as it is, writes to it get 507 until there is room, and then it goes on.
@@ -12,7 +12,7 @@
 //!   free), or its digest was not verified yet because the server ended in between.
 //! - *published*: the part has been renamed to the target. The row is removed then; for [`active::KEPT`] the server still
 //!   knows the upload, so that a client whose reply was lost learns that it is done.
-//! - *expired*: after [`creation::LIFETIME`]. The part and the row are removed by [`expiry`].
+//! - *expired*: after 7 days (`creation::LIFETIME`). The part and the row are removed by [`expiry`].
 //! - *gone*: the part was removed, with its directory or by an operator. The client begins again.
 //!
 //! Crashes: the row is written before the part is made, so there is no part without a row. If the server is killed between

@@ -65,7 +65,7 @@ fn a_body_beyond_the_length_is_refused_and_nothing_of_it_is_kept() {
     let reply = alice.patch(&upload, 4, b"456789x").expect(413);
     assert_eq!((reply.code().as_str(), reply.offset()), ("too_large", 4));
     let huge = "9223372036854775807".to_owned();
-    let headers = [PIECE, ("Upload-Offset", "4"), ("Content-Length", &huge)];
+    let headers = [PIECE, ("Upload-Offset", "4"), ("Content-Length", huge.as_str())];
     let reply = alice.open("PATCH", &upload, &headers).reply().expect(413);
     assert_eq!(reply.offset(), 4);
     let headers = [PIECE, ("Upload-Offset", "4"), ("Transfer-Encoding", "chunked")];
@@ -123,8 +123,8 @@ fn a_piece_without_its_digest_is_cut_off_again() {
     let headers = [
         PIECE,
         ("Upload-Offset", at.as_str()),
-        ("Upload-Checksum", &checksum),
-        ("Content-Length", &length),
+        ("Upload-Checksum", checksum.as_str()),
+        ("Content-Length", length.as_str()),
     ];
     let mut request = alice.open("PATCH", &upload, &headers);
     request.send(&content[..MIB / 2]);

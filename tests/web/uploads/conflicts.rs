@@ -2,14 +2,17 @@
 
 use std::fs;
 
+use testkit::wait_for;
+
 use super::{MIB, expect_exact_use, parts, start, uploaded};
 
 #[test]
 fn a_taken_name_is_a_conflict_until_somebody_decides() {
     let (server, alice) = start(&[]);
     let home = server.home("alice");
-    server.sftp_ok("alice", "pwd\n");
-    fs::write(home.join("report.pdf"), b"old").unwrap();
+    let old = server.path().join("old");
+    fs::write(&old, b"old").unwrap();
+    server.sftp_ok("alice", &format!("put {} report.pdf\n", old.display()));
     let conflict = || {
         let upload = alice.create("/report.pdf", 3);
         let reply = alice.patch(&upload, 0, b"new").expect(409);
@@ -24,7 +27,7 @@ fn a_taken_name_is_a_conflict_until_somebody_decides() {
     let listed = alice.list();
     assert_eq!((&listed[0]["offset"], &listed[0]["size"]), (&3.into(), &3.into()));
     assert_eq!(fs::read(home.join("report.pdf")).unwrap(), b"old");
-    assert!(uploaded(&server).is_empty());
+    assert_eq!(uploaded(&server).len(), 1, "the one of the file that was there");
     expect_exact_use(&server);
 
     let finish = |upload: &str, query: &str| alice.ask("POST", &format!("{upload}/finish{query}"), &[], b"");
@@ -50,12 +53,20 @@ fn a_taken_name_is_a_conflict_until_somebody_decides() {
         assert_eq!(fs::read(home.join(name)).unwrap(), b"new", "{name}");
     }
     assert!(parts(&server).is_empty() && alice.list().is_empty());
-    server.wait_for_audit("\"uploaded\"");
+    let expected = [
+        "/report.pdf",
+        "/report (1).pdf",
+        "/report (2).pdf",
+        "/report.pdf",
+        "/report.pdf",
+    ];
+    wait_for("an event for each file", || {
+        uploaded(&server).len() >= expected.len()
+    });
     let published: Vec<_> = uploaded(&server)
         .into_iter()
         .map(|event| event["path"].clone())
         .collect();
-    let expected = ["/report (1).pdf", "/report (2).pdf", "/report.pdf", "/report.pdf"];
     assert_eq!(published, expected);
 }
 
@@ -134,7 +145,7 @@ fn first_bytes_over_the_quota_begin_an_upload_all_the_same() {
     let headers = [
         super::PIECE,
         ("Upload-Length", "1048576"),
-        ("Upload-Metadata", &metadata),
+        ("Upload-Metadata", metadata.as_str()),
     ];
     let reply = alice
         .ask("POST", "/api/v1/uploads", &headers, &vec![2; MIB])

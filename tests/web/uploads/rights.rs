@@ -39,8 +39,8 @@ fn an_upload_exists_for_its_user_alone() {
 fn a_user_who_may_only_create_can_upload() {
     let (server, alice) = start(&["--permissions", "create"]);
     let content = vec![3; MIB];
-    let more = [("mtime", "1000000007"), ("sha256", &super::sha256_hex(&content))];
-    let more = more.map(|(key, value)| (key, value.as_ref()));
+    let sha256 = super::sha256_hex(&content);
+    let more = [("mtime", "1000000007"), ("sha256", sha256.as_str())];
     let created = alice.try_create("/f", MIB as u64, &more).expect(201);
     let upload = created.header("location").unwrap();
     for (piece, offset) in content.chunks(MIB / 2).zip([0, MIB as u64 / 2]) {

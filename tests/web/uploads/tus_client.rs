@@ -72,7 +72,7 @@ impl TusClient {
     pub fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> TusReply {
         let length = body.len().to_string();
         let mut headers = headers.to_vec();
-        headers.push(("Content-Length", &length));
+        headers.push(("Content-Length", length.as_str()));
         let mut request = self.open(method, path, &headers);
         request.send(body);
         request.reply()
@@ -106,7 +106,11 @@ impl TusClient {
     /// Begins to send bytes of an upload, `announced` of them.
     pub fn open_patch(&self, upload: &str, offset: u64, announced: usize) -> OpenRequest {
         let (offset, length) = (offset.to_string(), announced.to_string());
-        let headers = [PIECE, ("Upload-Offset", &offset), ("Content-Length", &length)];
+        let headers = [
+            PIECE,
+            ("Upload-Offset", offset.as_str()),
+            ("Content-Length", length.as_str()),
+        ];
         self.open("PATCH", upload, &headers)
     }
 

@@ -2,7 +2,7 @@
 //! outlives the server; the rest of an upload does.
 //!
 //! One request at a time has the *turn* of an upload. Another one is refused, except where the first has heard nothing from
-//! its client for [`SILENT`]: a client that comes back over another network must not wait until the server has noticed that
+//! its client for `SILENT`: a client that comes back over another network must not wait until the server has noticed that
 //! the old connection is dead. The first request then ends, keeps what has arrived, and the second one goes on.
 
 use std::collections::{HashMap, VecDeque};
@@ -39,12 +39,12 @@ struct ActiveTable {
     /// The number of uploads of each user that are being created.
     creating: HashMap<UserName, usize>,
     /// The oldest first.
-    published: VecDeque<PublishedUpload>,
+    published: VecDeque<RecentUpload>,
 }
 
 /// An upload that was published.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct PublishedUpload {
+pub(super) struct RecentUpload {
     pub(super) id: UploadId,
     pub(super) user: UserName,
     pub(super) incarnation: i64,
@@ -163,17 +163,17 @@ impl ActiveUploads {
     }
 
     /// Remembers that an upload was published.
-    pub(super) fn note_published(&self, upload: PublishedUpload) {
+    pub(super) fn note_published(&self, upload: RecentUpload) {
         let mut table = self.0.lock();
         table.published.push_back(upload);
-        let is_old = |upload: &PublishedUpload| upload.at.elapsed() >= KEPT;
+        let is_old = |upload: &RecentUpload| upload.at.elapsed() >= KEPT;
         while table.published.len() > MOST_PUBLISHED || table.published.front().is_some_and(is_old) {
             table.published.pop_front();
         }
     }
 
     /// Returns the upload with this number if it was published lately.
-    pub(super) fn published(&self, id: &UploadId) -> Option<PublishedUpload> {
+    pub(super) fn published(&self, id: &UploadId) -> Option<RecentUpload> {
         let table = self.0.lock();
         let known = table.published.iter().rev().find(|upload| upload.id == *id);
         known.filter(|upload| upload.at.elapsed() < KEPT).cloned()
@@ -296,7 +296,7 @@ mod tests {
         let published = |number: usize, at: Instant| {
             let mut id = [0; 16];
             id[..8].copy_from_slice(&(number as u64).to_be_bytes());
-            PublishedUpload {
+            RecentUpload {
                 id,
                 user: "alice".parse().unwrap(),
                 incarnation: 1,

@@ -20,6 +20,7 @@ use crate::storage::router::call_io::CallPath;
 use crate::storage::{Error as StorageError, FileKind, Links, upload_names};
 use crate::store::web::UploadRecord;
 use crate::web::app::WebApp;
+use crate::web::body;
 use crate::web::error::{WebError, WebErrorKind};
 use crate::web::tus::headers::{UploadCreation, UploadPiece};
 use crate::web::users::WebUser;
@@ -38,10 +39,24 @@ pub(super) async fn create(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, WebError> {
+    let mut body = Some(body);
+    let answer = try_create(app, user, &headers, &mut body).await;
+    if let Some(unread) = body {
+        body::discard(unread).await;
+    }
+    answer
+}
+
+async fn try_create(
+    app: Arc<WebApp>,
+    user: WebUser,
+    headers: &HeaderMap,
+    body: &mut Option<Body>,
+) -> Result<Response, WebError> {
     user.require_files()?;
-    let creation = UploadCreation::from_headers(&headers).map_err(replies::refused)?;
-    let first = UploadPiece::of_creation(&headers).map_err(replies::refused)?;
-    let length = announced_length(&headers);
+    let creation = UploadCreation::from_headers(headers).map_err(replies::refused)?;
+    let first = UploadPiece::of_creation(headers).map_err(replies::refused)?;
+    let length = announced_length(headers);
     if length.is_some_and(|length| length > creation.length) {
         return Err(WebError::new(
             WebErrorKind::TooLarge,
@@ -74,7 +89,11 @@ pub(super) async fn create(
         user: user.clone(),
         part,
     };
-    let arriving = ArrivingPiece { piece, length, body };
+    let arriving = ArrivingPiece {
+        piece,
+        length,
+        body: body.take().unwrap_or_default(),
+    };
     match growth.in_task(arriving).await? {
         GrowthOutcome::Arrived { offset } => Ok(replies::created(&id, progress(offset))),
         GrowthOutcome::Failed { offset, error } => match error.kind {

@@ -1,6 +1,6 @@
 //! Removes the parts of uploads that were not finished in time, and gives their quota back.
 //!
-//! Only parts that rows name are removed. A part whose home cannot be opened is tried again for [`GIVE_UP`]: its disk may
+//! Only parts that rows name are removed. A part whose home cannot be opened is tried again for `GIVE_UP`: its disk may
 //! not be mounted.
 
 use std::path::PathBuf;

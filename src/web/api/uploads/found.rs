@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::active::{PublishedUpload, Takeover};
+use super::active::{RecentUpload, Takeover};
 use super::part::UploadPart;
 use super::replies;
 use crate::web::app::WebApp;
@@ -14,7 +14,7 @@ pub(super) enum FoundUpload {
     /// It has a row.
     Unfinished(Box<UploadPart>),
     /// It was published lately.
-    Published(PublishedUpload),
+    Published(RecentUpload),
 }
 
 /// Finds an upload of this user. Those of others, of an earlier user of the same name and of shares do not exist for them.

@@ -126,6 +126,21 @@ impl Growth {
 
     async fn receive(self, arriving: ArrivingPiece) -> Result<GrowthOutcome, WebError> {
         let ArrivingPiece { piece, length, body } = arriving;
+        let mut body = Some(body);
+        let outcome = self.try_receive(&piece, length, &mut body).await;
+        if let Some(unread) = body {
+            discard(unread).await;
+        }
+        outcome
+    }
+
+    /// Receives the bytes, unless the upload is not at their offset. A body that is not taken is not wanted.
+    async fn try_receive(
+        &self,
+        piece: &UploadPiece,
+        length: Option<u64>,
+        body: &mut Option<Body>,
+    ) -> Result<GrowthOutcome, WebError> {
         let record = &self.part.record;
         let size = record.size;
         let offset = match self.part.state().await? {

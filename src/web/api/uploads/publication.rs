@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::active::{PublishedUpload, UploadTurn};
+use super::active::{RecentUpload, UploadTurn};
 use super::names;
 use super::part::UploadPart;
 use super::replies;
@@ -58,7 +58,7 @@ impl Publication<'_> {
         self.set_time().await?;
         let path = self.rename(choice).await?;
         let record = &self.part.record;
-        self.app.uploads.note_published(PublishedUpload {
+        self.app.uploads.note_published(RecentUpload {
             id: record.id,
             user: record.user.clone(),
             incarnation: record.incarnation,

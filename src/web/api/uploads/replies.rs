@@ -192,9 +192,9 @@ mod tests {
         for text in [
             "",
             "0f",
-            &"0F".repeat(16),
-            &"0f".repeat(17),
-            &"zz".repeat(16),
+            "0F".repeat(16).as_str(),
+            "0f".repeat(17).as_str(),
+            "zz".repeat(16).as_str(),
             "../../x",
         ] {
             assert_eq!(id_of(text), None, "{text}");
