@@ -6,7 +6,7 @@ mod endings;
 mod interleavings;
 mod refusals;
 mod rights;
-mod tus_client;
+pub mod tus_client;
 
 use std::ffi::OsStr;
 use std::fs;

@@ -107,6 +107,15 @@ export class Actions {
     );
   }
 
+  /** Makes a link to an entry. The module is fetched when it is needed. */
+  share(entry) {
+    const path = join(this.#directory.path, entry.key);
+    return this.#tried(async () => {
+      const { openShareDialog } = await import("./shares.mjs");
+      await openShareDialog(path, { isDirectory: entry.kind === "directory" });
+    });
+  }
+
   remove(entries) {
     const { path } = this.#directory;
     return askDelete(entries, () =>
@@ -165,6 +174,7 @@ export class Actions {
       isFile && may.has("read") && { text: "SHA-256 and MD5", icon: "hash", run: () => showDigests(join(path, first.key)) },
       isOne && may.has("rename") && { text: "Rename", icon: "pencil", key: "F2", run: () => this.rename(first) },
       may.has("rename") && { text: "Move", icon: "move", run: () => this.move(entries) },
+      isOne && ["file", "directory"].includes(first.kind) && { text: "Share", icon: "link", run: () => this.share(first) },
       may.has("delete") && { text: "Delete", icon: "trash", key: "Del", isDangerous: true, run: () => this.remove(entries) },
     ].filter(Boolean);
   }

@@ -1,14 +1,13 @@
 // The page of a link that takes files: they are sent in pieces, and each one goes on where it was when the network is
 // back. The page lists what was sent from it, and nothing else.
 
-import { sentenceOf } from "./dom.mjs";
-import { el } from "./dom.mjs";
 import { NetworkLoss, errorOf } from "./api.mjs";
 import { beforeAttempt, retryAfter } from "./backoff.mjs";
+import { el, sentenceOf } from "./dom.mjs";
 import { size } from "./format.mjs";
+import { keyOfText } from "./names.mjs";
 import { send } from "./transport.mjs";
 import { PIECE, metadata } from "./tus.mjs";
-import { keyOfJson } from "./names.mjs";
 
 const VERSION = { "Tus-Resumable": "1.0.0" };
 const BODY = { "Content-Type": "application/offset+octet-stream" };
@@ -55,7 +54,7 @@ async function begin(file) {
   const headers = {
     ...VERSION,
     "Upload-Length": String(file.size),
-    "Upload-Metadata": metadata(`/${keyOfJson(file.name)}`, file.lastModified),
+    "Upload-Metadata": metadata(`/${keyOfText(file.name)}`, file.lastModified),
   };
   const reply = await send({ method: "POST", url: uploads, headers });
   const place = reply.header("Location");

@@ -88,8 +88,21 @@ impl PageFrame {
         }
     }
 
-    /// Whether this is the page in the menu.
-    pub fn is(&self, page: MenuPage) -> bool {
-        self.page == page
+    /// Whether this is the page of the menu with this name.
+    pub fn is_at(&self, name: &str) -> bool {
+        self.page.name() == name
+    }
+}
+
+impl MenuPage {
+    /// Returns the name of the page, as the layout knows it.
+    fn name(self) -> &'static str {
+        match self {
+            MenuPage::Files => "files",
+            MenuPage::Shares => "shares",
+            MenuPage::Account => "account",
+            MenuPage::Administration => "admin",
+            MenuPage::Elsewhere => "",
+        }
     }
 }

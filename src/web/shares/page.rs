@@ -26,7 +26,7 @@ use crate::store::web::ShareRecord;
 use crate::web::app::WebApp;
 use crate::web::cookies;
 use crate::web::error::{WebError, WebErrorKind};
-use crate::web::pages::frame::{MenuPage, PageFrame};
+use crate::web::pages::frame::PageFrame;
 use crate::web::sign_in::random_text;
 use crate::web::url_path::{UrlPath, href, href_name};
 use crate::web::users::{WebUser, hash_of};

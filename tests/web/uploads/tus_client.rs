@@ -15,11 +15,11 @@ pub const PIECE: (&str, &str) = ("Content-Type", "application/offset+octet-strea
 /// The bytes that the server writes at once. A body of more is under way as soon as so many of them are there.
 pub const WRITTEN: usize = 256 * 1024;
 
-/// A client with the token of one user.
+/// A client with the token of one user, or a page without one.
 #[derive(Clone)]
 pub struct TusClient {
     port: u16,
-    token: String,
+    token: Option<String>,
 }
 
 /// A reply of the server.
@@ -40,7 +40,15 @@ impl TusClient {
         let token = printed.lines().last().unwrap().trim().to_owned();
         Self {
             port: web_port(server),
-            token,
+            token: Some(token),
+        }
+    }
+
+    /// Returns a client that nobody has signed in to: a page of the server in a browser.
+    pub fn page(server: &TestServer) -> Self {
+        Self {
+            port: web_port(server),
+            token: None,
         }
     }
 
@@ -53,10 +61,13 @@ impl TusClient {
     pub fn open(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> OpenRequest {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        let mut head = format!(
-            "{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{}\r\nAuthorization: Bearer {}\r\nConnection: close\r\n",
-            self.port, self.token
-        );
+        let host = format!("127.0.0.1:{}", self.port);
+        let asker = match &self.token {
+            Some(token) => format!("Authorization: Bearer {token}"),
+            None => format!("Origin: http://{host}"),
+        };
+        let mut head =
+            format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\n{asker}\r\nConnection: close\r\n");
         if !headers.iter().any(|(name, _)| *name == "Tus-Resumable") {
             head.push_str("Tus-Resumable: 1.0.0\r\n");
         }
