@@ -126,7 +126,7 @@ fn a_share_in_a_folder_opens_nothing_of_the_home() {
     let mut server = TestServer::new(&[WEB]);
     let team = server.path().join("team");
     server.admin_ok(&["folder", "add", "team", team.to_str().unwrap()], "");
-    server.add_user("alice", &["--folder", "team"]);
+    server.add_user("alice", &["--folder", "team=all"]);
     server.serve();
     let alice = TusClient::of(&server, "alice");
     fs::write(team.join("a"), "of the team").unwrap();

@@ -111,13 +111,14 @@ fn bytes_are_paid_before_they_are_sent() {
     let link = share(&server, &alice, wish);
     link.expect("GET", "/files/a", 200);
     link.expect("HEAD", "/files/a", 200);
-    // Who breaks off has had the bytes all the same.
-    link.open("GET", "/files/a", &[]).break_off();
+    // A visitor who breaks off has had the bytes all the same.
+    let broken_off = link.open("GET", "/files/a", &[]);
     let left = || {
         let listed = alice.ask("GET", "/api/v1/shares", &[], b"").json();
         listed["shares"][0]["bytes_left"].as_u64().unwrap()
     };
     wait_for("the second download to be paid", || left() == (MIB / 2) as u64);
+    broken_off.break_off();
     link.expect("GET", "/files/a", 410);
     let part = link.ask("GET", "/files/a", &[("Range", "bytes=0-9")], b"");
     assert_eq!((part.status, part.body.len()), (206, 10));

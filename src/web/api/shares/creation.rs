@@ -66,7 +66,7 @@ pub(super) struct NewShare {
 struct MadeShare {
     #[serde(flatten)]
     share: ListedShare,
-    /// The path of the link on this server. It is told only here.
+    /// The address of the link: with `public_url` in front if there is one, else its path. It is told only here.
     url: String,
 }
 
@@ -119,7 +119,10 @@ pub(super) async fn create(
     emit(&app, &user, &share, ShareAct::Add);
     let made = MadeShare {
         share: ListedShare::of(&share),
-        url: format!("/s/{token}"),
+        url: format!(
+            "{}/s/{token}",
+            app.settings().public_url.clone().unwrap_or_default()
+        ),
     };
     Ok((StatusCode::CREATED, Versioned::new(made)).into_response())
 }
