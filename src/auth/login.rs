@@ -12,7 +12,7 @@ use super::certificates::Circumstances;
 use super::denial::DenialReason;
 use super::proofs::{Credential, Proofs, Revocation};
 use super::settings::AuthSettings;
-use super::shares::SharedAccess;
+use super::shares::access::SharedAccess;
 use super::trust::KeyTrust;
 use crate::domain::event::CertificateIdentity;
 use crate::domain::folder::{CreationChoice, Folder};

@@ -8,6 +8,8 @@
 //! States of a visit: *asked* (the token is known: [`ShareCheck::find`]), *passed* (there is no password, or it was proven:
 //! [`SharePass`]), *signed in* ([`ShareCheck::login`]), *ended* (by [`Login::review`], as sessions of users).
 
+pub(super) mod access;
+
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -16,16 +18,16 @@ use parking_lot::Mutex;
 use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 
+use self::access::SharedAccess;
 use super::address::Source;
 use super::denial::{Denial, DenialReason};
 use super::login::Login;
 use super::pacing::{Applicant, Pacing};
 use super::password::{MAX_PASSWORD, Verdict};
-use super::proofs::Revocation;
 use super::throttle::DebtTable;
 use crate::domain::path::VirtualPath;
 use crate::domain::share::{SharePurpose, ShareScope};
-use crate::domain::user::{Factor, PasswordHash, User};
+use crate::domain::user::{Factor, PasswordHash};
 use crate::store::Store;
 use crate::store::web::ShareRecord;
 use base::secret::Secret;
@@ -54,34 +56,6 @@ impl ShareThrottle {
     /// Counts a wrong password.
     fn count(&self, share: i64) {
         self.0.lock().add(share, std::time::Instant::now());
-    }
-}
-
-/// What the login of a visitor is limited to.
-#[derive(Debug, Clone)]
-pub(super) struct SharedAccess {
-    /// The number of the share.
-    pub(super) id: i64,
-    /// What the share opens.
-    pub(super) scope: ShareScope,
-    expires_at: Option<Timestamp>,
-}
-
-impl SharedAccess {
-    /// Returns when the share or its owner expires.
-    pub(super) fn ends_at(&self, owner: &User) -> Option<Timestamp> {
-        [self.expires_at, owner.expires_at].into_iter().flatten().min()
-    }
-
-    /// Decides whether a visit may continue, as far as the share says it; the owner's record is reviewed before.
-    ///
-    /// # Errors
-    /// Returns an error if the share has expired.
-    pub(super) fn review(&self, owner: &User, now: Timestamp) -> Result<Option<Timestamp>, Revocation> {
-        match self.expires_at.is_some_and(|end| now >= end) {
-            true => Err(Revocation::Share),
-            false => Ok(self.ends_at(owner)),
-        }
     }
 }
 

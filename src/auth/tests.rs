@@ -7,6 +7,7 @@ mod keys;
 mod losses;
 mod pacing;
 mod second_factor;
+mod shares;
 mod web;
 
 use std::collections::BTreeSet;

@@ -3,7 +3,6 @@
 
 use super::budget::Exhausted;
 use super::rate::Rates;
-use super::registry::Session;
 use crate::auth::Login;
 use crate::domain::user::UserName;
 
@@ -79,26 +78,26 @@ impl<'a> SessionClass<'a> {
         Self { user, share: None }
     }
 
-    /// Whether a session belongs to the class.
-    pub(super) fn has(self, session: &Session) -> bool {
-        SessionClass::of(&session.login) == self
+    /// Whether a login's sessions belong to the class.
+    pub(super) fn has(self, login: &Login) -> bool {
+        SessionClass::of(login) == self
     }
 
-    /// Checks that there may be another session. `of_record` is the limit of the user's record, and `usual` that of users
+    /// Checks that there may be another session beside those of the logins `open`. `of_record` is the limit of the user's record, and `usual` that of users
     /// whose records have none.
     ///
     /// # Errors
     /// Returns the limit that is reached.
     pub(super) fn check<'s>(
         self,
-        open: impl Iterator<Item = &'s Session>,
+        open: impl Iterator<Item = &'s Login>,
         of_record: Option<u32>,
         usual: usize,
     ) -> Result<(), NotRegistered> {
         let (mut of_class, mut visitors) = (0_usize, 0_usize);
-        for session in open {
-            of_class = of_class.saturating_add(usize::from(self.has(session)));
-            visitors = visitors.saturating_add(usize::from(session.login.share().is_some()));
+        for login in open {
+            of_class = of_class.saturating_add(usize::from(self.has(login)));
+            visitors = visitors.saturating_add(usize::from(login.share().is_some()));
         }
         if self.share.is_none() {
             let limit = session_limit(of_record, usual);

@@ -208,12 +208,16 @@ impl Sessions {
         } = newcomer;
         let class = SessionClass::of(&login);
         let mut live = self.live();
-        let budget = match live.values().find(|session| class.has(session)) {
+        let budget = match live.values().find(|session| class.has(&session.login)) {
             Some(other) => Arc::clone(&other.budget),
             None => UserBudget::of(&self.server_budget),
         };
         let open = live.values().filter(|session| !session.gate.is_closed());
-        class.check(open.map(|session| &**session), login.max_sessions(), usual.sessions)?;
+        class.check(
+            open.map(|session| &session.login),
+            login.max_sessions(),
+            usual.sessions,
+        )?;
         let descriptor = budget.session()?;
         budget.rates.set_usual(usual.rates);
         budget.rates.set_rules(login.rates());
@@ -298,7 +302,7 @@ impl Sessions {
     pub fn count(&self, user: &UserName) -> usize {
         let live = self.live();
         let class = SessionClass::of_user(user);
-        let open = |session: &&Arc<Session>| class.has(session) && !session.gate.is_closed();
+        let open = |session: &&Arc<Session>| class.has(&session.login) && !session.gate.is_closed();
         live.values().filter(open).count()
     }
 

@@ -41,7 +41,7 @@ const NEVER: &str = "never";
 /// What a share is to be.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct NewShare {
+pub(super) struct WantedShare {
     /// The path of what is shared.
     path: Option<String>,
     /// Its bytes in Base64, where it is not UTF-8.
@@ -74,7 +74,7 @@ struct MadeShare {
 pub(super) async fn create(
     State(app): State<Arc<WebApp>>,
     user: WebUser,
-    JsonBody(new): JsonBody<NewShare>,
+    JsonBody(new): JsonBody<WantedShare>,
 ) -> Result<Response, WebError> {
     may_share(&user)?;
     if records_of(&app, &user).await?.len() >= MOST {
@@ -128,7 +128,7 @@ pub(super) async fn create(
 }
 
 /// Returns the path of what is to be shared, with links resolved, and whether it is a directory.
-async fn target(user: &WebUser, new: &NewShare) -> Result<(VirtualPath, bool), WebError> {
+async fn target(user: &WebUser, new: &WantedShare) -> Result<(VirtualPath, bool), WebError> {
     let bad = |sentence: String| WebError::new(WebErrorKind::BadRequest, sentence);
     let raw = match (&new.path, &new.path_b64) {
         (_, Some(text)) => {
@@ -184,7 +184,7 @@ fn check_permissions(user: &WebUser, scope: &ShareScope, purpose: SharePurpose) 
 }
 
 /// Returns what visitors read at the top of the page.
-fn title(new: &NewShare, path: &VirtualPath) -> String {
+fn title(new: &WantedShare, path: &VirtualPath) -> String {
     let chosen = new
         .title
         .as_deref()
