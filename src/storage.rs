@@ -22,6 +22,7 @@ pub mod marker;
 pub mod router;
 pub mod settings;
 pub mod types;
+pub mod upload_names;
 pub mod zones;
 
 use std::sync::Arc;

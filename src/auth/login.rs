@@ -61,6 +61,10 @@ impl Login {
     pub fn user(&self) -> &UserName {
         &self.user
     }
+    /// Returns the incarnation of the user's record: another user who gets the same name later has another one.
+    pub fn incarnation(&self) -> i64 {
+        self.proofs.incarnation
+    }
     /// Returns where the record of the user comes from.
     pub fn source(&self) -> UserSource {
         self.source

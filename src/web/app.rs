@@ -7,6 +7,7 @@ use axum::Router;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_util::task::TaskTracker;
 
+use super::api::uploads::active::ActiveUploads;
 use super::connections::WebConnections;
 use super::live::WebSessions;
 use super::settings::{CurrentWebSettings, WebSettings};
@@ -36,6 +37,8 @@ pub struct WebApp {
     pub sessions: WebSessions,
     /// The sign-ins that wait for a new password.
     pub pending: PendingSignIns,
+    /// The uploads that requests work on.
+    pub uploads: Arc<ActiveUploads>,
     /// The tasks that a drain waits for.
     pub tasks: TaskTracker,
     /// The most connections at once.
@@ -85,6 +88,7 @@ impl WebApp {
             tls,
             sessions: WebSessions::default(),
             pending: PendingSignIns::default(),
+            uploads: Arc::default(),
             tasks,
             most_connections,
             connections: Arc::default(),

@@ -346,6 +346,14 @@ impl WebSession {
         }
     }
 
+    /// Returns the access to the user's home for uploads, which name their parts: see [`crate::storage::upload_names`].
+    ///
+    /// # Errors
+    /// Returns an error if the home cannot be opened.
+    pub async fn home_with_parts(&self) -> Result<HomeSession, WebError> {
+        self.home().await
+    }
+
     /// Returns the access to the user's home, which is mounted by the first request that needs it.
     ///
     /// # Errors
