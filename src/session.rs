@@ -13,6 +13,7 @@ pub mod end_request;
 pub mod events;
 pub mod file_record;
 pub mod memory;
+pub mod name_changes;
 pub mod rate;
 pub mod registry;
 pub mod settings;

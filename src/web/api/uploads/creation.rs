@@ -6,7 +6,7 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use super::active::{Takeover, UploadId};
 use super::found::{FoundUpload, discard, find};
@@ -24,9 +24,6 @@ use crate::web::error::{WebError, WebErrorKind};
 use crate::web::tus::headers::{UploadCreation, UploadPiece};
 use crate::web::users::WebUser;
 use base::size::Size;
-
-/// How long an upload may take before what has arrived is removed.
-pub(super) const LIFETIME: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 /// The most unfinished uploads of a user: a folder of some hundred files that all broke off, twice.
 const MOST_UNFINISHED: usize = 1000;
@@ -125,7 +122,9 @@ async fn begin(
         mtime: target.mtime,
         sha256: target.sha256,
         created_at: now,
-        expires_at: now.saturating_add(LIFETIME).unwrap_or(Timestamp::MAX),
+        expires_at: now
+            .saturating_add(upload_names::LIFETIME)
+            .unwrap_or(Timestamp::MAX),
     };
     let part = Box::new(UploadPart::of(user, record).await?);
     check_target(&part).await?;
