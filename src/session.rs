@@ -14,6 +14,7 @@ pub mod events;
 pub mod file_record;
 pub mod limits;
 pub mod memory;
+pub mod name_changes;
 pub mod rate;
 pub mod registry;
 pub mod settings;

@@ -19,6 +19,7 @@ pub mod home_lock;
 pub mod local;
 pub mod location;
 pub mod marker;
+pub mod reserved;
 pub mod router;
 pub mod settings;
 pub mod types;

@@ -2,6 +2,7 @@
 //! them; no client can name such a file, whatever its protocol.
 
 use data_encoding::HEXLOWER;
+use jiff::SignedDuration;
 
 use crate::domain::path::VirtualPath;
 
@@ -16,6 +17,25 @@ pub fn is_reserved(name: &[u8]) -> bool {
     let is_digit = |digit: &u8| matches!(digit, b'0'..=b'9' | b'a'..=b'f');
     name.strip_prefix(PREFIX)
         .is_some_and(|digits| digits.len() == DIGITS && digits.iter().all(is_digit))
+}
+
+/// How long an upload may take before what has arrived is removed.
+pub const LIFETIME: SignedDuration = SignedDuration::from_hours(7 * 24);
+
+/// The right to name parts of uploads. Only what receives uploads over HTTP asks for it.
+#[derive(Debug, Clone, Copy)]
+pub struct PartAccess(());
+
+impl PartAccess {
+    /// Returns the right for what receives uploads over HTTP, which takes the names from [`part_of`] alone.
+    pub fn of_uploads() -> Self {
+        Self(())
+    }
+}
+
+/// Whether a component of a path, or of the target of a link, is reserved.
+pub fn names_a_part(raw: &[u8]) -> bool {
+    raw.split(|&byte| byte == b'/').any(is_reserved)
 }
 
 /// Whether a path names the part of an upload.

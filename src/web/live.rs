@@ -28,6 +28,7 @@ use crate::session::{
     Activity, EndReport, EndRequest, NewSession, Registration, Session, SessionContext, Traffic,
 };
 use crate::ssh::entry::{self, EntryRefused};
+use crate::storage::upload_names::PartAccess;
 
 /// The time without a request after which a session ends. Its browser stays signed in: the next request begins another.
 pub const IDLE: Duration = Duration::from_secs(10 * 60);
@@ -362,7 +363,8 @@ impl WebSession {
     /// # Errors
     /// Returns an error if the home cannot be opened.
     pub async fn home_with_parts(&self) -> Result<HomeSession, WebError> {
-        self.home().await
+        let home = self.mounted().await?;
+        Ok(self.access(home.with_parts(PartAccess::of_uploads())))
     }
 
     /// Returns the access to the user's home, which is mounted by the first request that needs it.
@@ -370,15 +372,22 @@ impl WebSession {
     /// # Errors
     /// Returns an error if it cannot be opened.
     pub async fn home(&self) -> Result<HomeSession, WebError> {
+        let home = self.mounted().await?;
+        Ok(self.access(home.clone()))
+    }
+
+    fn access(&self, home: Mounted) -> HomeSession {
+        let mut home = HomeSession::new(home, self.context.clone());
+        home.gone = self.gone.child_token();
+        home
+    }
+
+    async fn mounted(&self) -> Result<&Mounted, WebError> {
         let mounting = self
             .home
             .get_or_try_init(async || self.app.service.open_home(self.session()).await);
         match mounting.await {
-            Ok(home) => {
-                let mut home = HomeSession::new(home.clone(), self.context.clone());
-                home.gone = self.gone.child_token();
-                Ok(home)
-            }
+            Ok(home) => Ok(home),
             Err(_) if !self.is_open() => Err(WebError::sign_in_required()),
             Err(Refused { error, sentence }) => {
                 tracing::error!(session = %self.session().id, user = %self.login().user(), %error, "no home for a session");

@@ -253,13 +253,15 @@ fn the_part_of_an_upload_needs_create_alone() {
     others.open.open(&part, create, Wait::Allowed).unwrap();
     let guard = &others.guard;
     let opened = guard.open(&part, write, Wait::Allowed).map(drop);
-    for refused in [
-        opened,
-        rename(guard, "new", REFUSE),
-        guard.remove(&part, Wait::Allowed),
-    ] {
+    for refused in [opened, rename(guard, "new", REFUSE)] {
         assert_eq!(refused, Err(Error::Forbidden("create")));
     }
+    // It goes with its directory.
+    assert_eq!(guard.remove(&part, Wait::Allowed), Ok(()));
+    others.open.open(&part, create, Wait::Allowed).unwrap();
+    let neither = Guard::new(others.open.clone(), "list,read".parse().unwrap());
+    let removed = neither.remove(&part, Wait::Allowed);
+    assert_eq!(removed, Err(Error::Forbidden("create")));
 }
 
 #[test]

@@ -56,6 +56,8 @@ pub struct ListedShare {
     pub has_password: bool,
     /// When the share ends, as RFC 3339 says; `null` if never.
     pub expires_at: Option<String>,
+    /// Whether that is past.
+    pub has_expired: bool,
     /// How many further visits there may be; `null` if any number.
     pub uses_left: Option<u64>,
     /// How many further bytes may be sent and fetched; `null` if any number.
@@ -79,6 +81,7 @@ impl ListedShare {
             upload: share.allows_upload,
             has_password: share.password_hash.is_some(),
             expires_at: share.expires_at.map(|end| end.to_string()),
+            has_expired: share.expires_at.is_some_and(|end| Timestamp::now() >= end),
             uses_left: share.uses_left,
             bytes_left: share.bytes_left,
             used: share.used,
@@ -87,15 +90,13 @@ impl ListedShare {
     }
 }
 
-/// Returns the shares of a user that have not expired, the latest first.
+/// Returns the shares of a user, the latest first. Those that have expired are among them for a while.
 ///
 /// # Errors
 /// Returns an error if the store cannot answer.
 pub async fn shares_of(app: &WebApp, user: &WebUser) -> Result<Vec<ListedShare>, WebError> {
     let mut shares = records_of(app, user).await?;
     shares.sort_by_key(|share| std::cmp::Reverse(share.created_at));
-    let now = Timestamp::now();
-    shares.retain(|share| share.expires_at.is_none_or(|end| now < end));
     Ok(shares.iter().map(ListedShare::of).collect())
 }
 

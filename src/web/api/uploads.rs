@@ -12,7 +12,7 @@
 //!   free), or its digest was not verified yet because the server ended in between.
 //! - *published*: the part has been renamed to the target. The row is removed then; for [`active::KEPT`] the server still
 //!   knows the upload, so that a client whose reply was lost learns that it is done.
-//! - *expired*: after 7 days (`creation::LIFETIME`). The part and the row are removed by [`expiry`].
+//! - *expired*: after 7 days ([`crate::storage::upload_names::LIFETIME`]). The part and the row are removed by [`expiry`].
 //! - *gone*: the part was removed, with its directory or by an operator. The client begins again.
 //!
 //! Crashes: the row is written before the part is made, so there is no part without a row. If the server is killed between

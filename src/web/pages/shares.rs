@@ -30,6 +30,7 @@ struct ShareRow {
     purpose: &'static str,
     has_password: bool,
     expires: String,
+    has_expired: bool,
     used: u64,
     /// How many further visits there may be, or how many bytes; empty if any number.
     left: String,

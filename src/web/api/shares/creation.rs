@@ -212,7 +212,8 @@ fn expiry(text: Option<&str>, now: Timestamp) -> Result<Option<Timestamp>, WebEr
             .map_err(|_| bad("expires_at is not a time with a zone"))?,
     };
     match end > now {
-        true => Ok(Some(end)),
+        // The store has whole seconds.
+        true => Ok(Some(Timestamp::from_second(end.as_second()).unwrap_or(end))),
         false => Err(bad("expires_at is in the past")),
     }
 }

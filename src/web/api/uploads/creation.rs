@@ -6,7 +6,7 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use super::active::{Takeover, UploadId};
 use super::found::{FoundUpload, discard, find};
@@ -26,11 +26,11 @@ use crate::web::tus::headers::{UploadCreation, UploadPiece};
 use crate::web::users::WebUser;
 use base::size::Size;
 
-/// How long an upload may take before what has arrived is removed.
-pub(super) const LIFETIME: SignedDuration = SignedDuration::from_hours(7 * 24);
-
 /// The most unfinished uploads of a user: a folder of some hundred files that all broke off, twice.
 const MOST_UNFINISHED: usize = 1000;
+
+/// The most unfinished uploads of the visitors of all shares of a user, so that they leave some to the user.
+const MOST_OF_VISITORS: usize = 300;
 
 /// Answers POST.
 pub(super) async fn create(
@@ -126,12 +126,17 @@ async fn begin(
     let creating = app.uploads.begin_creation(login.user());
     let unfinished = app.store.uploads_of(login.user()).await;
     let unfinished = unfinished.map_err(|error| WebError::internal("uploads cannot be counted", &error))?;
-    // Visitors do not use up the owner's number, nor the owner theirs.
-    let unfinished = unfinished.iter().filter(|upload| upload.share == user.share_id());
-    if unfinished.count().saturating_add(creating.count) > MOST_UNFINISHED {
+    let (number, most) = match user.share {
+        None => (unfinished.len(), MOST_UNFINISHED),
+        Some(_) => {
+            let of_visitors = unfinished.iter().filter(|upload| upload.share.is_some());
+            (of_visitors.count(), MOST_OF_VISITORS)
+        }
+    };
+    if number.saturating_add(creating.count) > most {
         return Err(WebError::new(
             WebErrorKind::TooMany,
-            format!("you have {MOST_UNFINISHED} unfinished uploads"),
+            format!("you have {most} unfinished uploads"),
         )
         .hint("finish or remove some of them first"));
     }
@@ -146,7 +151,9 @@ async fn begin(
         mtime: target.mtime,
         sha256: target.sha256,
         created_at: now,
-        expires_at: now.saturating_add(LIFETIME).unwrap_or(Timestamp::MAX),
+        expires_at: now
+            .saturating_add(upload_names::LIFETIME)
+            .unwrap_or(Timestamp::MAX),
     };
     let part = Box::new(UploadPart::of(user, record).await?);
     check_target(user, &part).await?;

@@ -5,10 +5,10 @@ use jiff::Timestamp;
 use super::active::UploadId;
 use super::replies;
 use super::state::{PartFacts, UploadState};
-use crate::domain::event::Event;
 use crate::domain::path::VirtualPath;
 use crate::exec::command_file::CommandFile;
 use crate::exec::home_session::HomeSession;
+use crate::session::name_changes;
 use crate::storage::router::call_io::CallPath;
 use crate::storage::upload_names;
 use crate::storage::{Error as StorageError, FileKind, Links, OpenHow, Result as StorageResult};
@@ -112,17 +112,12 @@ impl UploadPart {
     /// # Errors
     /// Returns why it cannot be removed.
     pub(super) async fn remove(&self) -> Result<(), WebError> {
-        let part = self.path.clone();
+        let (part, context) = (self.path.clone(), self.home.context.clone());
         let removed = self.home.call(CallPath::Name(&self.path), move |storage, wait| {
-            storage.remove(&part, wait)
+            name_changes::remove(&context, storage, &part, wait)
         });
         match removed.await {
-            Ok(()) => {
-                let path = self.path.clone();
-                self.home.context.emit(|who| Event::Removed { who, path });
-                Ok(())
-            }
-            Err(StorageError::NotFound | StorageError::NotADirectory) => Ok(()),
+            Ok(()) | Err(StorageError::NotFound | StorageError::NotADirectory) => Ok(()),
             Err(error) => Err(self.refused(error)),
         }
     }

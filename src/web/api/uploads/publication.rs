@@ -6,12 +6,10 @@ use super::active::{RecentUpload, UploadTurn};
 use super::names;
 use super::part::UploadPart;
 use super::replies;
-use crate::domain::event::Event;
 use crate::domain::path::VirtualPath;
+use crate::session::name_changes::{self, NewName};
 use crate::storage::router::call_io::CallPath;
-use crate::storage::{
-    Error as StorageError, FileTimes, IfExists, Links, Renaming, Result as StorageResult, SetAttrs, Wait,
-};
+use crate::storage::{Error as StorageError, FileTimes, IfExists, Links, Result as StorageResult, SetAttrs};
 use crate::web::app::WebApp;
 use crate::web::error::{WebError, WebErrorKind};
 use crate::web::users::WebUser;
@@ -168,30 +166,15 @@ impl Publication<'_> {
     async fn rename_to(&self, to: &VirtualPath, if_exists: IfExists) -> StorageResult<()> {
         let home = &self.part.home;
         let context = home.context.clone();
-        let (from, target) = (self.part.path.clone(), to.clone());
+        let names = NewName {
+            from: self.part.path.clone(),
+            to: to.clone(),
+            if_exists,
+        };
         let paths = [CallPath::Name(&self.part.path), CallPath::Name(to)];
+        // Its events are those of any rename. If the last handle is being closed right now, that reports the upload.
         home.call_on_paths(&paths, move |storage, wait| {
-            let replaced = match (if_exists, wait) {
-                (IfExists::Refuse, _) => false,
-                (IfExists::Replace, Wait::Allowed) => storage.stat(&target, Links::NoFollow).is_ok(),
-                // Freeing a large file may take long.
-                (IfExists::Replace, Wait::Briefly | Wait::Never) => return Err(StorageError::WouldBlock),
-            };
-            let how = Renaming {
-                if_exists,
-                only_files: false,
-                wait,
-            };
-            storage.rename(&from, &target, how)?;
-            context.emit(|who| Event::Renamed {
-                who,
-                from: from.clone(),
-                to: target.clone(),
-                replaced,
-            });
-            // The one event that the file is there. If its last handle is being closed right now, that reports it.
-            context.renamed(storage, &from, &target);
-            Ok(())
+            name_changes::rename(&context, storage, &names, wait)
         })
         .await
     }
