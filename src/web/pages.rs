@@ -1,5 +1,8 @@
 //! The pages that browsers show: their routes. Each page has a file of its own.
 
+pub mod frame;
+pub mod templates;
+
 use std::sync::Arc;
 
 use axum::Router;
