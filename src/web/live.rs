@@ -161,11 +161,6 @@ impl WebSessions {
         }
     }
 
-    /// Asks the sessions of a browser to end, from all addresses.
-    pub fn end_browser(&self, hash: &[u8; 32], reason: &str) {
-        self.end(WebCredential::Browser(*hash), reason);
-    }
-
     /// Forgets a session, unless another one has its key by now.
     fn forget(&self, key: &WebSessionKey, slot: &Arc<OnceCell<Arc<WebSession>>>) {
         let mut live = self.live.lock();

@@ -1,7 +1,9 @@
 //! The pages that browsers show: their routes. Each page has a file of its own.
 
+pub mod current_frame;
 pub mod frame;
 mod shares;
+pub mod templates;
 
 use std::sync::Arc;
 

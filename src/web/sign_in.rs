@@ -411,6 +411,6 @@ pub(super) async fn by_token(
 pub async fn sign_out(app: &WebApp, hash: &[u8; 32]) -> Result<(), WebError> {
     let removed = app.store.remove_browser_session(hash).await;
     removed.map_err(|error| WebError::internal("cannot sign a browser out", &error))?;
-    app.sessions.end_browser(hash, "signed out");
+    app.sessions.end(WebCredential::Browser(*hash), "signed out");
     Ok(())
 }

@@ -32,7 +32,6 @@ export function form(title, fields, { yes, run, isDangerous = false, class: clas
     const submit = el("button", { class: isDangerous ? "danger" : "primary", text: yes });
     const cancel = button("Cancel", null, () => dialog.close());
     const element = el("form", { method: "dialog" }, ...fields, error);
-    // The first button of a form is the one that Enter presses.
     element.append(el("div", { class: "dialog-buttons" }, cancel, submit));
     let result = null;
     element.addEventListener("submit", async (event) => {
@@ -51,7 +50,7 @@ export function form(title, fields, { yes, run, isDangerous = false, class: clas
     });
     const dialog = open(title, [element], { class: classes });
     dialog.addEventListener("close", () => resolve(result));
-    (element.querySelector("[autofocus]") ?? submit).focus();
+    (element.querySelector("[autofocus]") ?? (isDangerous ? cancel : submit)).focus();
   });
 }
 

@@ -2,8 +2,9 @@
 // sorts and filters. Without the DOM; `list` is passed in. Events: "change" (entries), "open" (another directory),
 // "state" (reading began or ended).
 
-/** The entries of a part. */
-const PART = 500;
+/** The entries of the first part, which is seen at once, and of the others, which are read ahead. */
+const FIRST_PART = 500;
+const PART = 2000;
 
 /** Up to this many entries, what has changed is read again, so that it stands in its place. */
 const MOST_REREAD = 2000;
@@ -43,7 +44,7 @@ export class Directory extends EventTarget {
   /** Reads a directory, or the same one with another order or filter. Throws what the server says. */
   async open(path, { sort = this.sort, order = this.order, filter = "" } = {}) {
     const asked = { path, sort, order, filter };
-    const part = await this.#read(path, { ...asked, limit: PART });
+    const part = await this.#read(path, { ...asked, limit: FIRST_PART });
     if (part === null) return false;
     Object.assign(this, asked, { path: part.path, entries: part.entries });
     this.#take(part);
@@ -82,7 +83,7 @@ export class Directory extends EventTarget {
     this.#timer = 0;
     const wanted = Math.min(this.entries.length, MOST_REREAD);
     try {
-      let part = await this.#read(this.path, { ...this.#asked(), limit: PART });
+      let part = await this.#read(this.path, { ...this.#asked(), limit: FIRST_PART });
       if (part === null) return;
       const entries = part.entries;
       while (entries.length < wanted && part.next !== null) {

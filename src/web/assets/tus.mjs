@@ -45,9 +45,10 @@ class Upload {
   #attempt = 0;
 
   /**
-   * `job` has `path`, `file`, `uploadId`, `decision` and `signal`, and is told by `onUpload(id)`, `onProgress(bytes)` and
+   * `job` has `path`, `file`, `size`, `uploadId`, `decision` and `signal`, and is told by `onUpload(id)`, `onProgress(bytes)` and
    * `onWait(sentence or null)`. `env` has `send(request)`, `wait(attempt, signal, atLeast)` and `find(path, size)`, which
-   * returns the number of an unfinished upload.
+   * returns the number of an unfinished upload. There may be no file if the server has all of it, and only the name is to be
+   * decided.
    */
   constructor(job, env) {
     this.job = job;
@@ -75,8 +76,8 @@ class Upload {
 
   /** Asks before a large file is sent for nothing. Small ones are sent: that costs less than to ask. */
   async #isTaken() {
-    const { path, file, decision } = this.job;
-    if (this.id !== null || file.size <= PIECE || (decision && decision !== "skip")) return null;
+    const { path, size, decision } = this.job;
+    if (this.id !== null || size <= PIECE || (decision && decision !== "skip")) return null;
     try {
       const reply = await this.#send({ method: "HEAD", url: `/api/v1/files${path}` });
       if (reply.status < 200 || reply.status > 299) return null;
@@ -129,7 +130,7 @@ class Upload {
       // The server publishes before it says that it has everything.
       return this.#arrived(offset);
     }
-    if (reply.status === 423 && offset === this.job.file.size) return this.#decide();
+    if (reply.status === 423 && offset === this.job.size) return this.#decide();
     return this.#refused(reply);
   }
 
@@ -148,7 +149,7 @@ class Upload {
       onProgress: (loaded) => this.#told(offset + Math.min(loaded, body.size)),
     });
     const now = this.#offsetOf(reply);
-    if (reply.status === 204 && now !== null) return this.#arrived(now);
+    if (reply.status === 204 && now !== null && now > offset) return this.#arrived(now);
     if (reply.status === 409 && now !== null && now < file.size) {
       // The server has another part of the file than was thought.
       this.#attempt += 1;
@@ -168,7 +169,7 @@ class Upload {
     }
     this.offset = offset;
     this.#told(offset);
-    return offset >= this.job.file.size ? { kind: "done" } : null;
+    return offset >= this.job.size ? { kind: "done" } : null;
   }
 
   async #refused(reply) {
@@ -180,7 +181,9 @@ class Upload {
       case 410:
       case 460:
         // The part is gone; without one, the directory is.
-        if (this.id === null || this.#restarts === RESTARTS) return { kind: "failed", message: error.sentence };
+        if (this.id === null || this.job.file === null || this.#restarts === RESTARTS) {
+          return { kind: "failed", message: error.sentence };
+        }
         this.#restarts += 1;
         this.#use(null, 0);
         this.#told(0);
@@ -209,8 +212,8 @@ class Upload {
 
   /** The part has all bytes, and its name is taken. */
   async #decide() {
-    const { decision, file } = this.job;
-    this.#told(file.size);
+    const { decision, size } = this.job;
+    this.#told(size);
     if (!decision || this.id === null) return { kind: "conflict" };
     if (decision === "skip") {
       await this.#send({ method: "DELETE", url: this.#place(), headers: VERSION });
@@ -239,6 +242,7 @@ class Upload {
   /** Whether the file still is what was chosen: a browser refuses to read one that has changed. */
   async #isReadable() {
     const { file } = this.job;
+    if (file === null) return this.offset === null;
     const at = Math.min(this.offset ?? 0, Math.max(0, file.size - 1));
     try {
       await file.slice(at, at + 1).arrayBuffer();

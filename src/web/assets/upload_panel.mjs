@@ -24,11 +24,13 @@ function noteOf(item) {
     case "paused":
       return `${part} · paused${item.message ? ` · ${item.message}` : ""}`;
     case "missing":
-      return item.sent >= item.size ? "All is there, but the name was taken. Choose the file again to decide." : `${part} are there. Choose the file again to go on.`;
+      return `${part} are there. Choose the file again to go on.`;
     case "done":
       return size(item.size);
     case "skipped":
       return "left out";
+    case "asking":
+      return "The name is taken.";
     default:
       return item.message;
   }

@@ -78,7 +78,7 @@ export class UploadQueue {
 
   /**
    * Adds a file. `path` is its key on the server, `file` has `size` and `lastModified`; `uploadId` and `offset` are those of
-   * a part that the server has. Without a file the item is missing.
+   * a part that the server has. Without a file the item is missing, unless the part has all bytes: it only wants a name.
    */
   add({ path, file, size, lastModified = null, uploadId = null, offset = 0 }) {
     const item = {
@@ -89,7 +89,7 @@ export class UploadQueue {
       lastModified: file ? file.lastModified : lastModified,
       uploadId,
       sent: offset,
-      state: file ? "waiting" : "missing",
+      state: file ? "waiting" : offset >= size ? "asking" : "missing",
       isOffline: false,
       decision: null,
       message: "",

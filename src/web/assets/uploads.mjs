@@ -164,17 +164,18 @@ export class Uploads {
   }
 
   #job(item, signal) {
-    const { path, file, uploadId } = item;
+    const { path, file, size, uploadId } = item;
     return {
       path,
       file,
+      size,
       uploadId,
       signal,
       decision: item.decision ?? this.#queue.decisionForAll,
       onUpload: (id) => {
         this.#times.forget(item.uploadId);
         item.uploadId = id;
-        if (id !== null) this.#times.note(id, file.lastModified);
+        if (id !== null && file) this.#times.note(id, file.lastModified);
       },
       onProgress: (sent) => {
         const change = this.#queue.progress(item.id, sent);
@@ -221,9 +222,11 @@ export class Uploads {
     const { path } = this.#directory;
     // Under which name both were kept, the listing knows.
     if (item.decision === "rename" || this.#queue.decisionForAll === "rename") this.#directory.reloadSoon();
-    else if (parent(item.path) === path) {
+    else if (parent(item.path) === path && item.file) {
       const mtime = Math.floor(item.file.lastModified / 1000);
       this.#directory.put({ key: lastName(item.path), kind: "file", size: item.size, mtime });
+    } else if (parent(item.path) === path) {
+      this.#directory.reloadSoon();
     }
   }
 

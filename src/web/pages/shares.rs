@@ -7,6 +7,7 @@ use axum::extract::State;
 use axum::response::{Html, IntoResponse as _, Response};
 use base::size::Size;
 
+use super::current_frame::frame_for;
 use super::frame::{MenuPage, PageFrame};
 use crate::web::api::shares::{ListedShare, shares_of};
 use crate::web::app::WebApp;
@@ -41,7 +42,7 @@ pub(super) async fn show(State(app): State<Arc<WebApp>>, user: WebUser) -> Resul
     user.require_browser()?;
     let shares = shares_of(&app, &user).await?;
     let page = SharesPage {
-        frame: PageFrame::of_user(&app, &user, MenuPage::Shares),
+        frame: frame_for(&app, &user, MenuPage::Shares),
         shares: shares.into_iter().map(row_of).collect(),
     };
     let page = page.render();

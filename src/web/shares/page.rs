@@ -26,6 +26,7 @@ use crate::store::web::ShareRecord;
 use crate::web::app::WebApp;
 use crate::web::cookies;
 use crate::web::error::{WebError, WebErrorKind};
+use crate::web::pages::current_frame::frame_for_anybody;
 use crate::web::pages::frame::PageFrame;
 use crate::web::sign_in::random_text;
 use crate::web::url_path::{UrlPath, href, href_name};
@@ -97,7 +98,7 @@ pub(super) async fn show(State(app): State<Arc<WebApp>>, asked: AskedOfShare) ->
     let user = match entered {
         Ok(user) => user,
         Err(error) if error.kind == WebErrorKind::Forbidden && is_opened_first(&share) => {
-            return closed(&app, link, &share, None);
+            return closed(link, &share, None);
         }
         Err(error) => return Err(error),
     };
@@ -110,7 +111,7 @@ pub(super) async fn show(State(app): State<Arc<WebApp>>, asked: AskedOfShare) ->
     let page = ShareVisitPage {
         content,
         takes_files: share.allows_upload,
-        ..page_of(&app, link, &share)
+        ..page_of(link, &share)
     };
     page.response()
 }
@@ -135,9 +136,7 @@ pub(super) async fn open(
         Err(denial) => {
             let error = entry::refused(&app, &asked.visitor, denial).await;
             return match error.kind {
-                WebErrorKind::Forbidden | WebErrorKind::TooMany => {
-                    closed(&app, link, &share, Some(error.sentence))
-                }
+                WebErrorKind::Forbidden | WebErrorKind::TooMany => closed(link, &share, Some(error.sentence)),
                 _ => Err(error),
             };
         }
@@ -152,26 +151,21 @@ pub(super) async fn open(
 }
 
 /// Returns the page of a closed link.
-fn closed(
-    app: &WebApp,
-    link: LinkPath<'_>,
-    share: &ShareRecord,
-    error: Option<String>,
-) -> Result<Response, WebError> {
+fn closed(link: LinkPath<'_>, share: &ShareRecord, error: Option<String>) -> Result<Response, WebError> {
     let page = ShareVisitPage {
         opening: Some(ShareOpening {
             asks_password: share.password_hash.is_some(),
             error,
         }),
-        ..page_of(app, link, share)
+        ..page_of(link, share)
     };
     page.response()
 }
 
 /// Returns the page of a link, without what is there.
-fn page_of(app: &WebApp, link: LinkPath<'_>, share: &ShareRecord) -> ShareVisitPage {
+fn page_of(link: LinkPath<'_>, share: &ShareRecord) -> ShareVisitPage {
     ShareVisitPage {
-        frame: PageFrame::without_user(app),
+        frame: frame_for_anybody(),
         title: share.title.clone(),
         owner: share.user.to_string(),
         expires: share.expires_at.map(minute),
