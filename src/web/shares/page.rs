@@ -195,6 +195,9 @@ async fn content_of(
     let home = user.session.home().await?;
     let link = format!("/s/{}", link.token);
     if !share.record.is_directory {
+        if !named.is_root() {
+            return Err(WebError::not_found());
+        }
         return Ok(SharedContent {
             crumbs: Vec::new(),
             rows: shared_file(&home, share, &link).await?.into_iter().collect(),

@@ -124,7 +124,7 @@ fn links_on_the_disk_lead_nowhere() {
 #[test]
 fn a_share_in_a_folder_opens_nothing_of_the_home() {
     let mut server = TestServer::new(&[WEB]);
-    let team = server.path().join("team");
+    let team = server.home("alice").parent().unwrap().join("team");
     server.admin_ok(&["folder", "add", "team", team.to_str().unwrap()], "");
     server.add_user("alice", &["--folder", "team=all"]);
     server.serve();
