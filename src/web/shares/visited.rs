@@ -82,7 +82,8 @@ impl VisitedShare {
     pub fn shown(&self, path: &VirtualPath) -> VirtualPath {
         let depth = self.base.names().count();
         let names: Vec<&[u8]> = path.names().skip(depth).collect();
-        VirtualPath::parse(&[&b"/"[..], &names.join(&b'/')].concat()).unwrap_or_else(|_| VirtualPath::root())
+        VirtualPath::parse(&[&b"/"[..], &names.join(&b'/')[..]].concat())
+            .unwrap_or_else(|_| VirtualPath::root())
     }
 }
 
