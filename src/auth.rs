@@ -30,6 +30,7 @@ mod revocation;
 mod second_factor;
 pub mod secrets_key;
 mod settings;
+pub mod shares;
 mod sign_ins;
 pub mod throttle;
 pub mod tokens;
@@ -74,6 +75,7 @@ use self::remembered::ResumeCheck;
 use self::second_factor::CodeChecker;
 use self::secrets_key::SecretsKeyFile;
 use self::tokens::TokenCheck;
+use self::shares::{ShareCheck, ShareThrottle};
 use self::upgrades::HashUpgrades;
 use self::verifier::VerifierBounds;
 use crate::domain::user::{Factor, User, UserName};
@@ -92,6 +94,7 @@ pub struct Authenticator {
     codes: CodeChecker,
     own_passwords: OwnPasswords,
     external: ExternalUsers,
+    shares: ShareThrottle,
 }
 
 impl std::fmt::Debug for Authenticator {
@@ -118,6 +121,7 @@ impl Authenticator {
             codes: CodeChecker::new(Arc::clone(&store), None),
             own_passwords: OwnPasswords::new(Arc::clone(&store), settings.password.clone()),
             external: ExternalUsers::default(),
+            shares: ShareThrottle::default(),
             store,
             settings,
         }
@@ -152,6 +156,11 @@ impl Authenticator {
     /// Returns the history of the addresses from which users have signed in, which the store keeps.
     pub fn history(&self) -> &SignInHistory {
         &self.history
+    }
+
+    /// Returns the check of shares' visitors.
+    pub fn shares(&self) -> ShareCheck<'_> {
+        ShareCheck::new(&*self.store, &self.pacing, &self.shares)
     }
 
     /// Reads the hashes of other costs that were set after this revision of the store, or all with -1, so that failures

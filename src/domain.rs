@@ -12,6 +12,7 @@ pub mod permission;
 pub mod quota;
 pub mod rate;
 pub mod settings;
+pub mod share;
 pub mod texts;
 pub mod token;
 pub mod user;

@@ -1,10 +1,10 @@
 //! Makes the storage of a session from its login, and fixes the order of the decorators.
 //!
-//! `Gated(Guard(Durable(QuotaStorage(Local))))`: an ended session can do nothing, permissions are checked before
-//! anything is charged, every change is charged, and a call that waits for the disk holds no lock of the quota
-//! meanwhile.
+//! `Gated(ReservedNames(Guard(Durable(QuotaStorage(Local)))))`: an ended session can do nothing, nobody names the parts of
+//! uploads, permissions are checked before anything is charged, every change is charged, and a call that waits for the
+//! disk holds no lock of the quota meanwhile.
 //!
-//! With folders, the home and each folder are such a stack of their own beneath `Gated(Router)`, with their own
+//! With folders, the home and each folder are such a stack of their own beneath `Gated(ReservedNames(Router))`, with their own
 //! permissions, account and scheduler. Where permissions differ by directory, a `ZoneGuard` takes the guard's place, the
 //! local storage follows no links, and a router takes `..` away, also if there are no folders.
 
@@ -29,8 +29,10 @@ use crate::storage::home_lock;
 use crate::storage::local::LocalStorage;
 use crate::storage::local::creation::{make_home, make_parents};
 use crate::storage::local::letter_case::{CaseProbe, IGNORES_CASE};
+use crate::storage::reserved::ReservedNames;
 use crate::storage::router::Router;
 use crate::storage::router::folders::{FolderLooks, FolderMounter, Folders};
+use crate::storage::upload_names::PartAccess;
 use crate::storage::zones::ZoneGuard;
 use crate::storage::{Error as StorageError, Owner, Storage};
 use base::advice;
@@ -45,6 +47,19 @@ pub struct Mounted {
     pub folders: Option<Arc<Folders>>,
     /// Whether the home was missing and has been created.
     pub made: bool,
+    /// The same storage without the rule about the names of parts.
+    with_parts: Arc<dyn Storage>,
+}
+
+impl Mounted {
+    /// Returns the same home for uploads over HTTP, which name their parts.
+    #[must_use]
+    pub fn with_parts(&self, _: PartAccess) -> Self {
+        Self {
+            storage: Arc::clone(&self.with_parts),
+            ..self.clone()
+        }
+    }
 }
 
 /// What mounting a home needs besides the login and its account.
@@ -193,10 +208,12 @@ pub fn mount(
         .restricted(login.permissions(), context)
         .map_err(|error| not_restricted(home, error))?;
     let (tree, folders) = tree(home_storage, login.permissions(), folders);
+    let reserved: Arc<dyn Storage> = Arc::new(ReservedNames::new(Arc::clone(&tree)));
     Ok(Mounted {
-        storage: Arc::new(Gated::new(tree, Arc::clone(gate))),
+        storage: Arc::new(Gated::new(reserved, Arc::clone(gate))),
         folders,
         made,
+        with_parts: Arc::new(Gated::new(tree, Arc::clone(gate))),
     })
 }
 

@@ -12,7 +12,9 @@ pub mod context;
 pub mod end_request;
 pub mod events;
 pub mod file_record;
+pub mod limits;
 pub mod memory;
+pub mod name_changes;
 pub mod rate;
 pub mod registry;
 pub mod settings;
@@ -27,6 +29,5 @@ pub mod work;
 pub use context::{Activity, ActivityGuard, BusyGuard, SessionContext};
 pub use end_request::EndRequest;
 pub use file_record::FileRecord;
-pub use registry::{
-    EndReport, NewSession, NotRegistered, Registration, Session, Sessions, Traffic, UserLimits, session_limit,
-};
+pub use limits::{NotRegistered, UserLimits, session_limit};
+pub use registry::{EndReport, NewSession, Registration, Session, Sessions, Traffic};

@@ -19,9 +19,11 @@ pub mod home_lock;
 pub mod local;
 pub mod location;
 pub mod marker;
+pub mod reserved;
 pub mod router;
 pub mod settings;
 pub mod types;
+pub mod upload_names;
 pub mod zones;
 
 use std::sync::Arc;

@@ -52,6 +52,8 @@ pub mod preconditions;
 pub mod range;
 pub mod settings;
 #[cfg(feature = "web")]
+pub mod shares;
+#[cfg(feature = "web")]
 pub mod sign_in;
 #[cfg(feature = "web")]
 pub mod single_header;

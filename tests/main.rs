@@ -22,3 +22,4 @@ mod quota;
 mod readme;
 mod semantics;
 mod storage;
+mod web;

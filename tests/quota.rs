@@ -26,11 +26,11 @@ fn rounds(few: u32) -> u32 {
 
 /// What lies in a home.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct DiskUse {
+pub(crate) struct DiskUse {
     /// The sum of the sizes of all files.
-    bytes: u64,
+    pub(crate) bytes: u64,
     /// The number of files, directories and links.
-    files: u64,
+    pub(crate) files: u64,
 }
 
 /// What the server knows about a home.
@@ -48,7 +48,7 @@ impl KnownUse {
 }
 
 /// Counts the bytes and the files below a directory, each inode once.
-fn on_disk(home: &Path) -> DiskUse {
+pub(crate) fn on_disk(home: &Path) -> DiskUse {
     let mut seen = std::collections::HashSet::new();
     let mut found = DiskUse::default();
     let mut below = vec![home.to_owned()];

@@ -92,6 +92,10 @@ pub enum DenialReason {
     HungUp,
     /// The password could not be verified because memory or threads were missing.
     NotVerified,
+    /// No share has this token.
+    UnknownShare,
+    /// The share has expired.
+    ShareExpired,
     /// The outside source refuses the name or the proof.
     ExternalRefused,
     /// The outside source could not be asked, or its answer cannot be used.
@@ -145,6 +149,8 @@ impl DenialReason {
             DenialReason::QueueFull => "busy",
             DenialReason::HungUp => "hung_up",
             DenialReason::NotVerified => "not_verified",
+            DenialReason::UnknownShare => "unknown_share",
+            DenialReason::ShareExpired => "share_expired",
             DenialReason::ExternalRefused => "external_refused",
             DenialReason::External(_) => EXTERNAL_FAILED,
             DenialReason::ExternalOff => "external_off",
@@ -195,6 +201,8 @@ impl fmt::Display for DenialReason {
             DenialReason::NotVerified => {
                 "the password could not be verified: not enough memory, or no thread"
             }
+            DenialReason::UnknownShare => "no share has this token",
+            DenialReason::ShareExpired => "the share has expired",
             DenialReason::ExternalRefused => "the outside source of users refuses the name or the proof",
             DenialReason::ExternalOff => {
                 "the user is known from an outside source, which does not judge this proof: see [auth.external]"

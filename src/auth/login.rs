@@ -13,10 +13,12 @@ use super::denial::DenialReason;
 use super::proofs::{Credential, Proofs};
 use super::revocation::Revocation;
 use super::settings::AuthSettings;
+use super::shares::access::SharedAccess;
 use super::trust::KeyTrust;
 use crate::domain::event::CertificateIdentity;
 use crate::domain::folder::{CreationChoice, Folder};
 use crate::domain::rate::RateRules;
+use crate::domain::share::SharedTrees;
 use crate::domain::user::{Factor, PermissionRules, Quota, User, UserName, UserSource};
 
 /// A user who has signed in. Only this module creates a login, and the storage cannot be reached without one.
@@ -38,6 +40,8 @@ pub struct Login {
     /// The proofs of the sign-in. They are kept so that a changed record ends the sessions that lose something by it.
     proofs: Proofs,
     until: Option<Timestamp>,
+    /// What the login is limited to, if it is that of a share's visitor.
+    share: Option<SharedAccess>,
 }
 
 impl Login {
@@ -57,12 +61,35 @@ impl Login {
             is_admin: user.is_admin,
             proofs,
             until,
+            share: None,
         }
+    }
+
+    /// Creates the login of a visitor of a share: on behalf of its owner, with what the share opens of the owner's files.
+    pub(super) fn of_visitor(user: User, share: SharedAccess) -> Self {
+        let trees = share.scope.restrict(&user.permissions(), &user.folders());
+        let until = share.ends_at(&user);
+        let proofs = Proofs::of_record(&user, &BTreeSet::new());
+        Self {
+            permissions: trees.home,
+            folders: trees.folders,
+            share: Some(share),
+            ..Self::new(user, proofs, until)
+        }
+    }
+
+    /// Returns the number of the share, if this is the login of a visitor.
+    pub fn share(&self) -> Option<i64> {
+        self.share.as_ref().map(|share| share.id)
     }
 
     /// Returns the name of the user.
     pub fn user(&self) -> &UserName {
         &self.user
+    }
+    /// Returns the incarnation of the user's record: another user who gets the same name later has another one.
+    pub fn incarnation(&self) -> i64 {
+        self.proofs.incarnation
     }
     /// Returns where the record of the user comes from.
     pub fn source(&self) -> UserSource {
@@ -156,10 +183,20 @@ impl Login {
         if user.home != self.home {
             return Err(Revocation::Home);
         }
-        if let Some((_, lost)) = self.permissions.lost_in(&user.permissions()) {
+        let current = match &self.share {
+            Some(share) => share.scope.restrict(&user.permissions(), &user.folders()),
+            None => SharedTrees {
+                home: user.permissions(),
+                folders: user.folders(),
+            },
+        };
+        if let Some((_, lost)) = self.permissions.lost_in(&current.home) {
             return Err(Revocation::Permission(lost));
         }
-        self.review_folders(&user.folders())?;
+        self.review_folders(&current.folders)?;
+        if let Some(share) = &self.share {
+            return share.review(user, now);
+        }
         if !allowed(user.allowed_from(), peer) {
             return Err(Revocation::Address);
         }

@@ -59,6 +59,9 @@ pub enum Revocation {
     /// The record does not allow the peer's address.
     #[error("the user may not come from this address any more")]
     Address,
+    /// The share has expired.
+    #[error("the share has expired")]
+    Share,
     /// The record requires factors that were not passed.
     #[error("more factors are required of this user now to sign in")]
     Factors,

@@ -9,6 +9,7 @@ mod pacing;
 mod remembered;
 mod second_factor;
 mod tokens;
+mod shares;
 
 use std::collections::BTreeSet;
 use std::path::Path;

@@ -314,7 +314,11 @@ impl HomeSession {
         hashed.map_err(|error| self.refused(&path, error))
     }
 
-    async fn hash_path(&self, path: &VirtualPath, algorithm: Algorithm) -> Result<Vec<u8>> {
+    /// Hashes the file of a path.
+    ///
+    /// # Errors
+    /// Returns the error of the storage.
+    pub async fn hash_path(&self, path: &VirtualPath, algorithm: Algorithm) -> Result<Vec<u8>> {
         let wanted = path.clone();
         let (file, meta) = self
             .call(CallPath::Content(path), move |storage, wait| {

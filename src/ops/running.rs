@@ -136,6 +136,8 @@ pub struct SessionView {
     pub id: u64,
     /// The user who has signed in.
     pub user: UserName,
+    /// The number of the share, if a visitor acts on behalf of the user.
+    pub share: Option<i64>,
     /// The address and port of the client.
     pub peer: SocketAddr,
     /// The version string that the client sent.

@@ -173,6 +173,7 @@ impl LiveServer {
         SessionView {
             id: session.id.0,
             user: session.login.user().clone(),
+            share: session.login.share(),
             peer: session.peer,
             client: session.client.get().cloned().unwrap_or_default(),
             since: session.since,

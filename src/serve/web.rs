@@ -6,11 +6,16 @@ use tokio::net::TcpListener;
 
 use super::tasks::Tasks;
 use crate::web::accept::{self, WebLifetime};
+use crate::web::api::uploads::expiry;
 use crate::web::app::{WebApp, WebSetup};
 
 /// Starts to serve the web page on these sockets. Transfers continue in a drain, like those of SSH.
 pub(super) fn start(tasks: &Tasks, sockets: Vec<TcpListener>, setup: WebSetup) {
     let app = WebApp::new(setup);
+    // Also where the web page is off by now: what uploads have left counts for their users' quotas.
+    tasks
+        .helpers
+        .spawn(expiry::remove_expired(Arc::clone(&app), tasks.stopping()));
     for socket in sockets {
         let lifetime = WebLifetime {
             stop: tasks.stopping(),

@@ -27,9 +27,10 @@ use crate::domain::event::{Actor, Event, FileEnd, FolderPlace, Protocol, Session
 use crate::domain::user::UserName;
 use crate::storage::gate::Gate;
 
-use super::budget::{Descriptor, Exhausted, ServerBudget, UserBudget};
+use super::budget::{Descriptor, ServerBudget, UserBudget};
 use super::end_request::EndRequest;
 use super::events::Events;
+use super::limits::{NotRegistered, SessionClass, UserLimits};
 use super::rate::Rates;
 use super::work::WorkTable;
 
@@ -102,6 +103,7 @@ impl Session {
                 .map(|(folder, _)| FolderPlace::of(folder))
                 .collect(),
             protocol: self.protocol,
+            share: self.login.share(),
         }
     }
 
@@ -157,30 +159,6 @@ impl Drop for EndReport {
     }
 }
 
-/// Why a sign-in that was accepted did not become a session.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum NotRegistered {
-    /// The user has as many sessions as are allowed.
-    #[error("too many sessions of this user (the limit is {limit})")]
-    TooMany {
-        /// The number of sessions that are allowed.
-        limit: usize,
-    },
-    /// The user, or all users together, have as many open files as are allowed.
-    #[error(transparent)]
-    Exhausted(#[from] Exhausted),
-}
-
-impl NotRegistered {
-    /// Returns the fixed word for this reason, by which programs that read the audit log know it.
-    pub fn code(self) -> &'static str {
-        match self {
-            NotRegistered::TooMany { .. } => "too_many_sessions",
-            NotRegistered::Exhausted(_) => "too_many_open_files",
-        }
-    }
-}
-
 /// The place of a session in the registry. Dropping it removes the session.
 pub struct Registration {
     session: Arc<Session>,
@@ -215,7 +193,8 @@ impl Sessions {
     }
 
     /// Registers a session, if the user has fewer sessions than the record allows, or than `usual` does if the record
-    /// has no limit. The rates hold from then on for all sessions of the user.
+    /// has no limit. The rates hold from then on for all sessions of the user. Visitors of a share have limits and a budget
+    /// of their own.
     pub fn enter(
         self: &Arc<Self>,
         newcomer: NewSession,
@@ -227,19 +206,18 @@ impl Sessions {
             protocol,
             ending,
         } = newcomer;
-        let limit = session_limit(login.max_sessions(), usual.sessions);
+        let class = SessionClass::of(&login);
         let mut live = self.live();
-        let mut of_user = live
-            .values()
-            .filter(|s| s.login.user() == login.user())
-            .peekable();
-        let budget = match of_user.peek() {
+        let budget = match live.values().find(|session| class.has(&session.login)) {
             Some(other) => Arc::clone(&other.budget),
             None => UserBudget::of(&self.server_budget),
         };
-        if of_user.filter(|session| !session.gate.is_closed()).count() >= limit {
-            return Err(NotRegistered::TooMany { limit });
-        }
+        let open = live.values().filter(|session| !session.gate.is_closed());
+        class.check(
+            open.map(|session| &session.login),
+            login.max_sessions(),
+            usual.sessions,
+        )?;
         let descriptor = budget.session()?;
         budget.rates.set_usual(usual.rates);
         budget.rates.set_rules(login.rates());
@@ -320,10 +298,11 @@ impl Sessions {
         theirs.cloned().collect()
     }
 
-    /// Returns the number of this user's sessions that have not been revoked.
+    /// Returns the number of this user's sessions that have not been revoked, without those of visitors.
     pub fn count(&self, user: &UserName) -> usize {
         let live = self.live();
-        let open = |session: &&Arc<Session>| session.login.user() == user && !session.gate.is_closed();
+        let class = SessionClass::of_user(user);
+        let open = |session: &&Arc<Session>| class.has(&session.login) && !session.gate.is_closed();
         live.values().filter(open).count()
     }
 
@@ -360,20 +339,6 @@ impl Sessions {
             .map(|session| session.ending.end_files(FileEnd::Stopping, reason))
             .count()
     }
-}
-
-/// Returns how many sessions a user may have at once: the limit of the record, or `usual` if it has none.
-pub fn session_limit(of_record: Option<u32>, usual: usize) -> usize {
-    of_record.map_or(usual, |limit| usize::try_from(limit).unwrap_or(usize::MAX))
-}
-
-/// What one user may have, unless the user's record says something else.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct UserLimits {
-    /// The number of sessions at once.
-    pub sessions: usize,
-    /// The rates of all sessions together.
-    pub rates: Rates,
 }
 
 /// A sign-in that is about to become a session.

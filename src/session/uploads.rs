@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use crate::domain::event::{FileEnd, UploadDigest};
 use crate::domain::path::VirtualPath;
-use crate::storage::{FileFacts, InodeId};
+use crate::storage::{FileFacts, InodeId, upload_names};
 use base::glob::{self, Pattern};
 
 use super::upload_digest::{DigestWorkers, UploadStream};
@@ -264,7 +264,8 @@ impl Uploads {
         let Some((_, name)) = path.split() else {
             return false;
         };
-        self.partial.iter().any(|pattern| pattern.matches(name))
+        // The part of an upload over HTTP is incomplete whatever is configured.
+        upload_names::is_reserved(name) || self.partial.iter().any(|pattern| pattern.matches(name))
     }
 
     /// Returns whether a rename gives up a name for incomplete files.

@@ -14,10 +14,11 @@ use crate::domain::path::VirtualPath;
 use crate::session::ActivityGuard;
 use crate::session::budget::Descriptor;
 use crate::session::memory::{MemoryCharge, TOO_MUCH_HELD};
+use crate::session::name_changes;
 use crate::session::unpaid::{Direction, UnpaidBytes};
 use crate::storage::router::call_io::SessionIo;
 use crate::storage::router::folders::Folders;
-use crate::storage::{Error, FileKind, Links, Metadata, Storage, Wait};
+use crate::storage::{Error, Links, Storage, Wait};
 use base::buffer::{Buffer, FilledBuffer};
 use base::report_interval::ReportInterval;
 
@@ -27,8 +28,6 @@ use super::outcome::{Outcome, RequestError};
 use super::status::RequestRefusal;
 use super::unsent::UnreadTail;
 
-/// Freeing more bytes than this takes the file system several milliseconds, which would delay other channels.
-const LARGE: u64 = 64 << 20;
 /// The shortest time between two messages on the user's terminal, so that a full home does not fill it.
 const NOTICE_EVERY: Duration = Duration::from_secs(1);
 
@@ -105,10 +104,7 @@ impl Sftp {
     /// # Errors
     /// Returns [`Error::WouldBlock`] if the request may not wait.
     pub(super) fn not_in_callback(&self, heavy: bool, wait: Wait) -> crate::storage::Result<()> {
-        match heavy && wait != Wait::Allowed {
-            true => Err(Error::WouldBlock),
-            false => Ok(()),
-        }
+        wait.check_heavy(heavy)
     }
 
     /// Returns the open file that a handle refers to.
@@ -232,13 +228,10 @@ impl Sftp {
 
     /// Returns whether this is a file that takes the file system long to remove.
     pub(super) fn is_large(&self, path: &VirtualPath, links: Links) -> bool {
-        self.storage.stat(path, links).is_ok_and(|meta| is_large(&meta))
+        self.storage
+            .stat(path, links)
+            .is_ok_and(|meta| name_changes::is_large(&meta))
     }
-}
-
-/// Returns whether these are the attributes of a file that takes the file system long to remove.
-pub(super) fn is_large(meta: &Metadata) -> bool {
-    meta.kind == FileKind::File && meta.size >= LARGE
 }
 
 /// Returns whether the user should read the reason of a refusal: with "Failure" alone, they would look for a mistake of

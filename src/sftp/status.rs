@@ -19,12 +19,15 @@ fn code_of(error: Error) -> StatusCode {
         | Error::LinkLoop
         | Error::FolderMissing => StatusCode::NoSuchFile,
         Error::NotPermitted | Error::AccessDenied | Error::Forbidden(_) => StatusCode::PermissionDenied,
-        Error::FixedDirectory | Error::BetweenZones | Error::LinkBetweenZones => StatusCode::PermissionDenied,
+        Error::FixedDirectory | Error::BetweenZones | Error::LinkBetweenZones | Error::Reserved => {
+            StatusCode::PermissionDenied
+        }
         Error::NameTooLong | Error::Invalid => StatusCode::BadMessage,
         Error::NotImplemented => StatusCode::OpUnsupported,
         Error::IsADirectory
         | Error::AlreadyExists
         | Error::NotEmpty
+        | Error::HasUploads
         | Error::NotSupported
         | Error::TooManyLinks
         | Error::CrossesFileSystems
@@ -130,6 +133,8 @@ impl From<Error> for RequestRefusal {
             | Error::FixedDirectory
             | Error::BetweenZones
             | Error::LinkBetweenZones
+            | Error::Reserved
+            | Error::HasUploads
             | Error::Ended => RequestRefusal::with_sentence(code, error.to_string()),
             // OpenSSH's text for the status is enough.
             _ => code.into(),

@@ -71,6 +71,10 @@ async fn review(service: &Service, registration: &Registration) -> Result<(), St
         } => {
             service.sessions.set_expiry(&session, until);
             session.budget.rates.set_rules(rates);
+            // Visitors do not count for the limit of the record.
+            if session.login.share().is_some() {
+                return Ok(());
+            }
             let limit = session_limit(max_sessions, service.current().limits.sessions_per_user);
             match service.sessions.count(session.login.user()) > limit {
                 true => Err(NotRegistered::TooMany { limit }.to_string()),

@@ -91,6 +91,14 @@ pub enum Error {
     /// The two names lie in different folders, or in a folder and in the home.
     #[error("the two names are in different folders; copy the file instead")]
     CrossesFolders,
+    /// The name is that of the part of an upload, or leads through one: only the server itself uses such names.
+    #[error("names of this form are kept for unfinished uploads; choose another name")]
+    Reserved,
+    /// The directory has nothing but parts of uploads that may still be finished. Listings do not show them.
+    #[error(
+        "the directory has unfinished uploads, which are not listed; finish or remove them first, or wait 7 days"
+    )]
+    HasUploads,
     /// The directory of the folder does not exist.
     #[error("the directory of this folder is missing on the server; ask the server's operator")]
     FolderMissing,

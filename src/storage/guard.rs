@@ -7,6 +7,8 @@
 //!   and REALPATH leaves links in its answer.
 //! - Destroying the content of a file needs `overwrite`, by whichever call it happens. A file that was made through
 //!   the same handle needs only `create` for its content. Modes and times always need `attributes`.
+//! - The part of an upload over HTTP ([`super::upload_names`]) is not a file of the user yet, and only the server names it.
+//!   All that happens to it until it has its name, its removal included, is part of creating a file.
 //! - The kernel decides whether a file is new (`O_EXCL`, `RENAME_NOREPLACE`), not a check beforehand.
 #![deny(clippy::missing_trait_methods)]
 
@@ -14,7 +16,7 @@ use std::sync::Arc;
 
 use super::{
     Capabilities, DirStream, Error, FileFacts, FileSystemId, IfExists, Links, Metadata, OpenFile, OpenHow,
-    PinnedInode, Renaming, Result, SetAttrs, Space, Storage, Wait,
+    PinnedInode, Renaming, Result, SetAttrs, Space, Storage, Wait, upload_names,
 };
 use crate::domain::path::VirtualPath;
 use crate::domain::user::{Permission, Permissions};
@@ -43,6 +45,14 @@ impl Guard {
         }
     }
 
+    /// Like [`Guard::need`], for what is done to this name.
+    fn need_at(&self, path: &VirtualPath, permission: Permission) -> Result<()> {
+        match upload_names::is_part(path) {
+            true => self.need(Permission::Create),
+            false => self.need(permission),
+        }
+    }
+
     fn open_allowed(
         &self,
         path: &VirtualPath,
@@ -52,13 +62,17 @@ impl Guard {
         let changes = how.write || how.truncate;
         // Without any flag, open(2) opens the file for reading.
         if how.read || !how.write {
-            self.need(Permission::Read)?;
+            self.need_at(path, Permission::Read)?;
         }
         if !how.create {
             if changes {
-                self.need(Permission::Overwrite)?;
+                self.need_at(path, Permission::Overwrite)?;
             }
-            return Ok((self.inner.open(path, how, wait)?, CreatedBy::Unknown));
+            let created_by = match upload_names::is_part(path) {
+                true => CreatedBy::ThisHandle,
+                false => CreatedBy::Unknown,
+            };
+            return Ok((self.inner.open(path, how, wait)?, created_by));
         }
         match (self.may(Permission::Create), self.may(Permission::Overwrite)) {
             (true, _) if how.exclusive => Ok((self.inner.open(path, how, wait)?, CreatedBy::ThisHandle)),
@@ -100,7 +114,7 @@ impl Guard {
     }
 }
 
-/// Whether this handle has made the file.
+/// Whether this handle has made the file, or one of the same upload has.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum CreatedBy {
     ThisHandle,
@@ -143,7 +157,7 @@ impl Storage for Guard {
         let (inner, birth) = self.open_allowed(path, how, wait)?;
         Ok(Arc::new(GuardedFile {
             inner,
-            read: self.may(Permission::Read),
+            read: self.need_at(path, Permission::Read).is_ok(),
             write: how.write,
             changes: Changes {
                 size: birth == CreatedBy::ThisHandle || self.may(Permission::Overwrite),
@@ -171,7 +185,10 @@ impl Storage for Guard {
     }
 
     fn remove(&self, path: &VirtualPath, wait: Wait) -> Result<()> {
-        self.need(Permission::Delete)?;
+        // Whoever may remove a directory may remove what is left of uploads in it, too.
+        if !self.may(Permission::Delete) {
+            self.need_at(path, Permission::Delete)?;
+        }
         self.inner.remove(path, wait)
     }
 
@@ -186,7 +203,7 @@ impl Storage for Guard {
     }
 
     fn rename(&self, from: &VirtualPath, to: &VirtualPath, how: Renaming) -> Result<()> {
-        self.need(Permission::Rename)?;
+        self.need_at(from, Permission::Rename)?;
         if how.if_exists == IfExists::Refuse || self.may(Permission::Overwrite) {
             return self.inner.rename(from, to, how);
         }

@@ -74,6 +74,17 @@ impl Wait {
         }
     }
 
+    /// Checks that something which takes long may begin; `heavy` is whether it does.
+    ///
+    /// # Errors
+    /// [`Error::WouldBlock`] if it does, and the call may not wait for so long.
+    pub fn check_heavy(self, heavy: bool) -> Result<()> {
+        match heavy && self != Self::Allowed {
+            true => Err(Error::WouldBlock),
+            false => Ok(()),
+        }
+    }
+
     /// Locks a mutex that other calls hold during system calls.
     ///
     /// # Errors

@@ -223,6 +223,7 @@ mod tests {
             home: std::path::Path::new("/h").into(),
             folders: std::sync::Arc::default(),
             protocol: crate::domain::event::Protocol::Ssh,
+            share: None,
         }
     }
 

@@ -89,6 +89,9 @@ impl AuditLine<'_> {
         if let Some(Protocol::Web) = event.actor().map(|who| who.protocol) {
             fields.extend(fields!(protocol: Protocol::Web.name()));
         }
+        if let Some(share) = event.actor().and_then(|who| who.share) {
+            fields.extend(fields!(share: share));
+        }
         fields
     }
 }

@@ -7,12 +7,14 @@ use axum::Router;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_util::task::TaskTracker;
 
+use super::api::uploads::active::ActiveUploads;
 use super::connections::WebConnections;
 use super::live::WebSessions;
 use super::settings::{CurrentWebSettings, WebSettings};
+use super::shares::visits::ShareVisits;
 use super::sign_in::PendingSignIns;
 use super::tls::TlsCurrent;
-use super::{api, assets, guard, pages};
+use super::{api, assets, guard, pages, shares};
 use crate::ops::installation::Installation;
 use crate::ops::running::RunningServer;
 use crate::ssh::service::Service;
@@ -36,6 +38,10 @@ pub struct WebApp {
     pub sessions: WebSessions,
     /// The sign-ins that wait for a new password.
     pub pending: PendingSignIns,
+    /// The visits of shares that were opened by their form.
+    pub visits: ShareVisits,
+    /// The uploads that requests work on.
+    pub uploads: Arc<ActiveUploads>,
     /// The tasks that a drain waits for.
     pub tasks: TaskTracker,
     /// The most connections at once.
@@ -85,6 +91,8 @@ impl WebApp {
             tls,
             sessions: WebSessions::default(),
             pending: PendingSignIns::default(),
+            visits: ShareVisits::default(),
+            uploads: Arc::default(),
             tasks,
             most_connections,
             connections: Arc::default(),
@@ -116,6 +124,7 @@ pub(super) fn router(app: Arc<WebApp>) -> Router {
     Router::new()
         .merge(pages::routes())
         .merge(assets::routes())
+        .merge(shares::routes(&app))
         .nest("/api/v1", api::routes())
         .fallback(guard::nothing_here)
         .layer(axum::middleware::from_fn_with_state(

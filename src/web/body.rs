@@ -5,6 +5,7 @@ use std::time::Duration;
 use axum::body::{Body, BodyDataStream};
 use bytes::{Buf as _, Bytes, BytesMut};
 use futures_util::StreamExt as _;
+use http_body::Body as _;
 
 use super::error::{WebError, WebErrorKind};
 
@@ -13,6 +14,35 @@ pub const STALLED: Duration = Duration::from_secs(60);
 
 /// The bytes that are read or written in one call on a file.
 pub const PIECE: usize = 256 * 1024;
+
+/// The most bytes of a body that nobody wants which are read all the same: a piece of a resumable upload.
+const MOST_DISCARDED: u64 = 16 * 1024 * 1024;
+
+/// How long a peer may send nothing of a body that nobody wants.
+const SILENT: Duration = Duration::from_secs(2);
+
+/// The longest time for which a body that nobody wants is read.
+const DISCARDING: Duration = Duration::from_secs(20);
+
+/// Reads and drops the rest of a body before its request is refused. Browsers and proxies that are still sending do not
+/// read the reply: they report a lost connection instead of what the server says. Of a long body nothing is read.
+pub async fn discard(body: Body) {
+    if body.size_hint().lower() > MOST_DISCARDED {
+        return;
+    }
+    let reading = async {
+        let mut frames = body.into_data_stream();
+        let mut read: u64 = 0;
+        while read <= MOST_DISCARDED {
+            match tokio::time::timeout(SILENT, frames.next()).await {
+                Ok(Some(Ok(bytes))) => read = read.saturating_add(bytes.len() as u64),
+                _ => return,
+            }
+        }
+    };
+    // Whatever has arrived until then, nobody wants it.
+    let _ = tokio::time::timeout(DISCARDING, reading).await;
+}
 
 /// Reads the body of a request in pieces.
 pub struct BodyPieces {
@@ -56,6 +86,13 @@ impl BodyPieces {
             }
         }
         Ok(self.rest())
+    }
+
+    /// Reads and drops what is left of the body: see [`discard`].
+    pub async fn discard_rest(self) {
+        if !self.is_over {
+            discard(Body::new(self.frames)).await;
+        }
     }
 
     /// Returns the bytes that have arrived and were not returned yet, at most [`PIECE`].

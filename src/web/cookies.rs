@@ -66,10 +66,16 @@ fn is_value(value: &str) -> bool {
 /// Returns the value of `Set-Cookie` that keeps the session's cookie for so many seconds; `None` if the value has other
 /// characters than letters, digits, `-`, `_` and `.`. Logs do not show it.
 pub fn set_session(value: &str, max_age_secs: u64) -> Option<HeaderValue> {
+    set(SESSION_COOKIE, value, max_age_secs)
+}
+
+/// Returns the value of `Set-Cookie` that keeps a cookie of this name for so many seconds; `None` if the value has other
+/// characters than letters, digits, `-`, `_` and `.`. The name must begin with `__Host-`. Logs do not show it.
+pub fn set(name: &str, value: &str, max_age_secs: u64) -> Option<HeaderValue> {
     if !is_value(value) {
         return None;
     }
-    let text = format!("{SESSION_COOKIE}={value}; Max-Age={max_age_secs}; {ATTRIBUTES}");
+    let text = format!("{name}={value}; Max-Age={max_age_secs}; {ATTRIBUTES}");
     let mut header = HeaderValue::from_str(&text).ok()?;
     header.set_sensitive(true);
     Some(header)

@@ -130,7 +130,9 @@ impl WebError {
     pub fn storage(error: StorageError, sentence: String) -> Self {
         let kind = match error {
             StorageError::NotFound => WebErrorKind::NotFound,
-            StorageError::AlreadyExists | StorageError::NotEmpty => WebErrorKind::Conflict,
+            StorageError::AlreadyExists | StorageError::NotEmpty | StorageError::HasUploads => {
+                WebErrorKind::Conflict
+            }
             StorageError::NotADirectory
             | StorageError::IsADirectory
             | StorageError::NotAFile
@@ -146,6 +148,7 @@ impl WebError {
             StorageError::AccessDenied
             | StorageError::NotPermitted
             | StorageError::Forbidden(_)
+            | StorageError::Reserved
             | StorageError::IsFolder
             | StorageError::FixedDirectory => WebErrorKind::Forbidden,
             StorageError::NameTooLong | StorageError::Invalid => WebErrorKind::BadRequest,

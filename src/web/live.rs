@@ -28,6 +28,7 @@ use crate::session::{
     Activity, EndReport, EndRequest, NewSession, Registration, Session, SessionContext, Traffic,
 };
 use crate::ssh::entry::{self, EntryRefused};
+use crate::storage::upload_names::PartAccess;
 
 /// The time without a request after which a session ends. Its browser stays signed in: the next request begins another.
 pub const IDLE: Duration = Duration::from_secs(10 * 60);
@@ -48,6 +49,8 @@ pub enum WebCredential {
     Browser([u8; 32]),
     /// A token, by its number in the store.
     Token(i64),
+    /// The token of a share, by the number of the share in the store.
+    Share(i64),
 }
 
 /// Identifies a session among those in use.
@@ -66,6 +69,8 @@ pub enum WebScope {
     Browser,
     /// What the token is for.
     Token(TokenScope),
+    /// What the share opens.
+    Share,
 }
 
 /// A sign-in that is about to become a session.
@@ -147,12 +152,10 @@ impl WebSessions {
         }
     }
 
-    /// Asks the sessions of a browser to end, from all addresses.
-    pub fn end_browser(&self, hash: &[u8; 32], reason: &str) {
+    /// Asks the sessions of a browser, of a token or of a share to end, from all addresses.
+    pub fn end(&self, credential: WebCredential, reason: &str) {
         let live = self.live.lock();
-        let theirs = live
-            .iter()
-            .filter(|(key, _)| key.credential == WebCredential::Browser(*hash));
+        let theirs = live.iter().filter(|(key, _)| key.credential == credential);
         for session in theirs.filter_map(|(_, slot)| slot.get()) {
             session.end(reason);
         }
@@ -212,7 +215,11 @@ async fn begin(
         }
     };
     let session = Arc::clone(registration.session());
-    let _ = session.client.set(format!("web: {}", visitor.agent));
+    let client = match session.login.share() {
+        Some(share) => format!("web, share {share}: {}", visitor.agent),
+        None => format!("web: {}", visitor.agent),
+    };
+    let _ = session.client.set(client.clone());
     let traffic = Arc::<WebTraffic>::default();
     let counted = Arc::clone(&traffic);
     let _ = session.traffic.set(Box::new(move || Traffic {
@@ -223,7 +230,7 @@ async fn begin(
     service.events.emit(&Event::SignedIn {
         who: session.actor(),
         method: new.method,
-        client: format!("web: {}", visitor.agent),
+        client,
         algorithms: Box::new(ChosenAlgorithms::default()),
         certificate: None,
         recovery_codes_left: session.login.recovery_codes_left(),
@@ -346,20 +353,36 @@ impl WebSession {
         }
     }
 
+    /// Returns the access to the user's home for uploads, which name their parts: see [`crate::storage::upload_names`].
+    ///
+    /// # Errors
+    /// Returns an error if the home cannot be opened.
+    pub async fn home_with_parts(&self) -> Result<HomeSession, WebError> {
+        let home = self.mounted().await?;
+        Ok(self.access(home.with_parts(PartAccess::of_uploads())))
+    }
+
     /// Returns the access to the user's home, which is mounted by the first request that needs it.
     ///
     /// # Errors
     /// Returns an error if it cannot be opened.
     pub async fn home(&self) -> Result<HomeSession, WebError> {
+        let home = self.mounted().await?;
+        Ok(self.access(home.clone()))
+    }
+
+    fn access(&self, home: Mounted) -> HomeSession {
+        let mut home = HomeSession::new(home, self.context.clone());
+        home.gone = self.gone.child_token();
+        home
+    }
+
+    async fn mounted(&self) -> Result<&Mounted, WebError> {
         let mounting = self
             .home
             .get_or_try_init(async || self.app.service.open_home(self.session()).await);
         match mounting.await {
-            Ok(home) => {
-                let mut home = HomeSession::new(home.clone(), self.context.clone());
-                home.gone = self.gone.child_token();
-                Ok(home)
-            }
+            Ok(home) => Ok(home),
             Err(_) if !self.is_open() => Err(WebError::sign_in_required()),
             Err(Refused { error, sentence }) => {
                 tracing::error!(session = %self.session().id, user = %self.login().user(), %error, "no home for a session");

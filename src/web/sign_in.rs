@@ -110,7 +110,7 @@ struct PendingSignIn {
 }
 
 /// Returns a new random text for a cookie.
-fn random_text() -> Result<String, WebError> {
+pub(super) fn random_text() -> Result<String, WebError> {
     let mut bytes = [0; COOKIE_BYTES];
     getrandom::fill(&mut bytes).map_err(|error| WebError::internal("no randomness for a cookie", &error))?;
     Ok(BASE64URL_NOPAD.encode(&bytes))
@@ -416,6 +416,6 @@ pub(super) async fn by_token(
 pub async fn sign_out(app: &WebApp, hash: &[u8; 32]) -> Result<(), WebError> {
     let removed = app.store.remove_browser_session(hash).await;
     removed.map_err(|error| WebError::internal("cannot sign a browser out", &error))?;
-    app.sessions.end_browser(hash, "signed out");
+    app.sessions.end(WebCredential::Browser(*hash), "signed out");
     Ok(())
 }

@@ -11,9 +11,11 @@ use super::app::WebApp;
 use super::cookies;
 use super::error::{WebError, WebErrorKind};
 use super::live::{NewWebSession, RequestTurn, WebCredential, WebScope, WebSession, WebSessionKey};
+use super::shares::visited::VisitedShare;
 use super::sign_in;
 use super::visitor::Visitor;
 use crate::auth::Login;
+use crate::domain::path::VirtualPath;
 use crate::domain::token::TokenScope;
 use base::secret::Secret;
 
@@ -26,10 +28,55 @@ pub struct WebUser {
     pub visitor: Visitor,
     /// The hash of the browser's cookie; `None` for a token.
     pub cookie: Option<[u8; 32]>,
+    /// The share, if a visitor acts on behalf of the user.
+    pub share: Option<Arc<VisitedShare>>,
     _turn: Arc<RequestTurn>,
 }
 
 impl WebUser {
+    /// Returns the user of a request that a visitor of a share makes.
+    ///
+    /// # Errors
+    /// Returns an error if the session has too many requests at once.
+    pub(super) async fn of_visitor(
+        session: Arc<WebSession>,
+        visitor: Visitor,
+        share: Arc<VisitedShare>,
+    ) -> Result<Self, WebError> {
+        let turn = session.turn().await?;
+        Ok(Self {
+            session,
+            visitor,
+            cookie: None,
+            share: Some(share),
+            _turn: Arc::new(turn),
+        })
+    }
+
+    /// Returns the number of the share, if a visitor acts on behalf of the user.
+    pub fn share_id(&self) -> Option<i64> {
+        self.share.as_ref().map(|share| share.record.id)
+    }
+
+    /// Returns the path of a file that is sent, as the user has it: visitors name paths in their share.
+    ///
+    /// # Errors
+    /// Returns an error for a path that visitors may not name.
+    pub fn target_of(&self, named: &VirtualPath) -> Result<VirtualPath, WebError> {
+        match &self.share {
+            Some(share) => share.target_of(named),
+            None => Ok(named.clone()),
+        }
+    }
+
+    /// Returns a path of the user as whoever asks may see it.
+    pub fn shown(&self, path: &VirtualPath) -> VirtualPath {
+        match &self.share {
+            Some(share) => share.shown(path),
+            None => path.clone(),
+        }
+    }
+
     /// Returns the proof that the user has signed in.
     pub fn login(&self) -> &Login {
         self.session.login()
@@ -46,6 +93,7 @@ impl WebUser {
                 WebErrorKind::Forbidden,
                 "this needs a sign-in by browser; a token is not enough",
             )),
+            WebScope::Share => Err(WebError::not_found()),
         }
     }
 
@@ -55,7 +103,7 @@ impl WebUser {
     /// Returns an error that says so.
     pub fn require_files(&self) -> Result<(), WebError> {
         match self.session.scope() {
-            WebScope::Browser | WebScope::Token(TokenScope::Files) => Ok(()),
+            WebScope::Browser | WebScope::Share | WebScope::Token(TokenScope::Files) => Ok(()),
             WebScope::Token(TokenScope::Admin) => Err(WebError::new(
                 WebErrorKind::Forbidden,
                 "this token is for administration, not for files",
@@ -91,6 +139,10 @@ impl FromRequestParts<Arc<WebApp>> for WebUser {
     type Rejection = WebError;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<WebApp>) -> Result<Self, WebError> {
+        // A request that was made for a visitor of a share: see `shares::inner`. Nothing from outside puts it there.
+        if let Some(visitor) = parts.extensions.get::<Self>() {
+            return Ok(visitor.clone());
+        }
         let Ok(visitor) = Visitor::from_request_parts(parts, app).await;
         let cookie = cookies::session_cookie(&parts.headers);
         let (session, cookie) = match (bearer(&parts.headers)?, cookie) {
@@ -112,6 +164,7 @@ impl FromRequestParts<Arc<WebApp>> for WebUser {
             session,
             visitor,
             cookie,
+            share: None,
             _turn: Arc::new(turn),
         })
     }

@@ -16,6 +16,9 @@ use base::error::{Error, Result};
 pub struct SessionJson {
     id: u64,
     user: String,
+    /// The number of the share, if a visitor acts on behalf of the user.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    share: Option<i64>,
     /// The client's address and port.
     peer: SocketAddr,
     /// The version string that the client sent.
@@ -114,6 +117,7 @@ impl From<&SessionView> for SessionJson {
         Self {
             id: view.id,
             user: view.user.to_string(),
+            share: view.share,
             peer: view.peer,
             client: view.client.clone(),
             since: view.since.to_string(),
@@ -136,6 +140,7 @@ impl TryFrom<SessionJson> for SessionView {
         Ok(Self {
             id: json.id,
             user: UserName::stored(&json.user)?,
+            share: json.share,
             peer: json.peer,
             client: json.client,
             since: time(&json.since)?,

@@ -45,6 +45,7 @@ impl RunningServer for TwoSessions {
         let info = |id| SessionView {
             id,
             user: "calvin".parse().unwrap(),
+            share: (id == 2).then_some(12),
             peer: "[::1]:5".parse().unwrap(),
             client: "SSH-2.0-\u{1b}[2J".into(),
             since: "2026-01-02T03:04:05Z".parse().unwrap(),

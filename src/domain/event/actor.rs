@@ -24,6 +24,8 @@ pub struct Actor {
     pub folders: Arc<[FolderPlace]>,
     /// The protocol that the client speaks.
     pub protocol: Protocol,
+    /// The number of the share, if a visitor acts on behalf of the user.
+    pub share: Option<i64>,
 }
 
 /// A protocol by which users reach their files.
@@ -117,6 +119,7 @@ mod tests {
             }]
             .into(),
             protocol: Protocol::Ssh,
+            share: None,
         };
         let check = |path: &str, place: &str, inside: &str| {
             let path = VirtualPath::parse(path.as_bytes()).unwrap();

@@ -202,3 +202,11 @@ fn a_change_without_a_handle_leaves_no_digest() {
         assert_eq!(uploads.left(FILE, writer), expected);
     }
 }
+
+#[test]
+fn the_part_of_an_upload_over_http_is_incomplete_whatever_is_configured() {
+    let uploads = Uploads::new(&[]);
+    let part = path(&format!("/d/.homeport-upload-{}", "0".repeat(32)));
+    assert!(uploads.is_partial(&part) && uploads.completes(&part, &path("/d/f")));
+    assert!(!uploads.is_partial(&path("/d/.homeport-upload-x")));
+}

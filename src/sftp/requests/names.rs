@@ -4,11 +4,12 @@ use sftp_wire::NamesReply;
 
 use crate::domain::event::{Event, SizeChange};
 use crate::domain::path::VirtualPath;
+use crate::session::name_changes::{self, NewName};
 use crate::sftp::attrs;
 use crate::sftp::context::SymlinkOrder;
 use crate::sftp::outcome::{RequestInfo, RequestResult, ok};
-use crate::sftp::session::{Sftp, is_large, path_of};
-use crate::storage::{FileKind, IfExists, Links, Renaming, SetAttrs};
+use crate::sftp::session::{Sftp, path_of};
+use crate::storage::{IfExists, Links, SetAttrs};
 
 /// Replies with the attributes of a name: STAT follows a link, LSTAT does not.
 pub(super) fn stat(sftp: &mut Sftp, path: &[u8], links: Links, info: RequestInfo) -> RequestResult {
@@ -51,10 +52,8 @@ pub(super) fn readlink(sftp: &mut Sftp, path: &[u8], info: RequestInfo) -> Reque
 /// Removes a file, a link or a special file, but not a directory.
 pub(super) fn remove(sftp: &mut Sftp, path: &[u8], info: RequestInfo) -> RequestResult {
     let path = path_of(path)?;
-    sftp.not_in_callback(sftp.is_large(&path, Links::NoFollow), info.wait)?;
-    let done = sftp.storage.remove(&path, info.wait);
+    let done = name_changes::remove(&sftp.context.session, &*sftp.storage, &path, info.wait);
     sftp.report_refusal(done, &path)?;
-    sftp.emit(|who| Event::Removed { who, path });
     ok(info.id)
 }
 
@@ -62,18 +61,16 @@ pub(super) fn remove(sftp: &mut Sftp, path: &[u8], info: RequestInfo) -> Request
 pub(super) fn mkdir(sftp: &mut Sftp, path: &[u8], attrs: &SetAttrs, info: RequestInfo) -> RequestResult {
     let path = path_of(path)?;
     let mode = attrs.permissions.unwrap_or(0o777);
-    let done = sftp.storage.mkdir(&path, mode, info.wait);
+    let done = name_changes::mkdir(&sftp.context.session, &*sftp.storage, &path, mode, info.wait);
     sftp.report_refusal(done, &path)?;
-    sftp.emit(|who| Event::DirectoryMade { who, path });
     ok(info.id)
 }
 
 /// Removes an empty directory, as rmdir(2) does.
 pub(super) fn rmdir(sftp: &mut Sftp, path: &[u8], info: RequestInfo) -> RequestResult {
     let path = path_of(path)?;
-    let done = sftp.storage.rmdir(&path, info.wait);
+    let done = name_changes::rmdir(&sftp.context.session, &*sftp.storage, &path, info.wait);
     sftp.report_refusal(done, &path)?;
-    sftp.emit(|who| Event::DirectoryRemoved { who, path });
     ok(info.id)
 }
 
@@ -111,38 +108,12 @@ pub(in crate::sftp) fn rename(
     if_exists: IfExists,
     info: RequestInfo,
 ) -> RequestResult {
-    let (from, to) = (path_of(from)?, path_of(to)?);
-    let replaced = match if_exists {
-        IfExists::Replace => sftp.storage.stat(&to, Links::NoFollow).ok(),
-        IfExists::Refuse => None,
+    let names = NewName {
+        from: path_of(from)?,
+        to: path_of(to)?,
+        if_exists,
     };
-    let completes = sftp.context.session.events.uploads().completes(&from, &to);
-    let source = match replaced.is_some() || completes {
-        true => sftp.storage.stat(&from, Links::NoFollow).ok(),
-        false => None,
-    };
-    // A directory that is complete now is searched for files.
-    let is_searched = completes && source.is_some_and(|meta| meta.kind == FileKind::Directory);
-    let heavy = is_searched || replaced.as_ref().is_some_and(is_large);
-    sftp.not_in_callback(heavy, info.wait)?;
-    // A rename onto another name of the same file replaces nothing.
-    let replaced = replaced.is_some_and(|old| source.is_none_or(|source| source.inode != old.inode));
-    let done = sftp.storage.rename(
-        &from,
-        &to,
-        Renaming {
-            if_exists,
-            only_files: false,
-            wait: info.wait,
-        },
-    );
-    sftp.report_refusal(done, &from)?;
-    sftp.emit(|who| Event::Renamed {
-        who,
-        from: from.clone(),
-        to: to.clone(),
-        replaced,
-    });
-    sftp.context.session.renamed(&*sftp.storage, &from, &to);
+    let done = name_changes::rename(&sftp.context.session, &*sftp.storage, &names, info.wait);
+    sftp.report_refusal(done, &names.from)?;
     ok(info.id)
 }

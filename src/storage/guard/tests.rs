@@ -212,6 +212,58 @@ fn a_drop_box_takes_new_files_only() {
     assert_eq!(get(&*home.open, "new").unwrap(), b"1234");
 }
 
+/// What happens to the part of an upload is part of creating a file, and replacing another file is not.
+#[test]
+fn the_part_of_an_upload_needs_create_alone() {
+    let part = path(&format!(".homeport-upload-{}", "0".repeat(32)));
+    let write = OpenHow {
+        write: true,
+        ..OpenHow::default()
+    };
+    let create = OpenHow {
+        create: true,
+        exclusive: true,
+        ..write
+    };
+    let rename = |guard: &Guard, to: &str, how| guard.rename(&part, &path(to), how);
+    let drop_box = home("create");
+    let guard = &drop_box.guard;
+    guard.open(&part, create, Wait::Allowed).unwrap();
+    let file = guard.open(&part, write, Wait::Allowed).unwrap();
+    file.write_at(b"content", 0, Wait::Allowed).unwrap();
+    file.set_attrs(&size(4)).unwrap();
+    let read = OpenHow {
+        read: true,
+        ..OpenHow::default()
+    };
+    let file = guard.open(&part, read, Wait::Allowed).unwrap();
+    assert_eq!(file.read_at(&mut [0; 4], 0, Wait::Allowed), Ok(4));
+    assert_eq!(
+        guard.set_attrs(&part, &times(), Links::NoFollow),
+        Err(Error::Forbidden("attributes"))
+    );
+    assert_eq!(rename(guard, "f", REFUSE), Err(Error::AlreadyExists));
+    assert_eq!(rename(guard, "f", REPLACE), Err(Error::Forbidden("overwrite")));
+    assert_eq!(rename(guard, "new", REFUSE), Ok(()));
+    assert_eq!(get(&*drop_box.open, "new").unwrap(), b"cont");
+    guard.open(&part, create, Wait::Allowed).unwrap();
+    assert_eq!(guard.remove(&part, Wait::Allowed), Ok(()));
+
+    let others = home("list read overwrite delete rename mkdir attributes link");
+    others.open.open(&part, create, Wait::Allowed).unwrap();
+    let guard = &others.guard;
+    let opened = guard.open(&part, write, Wait::Allowed).map(drop);
+    for refused in [opened, rename(guard, "new", REFUSE)] {
+        assert_eq!(refused, Err(Error::Forbidden("create")));
+    }
+    // It goes with its directory.
+    assert_eq!(guard.remove(&part, Wait::Allowed), Ok(()));
+    others.open.open(&part, create, Wait::Allowed).unwrap();
+    let neither = Guard::new(others.open.clone(), "list,read".parse().unwrap());
+    let removed = neither.remove(&part, Wait::Allowed);
+    assert_eq!(removed, Err(Error::Forbidden("create")));
+}
+
 #[test]
 fn without_create_nothing_new_appears() {
     let home = home("overwrite read");

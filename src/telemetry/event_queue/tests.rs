@@ -18,6 +18,7 @@ fn who(user: &str) -> Actor {
         home: std::path::Path::new("/h").into(),
         folders: std::sync::Arc::default(),
         protocol: crate::domain::event::Protocol::Ssh,
+        share: None,
     }
 }
 

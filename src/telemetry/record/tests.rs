@@ -20,6 +20,7 @@ fn actor() -> Actor {
         home: Path::new(OsStr::from_bytes(b"/h\xff")).into(),
         folders: std::sync::Arc::default(),
         protocol: crate::domain::event::Protocol::Ssh,
+        share: None,
     }
 }
 

@@ -1,15 +1,15 @@
 //! The headers of tus 1.0.0, the protocol of resumable uploads (<https://tus.io/protocols/resumable-upload>), as values
 //! with types. It does not know where uploads are stored.
 //!
-//! Of the extensions, creation, termination, expiration and checksum are there. What a client asks for beyond them is
-//! refused with a sentence, because an upload that is silently done in another way would be wrong.
+//! Of the extensions, creation (also with the first bytes), termination, expiration and checksum are there. What a client
+//! asks for beyond them is refused with a sentence, because an upload that is silently done in another way would be wrong.
 
 #[doc(hidden)]
 pub mod fuzz;
 pub mod metadata;
 
 use data_encoding::BASE64;
-use http::header::{CONTENT_TYPE, HeaderMap};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, TRANSFER_ENCODING};
 use http::{HeaderName, HeaderValue};
 
 use self::metadata::{UploadTarget, pairs};
@@ -21,7 +21,7 @@ use crate::web::tus::error::TusError;
 pub const VERSION: &str = "1.0.0";
 
 /// The value of `Tus-Extension`.
-pub const EXTENSIONS: &str = "creation,termination,expiration,checksum";
+pub const EXTENSIONS: &str = "creation,creation-with-upload,termination,expiration,checksum";
 
 /// The value of `Tus-Checksum-Algorithm`.
 pub const CHECKSUM_ALGORITHMS: &str = "sha1,sha256,md5";
@@ -119,16 +119,32 @@ impl UploadPiece {
     /// Returns an error for what is missing, malformed or not supported.
     pub fn from_headers(headers: &HeaderMap) -> Result<Self, TusError> {
         check_version(headers)?;
-        let kind = optional(headers, CONTENT_TYPE, "Content-Type")?;
-        let expected = CONTENT_TYPE_OF_PIECES.as_bytes();
-        let is_piece = kind.is_some_and(|kind| kind.trim_ascii().eq_ignore_ascii_case(expected));
-        if !is_piece {
+        if !is_piece(headers)? {
             return Err(TusError::ContentType);
         }
-        let offset = bytes(headers, UPLOAD_OFFSET, "Upload-Offset")?;
-        let checksum = optional(headers, UPLOAD_CHECKSUM, "Upload-Checksum")?;
-        let checksum = checksum.map(PieceChecksum::parse).transpose()?;
-        Ok(Self { offset, checksum })
+        Ok(Self {
+            offset: bytes(headers, UPLOAD_OFFSET, "Upload-Offset")?,
+            checksum: checksum(headers)?,
+        })
+    }
+
+    /// Reads the headers of a POST that may bring the first bytes along; `None` for one that brings none.
+    ///
+    /// # Errors
+    /// Returns an error for what is malformed or not supported, and for a body of another type.
+    pub fn of_creation(headers: &HeaderMap) -> Result<Option<Self>, TusError> {
+        if is_piece(headers)? {
+            return Ok(Some(Self {
+                offset: 0,
+                checksum: checksum(headers)?,
+            }));
+        }
+        let length = optional(headers, CONTENT_LENGTH, "Content-Length")?;
+        let has_body = length.is_some_and(|length| length != b"0") || headers.contains_key(TRANSFER_ENCODING);
+        match has_body {
+            true => Err(TusError::ContentType),
+            false => Ok(None),
+        }
     }
 }
 
@@ -181,6 +197,19 @@ pub fn check_version(headers: &HeaderMap) -> Result<(), TusError> {
 /// Formats the value of `Upload-Expires`, from seconds since 1970.
 pub fn expires(seconds: i64) -> Option<HeaderValue> {
     HeaderValue::from_str(&http_date::format(seconds)?).ok()
+}
+
+/// Whether the body is a piece of a file, by its type.
+fn is_piece(headers: &HeaderMap) -> Result<bool, TusError> {
+    let kind = optional(headers, CONTENT_TYPE, "Content-Type")?;
+    let expected = CONTENT_TYPE_OF_PIECES.as_bytes();
+    Ok(kind.is_some_and(|kind| kind.trim_ascii().eq_ignore_ascii_case(expected)))
+}
+
+/// Returns the digest that the body must have, if the client sent one.
+fn checksum(headers: &HeaderMap) -> Result<Option<PieceChecksum>, TusError> {
+    let checksum = optional(headers, UPLOAD_CHECKSUM, "Upload-Checksum")?;
+    checksum.map(PieceChecksum::parse).transpose()
 }
 
 /// Returns the value of a header that may occur once.

@@ -8,6 +8,7 @@ pub(in crate::cli::top) fn session(id: u64, user: &str, bytes: u64) -> SessionVi
     SessionView {
         id,
         user: user.parse().unwrap(),
+        share: None,
         peer: "192.0.2.7:50122".parse().unwrap(),
         client: "SSH-2.0-x".to_owned(),
         since: "2026-01-02T03:04:05Z".parse().unwrap(),

@@ -123,6 +123,8 @@ pub(super) fn refusal_has_its_reason(judge: &Judge<'_>, error: Error) -> Judgeme
         | Error::FolderMissing
         | Error::FolderUnavailable
         | Error::NotOwned
+        | Error::Reserved
+        | Error::HasUploads
         | Error::OverBytes { .. }
         | Error::OverFiles { .. } => Err("there is no reason to refuse that".to_owned()),
         _ => Ok(()),

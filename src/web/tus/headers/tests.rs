@@ -179,6 +179,28 @@ fn a_piece_has_an_offset_and_the_type() {
 }
 
 #[test]
+fn a_creation_may_bring_the_first_bytes() {
+    let first = |pairs: &[(&'static str, &str)]| UploadPiece::of_creation(&headers(pairs));
+    let kind = ("content-type", CONTENT_TYPE_OF_PIECES);
+    let whole = UploadPiece {
+        offset: 0,
+        checksum: None,
+    };
+    assert_eq!(first(&[kind, ("content-length", "5")]), Ok(Some(whole.clone())));
+    // Some clients give an empty body this type, too.
+    assert_eq!(first(&[kind, ("content-length", "0")]), Ok(Some(whole)));
+    assert_eq!(first(&[]), Ok(None));
+    assert_eq!(first(&[("content-length", "0")]), Ok(None));
+    assert_eq!(first(&[("content-length", "5")]), Err(TusError::ContentType));
+    assert_eq!(
+        first(&[("transfer-encoding", "chunked")]),
+        Err(TusError::ContentType)
+    );
+    let wrong = first(&[kind, ("upload-checksum", "sha1")]);
+    assert_eq!(wrong, Err(TusError::Checksum));
+}
+
+#[test]
 fn checksums_have_the_length_of_their_function() {
     let check = |value: &str, expected: Result<PieceHash, TusError>| {
         let pairs = [

@@ -1,0 +1,74 @@
+//! `/shares`: the links that a user has made, with how often they were used.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::extract::State;
+use axum::response::{Html, IntoResponse as _, Response};
+use base::size::Size;
+
+use super::current_frame::frame_for;
+use super::frame::{MenuPage, PageFrame};
+use crate::web::api::shares::{ListedShare, shares_of};
+use crate::web::app::WebApp;
+use crate::web::error::WebError;
+use crate::web::users::WebUser;
+
+/// The page.
+#[derive(Template)]
+#[template(path = "shares.html")]
+struct SharesPage {
+    frame: PageFrame,
+    shares: Vec<ShareRow>,
+}
+
+/// A link, for people.
+struct ShareRow {
+    id: i64,
+    title: String,
+    path: String,
+    /// What visitors may do: "download", "upload", "download and upload".
+    purpose: &'static str,
+    has_password: bool,
+    expires: String,
+    has_expired: bool,
+    used: u64,
+    /// How many further visits there may be, or how many bytes; empty if any number.
+    left: String,
+}
+
+/// Answers GET.
+pub(super) async fn show(State(app): State<Arc<WebApp>>, user: WebUser) -> Result<Response, WebError> {
+    user.require_browser()?;
+    let shares = shares_of(&app, &user).await?;
+    let page = SharesPage {
+        frame: frame_for(&app, &user, MenuPage::Shares),
+        shares: shares.into_iter().map(row_of).collect(),
+    };
+    let page = page.render();
+    let page = page.map_err(|error| WebError::internal("the page of shares cannot be written", &error))?;
+    Ok(Html(page).into_response())
+}
+
+fn row_of(share: ListedShare) -> ShareRow {
+    let visits = share.uses_left.map(|left| format!("{left} visits"));
+    let bytes = share.bytes_left.map(|left| Size(left).to_string());
+    let left: Vec<String> = visits.into_iter().chain(bytes).collect();
+    ShareRow {
+        id: share.id,
+        title: share.title,
+        path: share.path.path,
+        purpose: match (share.download, share.upload) {
+            (true, true) => "download and upload",
+            (true, false) => "download",
+            (false, _) => "upload",
+        },
+        has_password: share.has_password,
+        expires: share.expires_at.map_or_else(
+            || "never".to_owned(),
+            |end| end.replace('T', " ").replace('Z', " UTC"),
+        ),
+        used: share.used,
+        left: left.join(", "),
+    }
+}

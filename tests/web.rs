@@ -1,0 +1,4 @@
+//! The web page and its API from outside.
+
+mod shares;
+mod uploads;
