@@ -24,7 +24,6 @@ mod quota;
 mod settings;
 mod user;
 mod users_file;
-mod values;
 
 pub use audit::AuditArgs;
 pub use backup::{BackupArgs, RestoreArgs};

@@ -107,7 +107,7 @@ mod tests {
                 json[0],
                 serde_json::json!({
                     "v": 1, "id": 1, "user": "calvin", "peer": "[::1]:5", "client": "SSH-2.0-\u{1b}[2J",
-                    "since": "2026-01-02T03:04:05Z", "channels": 1, "bytes_in": 7, "bytes_out": null,
+                    "protocol": "ssh", "since": "2026-01-02T03:04:05Z", "channels": 1, "bytes_in": 7, "bytes_out": null,
                     "used_bytes": 7, "quota_bytes": null,
                     "folders": [{"name": "team", "used_bytes": 8, "quota_bytes": 9}], "open_files": 9,
                     "files": [{

@@ -175,6 +175,7 @@ impl LiveServer {
             user: session.login.user().clone(),
             peer: session.peer,
             client: session.client.get().cloned().unwrap_or_default(),
+            protocol: session.protocol,
             since: session.since,
             channels: session.channels.load(Ordering::Relaxed),
             bytes_in: traffic.map(|traffic| traffic.received),

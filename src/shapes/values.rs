@@ -35,7 +35,7 @@ impl<T: FromStr> FromStr for OrInherit<T> {
 }
 
 /// Returns the change of a setting that an option asks for.
-pub(super) fn change<T, U>(option: Option<OrInherit<T>>, convert: impl FnOnce(T) -> U) -> SettingChange<U> {
+pub fn change<T, U>(option: Option<OrInherit<T>>, convert: impl FnOnce(T) -> U) -> SettingChange<U> {
     match option {
         None => SettingChange::Keep,
         Some(OrInherit::Inherit) => SettingChange::Unset,
@@ -44,12 +44,15 @@ pub(super) fn change<T, U>(option: Option<OrInherit<T>>, convert: impl FnOnce(T)
 }
 
 /// Converts a size to bytes.
-pub(super) fn bytes(Limit(limit): Limit<Size>) -> Limit<u64> {
+pub fn bytes(Limit(limit): Limit<Size>) -> Limit<u64> {
     Limit(limit.map(|Size(bytes)| bytes))
 }
 
 /// Parses the mode of files.
-pub(super) fn file_mode(text: &str) -> std::result::Result<OrInherit<u32>, String> {
+///
+/// # Errors
+/// Returns an error if this is not one, or if the owner could not read and write the files.
+pub fn file_mode(text: &str) -> std::result::Result<OrInherit<u32>, String> {
     match text {
         "inherit" => Ok(OrInherit::Inherit),
         _ => FileMode::try_from(text.to_owned()).map(|FileMode(mode)| OrInherit::To(mode)),
@@ -57,7 +60,10 @@ pub(super) fn file_mode(text: &str) -> std::result::Result<OrInherit<u32>, Strin
 }
 
 /// Parses the mode of directories.
-pub(super) fn dir_mode(text: &str) -> std::result::Result<OrInherit<u32>, String> {
+///
+/// # Errors
+/// Returns an error if this is not one, or if the owner could not use the directories.
+pub fn dir_mode(text: &str) -> std::result::Result<OrInherit<u32>, String> {
     match text {
         "inherit" => Ok(OrInherit::Inherit),
         _ => DirectoryMode::try_from(text.to_owned()).map(|DirectoryMode(mode)| OrInherit::To(mode)),
@@ -66,7 +72,7 @@ pub(super) fn dir_mode(text: &str) -> std::result::Result<OrInherit<u32>, String
 
 /// The value of `--group`; `None` means none.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct GroupChoice(pub(super) Option<GroupName>);
+pub struct GroupChoice(pub Option<GroupName>);
 
 impl FromStr for GroupChoice {
     type Err = Error;
@@ -81,7 +87,7 @@ impl FromStr for GroupChoice {
 
 /// The value of `--require`; an empty set means that one factor is enough.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Factors(pub(super) BTreeSet<Factor>);
+pub struct Factors(pub BTreeSet<Factor>);
 
 impl FromStr for Factors {
     type Err = Error;
@@ -98,7 +104,7 @@ impl FromStr for Factors {
 
 /// The value of `--allow-from`; an empty list means any address.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Networks(pub(super) Vec<IpNet>);
+pub struct Networks(pub Vec<IpNet>);
 
 impl FromStr for Networks {
     type Err = Error;
@@ -120,7 +126,7 @@ fn list<T: FromStr<Err = Error>>(text: &str) -> Result<Vec<T>> {
 
 /// The value of `--max-sessions`; `None` means that it is inherited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SessionCap(pub(super) Option<SessionLimit>);
+pub struct SessionCap(pub Option<SessionLimit>);
 
 impl FromStr for SessionCap {
     type Err = Error;
@@ -135,7 +141,7 @@ impl FromStr for SessionCap {
 
 /// The value of `--principal`; `None` means that there is none.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Principal(pub(super) Option<String>);
+pub struct Principal(pub Option<String>);
 
 impl FromStr for Principal {
     type Err = Error;
@@ -150,7 +156,7 @@ impl FromStr for Principal {
 
 /// The value of `--expires`; `None` means never.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Expiry(pub(super) Option<Timestamp>);
+pub struct Expiry(pub Option<Timestamp>);
 
 impl FromStr for Expiry {
     type Err = Error;

@@ -1,5 +1,5 @@
-//! Views as `--json` prints them, except for those that the control socket also transmits. Names and meanings of fields
-//! are stable; fields may be added.
+//! Views as `--json` prints them and the API of the web page answers with them, except for those that the control socket
+//! also transmits. Names and meanings of fields are stable; fields may be added.
 
 mod shared;
 
