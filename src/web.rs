@@ -11,9 +11,11 @@
 //! accepted by the user's record). A restart ends only the second.
 
 pub mod accept;
+pub mod administration;
 pub mod api;
 pub mod app;
 pub mod assets;
+pub mod audit_search;
 pub mod body;
 mod connections;
 pub mod cookies;
@@ -21,7 +23,9 @@ pub mod disposition;
 pub mod error;
 pub mod etag;
 pub mod forwarded;
+pub mod graphs;
 mod guard;
+pub mod homes;
 pub mod host;
 pub mod http_date;
 pub mod json;

@@ -71,6 +71,12 @@ pub fn claim_directory(dir: &Path) -> Result<()> {
     .map_err(cannot)
 }
 
+/// Whether the server is a demo.
+pub fn is_demo(installation: &Installation) -> bool {
+    let dir = installation.config_file.parent();
+    dir.is_some_and(|dir| dir.join(MARKER).exists())
+}
+
 /// Refuses every address that other machines can reach.
 ///
 /// # Errors

@@ -7,10 +7,17 @@ use tokio::net::TcpListener;
 use super::tasks::Tasks;
 use crate::web::accept::{self, WebLifetime};
 use crate::web::app::{WebApp, WebSetup};
+use crate::web::graphs;
 
 /// Starts to serve the web page on these sockets. Transfers continue in a drain, like those of SSH.
 pub(super) fn start(tasks: &Tasks, sockets: Vec<TcpListener>, setup: WebSetup) {
     let app = WebApp::new(setup);
+    if sockets.is_empty() {
+        return;
+    }
+    tasks
+        .helpers
+        .spawn(graphs::sample(Arc::clone(&app), tasks.stopping()));
     for socket in sockets {
         let lifetime = WebLifetime {
             stop: tasks.stopping(),

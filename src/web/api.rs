@@ -1,5 +1,7 @@
 //! The API below `/api/v1`: its routes. Each part has a file of its own.
 
+mod admin;
+
 use std::sync::Arc;
 
 use axum::Router;
@@ -8,5 +10,5 @@ use super::app::WebApp;
 
 /// Returns the routes of the API.
 pub(super) fn routes() -> Router<Arc<WebApp>> {
-    Router::new()
+    Router::new().merge(admin::routes())
 }

@@ -7,6 +7,7 @@ use axum::Router;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_util::task::TaskTracker;
 
+use super::administration::Administration;
 use super::connections::WebConnections;
 use super::live::WebSessions;
 use super::settings::{CurrentWebSettings, WebSettings};
@@ -38,6 +39,8 @@ pub struct WebApp {
     pub pending: PendingSignIns,
     /// The tasks that a drain waits for.
     pub tasks: TaskTracker,
+    /// What the pages of administrators share.
+    pub(super) administration: Administration,
     /// The most connections at once.
     pub(super) most_connections: usize,
     pub(super) connections: Arc<WebConnections>,
@@ -78,6 +81,7 @@ impl WebApp {
         } = setup;
         Arc::new(Self {
             service,
+            administration: Administration::new(&installation),
             store,
             running,
             installation,

@@ -26,6 +26,7 @@ pub enum WebErrorKind {
     BadRequest,
     SignInRequired,
     Forbidden,
+    PasswordRequired,
     Origin,
     NotFound,
     MethodNotAllowed,
@@ -53,6 +54,7 @@ impl WebErrorKind {
             Self::BadRequest => (400, "bad_request"),
             Self::SignInRequired => (401, "sign_in_required"),
             Self::Forbidden => (403, "forbidden"),
+            Self::PasswordRequired => (403, "password_required"),
             Self::Origin => (403, "origin"),
             Self::NotFound => (404, "not_found"),
             Self::MethodNotAllowed => (405, "method_not_allowed"),
@@ -115,6 +117,16 @@ impl WebError {
     /// Returns the error of something that does not exist, or that this user must not know of.
     pub fn not_found() -> Self {
         Self::new(WebErrorKind::NotFound, "there is nothing of this name")
+    }
+
+    /// Returns the error of what an administrator has asked for, in the words of the command line.
+    pub fn of_administration(error: &base::error::Error) -> Self {
+        let kind = match error.exit_code() {
+            base::error::NOT_FOUND => WebErrorKind::NotFound,
+            base::error::EXISTS => WebErrorKind::Conflict,
+            _ => WebErrorKind::BadRequest,
+        };
+        Self::new(kind, error.to_string())
     }
 
     /// Logs a failure of the server itself, and returns the error that its client gets.
