@@ -8,14 +8,16 @@ use serde::Deserialize;
 
 use super::values::{
     Expiry, Factors, GroupChoice, Networks, OrInherit, Principal, SessionCap, bytes, change, dir_mode,
-    file_mode,
+    exact_size, file_mode,
 };
-use crate::domain::folder::FolderName;
+use crate::domain::folder::{Folder, FolderName};
 use crate::domain::group::GroupName;
 use crate::domain::permission::change::{FolderEntry, FoldersChange, RuleEntry, RulesChange};
+use crate::domain::permission::{PermissionRules, Permissions, RulePath};
 use crate::domain::rate::RateRule;
+use crate::domain::settings::MemberSettings;
 use crate::domain::texts;
-use crate::domain::user::Limit;
+use crate::domain::user::{Limit, SessionLimit};
 use crate::ops::folders::FolderChanges;
 use crate::ops::groups::GroupChanges;
 use crate::ops::users::settings::{CreationChanges, MemberChanges, SettingChange, SettingChanges};
@@ -127,6 +129,40 @@ fn creation(file: Option<String>, dir: Option<String>, group: Option<String>) ->
     })
 }
 
+fn unlimited() -> String {
+    "unlimited".to_owned()
+}
+
+fn mode_word(mode: u32) -> String {
+    format!("{mode:04o}")
+}
+
+/// Joins values by commas; no values are `any`.
+fn joined(values: impl Iterator<Item = impl ToString>) -> String {
+    let values: Vec<String> = values.map(|value| value.to_string()).collect();
+    match values.is_empty() {
+        true => "any".to_owned(),
+        false => values.join(","),
+    }
+}
+
+/// Returns an entry for the whole tree, if there is one, and one for each directory.
+fn rule_words(rules: &PermissionRules) -> Vec<String> {
+    let word = |(path, set): (&RulePath, &Permissions)| match *path == RulePath::root() {
+        true => set.to_string(),
+        false => format!("{path}={set}"),
+    };
+    rules.iter().map(word).collect()
+}
+
+fn folder_words(name: &FolderName, rules: &PermissionRules) -> Vec<String> {
+    let word = |(path, set): (&RulePath, &Permissions)| match *path == RulePath::root() {
+        true => format!("{name}={set}"),
+        false => format!("{name}{path}={set}"),
+    };
+    rules.iter().map(word).collect()
+}
+
 impl UserWords {
     /// Returns the changes of a user's settings.
     ///
@@ -149,6 +185,43 @@ impl UserWords {
             expires_at: word("expires", own.expires)?.map(|Expiry(at)| at).into(),
             is_admin: own.admin.into(),
         })
+    }
+
+    /// Returns the words that set what these settings say. What they leave open has none.
+    pub fn of_member(settings: &MemberSettings) -> Self {
+        let size = |Limit(bytes): Limit<u64>| bytes.map_or_else(unlimited, exact_size);
+        let number = |Limit(number): Limit<u64>| number.map_or_else(unlimited, |number| number.to_string());
+        let sessions = |limit: SessionLimit| match limit.number() {
+            None => SessionLimit::USUAL.to_owned(),
+            Some(number) => number.to_string(),
+        };
+        let rate = |rule: RateRule| match rule {
+            RateRule::Inherited => None,
+            RateRule::Usual => Some(RateRule::USUAL.to_owned()),
+            RateRule::Unlimited => Some(unlimited()),
+            RateRule::Limited(bytes) => Some(exact_size(bytes)),
+        };
+        let networks = settings.allowed_from.as_ref();
+        let factors = settings.require.as_ref();
+        let folders = settings.folders.iter();
+        let folders: Vec<String> = folders
+            .flat_map(|(name, rules)| folder_words(name, rules))
+            .collect();
+        Self {
+            quota: settings.quota_bytes.map(size),
+            max_files: settings.quota_files.map(number),
+            permissions: settings.permissions.as_ref().map(rule_words),
+            max_sessions: settings.max_sessions.map(sessions),
+            rate_up: rate(settings.rates.up),
+            rate_down: rate(settings.rates.down),
+            allow_from: networks.map(|networks| joined(networks.iter())),
+            require: factors.map(|factors| joined(factors.iter().map(|factor| factor.name()))),
+            folders: Some(folders).filter(|folders| !folders.is_empty()),
+            file_mode: settings.creation.file_mode.map(mode_word),
+            dir_mode: settings.creation.dir_mode.map(mode_word),
+            file_group: settings.creation.file_group.clone(),
+            ..Self::default()
+        }
     }
 
     /// Returns the changes of a group, which has no settings of single users.
@@ -215,6 +288,23 @@ impl UserWords {
 }
 
 impl FolderWords {
+    /// Returns the words that set what a folder has.
+    pub fn of(folder: &Folder) -> Self {
+        Self {
+            quota: Some(folder.quota.bytes.map_or_else(unlimited, exact_size)),
+            max_files: Some(
+                folder
+                    .quota
+                    .files
+                    .map_or_else(unlimited, |number| number.to_string()),
+            ),
+            comment: Some(folder.comment.clone()),
+            file_mode: folder.creation.file_mode.map(mode_word),
+            dir_mode: folder.creation.dir_mode.map(mode_word),
+            file_group: folder.creation.file_group.clone(),
+        }
+    }
+
     /// Returns the changes of a folder.
     ///
     /// # Errors
@@ -232,57 +322,4 @@ impl FolderWords {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn user(json: serde_json::Value) -> Result<SettingChanges> {
-        let words: UserWords = serde_json::from_value(json).unwrap();
-        words.changes()
-    }
-
-    #[test]
-    fn words_are_those_of_the_command_line() {
-        let changes = user(serde_json::json!({
-            "quota": "10GiB", "max_files": "inherit", "permissions": ["list,read", "/in=create"],
-            "max_sessions": "3", "rate_up": "unlimited", "allow_from": "10.0.0.0/8", "require": "any",
-            "folders": ["team=all"], "no_folders": ["old"], "file_mode": "0640", "group": "none",
-            "comment": "a remark", "expires": "never", "principals": ["none"], "admin": true,
-        }))
-        .unwrap();
-        assert_eq!(
-            changes.member.quota_bytes,
-            SettingChange::To(Limit(Some(10 << 30)))
-        );
-        assert_eq!(changes.member.quota_files, SettingChange::Unset);
-        assert_eq!(changes.member.rate_up, SettingChange::To(RateRule::Unlimited));
-        assert_eq!(changes.member.rate_down, SettingChange::Keep);
-        assert_eq!(changes.group, SettingChange::To(None));
-        assert_eq!(changes.expires_at, SettingChange::To(None));
-        assert_eq!(changes.principals, SettingChange::To(Vec::new()));
-        assert_eq!(changes.is_admin, SettingChange::To(true));
-        assert_eq!(user(serde_json::json!({})).unwrap(), SettingChanges::default());
-    }
-
-    #[test]
-    fn an_error_names_the_setting() {
-        let check = |json: serde_json::Value, expected: &str| {
-            let error = user(json).unwrap_err().to_string();
-            assert!(error.starts_with(expected), "{error}");
-        };
-        check(serde_json::json!({"quota": "much"}), "quota: \"much\" is not");
-        check(serde_json::json!({"expires": "tomorrow"}), "expires: ");
-        check(serde_json::json!({"file_mode": "9"}), "file_mode: ");
-        check(serde_json::json!({"permissions": ["fly"]}), "permissions: ");
-        let unknown = serde_json::from_value::<UserWords>(serde_json::json!({"qouta": "1"}));
-        assert!(unknown.unwrap_err().to_string().contains("qouta"));
-    }
-
-    #[test]
-    fn groups_have_no_settings_of_single_users() {
-        let words = |json| serde_json::from_value::<UserWords>(json).unwrap();
-        let changes = words(serde_json::json!({"comment": "x", "quota": "1G"})).group_changes(None);
-        assert_eq!(changes.unwrap().comment, SettingChange::To("x".to_owned()));
-        let refused = words(serde_json::json!({"expires": "never"})).group_changes(None);
-        assert!(refused.is_err());
-    }
-}
+mod tests;

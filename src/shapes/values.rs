@@ -48,6 +48,17 @@ pub fn bytes(Limit(limit): Limit<Size>) -> Limit<u64> {
     Limit(limit.map(|Size(bytes)| bytes))
 }
 
+/// Returns a size in the largest unit of which it is a whole number, so that it is read as the same: `1536MiB`.
+pub fn exact_size(bytes: u64) -> String {
+    let units = ["", "KiB", "MiB", "GiB", "TiB", "PiB"];
+    let power = match bytes {
+        0 => 0,
+        _ => (bytes.trailing_zeros() / 10).min(5),
+    };
+    let unit = usize::try_from(power).ok().and_then(|power| units.get(power));
+    format!("{}{}", bytes >> (10 * power), unit.unwrap_or(&""))
+}
+
 /// Parses the mode of files.
 ///
 /// # Errors
@@ -189,6 +200,23 @@ mod tests {
             "2030-01-01 12:00",
         ] {
             assert!(bad.parse::<Expiry>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn sizes_are_read_as_they_are_written() {
+        for (bytes, expected) in [
+            (0, "0"),
+            (1, "1"),
+            (1024, "1KiB"),
+            (1536, "1536"),
+            (10 << 30, "10GiB"),
+            (3 << 29, "1536MiB"),
+            (1 << 62, "4096PiB"),
+            (u64::MAX, "18446744073709551615"),
+        ] {
+            assert_eq!(exact_size(bytes), expected);
+            assert_eq!(expected.parse::<Size>().unwrap(), Size(bytes));
         }
     }
 

@@ -1,5 +1,7 @@
 //! The pages that browsers show: their routes. Each page has a file of its own.
 
+mod admin;
+
 use std::sync::Arc;
 
 use axum::Router;
@@ -10,7 +12,7 @@ use super::error::WebError;
 
 /// Returns the routes of the pages.
 pub(super) fn routes() -> Router<Arc<WebApp>> {
-    Router::new()
+    Router::new().merge(admin::routes())
 }
 
 /// Returns the page of an error.
