@@ -93,9 +93,9 @@ async fn log(State(app): State<Arc<WebApp>>, reader: AdminReader, query: PageQue
         until: asked.until,
         address: asked.address,
     };
-    let events = EVENT_NAMES.iter().map(|name| EventChoice {
+    let events = EVENT_NAMES.iter().copied().map(|name| EventChoice {
         name,
-        is_chosen: words.event == *name,
+        is_chosen: words.event == name,
     });
     let mut page = AuditPage {
         menu: AdminMenu::new(&reader, "/admin/audit"),
