@@ -12,6 +12,7 @@
 
 pub mod accept;
 pub mod administration;
+pub mod admins;
 pub mod api;
 pub mod app;
 pub mod assets;
@@ -33,7 +34,10 @@ pub mod live;
 pub mod origin;
 pub mod pages;
 pub mod preconditions;
+pub mod query;
 pub mod range;
+pub mod sampler;
+pub mod session_page;
 pub mod settings;
 pub mod sign_in;
 pub mod single_header;

@@ -7,7 +7,7 @@ use tokio::net::TcpListener;
 use super::tasks::Tasks;
 use crate::web::accept::{self, WebLifetime};
 use crate::web::app::{WebApp, WebSetup};
-use crate::web::graphs;
+use crate::web::sampler;
 
 /// Starts to serve the web page on these sockets. Transfers continue in a drain, like those of SSH.
 pub(super) fn start(tasks: &Tasks, sockets: Vec<TcpListener>, setup: WebSetup) {
@@ -17,7 +17,7 @@ pub(super) fn start(tasks: &Tasks, sockets: Vec<TcpListener>, setup: WebSetup) {
     }
     tasks
         .helpers
-        .spawn(graphs::sample(Arc::clone(&app), tasks.stopping()));
+        .spawn(sampler::sample(Arc::clone(&app), tasks.stopping()));
     for socket in sockets {
         let lifetime = WebLifetime {
             stop: tasks.stopping(),

@@ -275,12 +275,14 @@ pub struct FailedAddress {
     pub last: String,
 }
 
-/// Returns the addresses whose sign-ins have failed since this time, those with the most first, and whether the log was
-/// read to its end.
+/// Returns the addresses whose sign-ins have failed in the 24 hours before `now`, those with the most first.
 ///
 /// # Errors
 /// Returns an error if the log cannot be read.
-pub fn failed_sign_ins(file: &Path, since: Timestamp) -> Result<Vec<FailedAddress>> {
+pub fn failed_sign_ins(file: &Path, now: Timestamp) -> Result<Vec<FailedAddress>> {
+    let since = now
+        .saturating_sub(SignedDuration::from_hours(24))
+        .unwrap_or(Timestamp::MIN);
     let query = AuditQuery {
         events: vec!["denied".to_owned()],
         since: Some(since),

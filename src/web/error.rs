@@ -6,6 +6,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use super::json::Versioned;
+use crate::ops::running::Unanswered;
 use crate::storage::Error as StorageError;
 
 /// Why a request failed. The response is made where the kind of the caller is known: see [`WebError::for_program`].
@@ -208,6 +209,13 @@ impl WebError {
             }
             _ => {}
         }
+    }
+}
+
+/// The server itself has not answered what an administrator has asked.
+impl From<Unanswered> for WebError {
+    fn from(unanswered: Unanswered) -> Self {
+        Self::of_administration(&unanswered.into())
     }
 }
 

@@ -1,30 +1,21 @@
 //! What the server did in the last hour, day and week, for the graphs of administrators: rates, sessions, and how full the
 //! fullest disk is.
 //!
-//! The counters of the server are looked at every [`EVERY`], and kept in memory alone: a restart loses them. Older samples
+//! The counters of the server are looked at every 10 s (`sampler.rs`), and kept in memory alone: a restart loses them. Older samples
 //! are thinner: each point of a day has the samples of a minute, and each of a week those of ten minutes.
 
 mod svg;
 
 use std::collections::VecDeque;
 use std::str::FromStr;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use jiff::Timestamp;
 use parking_lot::Mutex;
-use tokio_util::sync::CancellationToken;
 
-use super::app::WebApp;
 use crate::ops::running::StatusView;
 
 pub use svg::{GraphKind, draw, top_of};
-
-/// The time between two samples.
-const EVERY: Duration = Duration::from_secs(10);
-
-/// The longest time that a sample is waited for.
-const LONGEST: Duration = Duration::from_secs(5);
 
 /// The time that a graph shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -147,7 +138,7 @@ impl PointSeries {
 
 impl Graphs {
     /// Adds a sample of the server. The first one has no rates yet, and is only compared with.
-    fn add(&self, status: &StatusView, at: Instant) {
+    pub fn add(&self, status: &StatusView, at: Instant) {
         let mut history = self.0.lock();
         let counters = LastCounters {
             at,
@@ -196,21 +187,6 @@ fn fullest(status: &StatusView) -> u64 {
     parts.max().unwrap_or_default()
 }
 
-/// Looks at the server's counters until it stops.
-pub async fn sample(app: Arc<WebApp>, stop: CancellationToken) {
-    let mut ticks = tokio::time::interval(EVERY);
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            _ = ticks.tick() => {}
-        }
-        if let Ok(Ok(status)) = tokio::time::timeout(LONGEST, app.running.status()).await {
-            app.administration.graphs.add(&status, Instant::now());
-        }
-    }
-}
-
 /// Returns the time at which a graph begins that ends now.
 pub fn begin_of(period: GraphPeriod, now: Timestamp) -> Timestamp {
     let hours = match period {
@@ -224,6 +200,8 @@ pub fn begin_of(period: GraphPeriod, now: Timestamp) -> Timestamp {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::ops::running::PlaceSpace;
 

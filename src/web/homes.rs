@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::sync::Arc;
 
-use super::administration::WebAdmin;
+use super::admins::WebAdmin;
 use super::app::WebApp;
 use super::error::WebError;
 use crate::ops::quota;

@@ -116,12 +116,12 @@ fn failed_sign_ins_are_counted_by_address() {
         denied(2, "admin", "192.0.2.7", 4),
     ];
     std::fs::write(&file, format!("{}\n", lines.join("\n"))).unwrap();
-    let since = "2026-11-23T00:00:00Z".parse().unwrap();
-    let found = failed_sign_ins(&file, since).unwrap();
+    let now = "2026-11-24T00:00:00Z".parse().unwrap();
+    let found = failed_sign_ins(&file, now).unwrap();
     assert_eq!(found.len(), 2);
     assert_eq!((found[0].attempts, found[1].attempts), (5, 1));
     assert_eq!(found[0].users, ["root", "admin"]);
     assert_eq!(found[0].last, "2026-11-23T00:20:02.000Z");
-    let later = "2026-11-23T00:20:01Z".parse().unwrap();
+    let later = "2026-11-24T00:20:01Z".parse().unwrap();
     assert_eq!(failed_sign_ins(&file, later).unwrap()[0].attempts, 4);
 }

@@ -7,17 +7,18 @@ use axum::Router;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::{AskedFor, asked, parsed_if_any};
+use super::input::parsed_if_any;
 use crate::shapes::audit::AuditWords;
-use crate::web::administration::WebAdmin;
+use crate::web::admins::WebAdmin;
 use crate::web::app::WebApp;
 use crate::web::audit_search::{self, AuditAnswer, AuditOrder};
 use crate::web::error::WebError;
 use crate::web::json::Versioned;
+use crate::web::query::{AskedFor, asked};
 
 /// The number of events of an answer, if none is asked for.
 const PAGE: usize = 100;
@@ -113,10 +114,7 @@ struct FailedSignInsJson {
 }
 
 async fn failed_sign_ins(State(app): State<Arc<WebApp>>, admin: WebAdmin) -> Result<Response, WebError> {
-    let since = Timestamp::now()
-        .saturating_sub(SignedDuration::from_hours(24))
-        .unwrap_or(Timestamp::MIN);
-    let count = move |file: PathBuf| audit_search::failed_sign_ins(&file, since);
+    let count = |file: PathBuf| audit_search::failed_sign_ins(&file, Timestamp::now());
     let failed = admin.read_audit_log(&app, count).await?;
     let found = failed.len();
     let addresses = failed.into_iter().take(MOST_LISTED);

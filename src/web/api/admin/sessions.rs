@@ -1,4 +1,4 @@
-//! `/sessions?all`, `/status`: what the server does now, for administrators.
+//! `/admin/sessions` and `/admin/status`: what the server does now, for administrators.
 
 use std::sync::Arc;
 
@@ -8,15 +8,17 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::{delete, get};
 use serde::{Deserialize, Serialize};
 
-use super::{AskedFor, asked, bad_request};
+use super::input::bad_request;
 use crate::control::json::sessions::{SessionJson, StatusJson};
 use crate::domain::user::UserName;
-use crate::ops::running::{DisconnectTarget, Unanswered};
+use crate::ops::running::DisconnectTarget;
 use crate::ops::sessions;
-use crate::web::administration::WebAdmin;
+use crate::web::admins::WebAdmin;
 use crate::web::app::WebApp;
 use crate::web::error::{WebError, WebErrorKind};
 use crate::web::json::Versioned;
+use crate::web::query::{AskedFor, asked};
+use crate::web::session_page::{self, SessionPage};
 
 pub(super) fn routes() -> Router<Arc<WebApp>> {
     Router::new()
@@ -39,32 +41,14 @@ struct SessionPageJson {
     next: Option<u64>,
 }
 
-/// Returns the error of a server that does not answer itself.
-fn unanswered(why: Unanswered) -> WebError {
-    WebError::of_administration(&why.into())
-}
-
 async fn list(
     State(app): State<Arc<WebApp>>,
     _admin: WebAdmin,
     query: AskedFor<SessionsQuery>,
 ) -> Result<Response, WebError> {
-    let page = app
-        .running
-        .sessions(asked(query)?.after)
-        .await
-        .map_err(unanswered)?;
-    let last = page.iter().map(|session| session.id).max();
-    let next = match last {
-        // Only a page that is full has others behind it, but how many that are is not for here to know.
-        Some(last) => {
-            let rest = app.running.sessions(last).await.map_err(unanswered)?;
-            (!rest.is_empty()).then_some(last)
-        }
-        None => None,
-    };
+    let SessionPage { sessions, next } = session_page::page(&app, asked(query)?.after).await?;
     Ok(Versioned::new(SessionPageJson {
-        sessions: page.iter().map(Into::into).collect(),
+        sessions: sessions.iter().map(Into::into).collect(),
         next,
     })
     .into_response())
@@ -120,8 +104,8 @@ struct ServerJson {
 }
 
 async fn status(State(app): State<Arc<WebApp>>, _admin: WebAdmin) -> Result<Response, WebError> {
-    let status = app.running.status().await.map_err(unanswered)?;
-    let problems = app.running.problems().await.map_err(unanswered)?;
+    let status = app.running.status().await?;
+    let problems = app.running.problems().await?;
     Ok(Versioned::new(ServerJson {
         status: (&status).into(),
         problems,

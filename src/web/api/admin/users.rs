@@ -1,7 +1,5 @@
 //! `/users`: searching, showing, adding, changing and removing users.
 
-mod credentials;
-
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -12,7 +10,7 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use serde::{Deserialize, Serialize};
 
-use super::{AskedFor, asked, bad_request, parsed, parsed_if_any, secret};
+use super::input::{bad_request, parsed, parsed_if_any, secret};
 use crate::auth::password::generate;
 use crate::domain::user::UserName;
 use crate::ops::key_files;
@@ -22,10 +20,11 @@ use crate::ops::users::page::{self, UserSearch};
 use crate::ops::users::{self, NewUser};
 use crate::shapes::json::{ChangeJson, UserJson};
 use crate::shapes::settings::UserWords;
-use crate::web::administration::WebAdmin;
+use crate::web::admins::WebAdmin;
 use crate::web::app::WebApp;
 use crate::web::error::WebError;
 use crate::web::json::{JsonBody, Versioned};
+use crate::web::query::{AskedFor, asked};
 use base::secret::Secret;
 
 /// The number of users of a page, if none is asked for.
@@ -38,17 +37,16 @@ pub(super) fn routes() -> Router<Arc<WebApp>> {
         .route("/users/{name}/enable", post(enable))
         .route("/users/{name}/disable", post(disable))
         .route("/users/{name}/rename", post(rename))
-        .merge(credentials::routes())
 }
 
-type Answer = Result<Response, WebError>;
+pub(super) type Answer = Result<Response, WebError>;
 
-fn user_name(text: &str) -> Result<UserName, WebError> {
+pub(super) fn user_name(text: &str) -> Result<UserName, WebError> {
     UserName::stored(text).map_err(bad_request)
 }
 
 /// Answers with a change that is in force.
-fn changed(change: &ConfirmedChange) -> Response {
+pub(super) fn changed(change: &ConfirmedChange) -> Response {
     Versioned::new(ChangeJson::from(change)).into_response()
 }
 
@@ -126,7 +124,7 @@ struct NewUserBody {
 }
 
 /// Returns the lines of authorized_keys in a text. One that cannot be used refuses them all.
-fn key_lines(text: &str) -> Result<Vec<String>, WebError> {
+pub(super) fn key_lines(text: &str) -> Result<Vec<String>, WebError> {
     if text.trim().is_empty() {
         return Ok(Vec::new());
     }
@@ -141,7 +139,7 @@ fn key_lines(text: &str) -> Result<Vec<String>, WebError> {
 }
 
 /// Returns the password of a request: one that was chosen, a new one, or none.
-fn password_of(chosen: Option<Secret>, generated: bool) -> Result<Option<Secret>, WebError> {
+pub(super) fn password_of(chosen: Option<Secret>, generated: bool) -> Result<Option<Secret>, WebError> {
     match (chosen, generated) {
         (Some(_), true) => Err(bad_request("a password is either chosen or generated")),
         (Some(chosen), false) => Ok(Some(chosen).filter(|secret| !secret.bytes().is_empty())),

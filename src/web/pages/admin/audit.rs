@@ -7,16 +7,17 @@ use askama::Template;
 use axum::Router;
 use axum::extract::State;
 use axum::routing::get;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde::Deserialize;
 
-use super::{AdminMenu, Page, PageQuery, asked, shown};
+use super::frame::{AdminMenu, Page, shown};
 use crate::ops::audit::AuditEntry;
 use crate::shapes::audit::{AuditRow, AuditWords};
 use crate::telemetry::EVENT_NAMES;
-use crate::web::administration::AdminReader;
+use crate::web::admins::AdminReader;
 use crate::web::app::WebApp;
 use crate::web::audit_search::{self, AuditCursor, AuditOrder, FailedAddress};
+use crate::web::query::{AskedFor, asked};
 use crate::web::url_path::href_name;
 use base::visible::for_terminal;
 
@@ -82,7 +83,7 @@ fn older(words: &AuditWords, cursor: &AuditCursor) -> String {
     format!("/admin/audit?{}", pairs.join("&"))
 }
 
-async fn log(State(app): State<Arc<WebApp>>, reader: AdminReader, query: PageQuery<AuditPageQuery>) -> Page {
+async fn log(State(app): State<Arc<WebApp>>, reader: AdminReader, query: AskedFor<AuditPageQuery>) -> Page {
     let asked = asked(query)?;
     let cursor: Option<AuditCursor> = asked.before.parse().ok();
     let words = AuditWords {
@@ -168,10 +169,7 @@ struct FailedPage {
 }
 
 async fn failed(State(app): State<Arc<WebApp>>, reader: AdminReader) -> Page {
-    let since = Timestamp::now()
-        .saturating_sub(SignedDuration::from_hours(24))
-        .unwrap_or(Timestamp::MIN);
-    let count = move |file: PathBuf| audit_search::failed_sign_ins(&file, since);
+    let count = |file: PathBuf| audit_search::failed_sign_ins(&file, Timestamp::now());
     let mut page = FailedPage {
         menu: AdminMenu::new(&reader, "/admin/failed-sign-ins"),
         rows: Vec::new(),

@@ -8,11 +8,12 @@ use axum::extract::State;
 use axum::routing::get;
 use serde::Deserialize;
 
-use super::{AdminMenu, Page, PageQuery, asked, shown, size_or};
+use super::frame::{AdminMenu, Page, shown, size_or};
 use crate::ops::usage::{AccountHolder, HomeUsage};
-use crate::web::administration::AdminReader;
+use crate::web::admins::AdminReader;
 use crate::web::app::WebApp;
 use crate::web::homes::{self, HomePage};
+use crate::web::query::{AskedFor, asked};
 use crate::web::url_path::href_name;
 
 pub(super) fn routes() -> Router<Arc<WebApp>> {
@@ -78,7 +79,7 @@ struct HomesPageQuery {
     skip: usize,
 }
 
-async fn list(State(app): State<Arc<WebApp>>, reader: AdminReader, query: PageQuery<HomesPageQuery>) -> Page {
+async fn list(State(app): State<Arc<WebApp>>, reader: AdminReader, query: AskedFor<HomesPageQuery>) -> Page {
     let skip = asked(query)?.skip;
     let HomePage { homes, all, next } = homes::fullest(&app, &reader.0, skip, homes::PAGE).await?;
     shown(&HomesPage {

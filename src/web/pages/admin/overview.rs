@@ -9,12 +9,14 @@ use axum::routing::get;
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use super::{AdminMenu, Page, PageQuery, asked, shown, size_or, time};
-use crate::ops::running::{SessionView, Unanswered};
-use crate::web::administration::AdminReader;
+use super::frame::{AdminMenu, Page, shown, size_or, time};
+use crate::ops::running::{PlaceSpace, SessionView};
+use crate::web::admins::AdminReader;
 use crate::web::app::WebApp;
 use crate::web::error::{WebError, WebErrorKind};
 use crate::web::graphs::{self, GraphKind, GraphPeriod};
+use crate::web::query::{AskedFor, asked};
+use crate::web::session_page::{self, SessionPage};
 use base::size::Size;
 use base::visible::for_terminal;
 
@@ -73,13 +75,9 @@ struct OverviewPage {
     graphs: Vec<GraphSection>,
 }
 
-fn unanswered(why: Unanswered) -> WebError {
-    WebError::of_administration(&why.into())
-}
-
 async fn overview(State(app): State<Arc<WebApp>>, reader: AdminReader) -> Page {
-    let status = app.running.status().await.map_err(unanswered)?;
-    let problems = app.running.problems().await.map_err(unanswered)?;
+    let status = app.running.status().await?;
+    let problems = app.running.problems().await?;
     let now = app
         .administration
         .graphs
@@ -87,7 +85,7 @@ async fn overview(State(app): State<Arc<WebApp>>, reader: AdminReader) -> Page {
         .last()
         .copied();
     let now = now.unwrap_or_default();
-    let place = |place: &crate::ops::running::PlaceSpace| {
+    let place = |place: &PlaceSpace| {
         let used = place.total_bytes.saturating_sub(place.free_bytes);
         let thousandths = u128::from(used) * 1000 / u128::from(place.total_bytes.max(1));
         PlaceRow {
@@ -175,20 +173,13 @@ struct SessionsPageQuery {
 async fn sessions(
     State(app): State<Arc<WebApp>>,
     reader: AdminReader,
-    query: PageQuery<SessionsPageQuery>,
+    query: AskedFor<SessionsPageQuery>,
 ) -> Page {
     let after = asked(query)?.after;
-    let page = app.running.sessions(after).await.map_err(unanswered)?;
-    let next = match page.iter().map(|session| session.id).max() {
-        Some(last) => {
-            let rest = app.running.sessions(last).await.map_err(unanswered)?;
-            (!rest.is_empty()).then_some(last)
-        }
-        None => None,
-    };
+    let SessionPage { sessions, next } = session_page::page(&app, after).await?;
     shown(&SessionsPage {
         menu: AdminMenu::new(&reader, "/admin/sessions"),
-        sessions: page.iter().map(SessionRow::of).collect(),
+        sessions: sessions.iter().map(SessionRow::of).collect(),
         after,
         next,
     })
@@ -218,7 +209,7 @@ struct GraphsQuery {
 async fn graph_page(
     State(app): State<Arc<WebApp>>,
     reader: AdminReader,
-    query: PageQuery<GraphsQuery>,
+    query: AskedFor<GraphsQuery>,
 ) -> Page {
     let name = asked(query)?.period;
     let period = match name.as_str() {

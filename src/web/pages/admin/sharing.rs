@@ -7,14 +7,14 @@ use axum::Router;
 use axum::extract::{Path, State};
 use axum::routing::get;
 
+use super::frame::{AdminMenu, Page, shown, size_or};
 use super::users::{FormField, member_fields};
-use super::{AdminMenu, Page, shown, size_or};
 use crate::domain::folder::FolderName;
 use crate::domain::group::GroupName;
 use crate::ops::folders::{self, FolderView};
 use crate::ops::groups::{self, GroupView};
 use crate::shapes::settings::{FolderWords, UserWords};
-use crate::web::administration::AdminReader;
+use crate::web::admins::AdminReader;
 use crate::web::app::WebApp;
 use crate::web::error::WebError;
 use crate::web::url_path::href_name;

@@ -8,16 +8,17 @@ use axum::extract::{Path, State};
 use axum::routing::get;
 use serde::Deserialize;
 
-use super::{AdminMenu, Page, PageQuery, asked, shown, size_or, time};
+use super::frame::{AdminMenu, Page, shown, size_or, time};
 use crate::domain::user::{UserName, UserSource};
 use crate::ops::users;
 use crate::ops::users::page::{self, UserSearch};
 use crate::ops::users::view::UserView;
 use crate::shapes::settings::UserWords;
-use crate::web::administration::AdminReader;
+use crate::web::admins::AdminReader;
 use crate::web::app::WebApp;
 use crate::web::error::{WebError, WebErrorKind};
 use crate::web::homes::fullness;
+use crate::web::query::{AskedFor, asked};
 use crate::web::url_path::href_name;
 
 /// The number of users of a page.
@@ -87,7 +88,7 @@ struct UsersPageQuery {
     after: String,
 }
 
-async fn list(State(app): State<Arc<WebApp>>, reader: AdminReader, query: PageQuery<UsersPageQuery>) -> Page {
+async fn list(State(app): State<Arc<WebApp>>, reader: AdminReader, query: AskedFor<UsersPageQuery>) -> Page {
     let query = asked(query)?;
     let bad = |error: base::error::Error| WebError::new(WebErrorKind::BadRequest, error.to_string());
     let some = |text: &str| Some(text.trim().to_owned()).filter(|text| !text.is_empty());
