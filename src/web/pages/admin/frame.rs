@@ -48,7 +48,7 @@ impl AdminMenu {
     }
 
     pub fn entries(&self) -> impl Iterator<Item = AdminMenuEntry> + '_ {
-        MENU.into_iter().map(|(href, name)| AdminMenuEntry {
+        MENU.into_iter().map(move |(href, name)| AdminMenuEntry {
             href,
             name,
             is_current: href == self.page,

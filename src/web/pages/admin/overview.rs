@@ -113,7 +113,7 @@ async fn overview(State(app): State<Arc<WebApp>>, reader: AdminReader) -> Page {
 }
 
 /// A row of the list of sessions.
-struct SessionRow {
+struct ListedSession {
     id: u64,
     user: String,
     address: String,
@@ -130,7 +130,7 @@ struct SessionRow {
     more_files: usize,
 }
 
-impl SessionRow {
+impl ListedSession {
     fn of(view: &SessionView) -> Self {
         let busiest = view.work.first();
         let file = busiest.map(|work| format!("{} {}", work.kind, for_terminal(&work.path)));
@@ -159,7 +159,7 @@ impl SessionRow {
 #[template(path = "admin_sessions.html")]
 struct SessionsPage {
     menu: AdminMenu,
-    sessions: Vec<SessionRow>,
+    sessions: Vec<ListedSession>,
     after: u64,
     next: Option<u64>,
 }
@@ -179,7 +179,7 @@ async fn sessions(
     let SessionPage { sessions, next } = session_page::page(&app, after).await?;
     shown(&SessionsPage {
         menu: AdminMenu::new(&reader, "/admin/sessions"),
-        sessions: sessions.iter().map(SessionRow::of).collect(),
+        sessions: sessions.iter().map(ListedSession::of).collect(),
         after,
         next,
     })

@@ -31,7 +31,7 @@ pub(super) fn routes() -> Router<Arc<WebApp>> {
 }
 
 /// A row of the list of groups.
-struct GroupRow {
+struct ListedGroup {
     name: String,
     href: String,
     comment: String,
@@ -39,7 +39,7 @@ struct GroupRow {
     members: usize,
 }
 
-impl GroupRow {
+impl ListedGroup {
     fn of(view: &GroupView) -> Self {
         let words = UserWords::of_member(&view.group.settings);
         Self {
@@ -56,7 +56,7 @@ impl GroupRow {
 #[template(path = "admin_groups.html")]
 struct GroupsPage {
     menu: AdminMenu,
-    groups: Vec<GroupRow>,
+    groups: Vec<ListedGroup>,
 }
 
 async fn group_list(State(app): State<Arc<WebApp>>, reader: AdminReader) -> Page {
@@ -66,7 +66,7 @@ async fn group_list(State(app): State<Arc<WebApp>>, reader: AdminReader) -> Page
         .await?;
     shown(&GroupsPage {
         menu: AdminMenu::new(&reader, "/admin/groups"),
-        groups: found.iter().map(GroupRow::of).collect(),
+        groups: found.iter().map(ListedGroup::of).collect(),
     })
 }
 
@@ -74,7 +74,7 @@ async fn group_list(State(app): State<Arc<WebApp>>, reader: AdminReader) -> Page
 #[template(path = "admin_group.html")]
 struct GroupPage {
     menu: AdminMenu,
-    row: GroupRow,
+    row: ListedGroup,
     /// The name in an address.
     encoded: String,
     api: String,
@@ -94,7 +94,7 @@ async fn group_page(State(app): State<Arc<WebApp>>, reader: AdminReader, Path(na
     let members = view.members.iter().take(MOST_NAMES);
     shown(&GroupPage {
         menu: AdminMenu::new(&reader, "/admin/groups"),
-        row: GroupRow::of(&view),
+        row: ListedGroup::of(&view),
         api: format!("/api/v1/groups/{encoded}"),
         encoded,
         members: members.map(ToString::to_string).collect(),
@@ -103,7 +103,7 @@ async fn group_page(State(app): State<Arc<WebApp>>, reader: AdminReader, Path(na
 }
 
 /// A row of the list of folders.
-struct FolderRow {
+struct ListedFolder {
     name: String,
     href: String,
     path: String,
@@ -113,7 +113,7 @@ struct FolderRow {
     users: usize,
 }
 
-impl FolderRow {
+impl ListedFolder {
     fn of(view: &FolderView) -> Self {
         Self {
             name: view.folder.name.to_string(),
@@ -134,7 +134,7 @@ impl FolderRow {
 #[template(path = "admin_folders.html")]
 struct FoldersPage {
     menu: AdminMenu,
-    folders: Vec<FolderRow>,
+    folders: Vec<ListedFolder>,
 }
 
 async fn folder_list(State(app): State<Arc<WebApp>>, reader: AdminReader) -> Page {
@@ -144,7 +144,7 @@ async fn folder_list(State(app): State<Arc<WebApp>>, reader: AdminReader) -> Pag
         .await?;
     shown(&FoldersPage {
         menu: AdminMenu::new(&reader, "/admin/folders"),
-        folders: found.folders.iter().map(FolderRow::of).collect(),
+        folders: found.folders.iter().map(ListedFolder::of).collect(),
     })
 }
 
@@ -152,7 +152,7 @@ async fn folder_list(State(app): State<Arc<WebApp>>, reader: AdminReader) -> Pag
 #[template(path = "admin_folder.html")]
 struct FolderPage {
     menu: AdminMenu,
-    row: FolderRow,
+    row: ListedFolder,
     api: String,
     words: FolderFormWords,
     users: Vec<String>,
@@ -180,7 +180,7 @@ async fn folder_page(State(app): State<Arc<WebApp>>, reader: AdminReader, Path(n
     let users = view.users.iter().take(MOST_NAMES);
     shown(&FolderPage {
         menu: AdminMenu::new(&reader, "/admin/folders"),
-        row: FolderRow::of(view),
+        row: ListedFolder::of(view),
         api: format!(
             "/api/v1/folders/{}",
             href_name(view.folder.name.as_str().as_bytes())

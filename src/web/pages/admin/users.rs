@@ -31,7 +31,7 @@ pub(super) fn routes() -> Router<Arc<WebApp>> {
 }
 
 /// A row of the list of users.
-struct UserRow {
+struct ListedUser {
     name: String,
     href: String,
     /// The name in an address.
@@ -48,7 +48,7 @@ struct UserRow {
     last_sign_in: String,
 }
 
-impl UserRow {
+impl ListedUser {
     fn of(view: &UserView) -> Self {
         Self {
             name: view.name.to_string(),
@@ -73,7 +73,7 @@ struct UsersPage {
     menu: AdminMenu,
     search: String,
     group: String,
-    users: Vec<UserRow>,
+    users: Vec<ListedUser>,
     found: usize,
     /// The address of the next page; empty if there is none.
     next: String,
@@ -121,7 +121,7 @@ async fn list(State(app): State<Arc<WebApp>>, reader: AdminReader, query: AskedF
     });
     shown(&UsersPage {
         menu: AdminMenu::new(&reader, "/admin/users"),
-        users: found.list.users.iter().map(UserRow::of).collect(),
+        users: found.list.users.iter().map(ListedUser::of).collect(),
         found: found.found,
         next: next.unwrap_or_default(),
         search: query.search,
@@ -131,7 +131,7 @@ async fn list(State(app): State<Arc<WebApp>>, reader: AdminReader, query: AskedF
 }
 
 /// A public key of the user.
-struct KeyRow {
+struct ListedKey {
     fingerprint: String,
     href: String,
     comment: String,
@@ -186,7 +186,7 @@ pub(super) fn member_fields(words: &UserWords) -> Vec<FormField> {
 #[template(path = "admin_user.html")]
 struct UserPageView {
     menu: AdminMenu,
-    row: UserRow,
+    row: ListedUser,
     api: String,
     home: String,
     quota_word: String,
@@ -200,7 +200,7 @@ struct UserPageView {
     has_totp: bool,
     usage: String,
     fields: Vec<FormField>,
-    keys: Vec<KeyRow>,
+    keys: Vec<ListedKey>,
 }
 
 async fn show(State(app): State<Arc<WebApp>>, reader: AdminReader, Path(name): Path<String>) -> Page {
@@ -214,14 +214,14 @@ async fn show(State(app): State<Arc<WebApp>>, reader: AdminReader, Path(name): P
     let user = found.users.first().ok_or_else(WebError::not_found)?;
     let api = format!("/api/v1/users/{}", href_name(user.name.as_str().as_bytes()));
     let words = UserWords::of_member(&user.own);
-    let key = |key: &crate::ops::keys::KeyView| KeyRow {
+    let key = |key: &crate::ops::keys::KeyView| ListedKey {
         href: format!("{api}/keys/{}", href_name(key.fingerprint.as_bytes())),
         fingerprint: key.fingerprint.clone(),
         comment: key.comment.clone(),
     };
     shown(&UserPageView {
         menu: AdminMenu::new(&reader, "/admin/users"),
-        row: UserRow::of(user),
+        row: ListedUser::of(user),
         home: user.home.display().to_string(),
         quota_now: size_or(user.quota.bytes, "unlimited"),
         expires: user
