@@ -58,6 +58,7 @@ pub fn welcome(config: &Config, address: SocketAddr, fingerprints: &[(String, St
         name,
         password,
         quota_bytes,
+        is_admin: _,
     } in USERS
     {
         let command = format!("sftp -P {} {name}@{host}", address.port());

@@ -9,7 +9,8 @@
 //   data-empty="WORD"           what an emptied field stands for
 // A button with data-api is a form without fields; data-ask asks first, data-body-NAME="VALUE" is its body.
 
-import { doing, rates, size } from "./admin_sessions.mjs";
+import { doing, rates } from "./admin_sessions.mjs";
+import { size } from "./format.mjs";
 
 const EVERY = 2000;
 const KEPT = "admin-status";
@@ -21,7 +22,7 @@ function say(text, isError = false) {
   status.classList.toggle("admin-error", isError);
 }
 
-/// Asks for the administrator's own password; null if it is not given.
+/** Asks for the administrator's own password; null if it is not given. */
 function ownPassword(why) {
   const dialog = document.getElementById("admin-password");
   const form = dialog.querySelector("form");
@@ -56,7 +57,7 @@ async function call(method, address, body) {
   throw error;
 }
 
-/// Calls the API; where it wants the password again, asks for it and repeats the call. null if it is not given.
+/** Calls the API; where it wants the password again, asks for it and repeats the call. null if it is not given. */
 async function confirmed(method, address, body) {
   for (;;) {
     try {
@@ -75,7 +76,7 @@ function sentence(error) {
   return error.hint ? `${message} (${error.hint})` : message;
 }
 
-/// Returns the lines of a text that are not empty.
+/** Returns the lines of a text that are not empty. */
 function lines(text) {
   return text
     .split("\n")
@@ -83,7 +84,7 @@ function lines(text) {
     .filter((line) => line !== "");
 }
 
-/// Returns a list as the API takes it: it replaces what was there, also where entries have gone.
+/** Returns a list as the API takes it: it replaces what was there, also where entries have gone. */
 function list(field, now) {
   if (now.length === 0) return [field.dataset.empty];
   if (field.name === "settings.permissions" && now.every((line) => line.startsWith("/"))) {
@@ -92,7 +93,7 @@ function list(field, now) {
   return now;
 }
 
-/// Puts what a field says into the body.
+/** Puts what a field says into the body. */
 function put(body, field, isChangedOnly) {
   const [first, second] = field.name.split(".");
   const target = second ? (body[first] ??= {}) : body;
@@ -134,10 +135,10 @@ function bodyOf(form) {
   return body;
 }
 
-/// Says what has come of a change.
+/** Says what has come of a change. */
 function outcome(answer) {
   if (answer.password) return `The new password, which is shown only once: ${answer.password}`;
-  if (answer.after) return `Measured: ${size(answer.after.used_bytes)} in ${answer.after.used_files} files.`;
+  if (answer.after) return `Measured: ${size(answer.after.used_bytes ?? 0)} in ${answer.after.used_files} files.`;
   if (answer.ended !== undefined) return `Ended: ${answer.ended}.`;
   const ended = answer.sessions_ended ? `, sessions ended: ${answer.sessions_ended}` : "";
   return `${answer.changed === false ? "Nothing has changed" : "Done"}${ended}.`;
@@ -209,7 +210,10 @@ function draw(table, sessions, speeds) {
   const body = document.createElement("tbody");
   for (const session of sessions) {
     const row = body.insertRow();
-    cell(row, session.user);
+    const link = document.createElement("a");
+    link.href = `/admin/users/${encodeURIComponent(session.user)}`;
+    link.textContent = session.user;
+    cell(row, "").append(link);
     cell(row, session.peer);
     cell(row, session.client);
     cell(row, session.protocol);

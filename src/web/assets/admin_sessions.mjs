@@ -1,20 +1,6 @@
-// Numbers of the list of sessions, without a page: sizes, rates from two samples, and what a session does.
+// Numbers of the list of sessions: rates from two samples, and what a session does. Without the DOM.
 
-const UNITS = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
-
-/// Formats a number of bytes as the server does: 512 B, 1.0 KiB.
-export function size(bytes) {
-  if (bytes === null || bytes === undefined) return "-";
-  let unit = -1;
-  let value = bytes;
-  while (value >= 1024 && unit + 1 < UNITS.length) {
-    value /= 1024;
-    unit += 1;
-  }
-  return unit < 0 ? `${Math.round(value)} B` : `${value.toFixed(1)} ${UNITS[unit]}`;
-}
-
-/// Returns the bytes per second of each session between two samples, by its number. Sessions of one sample have none.
+/** Returns the bytes per second of each session between two samples, by its number. Sessions of one sample have none. */
 export function rates(before, now) {
   const speeds = new Map();
   if (!before) return speeds;
@@ -24,13 +10,13 @@ export function rates(before, now) {
   for (const session of now.sessions) {
     const old = earlier.get(session.id);
     if (!old) continue;
-    const rate = (name) => Math.max(0, (session[name] ?? 0) - (old[name] ?? 0)) / seconds;
+    const rate = (name) => Math.round(Math.max(0, (session[name] ?? 0) - (old[name] ?? 0)) / seconds);
     speeds.set(session.id, { up: rate("bytes_in"), down: rate("bytes_out") });
   }
   return speeds;
 }
 
-/// Returns what a session does with its busiest file, and how far it is, from 0 to 1, or null if that is not known.
+/** Returns what a session does with its busiest file, and how far it is, from 0 to 1, or null if that is not known. */
 export function doing(session) {
   const file = session.files?.[0];
   if (!file) return { text: "", part: null };

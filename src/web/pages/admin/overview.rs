@@ -17,6 +17,7 @@ use crate::web::error::{WebError, WebErrorKind};
 use crate::web::graphs::{self, GraphKind, GraphPeriod};
 use crate::web::query::{AskedFor, asked};
 use crate::web::session_page::{self, SessionPage};
+use crate::web::url_path::href_name;
 use base::size::Size;
 use base::visible::for_terminal;
 
@@ -116,6 +117,8 @@ async fn overview(State(app): State<Arc<WebApp>>, reader: AdminReader) -> Page {
 struct ListedSession {
     id: u64,
     user: String,
+    /// The name in an address.
+    encoded: String,
     address: String,
     client: String,
     protocol: &'static str,
@@ -142,6 +145,7 @@ impl ListedSession {
         Self {
             id: view.id,
             user: view.user.to_string(),
+            encoded: href_name(view.user.as_str().as_bytes()),
             address: view.peer.to_string(),
             client: for_terminal(&view.client),
             protocol: view.protocol.name(),
@@ -214,7 +218,7 @@ async fn graph_page(
     let name = asked(query)?.period;
     let period = match name.as_str() {
         "" => GraphPeriod::Hour,
-        name => name.parse().map_err(|()| {
+        name => name.parse::<GraphPeriod>().map_err(|()| {
             WebError::new(
                 WebErrorKind::NotFound,
                 "there are graphs of an hour, a day and a week",
