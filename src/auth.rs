@@ -32,6 +32,7 @@ pub mod totp;
 pub mod trust;
 mod upgrades;
 mod verifier;
+mod web_sign_ins;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -52,6 +53,7 @@ pub use self::settings::{AuthSettings, Method};
 pub use self::sign_ins::SignInHistory;
 pub use self::throttle::ThrottleSettings;
 pub use self::verifier::FairSemaphore;
+pub use self::web_sign_ins::{AcceptedToken, RememberedSignIn, WebSignIns};
 
 use self::external::check::ExternalCheck;
 use self::external::settings::ExternalSettings;
@@ -263,6 +265,15 @@ impl Authenticator {
         };
         // The failure is counted before the permit is released, so that no other attempt runs in between.
         self.pacing.judged(applicant, checking).await
+    }
+
+    /// Returns the judge of what requests over HTTP show instead of a password.
+    pub fn web(&self) -> WebSignIns<'_> {
+        WebSignIns {
+            store: &*self.store,
+            pacing: &self.pacing,
+            keys: &self.keys,
+        }
     }
 
     fn records(&self) -> RecordCheck<'_> {

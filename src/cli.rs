@@ -60,7 +60,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode> {
             let server = Client::new(config.control_socket());
             output::print(&work::wait(reload::run(&config, &server, json))??)?;
         }
-        Command::Check(args) => return check::run(&args, &load()?),
+        Command::Check(args) => return check::run(&args, cli.config.as_deref()),
         Command::User(UserCommand::File(command)) => return users_file::run(command, &load()?),
         Command::User(command) => users::run(command, load)?,
         Command::Group(command) => groups::run(command, &load()?)?,

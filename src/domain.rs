@@ -13,4 +13,5 @@ pub mod quota;
 pub mod rate;
 pub mod settings;
 pub mod texts;
+pub mod token;
 pub mod user;

@@ -26,5 +26,6 @@ pub mod sandbox;
 pub mod server;
 mod tasks;
 mod uploads;
+#[cfg(feature = "web")]
 mod web;
 mod web_tls;

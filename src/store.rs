@@ -1,6 +1,7 @@
 //! The data that is kept between runs: users, the disk usage of their homes, and the fingerprints of host keys.
 
 mod batch;
+mod browser_sessions;
 mod changes;
 mod copy;
 mod factors;
@@ -25,8 +26,10 @@ pub mod settings;
 mod sign_ins;
 pub mod snapshot;
 pub mod sql;
+mod tokens;
 mod usage;
 mod users;
+pub mod web;
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -43,6 +46,7 @@ pub(crate) use folders::no_such_folder;
 pub(crate) use groups::no_such_group;
 pub use open::Upgrade;
 pub(crate) use place_conflicts::{DirectoryHolder, HomeOwner, place_conflicts};
+pub use web::WebStore;
 
 /// A change of a user's record. It runs inside the transaction, so slow work, hashing above all, must be done before.
 /// If the disk was full, the transaction is repeated, and the change runs again on the record as it is then.
@@ -204,7 +208,7 @@ pub trait PasswordStore {
 /// The store. Calls are short: no transaction outlives its call. The cost of a call about one user or one home does not
 /// grow with the number of users.
 #[async_trait::async_trait]
-pub trait Store: GroupStore + FactorStore + PasswordStore + BatchStore + Send + Sync {
+pub trait Store: GroupStore + FactorStore + PasswordStore + WebStore + BatchStore + Send + Sync {
     /// Returns the user with this name, or `None` if there is no such user.
     async fn user(&self, name: &UserName) -> Result<Option<User>>;
     /// Returns the user with only those keys that may be this one; `data` is the base64 of a public key. The cost is

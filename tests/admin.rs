@@ -27,4 +27,6 @@ mod systemd;
 mod top;
 mod units;
 mod users_file;
+// The web page is not part of a build without its feature.
+#[cfg(feature = "web")]
 mod web;

@@ -16,7 +16,6 @@ use std::path::{Path, PathBuf};
 use homeportd::domain::folder::{CreationChoice, Folder};
 use homeportd::domain::permission::PermissionRules;
 use homeportd::domain::user::{Quota, User};
-use homeportd::store::sql::SqlStore;
 use homeportd::store::{GroupStore, Store};
 use testkit::packets::{
     Attrs, CREAT, READ, Request, TRUNC, WRITE, bogus, close, copy_data, extended_handle, extended_paths,
@@ -26,6 +25,7 @@ use testkit::packets::{
 use testkit::raw::RawSftp;
 use testkit::replies::Reply;
 use testkit::server::TestServer;
+use testkit::store::with_store;
 
 const NO_SUCH_FILE: u32 = 2;
 const DENIED: u32 = 3;
@@ -49,23 +49,6 @@ fn intruders(zone: &Path) -> BTreeSet<PathBuf> {
         meta.is_ok_and(|meta| !meta.is_file() || meta.nlink() > 1)
     };
     entries.filter(is_intruder).collect()
-}
-
-/// Does something with the server's store.
-fn with_store<T>(server: &TestServer, work: impl AsyncFnOnce(&SqlStore) -> T) -> T {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
-        .enable_all()
-        .build()
-        .unwrap();
-    runtime.block_on(async {
-        let store = SqlStore::open(&server.path().join("data/homeport.db"))
-            .await
-            .unwrap();
-        let homes = server.path().join("data/homes");
-        let store = store.with_homes(fs::canonicalize(&homes).unwrap(), &homes);
-        work(&store).await
-    })
 }
 
 /// Returns where a folder lies.

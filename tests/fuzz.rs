@@ -89,26 +89,31 @@ fn certificate() {
     smoke("certificate", homeportd::auth::fuzz::fuzz_certificate);
 }
 
+#[cfg(feature = "web")]
 #[test]
 fn web_range() {
     smoke("web_range", homeportd::web::range::fuzz::fuzz_range);
 }
 
+#[cfg(feature = "web")]
 #[test]
 fn web_path() {
     smoke("web_path", homeportd::web::url_path::fuzz::fuzz_url_path);
 }
 
+#[cfg(feature = "web")]
 #[test]
 fn web_tus() {
     smoke("web_tus", homeportd::web::tus::headers::fuzz::fuzz_tus_headers);
 }
 
+#[cfg(feature = "web")]
 #[test]
 fn web_cookies() {
     smoke("web_cookies", homeportd::web::cookies::fuzz::fuzz_cookies);
 }
 
+#[cfg(feature = "web")]
 #[test]
 fn web_forwarded() {
     smoke("web_forwarded", homeportd::web::forwarded::fuzz::fuzz_forwarded);

@@ -52,6 +52,10 @@ pub enum DenialReason {
     PasswordTooLong,
     /// The stored hash cannot be verified. The operator must set a new password.
     BadHash,
+    /// There is no such token.
+    UnknownToken,
+    /// The token is not accepted any more.
+    TokenExpired,
     /// The key does not belong to the user.
     UnknownKey,
     /// The key belongs to the user, but must not be used from this address, has expired or was not touched.
@@ -116,6 +120,8 @@ impl DenialReason {
             DenialReason::NoPassword => "no_password",
             DenialReason::PasswordTooLong => "password_too_long",
             DenialReason::BadHash => "bad_hash",
+            DenialReason::UnknownToken => "unknown_token",
+            DenialReason::TokenExpired => "token_expired",
             DenialReason::UnknownKey => "unknown_key",
             DenialReason::KeyNotPermitted(KeyRestriction::Address) => "key_address",
             DenialReason::KeyNotPermitted(KeyRestriction::Expired) => "key_expired",
@@ -152,6 +158,8 @@ impl fmt::Display for DenialReason {
             DenialReason::NoPassword => "the user has no password",
             DenialReason::PasswordTooLong => "the password is too long",
             DenialReason::BadHash => "the stored password hash cannot be used",
+            DenialReason::UnknownToken => "unknown token",
+            DenialReason::TokenExpired => "the token has expired",
             DenialReason::UnknownKey => "unknown key",
             DenialReason::KeyNotPermitted(KeyRestriction::Address) => {
                 "the key may not be used from this address, which its from= does not have"

@@ -103,6 +103,11 @@ impl Login {
         &self.factors
     }
 
+    /// Returns what was proven.
+    pub(super) fn proofs(&self) -> &Proofs {
+        &self.proofs
+    }
+
     /// Returns how many recovery codes the user had left at the sign-in, if one was used.
     pub fn recovery_codes_left(&self) -> Option<u64> {
         self.proofs.recovery_codes_left()

@@ -4,6 +4,7 @@
 //! session that has just entered the registry, and for every session of a user whose record has changed.
 
 use jiff::Timestamp;
+use sha2::{Digest as _, Sha256};
 use std::collections::BTreeSet;
 
 use super::certificates::{Circumstances, accepted_until};
@@ -51,6 +52,8 @@ pub struct Proofs {
     /// The secret that the code was checked against, or that the recovery code belongs to. A new secret is another
     /// text.
     totp: Option<SealedSecret>,
+    /// Whether a token was shown, which stands for all factors.
+    token: bool,
     /// How many recovery codes the user has left, if one was the code.
     recovery_codes_left: Option<u64>,
 }
@@ -191,6 +194,48 @@ pub enum Revocation {
 }
 
 impl Proofs {
+    /// Returns the proofs of somebody who has passed these factors with the secrets that the record has now. A key is not
+    /// among them.
+    pub(super) fn of_record(user: &User, factors: &BTreeSet<Factor>) -> Self {
+        let has = |factor| factors.contains(&factor);
+        Self {
+            incarnation: user.incarnation,
+            password: has(Factor::Password).then(|| PasswordProof::of(user)).flatten(),
+            totp: user.totp.clone().filter(|_| has(Factor::Totp)),
+            ..Self::default()
+        }
+    }
+
+    /// Returns the proofs of a program that has shown a token of this record.
+    pub(super) fn of_token(user: &User) -> Self {
+        Self {
+            incarnation: user.incarnation,
+            token: true,
+            ..Self::default()
+        }
+    }
+
+    /// Returns the SHA-256 of the secrets that were proven, as the record has them. The same password with a better hash
+    /// has the same one, if it is known when it was set.
+    pub(super) fn fingerprint(&self) -> [u8; 32] {
+        let password = match &self.password {
+            None => String::new(),
+            Some(PasswordProof::OfSource) => "source".to_owned(),
+            Some(PasswordProof::OfRecord { hash, set_at }) => match set_at {
+                Some(at) => format!("set {at}"),
+                None => format!("hash {}", hash.as_phc()),
+            },
+        };
+        let totp = self.totp.as_ref().map_or("", |secret| secret.as_text());
+        let mut digest = Sha256::new();
+        digest.update(self.incarnation.to_be_bytes());
+        for text in [password.as_str(), totp] {
+            digest.update((text.len() as u64).to_be_bytes());
+            digest.update(text.as_bytes());
+        }
+        digest.finalize().into()
+    }
+
     /// Returns the factors that were passed.
     pub fn factors(&self) -> BTreeSet<Factor> {
         let key = self.key.as_ref().map(|_| Factor::PublicKey);
@@ -202,6 +247,9 @@ impl Proofs {
     /// Returns the factors that this user must still prove. A user who has a second factor and shows no key must give a
     /// code, even if nothing requires it: a password alone is what the second factor is there to protect.
     pub(super) fn missing(&self, user: &User) -> BTreeSet<Factor> {
+        if self.token {
+            return BTreeSet::new();
+        }
         let passed = self.factors();
         let mut missing: BTreeSet<Factor> = user.require().difference(&passed).copied().collect();
         let by_key = passed.contains(&Factor::PublicKey) || missing.contains(&Factor::PublicKey);

@@ -7,6 +7,7 @@ mod keys;
 mod losses;
 mod pacing;
 mod second_factor;
+mod web;
 
 use std::collections::BTreeSet;
 use std::path::Path;

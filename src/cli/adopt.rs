@@ -1,13 +1,15 @@
 //! `homeportd storage adopt`
 
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
 
 use super::grammar::AdoptArgs;
 use super::output;
 use super::work::{IfMissing, with_store};
 use crate::config::Config;
-use crate::ops::adopt::{Adoption, adopt};
+use crate::ops::adopt::{Adoption, Adoptions, adopt};
 use crate::storage::marker;
 use base::error::{Error, Result};
 
@@ -19,16 +21,55 @@ pub fn run(args: &AdoptArgs, config: &Config) -> Result<()> {
     let adoptions = with_store(config, IfMissing::Fail, async |context| {
         adopt(&args.dirs, args.take_over, context).await
     })?;
-    let mut text = String::new();
-    for (place, adoption) in &adoptions.done {
-        describe(place, *adoption, &mut text);
-    }
-    output::print(&text)?;
+    output::print(&match args.json {
+        true => output::json(&AdoptionsJson::from(&adoptions))?,
+        false => text(&adoptions),
+    })?;
     if adoptions.failed.is_empty() {
         return Ok(());
     }
     let failed: Vec<String> = adoptions.failed.iter().map(ToString::to_string).collect();
     Err(Error::new(failed.join("\n")))
+}
+
+/// The places, as `storage adopt --json` prints them.
+#[derive(Serialize)]
+struct AdoptionsJson {
+    places: Vec<AdoptedPlaceJson>,
+    failed: Vec<String>,
+}
+
+/// A place of homes, as `storage adopt --json` prints it.
+#[derive(Serialize)]
+struct AdoptedPlaceJson {
+    path: String,
+    state: &'static str,
+}
+
+impl From<&Adoptions> for AdoptionsJson {
+    fn from(adoptions: &Adoptions) -> Self {
+        let place = |(path, adoption): &(PathBuf, Adoption)| AdoptedPlaceJson {
+            path: path.display().to_string(),
+            state: match adoption {
+                Adoption::AlreadyOurs => "unchanged",
+                Adoption::ReadOnly => "read_only",
+                Adoption::Adopted => "adopted",
+                Adoption::TakenOver => "taken_over",
+            },
+        };
+        Self {
+            places: adoptions.done.iter().map(place).collect(),
+            failed: adoptions.failed.iter().map(ToString::to_string).collect(),
+        }
+    }
+}
+
+fn text(adoptions: &Adoptions) -> String {
+    let mut text = String::new();
+    for (place, adoption) in &adoptions.done {
+        describe(place, *adoption, &mut text);
+    }
+    text
 }
 
 fn describe(place: &Path, adoption: Adoption, text: &mut String) {

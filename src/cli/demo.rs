@@ -1,6 +1,6 @@
 //! The directory of a demo, and the text that is printed when it is served.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 
 use russh::keys::Algorithm;
@@ -14,6 +14,18 @@ use base::size::Size;
 
 /// The seconds that a demo drains: no transfer there is worth waiting for.
 const DRAIN_SECS: u64 = 2;
+
+/// The port of the demo's web page, if it is free.
+const WEB_PORT: u16 = 8022;
+
+/// Where a demo is served.
+#[derive(Debug, Clone, Copy)]
+pub struct DemoAddresses {
+    /// The address for SSH.
+    pub ssh: SocketAddr,
+    /// The address of the web page, if it is served.
+    pub web: Option<SocketAddr>,
+}
 
 /// Creates the directory unless it is a demo already; returns its configuration.
 ///
@@ -32,8 +44,24 @@ pub fn prepare(dir: &Path, listen: Option<SocketAddr>) -> Result<Config> {
         config.server.listen = vec![address];
     }
     must_be_loopback(&config.server.listen)?;
+    if cfg!(feature = "web") && config.web.listen.is_empty() {
+        config.web.listen = vec![web_address(listen)];
+    }
+    must_be_loopback(&config.web.listen)?;
     config.server.drain_secs = config.server.drain_secs.min(DRAIN_SECS);
     Ok(config)
+}
+
+/// Returns the address of the demo's web page: a port that is easy to remember, or any free one if that is taken, or if the
+/// demo itself is to take any.
+fn web_address(listen: Option<SocketAddr>) -> SocketAddr {
+    let any = SocketAddr::from(([127, 0, 0, 1], 0));
+    let usual = SocketAddr::from(([127, 0, 0, 1], WEB_PORT));
+    let wants_any = listen.is_some_and(|address| address.port() == 0);
+    match !wants_any && TcpListener::bind(usual).is_ok() {
+        true => usual,
+        false => any,
+    }
 }
 
 /// Returns the host keys that clients are shown under the configuration's algorithms.
@@ -48,7 +76,8 @@ fn shown<'a>(config: &Config, recorded: &'a [(String, String)]) -> Vec<&'a (Stri
 }
 
 /// Returns the text that says what to try, once the server listens.
-pub fn welcome(config: &Config, address: SocketAddr, fingerprints: &[(String, String)]) -> String {
+pub fn welcome(config: &Config, addresses: DemoAddresses, fingerprints: &[(String, String)]) -> String {
+    let address = addresses.ssh;
     let host = match address {
         SocketAddr::V4(v4) => v4.ip().to_string(),
         SocketAddr::V6(v6) => format!("[{}]", v6.ip()),
@@ -70,6 +99,10 @@ pub fn welcome(config: &Config, address: SocketAddr, fingerprints: &[(String, St
     if let Some(first) = USERS.first() {
         let command = format!("homeport -P {} {}@{host}", address.port(), first.name);
         text.push_str(&format!("  {command:<36}  the same with Homeport's own client\n"));
+    }
+    if let Some(web) = addresses.web {
+        let page = format!("http://{web}/");
+        text.push_str(&format!("  {page:<36}  the same in a browser\n"));
     }
     let homes = config.storage.homes.display();
     text.push_str(&format!(
@@ -130,11 +163,17 @@ mod tests {
             ("ecdsa-sha2-nistp256", "SHA256:two"),
         ];
         let recorded = recorded.map(|(name, print)| (name.to_owned(), print.to_owned()));
-        let told = |config: &Config| welcome(config, "127.0.0.1:2222".parse().unwrap(), &recorded);
+        let addresses = DemoAddresses {
+            ssh: "127.0.0.1:2222".parse().unwrap(),
+            web: Some("127.0.0.1:8022".parse().unwrap()),
+        };
+        let told = |config: &Config| welcome(config, addresses, &recorded);
         let mut config = Config::default();
         let text = told(&config);
         assert!(
-            text.contains("SHA256:one") && !text.contains("SHA256:two"),
+            text.contains("SHA256:one")
+                && !text.contains("SHA256:two")
+                && text.contains("http://127.0.0.1:8022/"),
             "{text}"
         );
         config.ssh.policy = crate::ssh::settings::Policy::Compatible;

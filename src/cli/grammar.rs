@@ -145,7 +145,7 @@ pub enum Command {
     /// server's user. A port or a lock that is in use is an error, unless the running server of this configuration
     /// holds it.
     #[command(
-        after_help = "Example:\n  homeportd -c /srv/homeport/homeportd.toml check && systemctl reload homeport"
+        after_help = "Examples:\n  homeportd -c /srv/homeport/homeportd.toml check && systemctl reload homeport\n  homeportd check --json | jq -r '.problems[] | select(.kind == \"error\") | .text'"
     )]
     Check(CheckArgs),
     /// Manage users
@@ -280,6 +280,9 @@ pub struct CheckArgs {
     /// Print every finding. Otherwise those of one kind are cut short after the first five
     #[arg(long)]
     pub all: bool,
+    /// Print a JSON object with stable names, and with every finding
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// The command-line arguments of `homeportd serve`.
@@ -299,6 +302,9 @@ pub struct InitArgs {
     /// The address and port to write into the configuration [default: 127.0.0.1:2222]
     #[arg(long, value_name = "ADDR", requires = "dir")]
     pub listen: Option<SocketAddr>,
+    /// Print a JSON object with stable names
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// The commands of `homeportd storage`.
@@ -326,6 +332,9 @@ pub struct AdoptArgs {
     /// Take the directory from another server, which lets nothing grow there from then on
     #[arg(long)]
     pub take_over: bool,
+    /// Print a JSON object with stable names
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// The commands of `homeportd sessions`.
@@ -352,6 +361,9 @@ pub enum SessionsCommand {
         /// Disconnect all sessions of this user
         #[arg(long, value_name = "NAME", value_parser = UserName::stored)]
         user: Option<UserName>,
+        /// Print a JSON object with stable names
+        #[arg(long)]
+        json: bool,
     },
 }
 

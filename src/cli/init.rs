@@ -3,10 +3,14 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use serde::Serialize;
+
 use super::grammar::InitArgs;
+use super::json::HostKeyJson;
+use super::output;
 use super::work::{IfMissing, with_store};
 use crate::config::{self, Config, FILE_NAME, sample};
-use crate::ops::host_keys;
+use crate::ops::host_keys::{self, HostKeyView};
 use crate::ops::init::make_directory;
 use crate::ops::installation::Installation;
 use base::error::Result;
@@ -17,10 +21,14 @@ use base::error::Result;
 /// Returns an error if the directory has a configuration already, or if something cannot be written.
 pub fn run(args: &InitArgs, load: impl Fn() -> Result<Config>) -> Result<String> {
     let Some(dir) = &args.dir else {
-        return complete(&load()?);
+        return complete(&load()?, args.json);
     };
     let file = directory(dir, args.listen)?;
-    with_store(&config::load(&file)?, IfMissing::Make, async |_| Ok(()))?;
+    let config = config::load(&file)?;
+    with_store(&config, IfMissing::Make, async |_| Ok(()))?;
+    if args.json {
+        return json(&config, &host_keys::list(&config.installation())?);
+    }
     let file = file.display();
     Ok(format!(
         "made \"{file}\"\nnow: homeportd -c {file} user add NAME\n     homeportd -c {file} serve\n"
@@ -31,16 +39,35 @@ pub fn run(args: &InitArgs, load: impl Fn() -> Result<Config>) -> Result<String>
 ///
 /// # Errors
 /// Returns an error if one cannot be created, or if an existing one cannot be used.
-fn complete(config: &Config) -> Result<String> {
+fn complete(config: &Config, as_json: bool) -> Result<String> {
     let installation = config.installation();
     let keys = with_store(config, IfMissing::Make, async |context| {
         host_keys::ensure(&installation, context).await
     })?;
+    if as_json {
+        return json(config, &keys);
+    }
     let mut text = format!("the store \"{}\" is ready\n", config.store.path.display());
     for key in keys {
         text.push_str(&format!("host key {} {}\n", key.algorithm, key.fingerprint));
     }
     Ok(text)
+}
+
+/// What there is now, as `init --json` prints it.
+#[derive(Serialize)]
+struct InitJson<'a> {
+    configuration: String,
+    store: String,
+    host_keys: Vec<HostKeyJson<'a>>,
+}
+
+fn json(config: &Config, keys: &[HostKeyView]) -> Result<String> {
+    output::json(&InitJson {
+        configuration: config.file.display().to_string(),
+        store: config.store.path.display().to_string(),
+        host_keys: keys.iter().map(Into::into).collect(),
+    })
 }
 
 /// Creates a new server's directory with its contents, except for the store; returns the path of the configuration.
@@ -104,6 +131,7 @@ mod tests {
         let args = InitArgs {
             dir: None,
             listen: None,
+            json: false,
         };
         let load = || config::load(&file);
         let first = run(&args, load).unwrap();
@@ -118,6 +146,15 @@ mod tests {
             std::fs::read(dir.path().join("keys/ssh_host_ed25519_key")).unwrap(),
             written
         );
+        let args = InitArgs { json: true, ..args };
+        let said: serde_json::Value = serde_json::from_str(&run(&args, load).unwrap()).unwrap();
+        assert_eq!(said["configuration"], load().unwrap().file.to_str().unwrap());
+        assert!(
+            said["store"].as_str().unwrap().ends_with("/var/homeport.db"),
+            "{said}"
+        );
+        assert_eq!(said["host_keys"][0]["algorithm"], "ssh-ed25519");
+        assert_eq!(said["host_keys"][0]["state"], "in_use");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::Path;
 
-use super::demo;
+use super::demo::{self, DemoAddresses};
 use super::work::{IfMissing, wait, with_store};
 use crate::ops::demo::add_users;
 use crate::ops::store;
@@ -49,9 +49,10 @@ pub fn demo(dir: &Path, listen: Option<SocketAddr>) -> Result<()> {
             let store = store::open_read_only(&installation).await?;
             store.host_keys().await
         })??;
-        let address = addresses.first().copied();
-        let address = address.ok_or_else(|| Error::new("the server listens nowhere"))?;
-        let text = demo::welcome(&shown, address, &fingerprints);
+        let ssh = addresses.clients.first().copied();
+        let ssh = ssh.ok_or_else(|| Error::new("the server listens nowhere"))?;
+        let web = addresses.web.first().copied();
+        let text = demo::welcome(&shown, DemoAddresses { ssh, web }, &fingerprints);
         // If standard output cannot be written, the server still serves.
         let _ = std::io::stdout().write_all(text.as_bytes());
         Ok(())

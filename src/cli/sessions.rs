@@ -1,5 +1,7 @@
 //! `homeportd sessions …`
 
+use serde::Serialize;
+
 use super::grammar::SessionsCommand;
 use super::output::{self, counted};
 use super::progress::progress;
@@ -9,6 +11,12 @@ use crate::ops::sessions::{disconnect, list};
 use base::error::{Error, Result};
 use base::size::Size;
 use base::visible::for_terminal;
+
+/// What `sessions kick --json` prints.
+#[derive(Serialize)]
+struct DisconnectedJson {
+    sessions_ended: usize,
+}
 
 /// Asks the running server; returns the text to print.
 ///
@@ -25,14 +33,19 @@ pub async fn run(command: SessionsCommand, server: &dyn RunningServer) -> Result
                 Ok(table(&sessions))
             }
         }
-        SessionsCommand::Kick { id, user } => {
+        SessionsCommand::Kick { id, user, json } => {
             let target = match (id, user) {
                 (Some(id), _) => DisconnectTarget::Session(id),
                 (None, Some(user)) => DisconnectTarget::User(user),
                 (None, None) => return Err(Error::new("neither a session nor a user is named")),
             };
             let ended = disconnect(target, server).await?;
-            Ok(format!("disconnected {}\n", counted(ended, "session")))
+            match json {
+                true => output::json(&DisconnectedJson {
+                    sessions_ended: ended,
+                }),
+                false => Ok(format!("disconnected {}\n", counted(ended, "session"))),
+            }
         }
     }
 }
@@ -120,7 +133,8 @@ mod tests {
             assert_eq!(
                 run(Kick {
                     id: None,
-                    user: calvin
+                    user: calvin,
+                    json: false,
                 })
                 .unwrap(),
                 "disconnected 1 session\n"
@@ -128,6 +142,7 @@ mod tests {
             let error = run(Kick {
                 id: Some(99),
                 user: None,
+                json: true,
             })
             .unwrap_err()
             .to_string();

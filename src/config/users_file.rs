@@ -23,6 +23,7 @@ use crate::domain::texts;
 use crate::ops::homes::{HomeRules, Resident};
 use crate::ops::installation::Installation;
 use crate::ops::users_file::declaration::{Declaration, DeclaredUser, MOST_MISTAKES, Mistake};
+use crate::ops::users_file::gaps::FormatGaps;
 use base::error::{Error, Result};
 use base::paths::{Resolver, absolute, from_here};
 use base::regular;
@@ -49,17 +50,31 @@ pub fn load(file: &Path, installation: &Installation) -> Result<Declaration> {
 
 /// Returns what the text declares. `file` is its name in messages.
 pub fn declaration(text: String, file: &Path, directory: &Path, installation: &Installation) -> Declaration {
+    declaration_without(&[], text, file, directory, installation)
+}
+
+/// Returns what the text declares, as [`declaration`] does. Hints do not name these settings of users, which the caller
+/// refuses.
+pub fn declaration_without(
+    hidden: &[&'static str],
+    text: String,
+    file: &Path,
+    directory: &Path,
+    installation: &Installation,
+) -> Declaration {
     let (table, syntax) = parse::read(&text);
     let mut read = FileReader {
         declaration: Declaration {
             groups: Vec::new(),
             folders: Vec::new(),
             users: Vec::new(),
+            gaps: FormatGaps::default(),
             mistakes: Vec::new(),
             warnings: Vec::new(),
             refuse: Box::new(|_| Error::new("the file has mistakes")),
         },
         problems: Vec::new(),
+        hidden,
         directory,
         rules: HomeRules::new(installation),
         resolver: Resolver::default(),
@@ -107,6 +122,8 @@ fn refusal(mistakes: &[Mistake], file: &Path, text: &str) -> Error {
 struct FileReader<'a> {
     declaration: Declaration,
     problems: Vec<Problem>,
+    /// The settings of users that no hint names.
+    hidden: &'a [&'static str],
     directory: &'a Path,
     rules: HomeRules<'a>,
     resolver: Resolver,
@@ -201,6 +218,7 @@ impl FileReader<'_> {
     fn user(&mut self, section: &Section<'_, '_>) {
         let (directory, rules, resolver) = (self.directory, &self.rules, &mut self.resolver);
         let mut reader = SectionReader::new(section, &mut self.problems);
+        reader.hide(self.hidden);
         let name = reader.user_name();
         let comment = reader.comment();
         let group = reader.group();
@@ -227,6 +245,7 @@ impl FileReader<'_> {
                 enabled,
                 expires_at,
                 settings,
+                unsaid: Vec::new(),
             }));
         }
     }

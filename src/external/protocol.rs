@@ -25,6 +25,11 @@ const NOT_FOR_SOURCES: [(&str, &str); 5] = [
     ),
 ];
 
+/// Returns the names of the settings that an answer must not have.
+pub(super) fn not_for_sources() -> [&'static str; NOT_FOR_SOURCES.len()] {
+    NOT_FOR_SOURCES.map(|(setting, _)| setting)
+}
+
 #[derive(Serialize)]
 struct QuestionJson<'a> {
     v: u64,

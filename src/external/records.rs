@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::protocol::not_for_sources;
 use crate::config::users_file;
 use crate::domain::event::{AdminAct, AdminRecord, Event, Operator};
 use crate::domain::user::{User, UserName, UserSource};
@@ -50,7 +51,9 @@ impl AnsweredUser {
         users.insert("users".to_owned(), user.into());
         let text = toml::to_string(&users).map_err(|error| Error::new("it cannot be read").because(error))?;
         let homes = resolve(&installation.storage.homes);
-        let declaration = users_file::declaration(text, Path::new(ANSWER), &homes, installation);
+        let hidden = not_for_sources();
+        let answer = Path::new(ANSWER);
+        let declaration = users_file::declaration_without(&hidden, text, answer, &homes, installation);
         let mistakes: Vec<String> = declaration.mistakes.iter().map(ToString::to_string).collect();
         if !mistakes.is_empty() {
             return Err(Error::new(mistakes.join("; ")));

@@ -9,6 +9,7 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use super::context::{OnWarning, OpsContext};
+use super::data_dir::cannot_make;
 use super::homes;
 use super::installation::Installation;
 use super::restoring::RestoreRecord;
@@ -73,14 +74,14 @@ pub async fn adopt(dirs: &[PathBuf], take_over: bool, context: &OpsContext<'_>) 
 }
 
 async fn adopt_one(place: &Path, take_over: bool, store: &dyn Store) -> Result<Adoption> {
-    let cannot =
-        |cause: std::io::Error| Error::new(format!("cannot adopt the storage {place:?}")).because(cause);
+    let cannot = |cause: std::io::Error| cannot_adopt(place, cause);
     let id = store.id().await?;
-    let adoption = match marker::read(place, &id).map_err(cannot)? {
+    let found = marker::read(place, &id).map_err(cannot)?;
+    let adoption = match found {
         Mark::Ours => Adoption::AlreadyOurs,
         Mark::Missing if marker::is_read_only(place) => return Ok(Adoption::ReadOnly),
         Mark::Missing => {
-            marker::write(place, &id).map_err(|cause| hinted(cannot(cause), place))?;
+            marker::write(place, &id).map_err(cannot)?;
             Adoption::Adopted
         }
         Mark::Another(_) | Mark::Damaged if !take_over => {
@@ -89,7 +90,7 @@ async fn adopt_one(place: &Path, take_over: bool, store: &dyn Store) -> Result<A
             Adoption::AlreadyOurs
         }
         Mark::Another(_) | Mark::Damaged => {
-            marker::replace(place, &id).map_err(|cause| hinted(cannot(cause), place))?;
+            marker::replace(place, &id).map_err(cannot)?;
             Adoption::TakenOver
         }
     };
@@ -97,12 +98,14 @@ async fn adopt_one(place: &Path, take_over: bool, store: &dyn Store) -> Result<A
     Ok(adoption)
 }
 
-fn hinted(error: Error, place: &Path) -> Error {
+fn cannot_adopt(place: &Path, cause: std::io::Error) -> Error {
     let us = rustix::process::geteuid().as_raw();
-    error.hint(format!(
-        "it must be there, mounted, and writable for user {us}: ls -ld {}",
-        place.display()
-    ))
+    Error::new(format!("cannot adopt the storage {place:?}"))
+        .because(cause)
+        .hint(format!(
+            "it must be there, mounted, and writable for user {us}: ls -ld {}",
+            advice::quoted(place)
+        ))
 }
 
 /// Returns the place of the installation that an operator's path means.
@@ -204,11 +207,7 @@ fn make_place(place: &Path) -> Result<()> {
         .mode(0o700)
         .create(place);
     match made {
-        Err(error) if error.kind() != ErrorKind::AlreadyExists => {
-            Err(Error::new(format!("cannot make the directory {place:?}"))
-                .because(error)
-                .hint("the directories above it must belong to the user that the server runs as"))
-        }
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(cannot_make(place, error)),
         _ => Ok(()),
     }
 }

@@ -6,6 +6,7 @@
 mod files;
 mod line;
 mod names;
+mod open_names;
 mod pattern;
 mod pieces;
 mod renames;

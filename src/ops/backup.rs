@@ -53,8 +53,10 @@ impl ConfigurationFile {
     /// # Errors
     /// Returns an error if it cannot be read.
     pub fn read(file: &Path, named: Vec<NamedPath>) -> Result<Self> {
-        let failed =
-            |e: io::Error| Error::new(format!("cannot read configuration \"{}\"", file.display())).because(e);
+        let failed = |e: io::Error| {
+            let error = Error::new(format!("cannot read configuration \"{}\"", file.display()));
+            base::advice::because(error, e, file, "u+r")
+        };
         let mut opened = open_regular(file, OpenOptions::new().read(true), Links::Follow).map_err(failed)?;
         let mut text = Vec::new();
         opened.read_to_end(&mut text).map_err(failed)?;

@@ -95,8 +95,10 @@ pub fn is_bound_to_this_machine(installation: &Installation, entry: &Path) -> bo
         || beside.is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
 }
 
-fn cannot_make(dir: &Path, cause: io::Error) -> Error {
-    Error::new(format!("cannot make directory \"{}\"", dir.display())).because(cause)
+/// Returns the error for a directory that cannot be made, with who can make it.
+pub fn cannot_make(dir: &Path, cause: io::Error) -> Error {
+    let error = Error::new(format!("cannot make the directory \"{}\"", dir.display()));
+    advice::because_not_made(error, cause, dir)
 }
 
 /// Returns whether only root can rename entries beside this directory. Root creates nothing elsewhere, since another

@@ -7,7 +7,7 @@ use std::path::Path;
 use jiff::Timestamp;
 
 use super::installation::Installation;
-use super::{homes, init};
+use super::{data_dir, homes, init};
 use crate::auth::password;
 use crate::domain::user::{Limit, User};
 use crate::store::Store;
@@ -55,7 +55,7 @@ pub fn claim_directory(dir: &Path) -> Result<()> {
     if marker.exists() {
         return Ok(());
     }
-    let cannot = |e: io::Error| Error::new(format!("cannot make \"{}\"", dir.display())).because(e);
+    let cannot = |e: io::Error| data_dir::cannot_make(dir, e);
     let occupied = match dir.read_dir() {
         Ok(mut entries) => entries.next().is_some(),
         Err(e) if e.kind() == io::ErrorKind::NotFound => false,
@@ -67,7 +67,7 @@ pub fn claim_directory(dir: &Path) -> Result<()> {
                 .hint("--dir DIR names another directory"),
         );
     }
-    init::make_public(dir).map_err(cannot)?;
+    init::make_public(dir)?;
     std::fs::write(
         &marker,
         "Made by `homeportd demo`: the passwords of its users are public.\n",

@@ -5,9 +5,11 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
+use super::data_dir::cannot_make;
 use super::installation::Installation;
 use super::store;
 use crate::ssh::hostkeys;
+use base::advice;
 use base::error::{Error, Result};
 
 /// Creates the directories of a new server, its host keys, and its configuration file with this text.
@@ -15,9 +17,6 @@ use base::error::{Error, Result};
 /// # Errors
 /// Returns an error if a configuration exists already, or if something cannot be written.
 pub fn make_directory(installation: &Installation, config_text: &str) -> Result<()> {
-    let cannot = |path: &Path, cause: io::Error| {
-        Error::new(format!("cannot make \"{}\"", path.display())).because(cause)
-    };
     let file = &installation.config_file;
     if file.symlink_metadata().is_ok() {
         return Err(Error::new(format!("\"{}\" exists already", file.display()))
@@ -28,10 +27,10 @@ pub fn make_directory(installation: &Installation, config_text: &str) -> Result<
         store::must_be_new(installation)?;
     }
     let dir = file.parent().unwrap_or(Path::new("."));
-    make_public(dir).map_err(|e| cannot(dir, e))?;
+    make_public(dir)?;
     for private in [&*installation.host_keys, installation.data_dir()] {
         match DirBuilder::new().mode(0o700).create(private) {
-            Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(cannot(private, e)),
+            Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(cannot_make(private, e)),
             _ => {}
         }
     }
@@ -42,7 +41,10 @@ pub fn make_directory(installation: &Installation, config_text: &str) -> Result<
     let opened = options.write(true).create_new(true).mode(0o644).open(file);
     opened
         .and_then(|mut new| new.write_all(config_text.as_bytes()))
-        .map_err(|e| cannot(file, e))
+        .map_err(|e| {
+            let error = Error::new(format!("cannot make \"{}\"", file.display()));
+            advice::because(error, e, dir, "u+rwx")
+        })
 }
 
 /// Creates a directory that all users may read and only its owner may change, whatever the umask allows: a user that
@@ -50,6 +52,7 @@ pub fn make_directory(installation: &Installation, config_text: &str) -> Result<
 ///
 /// # Errors
 /// Returns an error if it cannot be created.
-pub fn make_public(dir: &Path) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o755).create(dir)
+pub fn make_public(dir: &Path) -> Result<()> {
+    let made = DirBuilder::new().recursive(true).mode(0o755).create(dir);
+    made.map_err(|e| cannot_make(dir, e))
 }

@@ -74,8 +74,7 @@ pub async fn restore(plan: RestorePlan, options: RestoreOptions<'_>) -> Result<R
     let installation = &plan.installation;
     let mut contents = Contents::read(&plan)?;
     let config_dir = installation.config_file.parent().unwrap_or(Path::new("/"));
-    init::make_public(config_dir)
-        .map_err(|e| Error::new(format!("cannot make \"{}\"", config_dir.display())).because(e))?;
+    init::make_public(config_dir)?;
     data_dir::make_data_dir(installation)?;
     contents.write_roots_files(installation)?;
     data_dir::become_owner(installation.data_dir())?;
@@ -106,12 +105,12 @@ impl Contents {
         for planned in plan.missing() {
             let size = planned.file.bytes;
             left = left.checked_sub(size).ok_or_else(|| {
-                Error::new(format!("cannot restore \"{}\"", plan.backup.directory.display())).because(
-                    format!(
+                Error::new(format!("cannot restore \"{}\"", plan.backup.directory.display()))
+                    .because(format!(
                         "its files beside the store have more than {}",
                         base::size::Size(MOST_BESIDE_STORE)
-                    ),
-                )
+                    ))
+                    .hint("copy the largest of them to their places yourself, and run the same command again")
             })?;
             let mut content = Vec::new();
             copy_whole(plan, planned, &mut content)?;
@@ -156,8 +155,7 @@ fn copy_opened(
     from: &mut File,
     to: &mut impl std::io::Write,
 ) -> Result<()> {
-    let copied = manifest::copy(from, to)
-        .map_err(|e| Error::new(format!("cannot restore {:?}", planned.target)).because(e))?;
+    let copied = manifest::copy(from, to).map_err(|e| file::cannot(&planned.target, e))?;
     if copied.sha256 != planned.file.sha256 {
         let changed = format!("\"{}\" was changed while it was read", planned.file.name);
         return Err(damaged(&plan.backup.directory, changed));

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::data_dir::RESTORING;
+use base::advice;
 use base::error::{Error, Result};
 use base::regular::read_regular;
 
@@ -35,7 +36,8 @@ impl RestoreRecord {
     /// Returns an error if there is one that cannot be read.
     pub fn find(data_dir: &Path) -> Result<Option<Self>> {
         let file = data_dir.join(RESTORING);
-        let failed = |e: io::Error| Error::new(format!("cannot read {file:?}")).because(e);
+        let failed =
+            |e: io::Error| advice::because(Error::new(format!("cannot read {file:?}")), e, &file, "u+r");
         let text = match read_regular(&file, LARGEST) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             text => text.map_err(failed)?,
@@ -58,7 +60,8 @@ impl RestoreRecord {
             opened.sync_all()?;
             std::fs::File::open(data_dir)?.sync_all()
         };
-        write().map_err(|e| Error::new(format!("cannot write {file:?}")).because(e))
+        write()
+            .map_err(|e| advice::because(Error::new(format!("cannot write {file:?}")), e, data_dir, "u+rwx"))
     }
 
     /// Removes the record, since the restore is finished. Without one it does nothing.
@@ -67,7 +70,14 @@ impl RestoreRecord {
     /// Returns an error if it cannot be removed.
     pub fn remove(data_dir: &Path) -> Result<()> {
         let file = data_dir.join(RESTORING);
-        remove(&file).map_err(|e| Error::new(format!("cannot remove {file:?}")).because(e))
+        remove(&file).map_err(|e| {
+            advice::because(
+                Error::new(format!("cannot remove {file:?}")),
+                e,
+                data_dir,
+                "u+rwx",
+            )
+        })
     }
 }
 

@@ -10,6 +10,7 @@ use super::context::OnWarning;
 use super::installation::Installation;
 use super::{adopt, data_dir};
 use crate::store::sql::SqlStore;
+use base::advice;
 use base::error::{Error, Result};
 use base::paths::resolve;
 
@@ -90,7 +91,7 @@ pub fn must_be_new_except_for(installation: &Installation, expected: &[&Path]) -
     let entries = match data.read_dir() {
         Ok(entries) => entries,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(cannot().because(error)),
+        Err(error) => return Err(advice::because_not_made(cannot(), error, data)),
     };
     // An expected path may be spelled with links.
     let resolved = resolve(data);

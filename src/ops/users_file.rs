@@ -6,6 +6,7 @@ pub mod changes;
 pub mod declaration;
 pub mod export;
 pub mod fields;
+pub mod gaps;
 pub mod import;
 mod place_mistakes;
 pub mod plan;

@@ -70,6 +70,15 @@ pub fn metrics_sockets(config: &Config, held: &[SocketAddr], report: &mut Report
 /// Opens every socket of `[web] listen` except those that the running server holds; each that cannot be opened is an
 /// error.
 pub fn web_sockets(config: &Config, held: &[SocketAddr], report: &mut Report) -> Vec<TcpListener> {
+    if let Some(address) = config.web.listen.first()
+        && !cfg!(feature = "web")
+    {
+        let at = config.place_of_listen("web", *address);
+        report.error(format!(
+            "{at}the web page cannot be served: this version of homeportd has none yet (hint: take \"listen\" out of [web])"
+        ));
+        return Vec::new();
+    }
     let metrics = ListenSection {
         name: "metrics",
         addresses: &config.metrics.listen,

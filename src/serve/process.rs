@@ -53,6 +53,15 @@ pub fn serve(config: Config) -> Result<()> {
     run(config, manager, beginning, |_| Ok(()))
 }
 
+/// The addresses that a server listens on, with the ports that the kernel chose for port 0.
+#[derive(Debug, Clone)]
+pub struct BoundAddresses {
+    /// Those for clients of SSH.
+    pub clients: Vec<SocketAddr>,
+    /// Those of the web page.
+    pub web: Vec<SocketAddr>,
+}
+
 /// Runs the server; the log must have been started. `ready` is called with the addresses once they are bound, on a
 /// thread that may block.
 ///
@@ -62,7 +71,7 @@ pub fn run(
     config: Config,
     manager: ServiceManager,
     beginning: Beginning,
-    ready: impl FnOnce(Vec<SocketAddr>) -> Result<()> + Send + 'static,
+    ready: impl FnOnce(BoundAddresses) -> Result<()> + Send + 'static,
 ) -> Result<()> {
     let Beginning { helper, sandbox } = beginning;
     let runtime = runtime()?;
@@ -84,7 +93,10 @@ pub fn run(
         let server = bound?.with_end_now(end_now);
         // Privileges have been given up, and no connection is accepted yet.
         sandbox.enter();
-        let addresses = server.local_addrs();
+        let addresses = BoundAddresses {
+            clients: server.local_addrs(),
+            web: server.web_addrs(),
+        };
         let reported = tokio::task::spawn_blocking(move || ready(addresses)).await;
         reported.map_err(|e| Error::new("cannot say that the server is ready").because(e))??;
         server.run(signals).await

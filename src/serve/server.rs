@@ -26,8 +26,10 @@ use super::reload::{ReloadedParts, Reloading, current};
 use super::runtime::slots;
 use super::tasks::{Listeners, Tasks};
 use super::uploads::uploads;
+#[cfg(feature = "web")]
+use super::web;
 use super::web_tls::CurrentWeb;
-use super::{disk, key_trust, preflight, web};
+use super::{disk, key_trust, preflight};
 use crate::accounts::disk::{Disk, Disks};
 use crate::accounts::{Accounts, QuotaSettings};
 use crate::auth::Authenticator;
@@ -44,6 +46,7 @@ use crate::ops::check::report::Report;
 use crate::ops::homes;
 use crate::ops::installation::Installation;
 use crate::ops::lock::DataLock;
+#[cfg(feature = "web")]
 use crate::ops::running::RunningServer;
 use crate::session::events::{Events, Subscriber};
 use crate::ssh::hostkeys::rotation::HostKeys;
@@ -57,6 +60,7 @@ use crate::store::Store;
 use crate::store::sql::SqlStore;
 use crate::telemetry;
 use crate::telemetry::audit::AuditLog;
+#[cfg(feature = "web")]
 use crate::web::app::WebSetup;
 use base::error::{Error, Result};
 use sockets::{BoundSockets, addresses_of};
@@ -196,6 +200,11 @@ impl Server {
         addresses_of(&self.listeners.tcp)
     }
 
+    /// Returns the addresses on which the web page is served, with the ports that the kernel chose for port 0.
+    pub fn web_addrs(&self) -> Vec<SocketAddr> {
+        addresses_of(&self.listeners.web)
+    }
+
     /// Serves until `signals.shutdown` is cancelled and all sessions have ended.
     ///
     /// # Errors
@@ -263,17 +272,21 @@ impl Server {
         tasks.serve_metrics(self.listeners.metrics, &config.metrics, page);
         let live = LiveServer::new(Arc::clone(&self.changes), Arc::clone(&reloading), context);
         let live = Arc::new(live);
-        let setup = WebSetup {
-            service: Arc::clone(&self.service),
-            store: Arc::clone(&self.store) as Arc<dyn Store>,
-            running: Arc::clone(&live) as Arc<dyn RunningServer>,
-            installation: config.installation(),
-            settings: self.web.settings,
-            tls: self.web.tls,
-            tasks: tasks.connections.clone(),
-            most_connections: config.descriptor_shares().web,
-        };
-        web::start(&tasks, self.listeners.web, setup);
+        #[cfg(feature = "web")]
+        web::start(
+            &tasks,
+            self.listeners.web,
+            WebSetup {
+                service: Arc::clone(&self.service),
+                store: Arc::clone(&self.store) as Arc<dyn Store>,
+                running: Arc::clone(&live) as Arc<dyn RunningServer>,
+                installation: config.installation(),
+                settings: self.web.settings,
+                tls: self.web.tls,
+                tasks: tasks.connections.clone(),
+                most_connections: config.descriptor_shares().web,
+            },
+        );
         tasks.start(self.listeners.tcp, self.listeners.control, live, &self.changes);
         tasks.warm_up(&self.store);
         tasks.watch_disk(&config.store.path, self.disk);

@@ -35,6 +35,7 @@ pub(super) fn migrations() -> Vec<Migration> {
             "declared passwords",
             include_str!("migrations/0008_declared_passwords.sql"),
         ),
+        (9, "browsers and tokens", include_str!("migrations/0009_web.sql")),
     ];
     list.into_iter()
         .map(|(version, title, sql)| {

@@ -10,6 +10,7 @@ mod factors;
 mod groups;
 mod passwords;
 mod reader;
+mod web;
 
 use std::fmt;
 use std::path::{Path, PathBuf};

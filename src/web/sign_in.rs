@@ -20,10 +20,10 @@ use super::live::{NewWebSession, WebCredential, WebScope, WebSessionKey};
 use super::users::hash_of;
 use super::visitor::Visitor;
 use crate::auth::{
-    Attempt, Credential, Denial, Login, NewPasswordDenial, Proofs, RememberedSignIn, Revocation,
+    AcceptedToken, Attempt, Credential, Denial, Login, NewPasswordDenial, Proofs, RememberedSignIn,
+    Revocation,
 };
 use crate::domain::event::Event;
-use crate::domain::token::TokenScope;
 use crate::domain::user::{Factor, MAX_NAME};
 use crate::store::web::BrowserSessionRecord;
 use base::secret::Secret;
@@ -270,7 +270,7 @@ async fn remember(
     login: Login,
     revision: u64,
 ) -> Result<NewCookie, FormDenied> {
-    let remembered = app.service.auth.remember(&login).ok_or(FormDenied::Wrong)?;
+    let remembered = app.service.auth.web().remember(&login).ok_or(FormDenied::Wrong)?;
     let value = random_text().map_err(FormDenied::Refused)?;
     let id_hash = hash_of(value.as_bytes());
     let now = Timestamp::now();
@@ -375,16 +375,6 @@ pub(super) async fn resume(
     }
 }
 
-/// A token that was accepted.
-pub(super) struct AcceptedToken {
-    /// The proof that its user may do something.
-    pub login: Login,
-    /// The number of the token in the store.
-    pub id: i64,
-    /// What it may be used for.
-    pub scope: TokenScope,
-}
-
 /// Judges a token; a refusal is answered at the moment that the throttle has chosen.
 ///
 /// # Errors
@@ -394,12 +384,8 @@ pub(super) async fn by_token(
     token: &Secret,
     visitor: &Visitor,
 ) -> Result<AcceptedToken, WebError> {
-    match app.service.auth.token(token, visitor.address.ip()).await {
-        Ok((login, record)) => Ok(AcceptedToken {
-            login,
-            id: record.id,
-            scope: record.scope,
-        }),
+    match app.service.auth.web().token(token, visitor.address.ip()).await {
+        Ok(accepted) => Ok(accepted),
         Err(Denial::Failed { reason, answer_at }) => {
             app.service.events.emit(&Event::Denied {
                 peer: visitor.address,

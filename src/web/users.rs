@@ -139,14 +139,14 @@ async fn of_token(app: &Arc<WebApp>, token: &Secret, visitor: &Visitor) -> Resul
     let revision = app.service.sessions.revision();
     let accepted = sign_in::by_token(app, token, visitor).await?;
     let key = WebSessionKey {
-        credential: WebCredential::Token(accepted.id),
+        credential: WebCredential::Token(accepted.record.id),
         address: visitor.address.ip(),
     };
     let beginning = async {
         Ok(NewWebSession {
             login: accepted.login,
             revision,
-            scope: WebScope::Token(accepted.scope),
+            scope: WebScope::Token(accepted.record.token.scope),
             method: "token".to_owned(),
         })
     };

@@ -15,6 +15,7 @@ use testkit::wait_for;
 const COMMANDS: &[&str] = &[
     "sessions list",
     "top",
+    "sessions kick --user alice",
     "reload",
     "hooks list",
     "hooks retry --all",
@@ -44,6 +45,11 @@ const COMMANDS: &[&str] = &[
     "quota show",
     "quota show tim",
     "quota show --folder team",
+    "quota scan",
+    "quota scan tim",
+    "storage adopt",
+    "init",
+    "init @/another",
     "user remove tim",
     "folder remove team",
     "group remove staff",
@@ -58,7 +64,19 @@ const COMMANDS: &[&str] = &[
 ];
 
 /// The commands that have `--json` and are tried in another way.
-const OTHERS: &[&str] = &["audit", "restore"];
+const OTHERS: &[&str] = &["audit", "restore", "check"];
+
+/// The commands that have no `--json`, each with the reason.
+const WITHOUT_JSON: &[(&str, &str)] = &[
+    (
+        "demo",
+        "it runs a server, and what it prints is for the person who tries it",
+    ),
+    ("serve", "it runs a server, whose log says what it does"),
+    ("user export", "it prints a file of users, which is TOML"),
+    ("completions", "it prints a script for the shell"),
+    ("man", "it prints nothing"),
+];
 
 /// What every object has. One that has it twice cannot be read.
 #[derive(Deserialize)]
@@ -105,6 +123,9 @@ fn each_object_that_a_command_prints_begins_with_the_version() {
         let words: Vec<&str> = line.split(' ').chain(["--json"]).collect();
         check(&line, &server.admin_ok(&words, ""));
     }
+    // Whatever is wrong with this machine, it is said in the same form.
+    let checked = server.admin(&["check", "--json"], "");
+    check("check", std::str::from_utf8(&checked.stdout).unwrap());
     let audit = server.admin_ok(&["audit", "--json"], "");
     assert!(!audit.is_empty());
     for line in audit.lines() {
@@ -117,22 +138,41 @@ fn each_object_that_a_command_prints_begins_with_the_version() {
     check("restore", std::str::from_utf8(&restored.stdout).unwrap());
 }
 
-/// The names of the commands at and below this one that have `--json`.
-fn with_json(verb: &clap::Command, name: &str) -> Vec<String> {
-    let has_json = verb
-        .get_arguments()
-        .any(|argument| argument.get_long() == Some("json"));
-    let mut found: Vec<String> = has_json.then(|| name.to_owned()).into_iter().collect();
-    for below in verb.get_subcommands() {
-        let name = format!("{name} {}", below.get_name());
-        found.extend(with_json(below, name.trim_start()));
+/// The names of the commands at and below this one that have `--json`, or of those that do not have it.
+fn commands(verb: &clap::Command, name: &str, with_json: bool) -> Vec<String> {
+    if !verb.has_subcommands() {
+        let has_json = verb
+            .get_arguments()
+            .any(|argument| argument.get_long() == Some("json"));
+        return (has_json == with_json)
+            .then(|| name.to_owned())
+            .into_iter()
+            .collect();
     }
-    found
+    let below = verb.get_subcommands().flat_map(|below| {
+        let name = format!("{name} {}", below.get_name());
+        commands(below, name.trim_start(), with_json)
+    });
+    below.collect()
+}
+
+#[test]
+fn a_command_without_json_has_a_reason() {
+    let found = commands(&Cli::command(), "", false);
+    for name in &found {
+        assert!(
+            WITHOUT_JSON.iter().any(|(known, _)| known == name),
+            "{name} has no --json: add it, or say why"
+        );
+    }
+    for (name, _) in WITHOUT_JSON {
+        assert!(found.iter().any(|found| found == name), "{name} has --json");
+    }
 }
 
 #[test]
 fn no_command_that_prints_json_is_forgotten() {
-    let found = with_json(&Cli::command(), "");
+    let found = commands(&Cli::command(), "", true);
     assert!(found.len() > 30, "{found:?}");
     let tried: Vec<&str> = COMMANDS.iter().chain(OTHERS).copied().collect();
     for name in found {

@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 use std::process::Command;
 
 use super::preflight::{CommandReport, sandbox};
@@ -12,6 +13,10 @@ use testkit::{WITHOUT_CAPABILITIES, is_root};
 
 /// Runs a command as the server's user does, without root's capabilities.
 fn admin(server: &TestServer, args: &[&str]) -> CommandReport {
+    with_configuration(&server.config(), args)
+}
+
+fn with_configuration(config: &Path, args: &[&str]) -> CommandReport {
     let mut words = Vec::new();
     if is_root() {
         words.push("setpriv");
@@ -20,7 +25,7 @@ fn admin(server: &TestServer, args: &[&str]) -> CommandReport {
     words.extend([homeportd(), "-c"]);
     let output = Command::new(words[0])
         .args(&words[1..])
-        .arg(server.config())
+        .arg(config)
         .args(args)
         .output()
         .unwrap();
@@ -96,4 +101,34 @@ fn every_command_that_writes_reports_a_read_only_store() {
         assert!(said.text.contains(&cause), "{args:?}: {}", said.text);
     }
     assert!(admin(&server, &["user", "list"]).text.contains("alice"));
+}
+
+#[test]
+fn every_command_that_makes_a_directory_says_what_forbids_it() {
+    let server = sandbox();
+    let path = |name: &str| server.path().join(name).to_str().unwrap().to_owned();
+    let (closed, backup) = (path("closed"), path("backup"));
+    fs::create_dir(&closed).unwrap();
+    server.admin_ok(&["backup", &backup], "");
+    fs::set_permissions(&closed, fs::Permissions::from_mode(0o500)).unwrap();
+    let check = |config: &str, args: &[&str]| {
+        let said = with_configuration(Path::new(config), args);
+        assert!(!said.succeeded, "{args:?}: {}", said.text);
+        let (_, why) = said
+            .text
+            .split_once("permission denied (hint: ")
+            .unwrap_or_default();
+        assert!(why.contains("u+rwx"), "{args:?}: {}", said.text);
+    };
+    let config = path("homeportd.toml");
+    check(&config, &["init", &path("closed/new")]);
+    check(&config, &["demo", "--dir", &path("closed/new")]);
+    check(&config, &["backup", &path("closed/copy")]);
+    check(&path("closed/new/homeportd.toml"), &["restore", &backup]);
+    // Nor is a file a place for a directory.
+    fs::write(path("file"), "").unwrap();
+    let said = admin(&server, &["init", &path("file/new")]);
+    let hint = format!("(hint: {} is not a directory: name another one)", path("file"));
+    assert!(!said.succeeded && said.text.contains(&hint), "{}", said.text);
+    fs::set_permissions(&closed, fs::Permissions::from_mode(0o700)).unwrap();
 }

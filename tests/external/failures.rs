@@ -47,6 +47,9 @@ fn every_other_answer_is_a_refusal_and_says_why() {
         &user(",\"permission\":\"list\""),
         "unknown setting \"permission\"",
     );
+    // It is not advised to answer what it must not.
+    let advice = "its settings are comment, group, home, expires_at, ";
+    check(&user(",\"xyzzy\":1"), advice);
     check(&user(",\"permissions\":\"everything\""), "permissions");
     check(&user(",\"password_hash\":\"none\""), "not for an outside source");
     check(&user(",\"home\":\"/etc\""), "is not beneath");

@@ -12,14 +12,23 @@ fn ssh(server: &TestServer, command: &str) -> std::process::Output {
     run(ssh, "")
 }
 
-/// Returns the total and the free blocks of 4096 bytes, and the total number of files that statvfs@ answers.
-fn statvfs(sftp: &mut RawSftp, path: &str) -> (u64, u64) {
+/// What statvfs@ answers, in blocks of 4096 bytes.
+#[derive(Debug, PartialEq, Eq)]
+struct Blocks {
+    total: u64,
+    available: u64,
+}
+
+fn statvfs(sftp: &mut RawSftp, path: &str) -> Blocks {
     let Reply::Extended(body) = sftp.ask(&extended_paths("statvfs@openssh.com", &[path.as_bytes()])) else {
         panic!("no statvfs of {path}");
     };
     let mut numbers = Reader(&body);
     let numbers: Vec<u64> = std::iter::from_fn(|| numbers.u64()).collect();
-    (numbers[2], numbers[4])
+    Blocks {
+        total: numbers[2],
+        available: numbers[4],
+    }
 }
 
 #[test]
@@ -30,11 +39,15 @@ fn each_folder_has_an_account_of_its_own() {
     assert_eq!(put(&mut sftp, "/in/g", &[1; 60_000]), FAILURE);
     assert_eq!(put(&mut sftp, "/out/g", &[1; 60_000]), 0);
     assert_eq!(put(&mut sftp, "g", &[1; 60_000]), 0);
-    let (total, free) = statvfs(&mut sftp, "/in/f");
-    assert_eq!((total, free), (100_000 / 4096, 40_000 / 4096));
-    assert!(statvfs(&mut sftp, "/").0 > total);
+    let folder = statvfs(&mut sftp, "/in/f");
+    let expected = Blocks {
+        total: 100_000 / 4096,
+        available: 40_000 / 4096,
+    };
+    assert_eq!(folder, expected);
+    assert!(statvfs(&mut sftp, "/").total > folder.total);
     // The disk's free space may change between two answers.
-    assert!(statvfs(&mut sftp, "/in/..").0 > total);
+    assert!(statvfs(&mut sftp, "/in/..").total > folder.total);
     let df = ssh(&server, "df -k /in");
     assert!(String::from_utf8_lossy(&df.stdout).contains(" 96 "), "{df:?}");
     assert!(String::from_utf8_lossy(&df.stdout).ends_with(" /in\n"), "{df:?}");

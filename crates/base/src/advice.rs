@@ -69,6 +69,48 @@ pub fn because(error: Error, cause: io::Error, path: &Path, mode: &str) -> Error
     }
 }
 
+/// Adds the cause to an error about a directory that cannot be made and, if there is something to do about it, the advice.
+pub fn because_not_made(error: Error, cause: io::Error, dir: &Path) -> Error {
+    let existing = dir
+        .ancestors()
+        .find_map(|above| Some((above, above.metadata().ok()?)));
+    let hint = match (cause.kind(), existing) {
+        (ErrorKind::PermissionDenied, Some((above, meta))) => {
+            let us = rustix::process::geteuid().as_raw();
+            let own_view = view(above).or_else(|| outside_of_sandbox(above));
+            let is_roots = above != dir && meta.uid() == 0 && us != 0;
+            own_view.or_else(|| match is_roots {
+                true => Some(made_by_root(dir, above, us)),
+                false => Some(permission(above, "u+rwx")),
+            })
+        }
+        (ErrorKind::NotADirectory | ErrorKind::AlreadyExists, Some((above, meta))) if !meta.is_dir() => {
+            Some(format!("{} is not a directory: name another one", quoted(above)))
+        }
+        (ErrorKind::StorageFull | ErrorKind::QuotaExceeded, _) => {
+            Some("make room on its disk, and run the same command again".to_owned())
+        }
+        _ => None,
+    };
+    match hint {
+        Some(hint) => error.because(cause).hint(hint),
+        None => because(error, cause, dir, "u+rwx"),
+    }
+}
+
+/// Returns the advice for a directory that user `us` cannot make, because the one above it is root's.
+fn made_by_root(dir: &Path, above: &Path, us: u32) -> String {
+    let above_text = quoted(above);
+    match all_are_roots(above) {
+        true => format!(
+            "{above_text} is root's: run the command with sudo, or have the directory made for user {us}: sudo install -d \
+             -o {us} {}",
+            quoted(dir)
+        ),
+        false => format!("{above_text} is root's: run the command with sudo, or name another directory"),
+    }
+}
+
 /// Returns the advice for a path on a file system that this process sees as read-only.
 pub fn read_only(path: &Path) -> String {
     view(path).unwrap_or_else(|| {
@@ -269,6 +311,39 @@ mod tests {
         assert!(!chown(&file, 7).contains("chown"));
         std::fs::set_permissions(&ours, std::fs::Permissions::from_mode(0o777)).unwrap();
         assert!(!chown(&ours.join("second"), 7).contains("chown"));
+    }
+
+    #[test]
+    fn what_cannot_be_made_says_who_can() {
+        let check = |dir: &str, above: &str, expected: &str| {
+            assert_eq!(made_by_root(Path::new(dir), Path::new(above), 7), expected);
+        };
+        check(
+            "/etc/a b/c",
+            "/etc",
+            "/etc is root's: run the command with sudo, or have the directory made for user 7: sudo install -d -o 7 \
+             '/etc/a b/c'",
+        );
+        // Another user could have put a link there by then.
+        check(
+            "/tmp/a/b",
+            "/tmp",
+            "/tmp is root's: run the command with sudo, or name another directory",
+        );
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("file");
+        std::fs::write(&file, "").unwrap();
+        let making = |path: &Path, kind: ErrorKind| {
+            because_not_made(Error::new("cannot make it"), kind.into(), path).to_string()
+        };
+        let said = making(&file.join("x/y"), ErrorKind::NotADirectory);
+        let expected = format!("(hint: {} is not a directory: name another one)", quoted(&file));
+        assert!(said.ends_with(&expected), "{said}");
+        let said = making(&dir.path().join("x"), ErrorKind::StorageFull);
+        assert!(said.contains("(hint: make room on its disk"), "{said}");
+        // This process may do it, and something else is the reason, as with the directory of another user.
+        let said = making(&dir.path().join("x"), ErrorKind::PermissionDenied);
+        assert!(said.contains("u+rwx"), "{said}");
     }
 
     #[test]

@@ -4,11 +4,11 @@
 use homeportd::auth::totp::{TotpSecret, step_at};
 use homeportd::domain::user::{User, UserName};
 use homeportd::store::Store as _;
-use homeportd::store::sql::SqlStore;
 use serde_json::Value;
 
 use crate::server::TestServer;
 use crate::ssh::{DISCONNECT, FAILURE, Message, SUCCESS, Ssh};
+use crate::store::with_store;
 use crate::transport::split_string;
 
 /// SSH_MSG_USERAUTH_INFO_REQUEST: questions (RFC 4256, section 3.2). By the method `password`, the same number is
@@ -190,29 +190,14 @@ fn change_prompt(message: &[u8]) -> String {
 
 /// Lets the user's password be so old that it has expired, where passwords do.
 pub fn expire_password(server: &TestServer, user: &str) {
-    let (database, homes) = (
-        server.path().join("data/homeport.db"),
-        server.path().join("data/homes"),
-    );
     let user: UserName = user.parse().unwrap();
-    let expire = || {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .enable_all()
-            .build()
-            .unwrap();
-        runtime.block_on(async {
-            let store = SqlStore::open(&database).await.unwrap();
-            let store = store.with_homes(std::fs::canonicalize(&homes).unwrap(), &homes);
-            let change = Box::new(|user: &mut User| {
-                user.password_set_at = Some(jiff::Timestamp::UNIX_EPOCH);
-                Ok(())
-            });
-            store.change_user(&user, change).await.unwrap();
-        });
-    };
-    // The caller may be in a runtime of its own, in which no other one can run.
-    std::thread::scope(|scope| scope.spawn(expire).join().unwrap());
+    let change = Box::new(|user: &mut User| {
+        user.password_set_at = Some(jiff::Timestamp::UNIX_EPOCH);
+        Ok(())
+    });
+    with_store(server, async |store| {
+        store.change_user(&user, change).await.unwrap()
+    });
 }
 
 /// The question for a one-time code.

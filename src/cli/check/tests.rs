@@ -8,7 +8,7 @@ use super::*;
 use crate::cli::grammar::QuotaCommand;
 
 use crate::cli::init;
-use crate::config;
+use crate::config::{self, Config};
 use crate::domain::user::{Factor, Limit, User};
 use crate::ops::homes;
 use crate::ssh::hostkeys::{self, Kind};
@@ -152,7 +152,7 @@ fn a_home_over_its_quota_is_named() {
             name: None,
             folder: None,
         };
-        crate::cli::quota::run(QuotaCommand::Scan { of }, config).unwrap();
+        crate::cli::quota::run(QuotaCommand::Scan { of, json: false }, config).unwrap();
     });
     warns(
         &report,

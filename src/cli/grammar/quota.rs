@@ -37,6 +37,9 @@ pub enum QuotaCommand {
     Scan {
         #[command(flatten)]
         of: HolderArgs,
+        /// Print a JSON array of objects with stable names, when all are measured
+        #[arg(long)]
+        json: bool,
     },
 }
 

@@ -185,6 +185,32 @@ async fn a_scan_without_a_server_finds_the_truth_and_writes_it_down() {
 }
 
 #[tokio::test]
+async fn a_scan_shows_as_json_what_was_known_and_what_is_true() {
+    let f = QuotaFixture::new(&[("calvin", "shared"), ("eve", "shared"), ("tom", "tom")]).await;
+    std::fs::write(f.home("shared").join("file"), [0; 2000]).unwrap();
+    f.record("shared", 5000, false).await;
+    std::fs::remove_dir(f.home("tom")).unwrap();
+    // What can be measured is shown beside the error for the rest.
+    let (told, error) = f.run("scan --json").await;
+    assert!(
+        error.contains("1 of 2 homes and folders could not be measured"),
+        "{error}"
+    );
+    let told: Value = serde_json::from_str(&told).unwrap();
+    assert_eq!(
+        told,
+        serde_json::json!([{
+            "v": 1, "name": "calvin", "kind": "user", "home": f.home("shared").display().to_string(),
+            "used_bytes": 2000, "used_files": 1, "quota_bytes": 1024, "quota_files": null, "usage_exact": true,
+            "standing": "exact", "shared_by": ["calvin", "eve"],
+            "before": {"used_bytes": 5000, "used_files": 3, "usage_exact": false},
+        }])
+    );
+    let (told, error) = f.run("scan tom --json").await;
+    assert!(told.is_empty() && error.contains("is missing"), "{told} {error}");
+}
+
+#[tokio::test]
 async fn a_home_that_is_gone_keeps_what_is_known_and_no_other_from_being_measured() {
     let f = QuotaFixture::new(&[("calvin", "calvin"), ("tom", "tom")]).await;
     f.record("calvin", 7, true).await;

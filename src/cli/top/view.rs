@@ -19,8 +19,8 @@ use crate::ops::running::{FolderFilling, HomeFilling, StatusView};
 use base::size::Size;
 use base::visible::for_terminal;
 
-/// The lines above the sessions.
-const HEAD: u16 = 4;
+/// The most lines about free space, and the most about file systems that answer slowly.
+const MOST_DISK_LINES: usize = 3;
 /// The line below them.
 const FOOT: u16 = 1;
 /// A home that is fuller than this many percent stands out.
@@ -31,15 +31,11 @@ const WIDE_DOING: usize = 24;
 /// Draws everything.
 pub(super) fn draw(buffer: &mut Buffer, model: &TopModel) {
     let area = buffer.area;
-    let columns = columns::place(usize::from(area.width));
-    let mut lines = head(model, &columns);
-    let room = area.height.saturating_sub(HEAD + FOOT);
-    lines.extend(sessions(
-        model,
-        &columns,
-        usize::from(room),
-        usize::from(area.width),
-    ));
+    let width = usize::from(area.width);
+    let columns = columns::place(width);
+    let mut lines = head(model, &columns, width);
+    let room = usize::from(area.height.saturating_sub(FOOT)).saturating_sub(lines.len());
+    lines.extend(sessions(model, &columns, room, width));
     lines.truncate(usize::from(area.height.saturating_sub(FOOT)));
     for (y, line) in (area.top()..area.bottom()).zip(&lines) {
         buffer.set_line(area.left(), y, line, area.width);
@@ -58,9 +54,9 @@ fn alarming() -> Style {
 }
 
 /// Returns the lines about the server as a whole.
-fn head(model: &TopModel, columns: &[PlacedColumn]) -> Vec<Line<'static>> {
+fn head(model: &TopModel, columns: &[PlacedColumn], width: usize) -> Vec<Line<'static>> {
     let Some(status) = model.status() else {
-        return vec![Line::default(); usize::from(HEAD)];
+        return Vec::new();
     };
     let rates = model.rates().map_or_else(String::new, |rates| {
         format!("   in {}/s  out {}/s", Size(rates.up), Size(rates.down))
@@ -82,32 +78,39 @@ fn head(model: &TopModel, columns: &[PlacedColumn]) -> Vec<Line<'static>> {
             status.unauthenticated
         )),
     ]);
-    vec![
-        first,
-        space(status),
-        file_systems(model, status),
-        Line::styled(
-            columns::titles(columns),
-            Style::new().add_modifier(Modifier::REVERSED),
-        ),
-    ]
+    let titles = Line::styled(
+        columns::titles(columns),
+        Style::new().add_modifier(Modifier::REVERSED),
+    );
+    let mut lines = vec![first];
+    lines.extend(space(status, width));
+    lines.extend(file_systems(model, status, width));
+    lines.push(titles);
+    lines
 }
 
-/// Returns the line about free space.
-fn space(status: &StatusView) -> Line<'static> {
+/// Returns the lines about free space.
+fn space(status: &StatusView, width: usize) -> Vec<Line<'static>> {
     let places = status.places.iter().map(|place| {
-        let path = for_terminal(&place.path.to_string_lossy());
-        format!(
-            "{} of {} free in {path}",
+        let numbers = format!(
+            "{} of {} free in ",
             Size(place.free_bytes),
             Size(place.total_bytes)
-        )
+        );
+        let room = width.saturating_sub(numbers.len());
+        let path = for_terminal(&place.path.to_string_lossy());
+        format!("{numbers}{}", cut_beginning(&path, room))
     });
-    Line::raw(places.collect::<Vec<_>>().join("   "))
+    let mut lines = wrapped(places.collect(), width);
+    if lines.is_empty() {
+        // The rest stays where it is until a disk answers again.
+        lines.push(String::new());
+    }
+    lines.into_iter().map(Line::raw).collect()
 }
 
-/// Returns the line about file systems that answer slowly.
-fn file_systems(model: &TopModel, status: &StatusView) -> Line<'static> {
+/// Returns the lines about file systems that answer slowly.
+fn file_systems(model: &TopModel, status: &StatusView, width: usize) -> Vec<Line<'static>> {
     let slow = status
         .file_systems
         .iter()
@@ -116,15 +119,51 @@ fn file_systems(model: &TopModel, status: &StatusView) -> Line<'static> {
         let device = state.device_name();
         let what = if state.hangs { "hangs" } else { "is slow" };
         match model.mounts.of(&device) {
-            Some(point) => format!("{} ({device}) {what}", for_terminal(point)),
+            Some(point) => {
+                let what = format!(" ({device}) {what}");
+                let room = width.saturating_sub(what.len());
+                format!("{}{what}", cut_beginning(&for_terminal(point), room))
+            }
             None => format!("file system {device} {what}"),
         }
     });
     let names: Vec<String> = names.collect();
-    match names.is_empty() {
-        true => Line::styled("all file systems answer quickly", dim()),
-        false => Line::styled(names.join("   "), alarming()),
+    if names.is_empty() {
+        return vec![Line::styled("all file systems answer quickly", dim())];
     }
+    let lines = wrapped(names, width);
+    lines
+        .into_iter()
+        .map(|line| Line::styled(line, alarming()))
+        .collect()
+}
+
+/// Returns lines with as many of the parts in each as fit. If there are too many lines, the last one says how many parts
+/// are left out.
+fn wrapped(parts: Vec<String>, width: usize) -> Vec<String> {
+    const GAP: &str = "   ";
+    let columns = |text: &str| Span::raw(text).width();
+    let mut lines: Vec<Vec<String>> = Vec::new();
+    let mut taken = 0;
+    for part in parts {
+        let wanted = columns(&part);
+        match lines.last_mut() {
+            Some(line) if taken + GAP.len() + wanted <= width => {
+                taken += GAP.len() + wanted;
+                line.push(part);
+            }
+            _ => {
+                taken = wanted;
+                lines.push(vec![part]);
+            }
+        }
+    }
+    if lines.len() > MOST_DISK_LINES {
+        let hidden = lines.split_off(MOST_DISK_LINES - 1);
+        let count: usize = hidden.iter().map(Vec::len).sum();
+        lines.push(vec![format!("and {count} more: homeportd top --json has all")]);
+    }
+    lines.into_iter().map(|line| line.join(GAP)).collect()
 }
 
 /// Returns as many lines about sessions as there is room for. The selected session is among them.

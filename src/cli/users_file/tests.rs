@@ -14,6 +14,7 @@ use crate::store::{BatchStore as _, FactorStore as _, Store as _};
 use clap::Parser as _;
 
 mod export;
+mod import;
 mod overlaps;
 
 const HASH: &str =

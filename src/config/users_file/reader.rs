@@ -40,7 +40,7 @@ pub(super) struct Section<'a, 't> {
 pub(super) struct ReadSection {
     references: Vec<(Reference, Option<Span>)>,
     span: Span,
-    is_whole: bool,
+    is_place_known: bool,
 }
 
 impl ReadSection {
@@ -50,7 +50,7 @@ impl ReadSection {
             record,
             references: self.references,
             span: Some(self.span),
-            is_whole: self.is_whole,
+            is_place_known: self.is_place_known,
         }
     }
 }
@@ -62,9 +62,11 @@ pub(super) type Value<'a, 't> = &'a Spanned<DeValue<'t>>;
 pub(super) struct SectionReader<'a, 't> {
     section: &'a Section<'a, 't>,
     problems: &'a mut Vec<Problem>,
-    /// How many problems there were before the section.
-    earlier: usize,
+    /// The settings with a wrong value.
+    mistaken: Vec<String>,
     known: Vec<&'static str>,
+    /// Settings that no hint names.
+    hidden: &'a [&'static str],
     references: Vec<(Reference, Option<Span>)>,
 }
 
@@ -72,16 +74,25 @@ impl<'a, 't> SectionReader<'a, 't> {
     pub fn new(section: &'a Section<'a, 't>, problems: &'a mut Vec<Problem>) -> Self {
         Self {
             section,
-            earlier: problems.len(),
             problems,
+            mistaken: Vec::new(),
             known: Vec::new(),
+            hidden: &[],
             references: Vec::new(),
         }
+    }
+
+    /// Keeps hints from naming settings that have no place in this file.
+    pub fn hide(&mut self, names: &'a [&'static str]) {
+        self.hidden = names;
     }
 
     /// Reports the settings that nothing has read; returns what else is known of the section. `place` is the setting of the
     /// record's directory.
     pub fn finish(self, place: Option<&str>) -> ReadSection {
+        let mut is_place_known = place.is_none_or(|place| self.mistaken.iter().all(|name| name != place));
+        let is_shown = |name: &&'static str| !self.hidden.contains(name);
+        let named: Vec<&'static str> = self.known.iter().copied().filter(is_shown).collect();
         for (key, _) in self.section.settings {
             let name = key.get_ref().as_ref();
             if self.known.contains(&name) {
@@ -89,9 +100,11 @@ impl<'a, 't> SectionReader<'a, 't> {
             }
             let title = self.section.title.escape_debug();
             let what = format!("unknown setting \"{}\" in [{title}]", name.escape_debug());
-            let hint = match nearest(name, &self.known) {
+            let meant = nearest(name, &named);
+            is_place_known &= meant.is_none() || meant != place;
+            let hint = match meant {
                 Some(meant) => format!("did you mean \"{meant}\"?"),
-                None => format!("its settings are {}", self.known.join(", ")),
+                None => format!("its settings are {}", named.join(", ")),
             };
             self.problems
                 .push(Problem::new(Some(key.span()), what, Some(&hint)));
@@ -99,7 +112,7 @@ impl<'a, 't> SectionReader<'a, 't> {
         let span = place.and_then(|name| self.span_of(name));
         ReadSection {
             span: span.unwrap_or_else(|| self.section.span.clone()),
-            is_whole: self.problems.len() == self.earlier,
+            is_place_known,
             references: self.references,
         }
     }
@@ -113,6 +126,7 @@ impl<'a, 't> SectionReader<'a, 't> {
     fn wrong(&mut self, name: &str, span: Span, error: &Error) {
         let what = format!("\"{name}\" in [{}]: {error}", self.section.title.escape_debug());
         self.problems.push(Problem::new(Some(span), what, None));
+        self.mistaken.push(name.to_owned());
     }
 
     /// Reports a value of the wrong type.

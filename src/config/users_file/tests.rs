@@ -255,3 +255,22 @@ fn no_secret_is_shown() {
         !format!("{:?}", read(&format!("[users.a]\npassword_hash = \"{HASH}\""))).contains("c29tZXNhbHQ")
     );
 }
+
+#[test]
+fn hints_do_not_name_what_the_caller_refuses() {
+    let hint = |hidden: &[&'static str], setting: &str| {
+        let text = format!("[users.a]\n{setting} = 1\n");
+        let installation = Installation::default();
+        let read = declaration_without(hidden, text, Path::new("f"), Path::new("/d"), &installation);
+        read.mistakes[0].hint.clone().unwrap()
+    };
+    assert!(hint(&[], "xyzzy").contains("password_hash"));
+    assert_eq!(hint(&[], "password_hsh"), "did you mean \"password_hash\"?");
+    for setting in ["xyzzy", "password_hsh"] {
+        let hint = hint(&["password_hash", "keys"], setting);
+        assert!(
+            !hint.contains("password_hash") && !hint.contains("keys,"),
+            "{hint}"
+        );
+    }
+}

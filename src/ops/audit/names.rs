@@ -1,14 +1,11 @@
 //! Former names of files: what a file was called before it was renamed, so that a query finds what was done to it then.
 
-use std::collections::HashSet;
-
+use super::open_names::OpenNames;
 use super::pattern::PathPattern;
 use super::renames::{LoggedRename, RenameIndex};
 
 /// The most former names that are listed.
 const MOST_NAMES: usize = 100_000;
-/// The most names among which those below a renamed directory are looked for.
-const MOST_BELOW: usize = 1000;
 /// The most texts that are looked for in each line. With more, every line is parsed.
 const MOST_NEEDLES: usize = 16;
 /// The most paths that are compared with each rename to find those names.
@@ -37,7 +34,7 @@ impl FormerNames {
     /// Follows the renames, of which the last one is the newest, back from the names that match the pattern.
     pub fn of(pattern: &PathPattern, renames: Vec<LoggedRename>) -> Self {
         Self {
-            names: Lineage::of(pattern, &renames),
+            names: Lineage::of(pattern, &renames).names,
             needles: needles(pattern, &renames).unwrap_or_default(),
             renames: RenameIndex::new(renames),
         }
@@ -65,23 +62,16 @@ impl FormerNames {
     }
 }
 
-/// A path in one home.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct HomePath {
-    home: String,
-    path: Vec<u8>,
-}
-
 /// The names that the files in question had, while older and older renames are examined.
 #[derive(Default)]
 struct Lineage {
     names: Vec<FormerName>,
     /// The names before which there may be others.
-    open: HashSet<HomePath>,
+    open: OpenNames,
 }
 
 impl Lineage {
-    fn of(pattern: &PathPattern, renames: &[LoggedRename]) -> Vec<FormerName> {
+    fn of(pattern: &PathPattern, renames: &[LoggedRename]) -> Self {
         let mut lineage = Self::default();
         for rename in renames.iter().rev() {
             lineage.follow(pattern, rename);
@@ -89,53 +79,44 @@ impl Lineage {
                 break;
             }
         }
-        lineage.names
+        lineage
     }
 
     fn follow(&mut self, pattern: &PathPattern, rename: &LoggedRename) {
-        let LoggedRename { home, from, to, time } = rename;
-        let at = |path: &[u8]| HomePath {
-            home: home.clone(),
-            path: path.to_vec(),
-        };
+        let LoggedRename { home, from, to, .. } = rename;
         // Another file was moved away from a name, so the file in question got it later.
-        self.open.remove(&at(from));
-        let is_known = self.open.remove(&at(to));
+        self.open.remove(home, from);
+        let is_known = self.open.remove(home, to);
         // Either a file that matches, or the directory of those that do.
         let is_asked_for = pattern.matches(to) && !pattern.matches(from);
         let is_above = pattern.exact().is_none() && pattern.begins_with(to);
         if is_known || is_asked_for || is_above {
-            self.add(at(from), to, time);
+            self.add(rename, to);
         }
         // A directory was renamed above a name.
-        let below = |path: &[u8]| {
-            let rest = path.strip_prefix(&to[..])?;
-            rest.starts_with(b"/").then(|| [&from[..], rest].concat())
-        };
         if let Some(exact) = pattern.exact()
-            && let Some(former) = below(exact)
+            && exact
+                .strip_prefix(&to[..])
+                .is_some_and(|rest| rest.starts_with(b"/"))
         {
-            self.add(at(&former), exact, time);
+            self.add(rename, exact);
         }
-        if self.open.len() <= MOST_BELOW {
-            let is_below = |known: &&HomePath| known.home == *home && below(&known.path).is_some();
-            let found: Vec<HomePath> = self.open.iter().filter(is_below).cloned().collect();
-            for known in found {
-                if let Some(former) = below(&known.path) {
-                    self.open.remove(&known);
-                    self.add(at(&former), &known.path, time);
-                }
-            }
+        let most = MOST_NAMES.saturating_sub(self.names.len());
+        for known in self.open.take_below(home, to, most) {
+            self.add(rename, &known);
         }
     }
 
-    fn add(&mut self, key: HomePath, became: &[u8], until: &str) {
+    /// Adds what a path, which is that of a rename's target or lies below it, was called before.
+    fn add(&mut self, rename: &LoggedRename, became: &[u8]) {
+        let inside = became.get(rename.to.len()..).unwrap_or_default();
+        let path = [&rename.from[..], inside].concat();
+        self.open.insert(&rename.home, path.clone());
         self.names.push(FormerName {
-            path: key.path.clone(),
+            path,
             became: became.to_vec(),
-            until: until.to_owned(),
+            until: rename.time.clone(),
         });
-        self.open.insert(key);
     }
 }
 
@@ -366,5 +347,31 @@ mod tests {
         assert!(asked.former.needles().is_empty());
         assert!(asked.contains("/h", "/7", "0"));
         assert_eq!(asked.listed().len(), 1000);
+    }
+
+    #[test]
+    fn a_renamed_directory_is_found_above_any_number_of_names() {
+        let mut renames: Vec<LoggedRename> = (0..3000)
+            .map(|number| rename("1", &format!("/d/{number}.part"), &format!("/d/{number}.pdf")))
+            .collect();
+        renames.insert(0, rename("0", "/new", "/d"));
+        let asked = Asked::new("*.pdf", &renames);
+        let listed = asked.listed();
+        assert_eq!(listed.len(), 6000);
+        assert_eq!(listed[5999], "/d/999.part was /new/999.part");
+    }
+
+    #[test]
+    fn what_a_rename_costs_does_not_grow_with_the_names_that_are_followed() {
+        const FOLLOWED: usize = 900;
+        const OTHERS: usize = 20_000;
+        let others = (0..OTHERS).map(|at| rename("1", &format!("/x/{at}"), &format!("/y/{at}")));
+        let followed = (0..FOLLOWED).map(|at| rename("2", &format!("/in/{at}"), &format!("/out/{at}.pdf")));
+        let renames: Vec<LoggedRename> = others.chain(followed).collect();
+        let lineage = Lineage::of(&"*.pdf".parse().unwrap(), &renames);
+        assert_eq!(lineage.names.len(), FOLLOWED);
+        // The source, the target, and one look below it.
+        let most = 3 * renames.len();
+        assert!(lineage.open.examined <= most, "{}", lineage.open.examined);
     }
 }

@@ -7,6 +7,7 @@ use std::path::{Component, Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use base::advice;
 use base::digest::Algorithm;
 use base::error::{Error, Result};
 use base::regular::{Links, open_regular, read_regular};
@@ -170,6 +171,10 @@ impl Manifest {
     pub fn read(backup: &Path) -> Result<Self> {
         let file = backup.join(FILE);
         let no_backup = |cause: io::Error| {
+            if cause.kind() == io::ErrorKind::PermissionDenied {
+                let error = Error::new(format!("cannot read the backup \"{}\"", backup.display()));
+                return advice::because(error, cause, &file, "u+r");
+            }
             Error::new(format!("\"{}\" is not a backup", backup.display()))
                 .because(Error::new(format!("cannot read \"{}\"", file.display())).because(cause))
                 .hint("name the directory that homeportd backup has made")

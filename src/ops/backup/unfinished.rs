@@ -9,6 +9,7 @@ use rustix::fs::{CWD, FlockOperation, OFlags, RenameFlags, flock, renameat_with}
 use rustix::io::Errno;
 
 use crate::ops::erase::erase;
+use base::advice;
 use base::error::{Error, Result};
 
 /// A backup that is being made. Dropping it removes what there is of it.
@@ -47,7 +48,7 @@ impl Unfinished {
         DirBuilder::new()
             .mode(0o700)
             .create(&directory)
-            .map_err(|e| cannot(target, e).hint("the directory above it must exist and be writable"))?;
+            .map_err(|e| cannot(target, e))?;
         let lock = lock(&directory, target)?;
         Ok(Self {
             target: target.to_owned(),
@@ -131,14 +132,14 @@ pub fn sync_directory(directory: &Path) -> io::Result<()> {
 /// Returns the error for a backup that cannot be written.
 pub fn cannot(target: &Path, cause: io::Error) -> Error {
     let error = Error::new(format!("cannot make the backup \"{}\"", target.display()));
-    let full = matches!(
-        cause.kind(),
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
-    );
-    let error = error.because(cause);
-    match full {
-        true => error.hint("nothing was left behind; make room on that disk, or choose another one"),
-        false => error,
+    match cause.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => error
+            .because(cause)
+            .hint("nothing was left behind; make room on that disk, or choose another one"),
+        io::ErrorKind::NotFound => error
+            .because(cause)
+            .hint("the directory above it must exist: make it, or is its disk not mounted?"),
+        _ => advice::because_not_made(error, cause, target),
     }
 }
 

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
 
+use crate::ops::data_dir::cannot_make;
 use base::error::{Error, Result};
 
 /// A file that is to be written.
@@ -54,7 +55,7 @@ impl FileToWrite {
             .recursive(true)
             .mode(0o700)
             .create(directory)
-            .map_err(|e| cannot(directory, e))?;
+            .map_err(|e| cannot_make(directory, e))?;
         let temporary = temporary(&self.path);
         remove_if_there(&temporary)?;
         let mut file = create(&temporary)?;
@@ -126,7 +127,8 @@ pub(super) fn give_name(temporary: &Path, path: &Path) -> Result<()> {
         .map_err(failed)
 }
 
-fn cannot(path: &Path, cause: io::Error) -> Error {
+/// Returns the error for a file that cannot be written.
+pub(super) fn cannot(path: &Path, cause: io::Error) -> Error {
     let error = Error::new(format!("cannot restore {path:?}"));
     match cause.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => error

@@ -11,6 +11,7 @@ use crate::ops::backup::manifest::{self, BackupFile, Manifest, Origin, damaged};
 use crate::ops::installation::Installation;
 use crate::ops::lock::{self, Holder};
 use crate::ops::store;
+use base::advice;
 use base::error::{Error, Result};
 use base::paths::Resolver;
 use base::regular::{Links, open_regular};
@@ -230,7 +231,8 @@ fn planned_files(
         }
         let planned = PlannedFile {
             is_there: is_same(&target, &origin, file).map_err(|e| {
-                cannot(backup).because(Error::new(format!("cannot read {target:?}")).because(e))
+                let unreadable = Error::new(format!("cannot read {target:?}"));
+                cannot(backup).because(advice::because(unreadable, e, &target, "u+r"))
             })?,
             file: file.clone(),
             origin,

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
 use super::fields::key;
+use super::gaps::{FormatGap, FormatGaps};
 use crate::domain::folder::{Folder, FolderName};
 use crate::domain::group::{Group, GroupName};
 use crate::domain::settings::MemberSettings;
@@ -55,6 +56,8 @@ pub struct Declaration {
     pub folders: Vec<Declared<Folder>>,
     /// The users, with what they refer to.
     pub users: Vec<Declared<DeclaredUser>>,
+    /// What the format of the file cannot say.
+    pub gaps: FormatGaps,
     /// What is wrong with the file. If there is anything, nothing of the file is applied.
     pub mistakes: Vec<Mistake>,
     /// What is left out.
@@ -64,11 +67,11 @@ pub struct Declaration {
 }
 
 impl Declaration {
-    /// Notes of every record that a mistake elsewhere may have changed what it says.
+    /// Notes of every record that a mistake elsewhere may have changed where its directory lies.
     pub fn distrust_all(&mut self) {
-        self.groups.iter_mut().for_each(|group| group.is_whole = false);
-        self.folders.iter_mut().for_each(|folder| folder.is_whole = false);
-        self.users.iter_mut().for_each(|user| user.is_whole = false);
+        let folders = self.folders.iter_mut();
+        folders.for_each(|folder| folder.is_place_known = false);
+        self.users.iter_mut().for_each(|user| user.is_place_known = false);
     }
 }
 
@@ -92,8 +95,9 @@ pub struct Declared<T> {
     pub references: Vec<(Reference, Option<Span>)>,
     /// Where mistakes about the record are shown: its directory, or else its name; `None` if it has no position.
     pub span: Option<Span>,
-    /// Whether the file has no mistake in the record. Otherwise nobody knows what the record is to be.
-    pub is_whole: bool,
+    /// Whether the file has no mistake in what says where the record's directory lies. Otherwise nobody knows where that is
+    /// to be.
+    pub is_place_known: bool,
 }
 
 impl<T> Declared<T> {
@@ -106,7 +110,7 @@ impl<T> Declared<T> {
                 .map(|reference| (reference, None))
                 .collect(),
             span: None,
-            is_whole: true,
+            is_place_known: true,
         }
     }
 }
@@ -180,6 +184,8 @@ pub struct DeclaredUser {
     pub expires_at: Option<Timestamp>,
     /// The settings of the user alone.
     pub settings: MemberSettings,
+    /// What the files do not say of this user, although they do of others.
+    pub unsaid: Vec<FormatGap>,
 }
 
 impl DeclaredUser {
@@ -196,6 +202,7 @@ impl DeclaredUser {
             enabled: None,
             expires_at: None,
             settings: MemberSettings::default(),
+            unsaid: Vec::new(),
         }
     }
 

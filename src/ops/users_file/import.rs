@@ -14,6 +14,7 @@ use jiff::Timestamp;
 use super::declaration::{
     Declaration, Declared, DeclaredPassword, DeclaredUser, MOST_MISTAKES, Mistake, Reference,
 };
+use super::gaps::{FormatGap, FormatGaps};
 use crate::auth::keys::AuthorizedKey;
 use crate::auth::password;
 use crate::auth::password::rules::PasswordRules;
@@ -76,11 +77,14 @@ pub(super) struct Importer<'a> {
     password_rules: &'a PasswordRules,
     rules: HomeRules<'a>,
     resolver: Resolver,
+    gaps: Vec<FormatGap>,
 }
 
 impl<'a> Importer<'a> {
-    fn new(installation: &'a Installation) -> Self {
+    /// Begins with a file in a format that cannot say all of a record.
+    fn new(installation: &'a Installation, gaps: Vec<FormatGap>) -> Self {
         Self {
+            gaps,
             users: BTreeMap::new(),
             groups: Vec::new(),
             folders: Vec::new(),
@@ -263,6 +267,7 @@ impl<'a> Importer<'a> {
                 groups: self.groups,
                 folders: self.folders,
                 users: self.users.into_values().collect(),
+                gaps: FormatGaps(self.gaps),
                 mistakes: Vec::new(),
                 warnings: self.warnings,
                 refuse: Box::new(refuse),

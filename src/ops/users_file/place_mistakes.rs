@@ -18,36 +18,42 @@ pub(super) struct PlaceMistakes<'a> {
 /// Where the file declares a home or a folder.
 struct DeclaredPlace {
     span: Option<Span>,
-    is_whole: bool,
+    is_known: bool,
 }
 
 impl<'a> PlaceMistakes<'a> {
     /// Takes all users, with what they inherit, and all folders as they will be.
     pub(super) fn new(declaration: &'a Declaration, users: Vec<User>, folders: Vec<Folder>) -> Self {
-        let place = |span: &Option<Span>, is_whole| DeclaredPlace {
+        let place = |span: &Option<Span>, is_known| DeclaredPlace {
             span: span.clone(),
-            is_whole,
+            is_known,
         };
         let declared_users = declaration.users.iter();
         let declared_folders = declaration.folders.iter();
         Self {
             users_at: declared_users
-                .map(|user| (user.record.name.as_str(), place(&user.span, user.is_whole)))
+                .map(|user| (user.record.name.as_str(), place(&user.span, user.is_place_known)))
                 .collect(),
             folders_at: declared_folders
-                .map(|folder| (folder.record.name.as_str(), place(&folder.span, folder.is_whole)))
+                .map(|folder| {
+                    (
+                        folder.record.name.as_str(),
+                        place(&folder.span, folder.is_place_known),
+                    )
+                })
                 .collect(),
             users,
             folders,
         }
     }
 
-    /// Returns a mistake for each conflict, at the later one of both records, if the file has both. Records with other
-    /// mistakes are left out, since nobody knows what they are to be; without `quotas_are_known`, quotas are not compared.
+    /// Returns a mistake for each conflict, at the later one of both records, if the file has both. Records with a
+    /// mistake in their place are left out, since nobody knows where they are to lie; without `quotas_are_known`, quotas
+    /// are not compared.
     pub(super) fn found(&self, quotas_are_known: bool) -> Vec<Mistake> {
-        let is_whole = |at: Option<&DeclaredPlace>| at.is_none_or(|at| at.is_whole);
+        let is_known = |at: Option<&DeclaredPlace>| at.is_none_or(|at| at.is_known);
         let users = self.users.iter();
-        let users = users.filter(|user| is_whole(self.users_at.get(user.name.as_str())));
+        let users = users.filter(|user| is_known(self.users_at.get(user.name.as_str())));
         let owners: Vec<HomeOwner<'_>> = users
             .map(|user| HomeOwner {
                 user: &user.name,
@@ -59,7 +65,7 @@ impl<'a> PlaceMistakes<'a> {
             })
             .collect();
         let folders = self.folders.iter();
-        let folders = folders.filter(|folder| is_whole(self.folders_at.get(folder.name.as_str())));
+        let folders = folders.filter(|folder| is_known(self.folders_at.get(folder.name.as_str())));
         let folders: Vec<Folder> = folders.cloned().collect();
         let conflicts = place_conflicts(&owners, &folders).into_iter();
         let mistakes = conflicts.map(|conflict| {

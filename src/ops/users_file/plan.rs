@@ -167,9 +167,12 @@ impl<'a> Planner<'a> {
             .iter()
             .map(|group| (&group.name, group))
             .collect();
-        for declared in &self.declaration.groups {
-            self.groups
-                .insert(declared.record.name.clone(), declared.record.clone());
+        for Declared { record, .. } in &self.declaration.groups {
+            let group = self
+                .declaration
+                .gaps
+                .group(record, stored.get(&record.name).copied());
+            self.groups.insert(record.name.clone(), group);
         }
         let names: BTreeSet<&GroupName> = stored.keys().copied().chain(self.groups.keys()).collect();
         for name in names {
@@ -194,17 +197,16 @@ impl<'a> Planner<'a> {
             .iter()
             .map(|folder| (&folder.name, folder))
             .collect();
-        for declared in &self.declaration.folders {
+        for Declared { record, .. } in &self.declaration.folders {
+            let before = stored.get(&record.name).copied();
+            let folder = self.declaration.gaps.folder(record, before);
             self.plan.directories.push(PlannedDirectory {
                 resident: Resident::Folder,
-                path: declared.record.path.clone(),
-                creation: declared.record.creation.clone(),
-                is_new: stored
-                    .get(&declared.record.name)
-                    .is_none_or(|before| before.path != declared.record.path),
+                path: folder.path.clone(),
+                creation: folder.creation.clone(),
+                is_new: before.is_none_or(|before| before.path != folder.path),
             });
-            self.folders
-                .insert(declared.record.name.clone(), declared.record.clone());
+            self.folders.insert(folder.name.clone(), folder);
         }
         let names: BTreeSet<&FolderName> = stored.keys().copied().chain(self.folders.keys()).collect();
         for name in names {
@@ -237,7 +239,8 @@ impl<'a> Planner<'a> {
         } in &self.declaration.users
         {
             let before = stored.get(&declared.name).copied();
-            let mut user = declared.record(before, self.options.homes);
+            let record = declared.record(before, self.options.homes);
+            let mut user = self.declaration.gaps.user(record, &declared.unsaid, before);
             if before.is_none() && declared.home.is_none() {
                 user.home = resolver.resolve(&user.home);
                 let unowned = owners

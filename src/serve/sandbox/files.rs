@@ -8,13 +8,15 @@
 //! The rule set restricts the thread that puts it in force and all that it starts, so this happens before there are
 //! threads. Linux 5.19 is needed (version 2 of Landlock): before that, no file could be renamed to another directory.
 
+use std::path::PathBuf;
+
 use landlock::{
     ABI, Access as _, AccessFs, CompatLevel, Compatible as _, PathBeneath, PathFd, Ruleset, RulesetAttr as _,
     RulesetCreatedAttr as _,
 };
 
 use super::certificates::{NamedCertificates, OF_SYSTEM};
-use super::grants::{FileGrant, FileRights, configured};
+use super::grants::{FileGrant, FileRights, configured, missing};
 use crate::config::Config;
 use base::error::{Error, Result};
 
@@ -56,6 +58,8 @@ const SYSTEM: [(&str, FileRights); 19] = [
 pub(super) struct FileRules {
     /// What the configuration names.
     configured: Vec<FileGrant>,
+    /// What the configuration names to be written, and does not exist, so that it is not granted.
+    missing: Vec<PathBuf>,
     /// What every server needs.
     system: Vec<FileGrant>,
     /// Keeps the directory of this process in the kernel's memory: it would become another object otherwise.
@@ -79,8 +83,10 @@ impl FileRules {
             path,
             rights: FileRights::Read,
         }));
+        let configured = configured(config, &NamedCertificates::from_environment());
         Self {
-            configured: configured(config, &NamedCertificates::from_environment()),
+            missing: missing(config, &configured),
+            configured,
             system,
             _process: PathFd::new(PROCESS).ok(),
         }
@@ -120,11 +126,14 @@ impl FileRules {
         rules.restrict_self().map(drop).map_err(cannot)
     }
 
-    /// Describes what the configuration has granted, for the log and for `check`.
+    /// Describes what the configuration has granted, and what it would grant if it existed, for the log and for `check`.
     pub(super) fn describe(&self) -> String {
         let of = |rights: FileRights| {
             let granted = self.configured.iter().filter(|grant| grant.rights == rights);
-            let names: Vec<String> = granted.map(|grant| format!("{:?}", grant.path)).collect();
+            let granted = granted.map(|grant| format!("{:?}", grant.path));
+            let missing = self.missing.iter().filter(|_| rights == FileRights::Write);
+            let missing = missing.map(|path| format!("{path:?} (missing; a start that finds it reaches it)"));
+            let names: Vec<String> = granted.chain(missing).collect();
             match names.split_at_checked(MOST_DESCRIBED) {
                 _ if names.is_empty() => "nothing".to_owned(),
                 Some((shown, more)) if !more.is_empty() => {
@@ -188,5 +197,31 @@ mod tests {
         });
         tried.unwrap();
         assert!(base::advice::outside_of_sandbox(&path("outside")).is_none());
+    }
+
+    #[test]
+    fn what_does_not_exist_yet_is_described_as_missing() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().canonicalize().unwrap();
+        std::fs::create_dir_all(root.join("etc/keys")).unwrap();
+        // With a key of its own, the server makes nothing beside the configuration.
+        std::fs::write(root.join("etc/keys/ssh_host_ed25519_key"), "").unwrap();
+        let file = root.join("etc/homeportd.toml");
+        let text = "[server]\nhost_keys = \"keys\"\n[storage]\nhomes = \"../data/homes\"\nroots = [\"../archive\"]\n\
+                    [store]\npath = \"../data/homeport.db\"";
+        std::fs::write(&file, text).unwrap();
+        let described = || FileRules::of(&crate::config::load(&file).unwrap()).describe();
+        let missing = |name: &str| {
+            format!(
+                "{:?} (missing; a start that finds it reaches it)",
+                root.join(name)
+            )
+        };
+        let expected = format!("{}, {} to write, ", missing("data"), missing("archive"));
+        assert!(described().starts_with(&expected), "{}", described());
+        // What lies in a directory that is granted is reached when it is made.
+        std::fs::create_dir(root.join("data")).unwrap();
+        let expected = format!("{:?}, {} to write, ", root.join("data"), missing("archive"));
+        assert!(described().starts_with(&expected), "{}", described());
     }
 }

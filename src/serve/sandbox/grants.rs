@@ -108,6 +108,26 @@ pub(super) fn configured(config: &Config, certificates: &NamedCertificates) -> V
     without_repetitions(grants)
 }
 
+/// Returns what the configuration names to be written, is not covered by these grants, and does not exist. It is reached
+/// only by a server that finds it at its start.
+pub(super) fn missing(config: &Config, grants: &[FileGrant]) -> Vec<PathBuf> {
+    let is_covered = |path: &Path| {
+        let found = existing(path).canonicalize();
+        let covers = |grant: &FileGrant, found: &Path| {
+            grant.rights == FileRights::Write && found.starts_with(&grant.path)
+        };
+        found.is_ok_and(|found| grants.iter().any(|grant| covers(grant, &found)))
+    };
+    let mut missing: Vec<PathBuf> = Vec::new();
+    for path in std::iter::once(config.data_dir()).chain(config.storage.places()) {
+        let lies_below = missing.iter().any(|above| path.starts_with(above));
+        if !path.exists() && !lies_below && !is_covered(path) {
+            missing.push(path.to_owned());
+        }
+    }
+    missing
+}
+
 /// Returns a path, and where it leads if it is a link.
 fn with_target(path: &Path) -> Vec<PathBuf> {
     let target = path.canonicalize().ok().filter(|target| target != path);

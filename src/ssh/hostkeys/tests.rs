@@ -1,3 +1,5 @@
+mod web;
+
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::os::unix::fs::PermissionsExt as _;

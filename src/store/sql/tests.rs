@@ -7,6 +7,7 @@ mod groups;
 mod homes;
 mod opening;
 mod signing_in;
+mod web;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -9,14 +9,7 @@ use testkit::packets::extended_paths;
 fn a_file_that_the_command_accepts_is_moved_and_charged_as_before() {
     let story = HookStory::checking();
     story.go();
-    let used = || {
-        let text = story.server.admin_ok(&["quota", "show", "alice", "--json"], "");
-        let usage: Value = serde_json::from_str(&text).unwrap();
-        (
-            usage["used_bytes"].as_u64().unwrap(),
-            usage["used_files"].as_u64().unwrap(),
-        )
-    };
+    let used = || used(&story, &["alice"]);
     story.put("in/d/a", b"12345");
     let event = first(&story.server, "published");
     assert_eq!(
@@ -31,14 +24,14 @@ fn a_file_that_the_command_accepts_is_moved_and_charged_as_before() {
     assert_eq!(story.content("clean/d/a").as_deref(), Some("12345"));
     assert!(!story.in_home("in/d/a").exists());
     // Directories in, d, clean and clean/d, and the file.
-    assert_eq!(used(), (5, 5));
+    assert_eq!(used(), HomeUse { bytes: 5, files: 5 });
     // A second one of the same name replaces it.
     story.put("in/d/a", b"123");
     wait_for("the second one", || named(&story.server, "published").len() == 2);
     assert_eq!(story.content("clean/d/a").as_deref(), Some("123"));
-    assert_eq!(used(), (3, 5));
+    assert_eq!(used(), HomeUse { bytes: 3, files: 5 });
     story.server.admin_ok(&["quota", "scan", "alice"], "");
-    assert_eq!(used(), (3, 5));
+    assert_eq!(used(), HomeUse { bytes: 3, files: 5 });
     // What was moved is not checked again, nor is what lies elsewhere.
     story.put("clean/b", b"1");
     story.put("elsewhere", b"1");
@@ -265,15 +258,22 @@ fn add_folder(story: &HookStory, name: &str, more: &[&str]) {
     story.server.admin_ok(&[&words[..], more].concat(), "");
 }
 
-fn used(story: &HookStory, words: &[&str]) -> (u64, u64) {
+/// What `quota show` says of a home or a folder.
+#[derive(Debug, PartialEq, Eq)]
+struct HomeUse {
+    bytes: u64,
+    files: u64,
+}
+
+fn used(story: &HookStory, words: &[&str]) -> HomeUse {
     let text = story
         .server
         .admin_ok(&[&["quota", "show"][..], words, &["--json"]].concat(), "");
     let usage: Value = serde_json::from_str(&text).unwrap();
-    (
-        usage["used_bytes"].as_u64().unwrap(),
-        usage["used_files"].as_u64().unwrap(),
-    )
+    HomeUse {
+        bytes: usage["used_bytes"].as_u64().unwrap(),
+        files: usage["used_files"].as_u64().unwrap(),
+    }
 }
 
 #[test]
@@ -296,15 +296,21 @@ fn a_folder_that_the_user_does_not_see_gets_what_was_found_clean() {
     );
     assert!(!story.in_home("in/d/a").exists() && !story.in_home("clean").exists());
     // Directories in and d of the home; d and the file in the folder.
-    assert_eq!(used(&story, &["alice"]), (0, 2));
-    assert_eq!(used(&story, &["--folder", "clean"]), (5, 2));
+    assert_eq!(used(&story, &["alice"]), HomeUse { bytes: 0, files: 2 });
+    assert_eq!(
+        used(&story, &["--folder", "clean"]),
+        HomeUse { bytes: 5, files: 2 }
+    );
     for scan in [&["alice"][..], &["--folder", "clean"]] {
         story
             .server
             .admin_ok(&[&["quota", "scan"][..], scan].concat(), "");
     }
-    assert_eq!(used(&story, &["alice"]), (0, 2));
-    assert_eq!(used(&story, &["--folder", "clean"]), (5, 2));
+    assert_eq!(used(&story, &["alice"]), HomeUse { bytes: 0, files: 2 });
+    assert_eq!(
+        used(&story, &["--folder", "clean"]),
+        HomeUse { bytes: 5, files: 2 }
+    );
 }
 
 #[test]
@@ -338,8 +344,14 @@ fn an_upload_in_a_folder_is_moved_to_another_one() {
             &"clean".into()
         )
     );
-    assert_eq!(used(&story, &["--folder", "team"]), (0, 2));
-    assert_eq!(used(&story, &["--folder", "clean"]), (5, 2));
+    assert_eq!(
+        used(&story, &["--folder", "team"]),
+        HomeUse { bytes: 0, files: 2 }
+    );
+    assert_eq!(
+        used(&story, &["--folder", "clean"]),
+        HomeUse { bytes: 5, files: 2 }
+    );
     // One that does not fit is tried again, and says where it does not fit.
     put(&mut sftp, "team/in/d/b", b"12345");
     wait_for("the first attempt", || {

@@ -101,6 +101,50 @@ fn everything_that_matters_fits_into_80_columns() {
     check(23, &["q quit", "k disconnect"]);
 }
 
+/// Returns a model with disks at these paths, all of which are slow.
+fn with_disks(paths: &[&str]) -> TopModel {
+    let mut sample = busy(Instant::now(), 0);
+    sample.status.places = paths
+        .iter()
+        .map(|path| PlaceSpace {
+            path: path.into(),
+            free_bytes: 1 << 30,
+            total_bytes: 4 << 30,
+        })
+        .collect();
+    sample.status.file_systems = (0..paths.len())
+        .map(|at| FilesystemState {
+            device: 0x800 + at as u64,
+            is_slow: true,
+            hangs: false,
+        })
+        .collect();
+    TopModel::new(sample, DeviceMounts::default())
+}
+
+#[test]
+fn disks_that_do_not_fit_into_a_line_get_another_one() {
+    let long = "/srv/a-long-name/of-a-directory/on-a-disk/that-does-not-fit-into-a-line/homes";
+    let lines = drawn(&with_disks(&["/srv/homeport", "/var/lib/homeport", long]), 80, 24);
+    let free = "1.0 GiB of 4.0 GiB free in ";
+    assert_eq!(lines[1], format!("{free}/srv/homeport"));
+    assert_eq!(lines[2], format!("{free}/var/lib/homeport"));
+    assert!(lines[3].starts_with(&format!("{free}…")), "{lines:#?}");
+    assert!(lines[3].ends_with("not-fit-into-a-line/homes"), "{lines:#?}");
+    let slow = "file system 8:0 is slow   file system 8:1 is slow   file system 8:2 is slow";
+    assert_eq!(lines[4], slow);
+    assert!(lines[5].contains("ID USER"), "{lines:#?}");
+    assert!(lines[6].contains("1 alice"), "{lines:#?}");
+    assert!(lines[23].contains("q quit"), "{lines:#?}");
+    // Together, if there is room.
+    let wide = drawn(&with_disks(&["/srv/homeport", "/var/lib/homeport"]), 120, 24);
+    assert_eq!(wide[1], format!("{free}/srv/homeport   {free}/var/lib/homeport"));
+    // Many disks leave room for the sessions.
+    let many = drawn(&with_disks(&[long; 9]), 80, 24);
+    assert_eq!(many[3], "and 7 more: homeportd top --json has all");
+    assert!(many[7].contains("ID USER"), "{many:#?}");
+}
+
 /// Returns the line of the session of a user with a long name and a long address, in a terminal of this width.
 fn busy_line(width: u16) -> String {
     let start = Instant::now();

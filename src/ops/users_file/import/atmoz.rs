@@ -2,13 +2,24 @@
 
 use super::{Imported, Importer};
 use crate::ops::installation::Installation;
+use crate::ops::users_file::gaps::FormatGap;
 
 /// What the file contains, for messages.
 pub const EXPECTED: &str = "lines of atmoz/sftp: name:password[:e][:uid[:gid[:dir,…]]]";
 
+/// What the file cannot say: it has names and passwords.
+const GAPS: [FormatGap; 6] = [
+    FormatGap::Comment,
+    FormatGap::Group,
+    FormatGap::Keys,
+    FormatGap::Principals,
+    FormatGap::Expiry,
+    FormatGap::Settings,
+];
+
 /// Reads the users. Passwords that are not hashes are hashed when they are stored.
 pub fn import(text: &str, installation: &Installation) -> Imported {
-    let mut importer = Importer::new(installation);
+    let mut importer = Importer::new(installation, GAPS.to_vec());
     for (number, line) in (1..).zip(text.lines()) {
         let line = line.trim();
         if line.is_empty() || line.starts_with('#') {

@@ -1,6 +1,6 @@
 //! The accounts of a Unix system: `passwd`, `shadow`, and a file of authorized_keys for each user.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
 
 use super::{DAY, Imported, Importer};
@@ -8,6 +8,7 @@ use crate::domain::user::UserName;
 use crate::ops::installation::Installation;
 use crate::ops::key_files;
 use crate::ops::users_file::declaration::DeclaredUser;
+use crate::ops::users_file::gaps::FormatGap;
 use base::regular;
 
 /// What the file contains, for messages.
@@ -22,6 +23,9 @@ const NOBODY: u32 = 65534;
 
 /// The largest file of keys, in bytes.
 const MAX_KEY_FILE: u64 = 1 << 20;
+
+/// The most names that one line about what is left out has.
+const MOST_NAMED: usize = 5;
 
 /// The files of a system.
 #[derive(Debug, Clone, Copy)]
@@ -50,34 +54,41 @@ pub fn import(files: SystemFiles<'_>, installation: &Installation) -> Imported {
         .lines()
         .filter_map(shadow_entry)
         .collect();
-    let mut importer = Importer::new(installation);
+    let mut accounts: HashSet<&str> = HashSet::new();
+    let mut shared_groups: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    let mut importer = Importer::new(installation, gaps(files));
     for (number, line) in (1..).zip(files.passwd.lines()) {
         if line.trim().is_empty() || line.starts_with('#') {
             continue;
         }
         let fields: Vec<&str> = line.split(':').collect();
-        let [name, password, uid, _, comment, home, ..] = fields[..] else {
+        let [name, password, uid, gid, comment, home, ..] = fields[..] else {
             importer.leave_out(&format!("line {number}"), "it is not a line of passwd");
             continue;
         };
-        match uid.parse::<u32>() {
-            Ok(uid) if uid >= FIRST_UID && uid != NOBODY => {}
-            Ok(uid) => {
-                importer.leave_out(name, format!("an account of the system (uid {uid})"));
-                continue;
-            }
-            Err(_) => {
-                importer.leave_out(name, "its uid is not a number");
-                continue;
-            }
+        accounts.insert(name);
+        if !is_person(&mut importer, name, uid) {
+            continue;
         }
         let Some(mut user) = importer.begin(name) else {
             continue;
         };
         user.comment = importer.comment(name, comment.split(',').next().unwrap_or_default());
         let entry = shadow.get(name);
+        // Nothing is known of when the account expires.
+        user.unsaid.extend(entry.is_none().then_some(FormatGap::Expiry));
         take_expiry(&mut importer, &mut user, entry);
+        let entry = entry.ok_or(match files.shadow {
+            Some(_) => {
+                "the password: the file of --shadow has no line for this name, so set one: homeportd user passwd NAME"
+            }
+            None => "the password, which is not in this file: name the one that has it with --shadow",
+        });
         take_password(&mut importer, &mut user, password, entry);
+        // A group of the same number is the user's alone.
+        if gid != uid {
+            shared_groups.entry(gid).or_default().push(name);
+        }
         importer.home(&mut user, home);
         if let Some(template) = files.keys {
             take_keys(
@@ -88,7 +99,69 @@ pub fn import(files: SystemFiles<'_>, installation: &Installation) -> Imported {
         }
         importer.take(user);
     }
+    name_groups(&mut importer, &shared_groups);
+    name_unused_lines(&mut importer, files.shadow.unwrap_or_default(), &accounts);
     importer.finish()
+}
+
+/// Returns whether an account is that of a person; says so if it is not.
+fn is_person(importer: &mut Importer<'_>, name: &str, uid: &str) -> bool {
+    match uid.parse::<u32>() {
+        Ok(uid) if uid >= FIRST_UID && uid != NOBODY => return true,
+        Ok(uid) => importer.leave_out(name, format!("an account of the system (uid {uid})")),
+        Err(_) => importer.leave_out(name, "its uid is not a number"),
+    }
+    false
+}
+
+/// Says which primary groups are not carried over, and whose they are.
+fn name_groups(importer: &mut Importer<'_>, groups: &BTreeMap<&str, Vec<&str>>) {
+    for (gid, members) in groups {
+        let what = format!(
+            "the primary group of {}: files here get the group of the server's process (for this one: homeportd user \
+             set NAME --file-group {gid})",
+            some_of(members)
+        );
+        importer.leave_out(&format!("gid {gid}"), what);
+    }
+}
+
+/// Says which lines of the file of `--shadow` are about no account of `passwd`, or about nothing.
+fn name_unused_lines(importer: &mut Importer<'_>, shadow: &str, accounts: &HashSet<&str>) {
+    let mut names = Vec::new();
+    for (number, line) in (1..).zip(shadow.lines()) {
+        match shadow_entry(line) {
+            Some((name, _)) if !accounts.contains(name) => names.push(name),
+            None if !line.trim().is_empty() && !line.starts_with('#') => {
+                importer.leave_out(&format!("--shadow line {number}"), "it is not a line of shadow");
+            }
+            Some(_) | None => {}
+        }
+    }
+    if !names.is_empty() {
+        let what = format!(
+            "the lines of {}: passwd has no account of that name, and so nobody is imported (if they are users, add \
+             their lines of passwd)",
+            some_of(&names)
+        );
+        importer.leave_out("--shadow", what);
+    }
+}
+
+/// Names the first of these, and how many more there are.
+fn some_of(names: &[&str]) -> String {
+    let (shown, more) = names.split_at(names.len().min(MOST_NAMED));
+    match more.len() {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
+    }
+}
+
+/// Returns what these files cannot say of anybody.
+fn gaps(files: SystemFiles<'_>) -> Vec<FormatGap> {
+    let mut gaps = vec![FormatGap::Group, FormatGap::Principals, FormatGap::Settings];
+    gaps.extend(files.keys.is_none().then_some(FormatGap::Keys));
+    gaps
 }
 
 fn shadow_entry(line: &str) -> Option<(&str, ShadowEntry<'_>)> {
@@ -113,11 +186,11 @@ fn take_password(
     importer: &mut Importer<'_>,
     user: &mut DeclaredUser,
     in_passwd: &str,
-    entry: Option<&ShadowEntry<'_>>,
+    entry: Result<&ShadowEntry<'_>, &str>,
 ) {
     let password = match (in_passwd, entry) {
-        ("x", Some(entry)) => entry.password,
-        ("x", None) => return leave_out(importer, &user.name, "the password, which --shadow would have"),
+        ("x", Ok(entry)) => entry.password,
+        ("x", Err(why)) => return leave_out(importer, &user.name, why),
         (in_passwd, _) => in_passwd,
     };
     match password {

@@ -27,6 +27,7 @@ use crate::domain::quota::Limit;
 use crate::domain::settings::MemberSettings;
 use crate::ops::installation::Installation;
 use crate::ops::users_file::declaration::{Declared, DeclaredUser, Reference};
+use crate::ops::users_file::gaps::FormatGap;
 use base::error::Result;
 
 /// The number of SFTPGo for the group that a user's settings come from.
@@ -43,7 +44,7 @@ pub fn import(text: &str, installation: &Installation) -> Result<Imported> {
     let dump = Dump::parse(text)?;
     let mut import = SftpgoImport {
         reader: SettingsReader {
-            importer: Importer::new(installation),
+            importer: Importer::new(installation, vec![FormatGap::Principals, FormatGap::Creation]),
             folders: BTreeSet::new(),
         },
         groups: BTreeMap::new(),

@@ -79,13 +79,52 @@ fn accounts_of_a_system() {
             "root: an account of the system (uid 0)",
             "tom: the password, because it is locked",
             "tom: the files: ",
-            "new: the password, which --shadow would have",
+            "new: the password: the file of --shadow has no line for this name",
             "nobody: an account of the system (uid 65534)",
             "line 7: it is not a line of passwd",
             "calvin: the key in line 3 of ",
         ],
     );
     assert!(!imported.left_out.iter().any(|line| line.contains("c29tZXNhbHQ")));
+}
+
+#[test]
+fn what_passwd_and_shadow_have_alone_is_named() {
+    let passwd = "root:x:0:0::/root:/bin/sh\na:x:1000:100::/:/bin/sh\nb:x:1001:100::/:/bin/sh\nc:x:1002:1002::/:/bin/sh\n";
+    let mut files = SystemFiles {
+        passwd,
+        shadow: None,
+        keys: None,
+    };
+    let imported = passwd::import(files, &installation());
+    says(
+        &imported,
+        &[
+            "a: the password, which is not in this file: name the one that has it with --shadow",
+            "gid 100: the primary group of a, b: files here get the group of the server's process (for this one: homeportd \
+             user set NAME --file-group 100)",
+        ],
+    );
+    assert!(!imported.left_out.iter().any(|line| line.starts_with("gid 1002")));
+    assert!(!imported.left_out.iter().any(|line| line.starts_with("--shadow")));
+
+    let ghosts: String = (0..7).map(|at| format!("ghost{at}:*:1::::::\n")).collect();
+    let shadow = format!("root:*:1::::::\n{ghosts}a:*:1::::::\nbroken\n");
+    files.shadow = Some(&shadow);
+    let imported = passwd::import(files, &installation());
+    says(
+        &imported,
+        &[
+            "--shadow line 10: it is not a line of shadow",
+            "--shadow: the lines of ghost0, ghost1, ghost2, ghost3, ghost4 and 2 more: passwd has no account of that name",
+        ],
+    );
+    assert!(
+        !imported
+            .left_out
+            .iter()
+            .any(|line| line.contains("root: the lines"))
+    );
 }
 
 #[test]
