@@ -1,22 +1,15 @@
 //! `homeportd sessions …`
 
-use serde::Serialize;
-
 use super::grammar::SessionsCommand;
 use super::output::{self, counted};
 use super::progress::progress;
 use crate::control::json::sessions::SessionJson;
 use crate::ops::running::{DisconnectTarget, RunningServer, SessionView};
 use crate::ops::sessions::{disconnect, list};
+use crate::shapes::json::DisconnectedJson;
 use base::error::{Error, Result};
 use base::size::Size;
 use base::visible::for_terminal;
-
-/// What `sessions kick --json` prints.
-#[derive(Serialize)]
-struct DisconnectedJson {
-    sessions_ended: usize,
-}
 
 /// Asks the running server; returns the text to print.
 ///

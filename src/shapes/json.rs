@@ -192,3 +192,10 @@ impl<'a> From<&'a ConfirmedChange> for ChangeJson<'a> {
         }
     }
 }
+
+/// What has come of ending sessions, as `sessions kick --json` prints it.
+#[derive(Debug, Serialize)]
+pub struct DisconnectedJson {
+    /// The number of sessions that were ended.
+    pub sessions_ended: usize,
+}

@@ -1,7 +1,10 @@
 //! Stories about administrators on the web page: who is one, and what they change and see.
 
 use serde_json::{Value, json};
+use testkit::PATIENCE;
+use testkit::raw::Received;
 use testkit::server::{TestServer, password};
+use testkit::sign_in_talk::Device;
 use testkit::web::{WebAnswer, WebClient};
 
 /// A server with a web page, an administrator, and users.
@@ -159,7 +162,9 @@ fn the_last_administrator_stays_one() {
 #[test]
 fn a_browser_gives_the_password_again_before_it_hands_out_rights() {
     let server = server(&["calvin", "tom"]);
-    let admin = WebClient::new(&server).sign_in_with_totp(&server, "calvin");
+    let device = Device::enroll(&server, "calvin", &[]);
+    let code = device.code(0);
+    let admin = WebClient::new(&server).sign_in("calvin", &password("calvin"), Some(&code));
     let key = std::fs::read_to_string(server.path().join("key-calvin.pub")).unwrap();
     let changes = [
         ("PATCH", "/api/v1/users/tom", json!({"settings": {"admin": true}})),
@@ -213,8 +218,11 @@ fn sessions_are_seen_and_ended() {
     assert_eq!(tom["protocol"], "ssh");
     assert!(sessions.iter().any(|session| session["protocol"] == "web"));
     let path = format!("/api/v1/admin/sessions/{}", tom["id"]);
-    assert_eq!(ok(&admin.send("DELETE", &path, &Value::Null), 200)["ended"], 1);
-    raw.expect_end();
+    assert_eq!(
+        ok(&admin.send("DELETE", &path, &Value::Null), 200)["sessions_ended"],
+        1
+    );
+    assert!(matches!(raw.receive(PATIENCE), Received::Ended));
     refused(&admin.send("DELETE", &path, &Value::Null), 404, "not_found");
 }
 

@@ -139,7 +139,6 @@ function bodyOf(form) {
 function outcome(answer) {
   if (answer.password) return `The new password, which is shown only once: ${answer.password}`;
   if (answer.after) return `Measured: ${size(answer.after.used_bytes ?? 0)} in ${answer.after.used_files} files.`;
-  if (answer.ended !== undefined) return `Ended: ${answer.ended}.`;
   const ended = answer.sessions_ended ? `, sessions ended: ${answer.sessions_ended}` : "";
   return `${answer.changed === false ? "Nothing has changed" : "Done"}${ended}.`;
 }

@@ -13,6 +13,7 @@ use crate::control::json::sessions::{SessionJson, StatusJson};
 use crate::domain::user::UserName;
 use crate::ops::running::DisconnectTarget;
 use crate::ops::sessions;
+use crate::shapes::json::DisconnectedJson;
 use crate::web::admins::WebAdmin;
 use crate::web::app::WebApp;
 use crate::web::error::{WebError, WebErrorKind};
@@ -54,19 +55,13 @@ async fn list(
     .into_response())
 }
 
-#[derive(Serialize)]
-struct EndedJson {
-    /// The number of sessions that were ended.
-    ended: usize,
-}
-
 async fn end(app: &Arc<WebApp>, admin: &WebAdmin, target: DisconnectTarget) -> Result<Response, WebError> {
-    let ended = admin
+    let sessions_ended = admin
         .run(app, async move |context| {
             sessions::disconnect(target, context.server).await
         })
         .await?;
-    Ok(Versioned::new(EndedJson { ended }).into_response())
+    Ok(Versioned::new(DisconnectedJson { sessions_ended }).into_response())
 }
 
 async fn end_one(
