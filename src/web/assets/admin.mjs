@@ -10,6 +10,7 @@
 // A button with data-api is a form without fields; data-ask asks first, data-body-NAME="VALUE" is its body.
 
 import { doing, rates } from "./admin_sessions.mjs";
+import { onSignedOut, request } from "./api.mjs";
 import { size } from "./format.mjs";
 
 const EVERY = 2000;
@@ -44,17 +45,8 @@ function ownPassword(why) {
 }
 
 async function call(method, address, body) {
-  const init = { method, headers: { Accept: "application/json" } };
-  if (body !== undefined) {
-    init.headers["Content-Type"] = "application/json";
-    init.body = JSON.stringify(body);
-  }
-  const response = await fetch(address, init);
-  const answer = await response.json().catch(() => ({}));
-  if (response.ok) return answer;
-  const error = answer.error ?? { code: "internal", message: `the server has answered ${response.status}` };
-  if (error.code === "sign_in_required") location.assign("/login");
-  throw error;
+  const response = await request(method, address, { json: body });
+  return response.json();
 }
 
 /** Calls the API; where it wants the password again, asks for it and repeats the call. null if it is not given. */
@@ -72,8 +64,7 @@ async function confirmed(method, address, body) {
 }
 
 function sentence(error) {
-  const message = error.message ?? String(error);
-  return error.hint ? `${message} (${error.hint})` : message;
+  return error.sentence ?? String(error);
 }
 
 /** Returns the lines of a text that are not empty. */
@@ -264,6 +255,8 @@ async function watch(table) {
   };
   await look();
 }
+
+onSignedOut(() => location.assign("/login"));
 
 const kept = sessionStorage.getItem(KEPT);
 sessionStorage.removeItem(KEPT);

@@ -10,13 +10,14 @@ use axum::routing::get;
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use super::frame::{AdminMenu, Page, shown};
+use super::frame::{AdminMenu, Page, frame_of, shown};
 use crate::ops::audit::AuditEntry;
 use crate::shapes::audit::{AuditRow, AuditWords};
 use crate::telemetry::EVENT_NAMES;
 use crate::web::admins::AdminReader;
 use crate::web::app::WebApp;
 use crate::web::audit_search::{self, AuditCursor, AuditOrder, FailedAddress};
+use crate::web::pages::frame::{MenuPage, PageFrame};
 use crate::web::query::{AskedFor, asked};
 use crate::web::url_path::href_name;
 use base::visible::for_terminal;
@@ -41,6 +42,7 @@ struct EventChoice {
 #[derive(Template)]
 #[template(path = "admin_audit.html")]
 struct AuditPage {
+    frame: PageFrame,
     menu: AdminMenu,
     words: AuditWords,
     events: Vec<EventChoice>,
@@ -99,6 +101,7 @@ async fn log(State(app): State<Arc<WebApp>>, reader: AdminReader, query: AskedFo
         is_chosen: words.event == name,
     });
     let mut page = AuditPage {
+        frame: frame_of(&app, &reader).await?,
         menu: AdminMenu::new(&reader, "/admin/audit"),
         events: events.collect(),
         rows: Vec::new(),
@@ -162,6 +165,7 @@ impl FailedRow {
 #[derive(Template)]
 #[template(path = "admin_failed.html")]
 struct FailedPage {
+    frame: PageFrame,
     menu: AdminMenu,
     rows: Vec<FailedRow>,
     found: usize,
@@ -171,6 +175,7 @@ struct FailedPage {
 async fn failed(State(app): State<Arc<WebApp>>, reader: AdminReader) -> Page {
     let count = |file: PathBuf| audit_search::failed_sign_ins(&file, Timestamp::now());
     let mut page = FailedPage {
+        frame: frame_of(&app, &reader).await?,
         menu: AdminMenu::new(&reader, "/admin/failed-sign-ins"),
         rows: Vec::new(),
         found: 0,

@@ -1,11 +1,15 @@
 //! What the pages of administrators have in common: the menu, and how values are shown.
 
+use std::sync::Arc;
+
 use askama::Template;
 use axum::response::{Html, IntoResponse as _, Response};
 use jiff::Timestamp;
 
 use crate::web::admins::AdminReader;
+use crate::web::app::WebApp;
 use crate::web::error::WebError;
+use crate::web::pages::frame::{MenuPage, PageFrame};
 use base::size::Size;
 
 /// The answer of a page, or why there is none.
@@ -59,6 +63,11 @@ impl AdminMenu {
         let entry = MENU.into_iter().find(|(href, _)| *href == self.page);
         entry.map_or("Administration", |(_, name)| name)
     }
+}
+
+/// Returns the frame that the page has around it.
+pub(super) async fn frame_of(app: &Arc<WebApp>, reader: &AdminReader) -> Result<PageFrame, WebError> {
+    PageFrame::of_user(app, &reader.0.0, MenuPage::Administration).await
 }
 
 /// Renders a page.

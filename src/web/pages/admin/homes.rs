@@ -8,11 +8,12 @@ use axum::extract::State;
 use axum::routing::get;
 use serde::Deserialize;
 
-use super::frame::{AdminMenu, Page, shown, size_or};
+use super::frame::{AdminMenu, Page, frame_of, shown, size_or};
 use crate::ops::usage::{AccountHolder, HomeUsage};
 use crate::web::admins::AdminReader;
 use crate::web::app::WebApp;
 use crate::web::homes::{self, HomePage};
+use crate::web::pages::frame::{MenuPage, PageFrame};
 use crate::web::query::{AskedFor, asked};
 use crate::web::url_path::href_name;
 
@@ -66,6 +67,7 @@ impl HomeRow {
 #[derive(Template)]
 #[template(path = "admin_homes.html")]
 struct HomesPage {
+    frame: PageFrame,
     menu: AdminMenu,
     homes: Vec<HomeRow>,
     all: usize,
@@ -83,6 +85,7 @@ async fn list(State(app): State<Arc<WebApp>>, reader: AdminReader, query: AskedF
     let skip = asked(query)?.skip;
     let HomePage { homes, all, next } = homes::fullest(&app, &reader.0, skip, homes::PAGE).await?;
     shown(&HomesPage {
+        frame: frame_of(&app, &reader).await?,
         menu: AdminMenu::new(&reader, "/admin/homes"),
         homes: homes.iter().map(HomeRow::of).collect(),
         all,

@@ -9,12 +9,13 @@ use axum::routing::get;
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use super::frame::{AdminMenu, Page, shown, size_or, time};
+use super::frame::{AdminMenu, Page, frame_of, shown, size_or, time};
 use crate::ops::running::{PlaceSpace, SessionView};
 use crate::web::admins::AdminReader;
 use crate::web::app::WebApp;
 use crate::web::error::{WebError, WebErrorKind};
 use crate::web::graphs::{self, GraphKind, GraphPeriod};
+use crate::web::pages::frame::{MenuPage, PageFrame};
 use crate::web::query::{AskedFor, asked};
 use crate::web::session_page::{self, SessionPage};
 use crate::web::url_path::href_name;
@@ -61,6 +62,7 @@ struct PlaceRow {
 #[derive(Template)]
 #[template(path = "admin_overview.html")]
 struct OverviewPage {
+    frame: PageFrame,
     menu: AdminMenu,
     version: String,
     since: String,
@@ -97,6 +99,7 @@ async fn overview(State(app): State<Arc<WebApp>>, reader: AdminReader) -> Page {
         }
     };
     shown(&OverviewPage {
+        frame: frame_of(&app, &reader).await?,
         menu: AdminMenu::new(&reader, "/admin"),
         since: time(status.since),
         is_stopping: status.is_stopping,
@@ -162,6 +165,7 @@ impl ListedSession {
 #[derive(Template)]
 #[template(path = "admin_sessions.html")]
 struct SessionsPage {
+    frame: PageFrame,
     menu: AdminMenu,
     sessions: Vec<ListedSession>,
     after: u64,
@@ -182,6 +186,7 @@ async fn sessions(
     let after = asked(query)?.after;
     let SessionPage { sessions, next } = session_page::page(&app, after).await?;
     shown(&SessionsPage {
+        frame: frame_of(&app, &reader).await?,
         menu: AdminMenu::new(&reader, "/admin/sessions"),
         sessions: sessions.iter().map(ListedSession::of).collect(),
         after,
@@ -198,6 +203,7 @@ struct PeriodLink {
 #[derive(Template)]
 #[template(path = "admin_graphs.html")]
 struct GraphsPage {
+    frame: PageFrame,
     menu: AdminMenu,
     periods: Vec<PeriodLink>,
     graphs: Vec<GraphSection>,
@@ -230,6 +236,7 @@ async fn graph_page(
         is_current: one == period,
     };
     shown(&GraphsPage {
+        frame: frame_of(&app, &reader).await?,
         menu: AdminMenu::new(&reader, "/admin/graphs"),
         periods: GraphPeriod::ALL.into_iter().map(link).collect(),
         graphs: graph_sections(&app, period),

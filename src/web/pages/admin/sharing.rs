@@ -7,7 +7,7 @@ use axum::Router;
 use axum::extract::{Path, State};
 use axum::routing::get;
 
-use super::frame::{AdminMenu, Page, shown, size_or};
+use super::frame::{AdminMenu, Page, frame_of, shown, size_or};
 use super::users::{FormField, member_fields};
 use crate::domain::folder::FolderName;
 use crate::domain::group::GroupName;
@@ -17,6 +17,7 @@ use crate::shapes::settings::{FolderWords, UserWords};
 use crate::web::admins::AdminReader;
 use crate::web::app::WebApp;
 use crate::web::error::WebError;
+use crate::web::pages::frame::{MenuPage, PageFrame};
 use crate::web::url_path::href_name;
 
 /// The most names of members or users that a page has.
@@ -55,6 +56,7 @@ impl ListedGroup {
 #[derive(Template)]
 #[template(path = "admin_groups.html")]
 struct GroupsPage {
+    frame: PageFrame,
     menu: AdminMenu,
     groups: Vec<ListedGroup>,
 }
@@ -65,6 +67,7 @@ async fn group_list(State(app): State<Arc<WebApp>>, reader: AdminReader) -> Page
         .run(&app, async |context| groups::list(context).await)
         .await?;
     shown(&GroupsPage {
+        frame: frame_of(&app, &reader).await?,
         menu: AdminMenu::new(&reader, "/admin/groups"),
         groups: found.iter().map(ListedGroup::of).collect(),
     })
@@ -73,6 +76,7 @@ async fn group_list(State(app): State<Arc<WebApp>>, reader: AdminReader) -> Page
 #[derive(Template)]
 #[template(path = "admin_group.html")]
 struct GroupPage {
+    frame: PageFrame,
     menu: AdminMenu,
     row: ListedGroup,
     /// The name in an address.
@@ -93,6 +97,7 @@ async fn group_page(State(app): State<Arc<WebApp>>, reader: AdminReader, Path(na
     let encoded = href_name(view.group.name.as_str().as_bytes());
     let members = view.members.iter().take(MOST_NAMES);
     shown(&GroupPage {
+        frame: frame_of(&app, &reader).await?,
         menu: AdminMenu::new(&reader, "/admin/groups"),
         row: ListedGroup::of(&view),
         api: format!("/api/v1/groups/{encoded}"),
@@ -133,6 +138,7 @@ impl ListedFolder {
 #[derive(Template)]
 #[template(path = "admin_folders.html")]
 struct FoldersPage {
+    frame: PageFrame,
     menu: AdminMenu,
     folders: Vec<ListedFolder>,
 }
@@ -143,6 +149,7 @@ async fn folder_list(State(app): State<Arc<WebApp>>, reader: AdminReader) -> Pag
         .run(&app, async |context| folders::list(context).await)
         .await?;
     shown(&FoldersPage {
+        frame: frame_of(&app, &reader).await?,
         menu: AdminMenu::new(&reader, "/admin/folders"),
         folders: found.folders.iter().map(ListedFolder::of).collect(),
     })
@@ -151,6 +158,7 @@ async fn folder_list(State(app): State<Arc<WebApp>>, reader: AdminReader) -> Pag
 #[derive(Template)]
 #[template(path = "admin_folder.html")]
 struct FolderPage {
+    frame: PageFrame,
     menu: AdminMenu,
     row: ListedFolder,
     api: String,
@@ -179,6 +187,7 @@ async fn folder_page(State(app): State<Arc<WebApp>>, reader: AdminReader, Path(n
     let words = FolderWords::of(&view.folder);
     let users = view.users.iter().take(MOST_NAMES);
     shown(&FolderPage {
+        frame: frame_of(&app, &reader).await?,
         menu: AdminMenu::new(&reader, "/admin/folders"),
         row: ListedFolder::of(view),
         api: format!(

@@ -8,7 +8,7 @@ use axum::extract::{Path, State};
 use axum::routing::get;
 use serde::Deserialize;
 
-use super::frame::{AdminMenu, Page, shown, size_or, time};
+use super::frame::{AdminMenu, Page, frame_of, shown, size_or, time};
 use crate::domain::user::{UserName, UserSource};
 use crate::ops::users;
 use crate::ops::users::page::{self, UserSearch};
@@ -18,6 +18,7 @@ use crate::web::admins::AdminReader;
 use crate::web::app::WebApp;
 use crate::web::error::{WebError, WebErrorKind};
 use crate::web::homes::fullness;
+use crate::web::pages::frame::{MenuPage, PageFrame};
 use crate::web::query::{AskedFor, asked};
 use crate::web::url_path::href_name;
 
@@ -70,6 +71,7 @@ impl ListedUser {
 #[derive(Template)]
 #[template(path = "admin_users.html")]
 struct UsersPage {
+    frame: PageFrame,
     menu: AdminMenu,
     search: String,
     group: String,
@@ -120,6 +122,7 @@ async fn list(State(app): State<Arc<WebApp>>, reader: AdminReader, query: AskedF
         )
     });
     shown(&UsersPage {
+        frame: frame_of(&app, &reader).await?,
         menu: AdminMenu::new(&reader, "/admin/users"),
         users: found.list.users.iter().map(ListedUser::of).collect(),
         found: found.found,
@@ -185,6 +188,7 @@ pub(super) fn member_fields(words: &UserWords) -> Vec<FormField> {
 #[derive(Template)]
 #[template(path = "admin_user.html")]
 struct UserPageView {
+    frame: PageFrame,
     menu: AdminMenu,
     row: ListedUser,
     api: String,
@@ -220,6 +224,7 @@ async fn show(State(app): State<Arc<WebApp>>, reader: AdminReader, Path(name): P
         comment: key.comment.clone(),
     };
     shown(&UserPageView {
+        frame: frame_of(&app, &reader).await?,
         menu: AdminMenu::new(&reader, "/admin/users"),
         row: ListedUser::of(user),
         home: user.home.display().to_string(),
