@@ -18,6 +18,7 @@ use super::live::WebScope;
 use super::operator::WebOperator;
 use super::users::WebUser;
 use crate::auth::{Attempt, Credential, Denial, Proofs};
+use crate::domain::event::Event;
 use crate::domain::token::TokenScope;
 use crate::domain::user::{Factor, User, UserName};
 use crate::ops::context::OpsContext;
@@ -144,7 +145,14 @@ impl WebAdmin {
         };
         match app.service.auth.login(attempt).await {
             Ok(_) | Err(Denial::Partial { .. } | Denial::PasswordExpired { .. }) => Ok(()),
-            Err(Denial::Failed { answer_at, .. }) => {
+            Err(Denial::Failed { reason, answer_at }) => {
+                app.service.events.emit(&Event::Denied {
+                    peer: self.0.visitor.address,
+                    user: self.name().to_string(),
+                    method: "password",
+                    code: reason.code(),
+                    reason: reason.to_string(),
+                });
                 tokio::time::sleep_until(answer_at).await;
                 Err(WebError::new(
                     WebErrorKind::PasswordRequired,
