@@ -13,6 +13,8 @@
 #[cfg(feature = "web")]
 pub mod accept;
 #[cfg(feature = "web")]
+pub mod account;
+#[cfg(feature = "web")]
 pub mod administration;
 #[cfg(feature = "web")]
 pub mod admins;
@@ -26,6 +28,8 @@ pub mod assets;
 pub mod audit_search;
 #[cfg(feature = "web")]
 pub mod body;
+#[cfg(feature = "web")]
+mod confirmation;
 #[cfg(feature = "web")]
 mod connections;
 #[cfg(feature = "web")]
@@ -53,11 +57,15 @@ pub mod json;
 #[cfg(feature = "web")]
 pub mod live;
 #[cfg(feature = "web")]
+pub mod operator;
+#[cfg(feature = "web")]
 pub mod origin;
 #[cfg(feature = "web")]
 pub mod pages;
 #[cfg(feature = "web")]
 pub mod preconditions;
+#[cfg(feature = "web")]
+mod qr_path;
 #[cfg(feature = "web")]
 pub mod query;
 #[cfg(feature = "web")]
@@ -78,6 +86,8 @@ pub mod tls;
 pub mod tus;
 #[cfg(feature = "web")]
 pub mod url_path;
+#[cfg(feature = "web")]
+mod use_cases;
 #[cfg(feature = "web")]
 pub mod users;
 #[cfg(feature = "web")]

@@ -104,7 +104,7 @@ impl Login {
     }
 
     /// Returns what was proven.
-    pub(super) fn proofs(&self) -> &Proofs {
+    pub fn proofs(&self) -> &Proofs {
         &self.proofs
     }
 

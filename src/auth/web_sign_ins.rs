@@ -17,7 +17,7 @@ use super::key_check::KeyCheck;
 use super::login::{Login, may_sign_in};
 use super::pacing::Pacing;
 use super::proofs::{Proofs, Revocation};
-use crate::domain::user::{Factor, UserName};
+use crate::domain::user::{Factor, User, UserName};
 use crate::store::Store;
 use crate::store::web::{SecretHash, TokenRecord};
 use base::error::Result;
@@ -77,9 +77,38 @@ impl WebSignIns<'_> {
         if proofs.fingerprint() != remembered.fingerprint {
             return Ok(Err(Revocation::Password));
         }
+        Ok(self.reviewed(&user, proofs, peer))
+    }
+
+    /// Returns the login of a user who was signed in when they changed what they sign in with, and who has passed these
+    /// factors with the secrets that the record has now; or what the user has lost meanwhile.
+    ///
+    /// # Errors
+    /// Returns an error if the store cannot answer.
+    pub async fn renew(
+        &self,
+        login: &Login,
+        factors: &BTreeSet<Factor>,
+        peer: IpAddr,
+    ) -> Result<std::result::Result<Login, Revocation>> {
+        let Some(user) = self.store.user(login.user()).await? else {
+            return Ok(Err(Revocation::User));
+        };
+        if user.incarnation != login.proofs().incarnation {
+            return Ok(Err(Revocation::Incarnation));
+        }
+        Ok(self.reviewed(&user, Proofs::of_record(&user, factors), peer))
+    }
+
+    fn reviewed(
+        &self,
+        user: &User,
+        proofs: Proofs,
+        peer: IpAddr,
+    ) -> std::result::Result<Login, Revocation> {
         let (now, trust) = (Timestamp::now(), self.keys.trust());
         let login = Login::new(user.clone(), proofs, user.expires_at);
-        Ok(login.review(Some(&user), peer, now, &trust).map(|_| login))
+        login.review(Some(user), peer, now, &trust).map(|_| login)
     }
 
     /// Judges a token. A refusal must be answered at the moment that it contains; it counts as a failure of the address.

@@ -148,6 +148,7 @@ impl ExternalRecords {
         let by = Operator {
             uid: rustix::process::geteuid().as_raw(),
             sudo_user: None,
+            web_user: None,
         };
         self.setup
             .events

@@ -13,20 +13,17 @@ use axum::http::request::Parts;
 use tokio::sync::MutexGuard;
 
 use super::app::WebApp;
+use super::confirmation;
 use super::error::{WebError, WebErrorKind};
 use super::live::WebScope;
-use super::operator::WebOperator;
+use super::use_cases;
 use super::users::WebUser;
-use crate::auth::{Attempt, Credential, Denial, Proofs};
-use crate::domain::event::Event;
 use crate::domain::token::TokenScope;
 use crate::domain::user::{Factor, User, UserName};
 use crate::ops::context::OpsContext;
-use base::error::{Error, Result};
+use base::error::Result;
 use base::secret::Secret;
 
-/// How long a use case waits for those before it.
-const TURN: Duration = Duration::from_secs(20);
 /// How long a question to the audit log waits for those before it.
 const AUDIT_TURN: Duration = Duration::from_secs(20);
 
@@ -38,21 +35,7 @@ impl FromRequestParts<Arc<WebApp>> for WebAdmin {
     type Rejection = WebError;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<WebApp>) -> std::result::Result<Self, WebError> {
-        let user = WebUser::from_request_parts(parts, app).await?;
-        match examine(&user, app).await? {
-            AdminAccess::Administrator => Ok(Self(user)),
-            AdminAccess::Other => Err(WebError::new(
-                WebErrorKind::Forbidden,
-                "only administrators may do this",
-            )
-            .hint(format!("homeportd user set {} --admin", user.login().user()))),
-            AdminAccess::WithoutSecondFactor => Err(without_second_factor()),
-            AdminAccess::WrongToken => Err(WebError::new(
-                WebErrorKind::Forbidden,
-                "this token is for files, not for administration",
-            )
-            .hint("homeportd token add NAME --scope admin")),
-        }
+        Self::of(WebUser::from_request_parts(parts, app).await?, app).await
     }
 }
 
@@ -111,6 +94,27 @@ async fn examine(user: &WebUser, app: &WebApp) -> std::result::Result<AdminAcces
 }
 
 impl WebAdmin {
+    /// Returns the administrator, if this user is one and has signed in as administrators must.
+    ///
+    /// # Errors
+    /// Returns an error that says what is missing, or if the store cannot be read.
+    pub async fn of(user: WebUser, app: &WebApp) -> std::result::Result<Self, WebError> {
+        match examine(&user, app).await? {
+            AdminAccess::Administrator => Ok(Self(user)),
+            AdminAccess::Other => Err(WebError::new(
+                WebErrorKind::Forbidden,
+                "only administrators may do this",
+            )
+            .hint(format!("homeportd user set {} --admin", user.login().user()))),
+            AdminAccess::WithoutSecondFactor => Err(without_second_factor()),
+            AdminAccess::WrongToken => Err(WebError::new(
+                WebErrorKind::Forbidden,
+                "this token is for files, not for administration",
+            )
+            .hint("homeportd token add NAME --scope admin")),
+        }
+    }
+
     /// Returns the name of the administrator.
     pub fn name(&self) -> &UserName {
         self.0.login().user()
@@ -129,37 +133,7 @@ impl WebAdmin {
         if self.0.session.scope() != WebScope::Browser {
             return Ok(());
         }
-        let Some(password) = password else {
-            return Err(WebError::new(
-                WebErrorKind::PasswordRequired,
-                "this hands out rights: give your own password once more",
-            )
-            .hint("current_password"));
-        };
-        let attempt = Attempt {
-            user: self.name().as_str(),
-            peer: self.0.visitor.address.ip(),
-            credential: Credential::Password(password),
-            passed: Proofs::default(),
-            offered: None,
-        };
-        match app.service.auth.login(attempt).await {
-            Ok(_) | Err(Denial::Partial { .. } | Denial::PasswordExpired { .. }) => Ok(()),
-            Err(Denial::Failed { reason, answer_at }) => {
-                app.service.events.emit(&Event::Denied {
-                    peer: self.0.visitor.address,
-                    user: self.name().to_string(),
-                    method: "password",
-                    code: reason.code(),
-                    reason: reason.to_string(),
-                });
-                tokio::time::sleep_until(answer_at).await;
-                Err(WebError::new(
-                    WebErrorKind::PasswordRequired,
-                    "this is not your password; nothing was changed",
-                ))
-            }
-        }
+        confirmation::password(app, &self.0, password).await.map(drop)
     }
 
     /// Runs a use case on behalf of the administrator, on a thread of its own, since use cases look at disks and hash
@@ -172,30 +146,7 @@ impl WebAdmin {
         app: &Arc<WebApp>,
         work: impl AsyncFnOnce(&OpsContext<'_>) -> Result<T> + Send + 'static,
     ) -> std::result::Result<T, WebError> {
-        let waiting = Arc::clone(&app.administration.turns).acquire_owned();
-        let Ok(Ok(turn)) = tokio::time::timeout(TURN, waiting).await else {
-            return Err(WebError::new(
-                WebErrorKind::Busy,
-                "other changes of administrators are under way; try again in a moment",
-            ));
-        };
-        let (app, name) = (Arc::clone(app), self.name().clone());
-        let runtime = tokio::runtime::Handle::current();
-        let running = tokio::task::spawn_blocking(move || {
-            let _turn = turn;
-            let server = WebOperator::new(Arc::clone(&app.running), name);
-            let context = OpsContext {
-                installation: &app.installation,
-                store: &*app.store,
-                server: &server,
-                warn,
-            };
-            runtime.block_on(work(&context))
-        });
-        match running.await {
-            Ok(done) => done.map_err(|error| WebError::of_administration(&error)),
-            Err(panic) => Err(WebError::internal("a use case has failed", &panic)),
-        }
+        use_cases::run_for(app, self.name().clone(), work).await
     }
 
     /// Reads the audit log, whose current file `read` gets, on a thread of its own: one question at a time, since each has
@@ -260,10 +211,6 @@ fn is_last(users: &[User], name: &UserName) -> bool {
     let mut administrators = users.iter().filter(|user| user.is_admin && user.enabled);
     let (first, second) = (administrators.next(), administrators.next());
     second.is_none() && first.is_some_and(|user| user.name == *name)
-}
-
-fn warn(error: &Error) {
-    tracing::warn!("{error}");
 }
 
 #[cfg(test)]

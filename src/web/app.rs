@@ -7,11 +7,12 @@ use axum::Router;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_util::task::TaskTracker;
 
+use super::account::enrolments::PendingEnrolments;
 use super::administration::Administration;
 use super::connections::WebConnections;
 use super::live::WebSessions;
 use super::settings::{CurrentWebSettings, WebSettings};
-use super::sign_in::PendingSignIns;
+use super::sign_in::pending::PendingSignIns;
 use super::tls::TlsCurrent;
 use super::{api, assets, guard, pages};
 use crate::ops::installation::Installation;
@@ -37,6 +38,8 @@ pub struct WebApp {
     pub sessions: WebSessions,
     /// The sign-ins that wait for a new password.
     pub pending: PendingSignIns,
+    /// The second factors that wait for their first code.
+    pub(super) enrolments: PendingEnrolments,
     /// The tasks that a drain waits for.
     pub tasks: TaskTracker,
     /// What the pages of administrators share.
@@ -89,6 +92,7 @@ impl WebApp {
             tls,
             sessions: WebSessions::default(),
             pending: PendingSignIns::default(),
+            enrolments: PendingEnrolments::default(),
             tasks,
             most_connections,
             connections: Arc::default(),
