@@ -34,6 +34,7 @@ pub mod running;
 pub mod sessions;
 pub mod sharing;
 pub mod store;
+pub mod tokens;
 pub mod usage;
 pub mod users;
 pub mod users_file;

@@ -100,12 +100,7 @@ impl WebSignIns<'_> {
         Ok(self.reviewed(&user, Proofs::of_record(&user, factors), peer))
     }
 
-    fn reviewed(
-        &self,
-        user: &User,
-        proofs: Proofs,
-        peer: IpAddr,
-    ) -> std::result::Result<Login, Revocation> {
+    fn reviewed(&self, user: &User, proofs: Proofs, peer: IpAddr) -> std::result::Result<Login, Revocation> {
         let (now, trust) = (Timestamp::now(), self.keys.trust());
         let login = Login::new(user.clone(), proofs, user.expires_at);
         login.review(Some(user), peer, now, &trust).map(|_| login)

@@ -1,6 +1,9 @@
 //! The API below `/api/v1`: its routes. Each part has a file of its own.
 
+mod account;
 mod admin;
+mod input;
+mod sessions;
 
 use std::sync::Arc;
 
@@ -10,5 +13,8 @@ use super::app::WebApp;
 
 /// Returns the routes of the API.
 pub(super) fn routes() -> Router<Arc<WebApp>> {
-    Router::new().merge(admin::routes())
+    Router::new()
+        .merge(account::routes())
+        .merge(admin::routes())
+        .merge(sessions::routes())
 }

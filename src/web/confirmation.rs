@@ -27,7 +27,7 @@ pub(super) async fn password(
     let credential = Credential::Password(password);
     judge(app, user, credential, Proofs::default())
         .await
-        .map_err(|Wrong| {
+        .map_err(|WrongProof| {
             WebError::new(
                 WebErrorKind::PasswordRequired,
                 "this is not your password; nothing was changed",
@@ -48,7 +48,7 @@ pub(super) async fn code(
     judge(app, user, Credential::Code(code), passed)
         .await
         .map(drop)
-        .map_err(|Wrong| {
+        .map_err(|WrongProof| {
             WebError::new(
                 WebErrorKind::PasswordRequired,
                 "this code is not right, or was used before; nothing was changed",
@@ -58,14 +58,14 @@ pub(super) async fn code(
 }
 
 /// The credential was not accepted.
-struct Wrong;
+struct WrongProof;
 
 async fn judge(
     app: &WebApp,
     user: &WebUser,
     credential: Credential<'_>,
     passed: Proofs,
-) -> Result<Proofs, Wrong> {
+) -> Result<Proofs, WrongProof> {
     let attempt = Attempt {
         user: user.login().user().as_str(),
         peer: user.visitor.address.ip(),
@@ -85,7 +85,7 @@ async fn judge(
                 reason: reason.to_string(),
             });
             tokio::time::sleep_until(answer_at).await;
-            Err(Wrong)
+            Err(WrongProof)
         }
     }
 }

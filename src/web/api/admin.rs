@@ -3,7 +3,6 @@
 mod audit;
 mod credentials;
 mod homes;
-mod input;
 mod sessions;
 mod sharing;
 mod users;

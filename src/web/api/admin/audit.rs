@@ -11,9 +11,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::input::parsed_if_any;
 use crate::shapes::audit::AuditWords;
 use crate::web::admins::WebAdmin;
+use crate::web::api::input::parsed_if_any;
 use crate::web::app::WebApp;
 use crate::web::audit_search::{self, AuditAnswer, AuditOrder};
 use crate::web::error::WebError;

@@ -9,13 +9,13 @@ use axum::response::IntoResponse as _;
 use axum::routing::{delete, get, post, put};
 use serde::{Deserialize, Serialize};
 
-use super::input::{bad_request, secret};
-use super::users::{Answer, changed, key_lines, password_of, user_name};
+use super::users::{Answer, changed, password_of, user_name};
 use crate::domain::user::UserName;
 use crate::ops::passwords::NewPassword;
 use crate::ops::users::{self, totp};
 use crate::shapes::json::{ChangeJson, KeyJson};
 use crate::web::admins::WebAdmin;
+use crate::web::api::input::{bad_request, key_lines, secret};
 use crate::web::app::WebApp;
 use crate::web::error::{WebError, WebErrorKind};
 use crate::web::json::{JsonBody, Versioned};

@@ -8,13 +8,13 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use serde::{Deserialize, Serialize};
 
-use super::input::{bad_request, parsed_if_any};
 use crate::control::json::{HomeUsageJson, MeasurementJson};
 use crate::domain::folder::FolderName;
 use crate::domain::user::UserName;
 use crate::ops::quota;
 use crate::ops::usage::AccountHolder;
 use crate::web::admins::WebAdmin;
+use crate::web::api::input::{bad_request, parsed_if_any};
 use crate::web::app::WebApp;
 use crate::web::error::WebError;
 use crate::web::homes::{self, HomePage};

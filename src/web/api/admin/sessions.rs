@@ -8,13 +8,13 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::{delete, get};
 use serde::{Deserialize, Serialize};
 
-use super::input::bad_request;
 use crate::control::json::sessions::{SessionJson, StatusJson};
 use crate::domain::user::UserName;
 use crate::ops::running::DisconnectTarget;
 use crate::ops::sessions;
 use crate::shapes::json::DisconnectedJson;
 use crate::web::admins::WebAdmin;
+use crate::web::api::input::bad_request;
 use crate::web::app::WebApp;
 use crate::web::error::{WebError, WebErrorKind};
 use crate::web::json::Versioned;

@@ -10,7 +10,6 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use serde::{Deserialize, Serialize};
 
-use super::input::{bad_request, parsed, parsed_if_any};
 use crate::domain::folder::FolderName;
 use crate::domain::group::GroupName;
 use crate::ops::sharing::ConfirmedSharing;
@@ -18,6 +17,7 @@ use crate::ops::{folders, groups};
 use crate::shapes::json::{FolderJson, GroupJson, SharedChangeJson};
 use crate::shapes::settings::{FolderWords, UserWords};
 use crate::web::admins::WebAdmin;
+use crate::web::api::input::{bad_request, parsed, parsed_if_any};
 use crate::web::app::WebApp;
 use crate::web::error::WebError;
 use crate::web::json::{JsonBody, Versioned};

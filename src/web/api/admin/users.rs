@@ -10,10 +10,8 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use serde::{Deserialize, Serialize};
 
-use super::input::{bad_request, parsed, parsed_if_any, secret};
 use crate::auth::password::generate;
 use crate::domain::user::UserName;
-use crate::ops::key_files;
 use crate::ops::passwords::NewPassword;
 use crate::ops::users::change::ConfirmedChange;
 use crate::ops::users::page::{self, UserSearch};
@@ -21,6 +19,7 @@ use crate::ops::users::{self, NewUser};
 use crate::shapes::json::{ChangeJson, UserJson};
 use crate::shapes::settings::UserWords;
 use crate::web::admins::WebAdmin;
+use crate::web::api::input::{bad_request, key_lines, parsed, parsed_if_any, secret};
 use crate::web::app::WebApp;
 use crate::web::error::WebError;
 use crate::web::json::{JsonBody, Versioned};
@@ -121,21 +120,6 @@ struct NewUserBody {
     settings: UserWords,
     #[serde(default, deserialize_with = "secret")]
     current_password: Option<Secret>,
-}
-
-/// Returns the lines of authorized_keys in a text. One that cannot be used refuses them all.
-pub(super) fn key_lines(text: &str) -> Result<Vec<String>, WebError> {
-    if text.trim().is_empty() {
-        return Ok(Vec::new());
-    }
-    let keys = key_files::parse("the request", text.as_bytes()).map_err(bad_request)?;
-    match keys.refused.first() {
-        None => Ok(keys.lines),
-        Some(line) => Err(bad_request(format!(
-            "line {} of the keys cannot be used: {}",
-            line.number, line.reason
-        ))),
-    }
 }
 
 /// Returns the password of a request: one that was chosen, a new one, or none.

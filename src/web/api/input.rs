@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize as _, Deserializer};
 
+use crate::ops::key_files;
 use crate::web::error::{WebError, WebErrorKind};
 use base::secret::Secret;
 
@@ -32,4 +33,19 @@ where
 /// Reads a secret from JSON. No copy of it is kept.
 pub(super) fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Secret>, D::Error> {
     Ok(Option::<String>::deserialize(deserializer)?.map(Secret::new))
+}
+
+/// Returns the lines of authorized_keys in a text. One that cannot be used refuses them all.
+pub(super) fn key_lines(text: &str) -> Result<Vec<String>, WebError> {
+    if text.trim().is_empty() {
+        return Ok(Vec::new());
+    }
+    let keys = key_files::parse("the request", text.as_bytes()).map_err(bad_request)?;
+    match keys.refused.first() {
+        None => Ok(keys.lines),
+        Some(line) => Err(bad_request(format!(
+            "line {} of the keys cannot be used: {}",
+            line.number, line.reason
+        ))),
+    }
 }
