@@ -1,5 +1,6 @@
 //! The pages that browsers show: their routes. Each page has a file of its own.
 
+mod account;
 mod admin;
 
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use super::error::WebError;
 
 /// Returns the routes of the pages.
 pub(super) fn routes() -> Router<Arc<WebApp>> {
-    Router::new().merge(admin::routes())
+    Router::new().merge(account::routes()).merge(admin::routes())
 }
 
 /// Returns the page of an error.
