@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 use self::parts::{OwnBrowser, OwnKey, OwnSession};
 use self::recent::{RecentSignIn, recent};
 use super::app::WebApp;
-use super::error::WebError;
+use super::error::{WebError, WebErrorKind};
 use super::users::WebUser;
 use crate::domain::user::{User, UserSource};
 use crate::store::web::{BrowserSessionRecord, TokenRecord};
@@ -68,6 +68,21 @@ pub async fn record(app: &WebApp, user: &WebUser) -> Result<User, WebError> {
     user.require_browser()?;
     let found = app.store.user(user.login().user()).await.map_err(unreadable)?;
     found.ok_or_else(WebError::sign_in_required)
+}
+
+/// Refuses what only the outside source of a user decides.
+///
+/// # Errors
+/// Returns an error that says where it is changed.
+pub fn require_own(record: &User) -> Result<(), WebError> {
+    match record.source {
+        UserSource::Local => Ok(()),
+        UserSource::External => Err(WebError::new(
+            WebErrorKind::Forbidden,
+            "your account is kept outside of this server, and so is what you sign in with",
+        )
+        .hint("change it where your organisation keeps its accounts")),
+    }
 }
 
 /// Returns the account of the user who asks.

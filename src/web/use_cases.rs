@@ -49,6 +49,18 @@ pub(super) async fn run_for<T: Send + 'static>(
     }
 }
 
+/// Does work to its end even if the client leaves.
+///
+/// # Errors
+/// Returns the error of the work.
+pub(super) async fn to_its_end<T: Send + 'static>(
+    app: &WebApp,
+    work: impl Future<Output = std::result::Result<T, WebError>> + Send + 'static,
+) -> std::result::Result<T, WebError> {
+    let done = app.tasks.spawn(work).await;
+    done.unwrap_or_else(|panic| Err(WebError::internal("a change has failed", &panic)))
+}
+
 fn warn(error: &Error) {
     tracing::warn!("{error}");
 }

@@ -142,7 +142,7 @@ fn a_second_factor_is_taken_away_with_the_password_and_a_code_unless_it_is_requi
     server.admin_ok(&["user", "set", "calvin", "--require", "password,totp"], "");
     let why = refused(&remove(&device.codes[2]), 409, "conflict");
     assert!(why.contains("required"), "{why}");
-    server.admin_ok(&["user", "set", "calvin", "--require", "none"], "");
+    server.admin_ok(&["user", "set", "calvin", "--require", "any"], "");
     let only_password = json!({"current_password": password("calvin")});
     let url = format!("{ACCOUNT}/totp/remove");
     refused(&here.send("POST", &url, &only_password), 403, "password_required");
@@ -257,7 +257,7 @@ fn tokens_are_made_with_the_password_shown_once_and_never_open_the_account() {
         "forbidden",
     );
     ok(&here.send("DELETE", &format!("{url}/{}", made["id"]), &json!({})));
-    refused(&program.get("/api/v1/usage"), 401, "sign_in_required");
+    refused(&program.get(ACCOUNT), 401, "sign_in_required");
     refused(
         &here.send("DELETE", &format!("{url}/{}", made["id"]), &json!({})),
         404,

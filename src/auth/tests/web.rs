@@ -66,6 +66,34 @@ async fn a_browser_stays_signed_in_as_long_as_the_record_accepts_it() {
 }
 
 #[tokio::test]
+async fn a_login_is_renewed_for_the_secrets_that_the_record_has_now() {
+    let f = SignInFixture::new().await;
+    let login = f.password("calvin", HERE, "secret").await.unwrap();
+    let here = HERE.parse().unwrap();
+    let renew = async || {
+        let web = f.auth.web();
+        web.renew(&login, login.factors(), here).await.unwrap()
+    };
+    let other_password: Change = |user| {
+        user.password_hash = Some(cheap("other"));
+        user.password_set_at = Some(Timestamp::now());
+    };
+    f.change("calvin", other_password).await;
+    let renewed = renew().await.unwrap();
+    let remembered = f.auth.web().remember(&renewed).unwrap();
+    let resumed = f.auth.web().resume(&remembered, here).await.unwrap();
+    assert_eq!(resumed.unwrap().factors(), login.factors());
+    // What the record requires besides was not passed.
+    let more: Change = |user| user.settings.require = Some([Factor::PublicKey].into());
+    f.change("calvin", more).await;
+    assert_eq!(renew().await.unwrap_err(), Revocation::Factors);
+    f.store.remove_user(&name("calvin")).await.unwrap();
+    assert_eq!(renew().await.unwrap_err(), Revocation::User);
+    f.add("calvin", |_| {}).await;
+    assert_eq!(renew().await.unwrap_err(), Revocation::Incarnation);
+}
+
+#[tokio::test]
 async fn another_user_of_the_same_name_is_not_signed_in() {
     let f = SignInFixture::new().await;
     let login = f.password("calvin", HERE, "secret").await.unwrap();

@@ -17,14 +17,12 @@ use axum::Router;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
-use tokio::task::JoinError;
 
 use self::shown::AccountJson;
 pub(super) use self::shown::OwnSessionJson;
-use crate::domain::user::{User, UserSource};
 use crate::web::account;
 use crate::web::app::WebApp;
-use crate::web::error::{WebError, WebErrorKind};
+use crate::web::error::WebError;
 use crate::web::json::Versioned;
 use crate::web::users::WebUser;
 
@@ -42,21 +40,4 @@ pub(super) fn routes() -> Router<Arc<WebApp>> {
 async fn show(State(app): State<Arc<WebApp>>, user: WebUser) -> Result<Response, WebError> {
     let view = account::view(&app, &user).await?;
     Ok(Versioned::new(AccountJson::from(&view)).into_response())
-}
-
-/// Refuses what only the outside source of a user decides.
-fn require_own(record: &User) -> Result<(), WebError> {
-    match record.source {
-        UserSource::Local => Ok(()),
-        UserSource::External => Err(WebError::new(
-            WebErrorKind::Forbidden,
-            "your account is kept outside of this server, and so are its password and keys",
-        )
-        .hint("change them where your organisation keeps its accounts")),
-    }
-}
-
-/// Returns the outcome of a task that goes on even if its client leaves.
-fn finished(outcome: Result<Result<Response, WebError>, JoinError>) -> Result<Response, WebError> {
-    outcome.unwrap_or_else(|panic| Err(WebError::internal("a change of an account has failed", &panic)))
 }

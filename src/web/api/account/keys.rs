@@ -8,7 +8,6 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::{delete, post};
 use serde::Deserialize;
 
-use super::require_own;
 use crate::domain::user::UserName;
 use crate::ops::users;
 use crate::shapes::json::ChangeJson;
@@ -39,7 +38,7 @@ struct OwnKeysBody {
 /// Returns the name of the user, if they may change their keys.
 async fn changer(app: &WebApp, user: &WebUser) -> Result<UserName, WebError> {
     let record = account::record(app, user).await?;
-    require_own(&record)?;
+    account::require_own(&record)?;
     match app.settings().own_keys {
         true => Ok(record.name),
         false => Err(WebError::new(

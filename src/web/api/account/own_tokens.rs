@@ -62,6 +62,7 @@ async fn add(
     JsonBody(body): JsonBody<OwnTokenBody>,
 ) -> Result<Response, WebError> {
     let record = account::record(&app, &user).await?;
+    account::require_own(&record)?;
     let scope: TokenScope = parsed(&body.scope)?;
     let expiry: Option<Expiry> = parsed_if_any(body.expires.as_deref())?;
     if scope == TokenScope::Admin {

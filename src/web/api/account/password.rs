@@ -8,16 +8,14 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::put;
 use serde::{Deserialize, Serialize};
 
-use super::{finished, require_own};
 use crate::auth::NewPasswordDenial;
 use crate::web::account::{self, renewal};
 use crate::web::api::input::{bad_request, secret};
 use crate::web::app::WebApp;
-use crate::web::confirmation;
 use crate::web::error::WebError;
 use crate::web::json::{JsonBody, Versioned};
-use crate::web::sign_in;
 use crate::web::users::WebUser;
+use crate::web::{confirmation, sign_in, use_cases};
 use base::error::Error;
 use base::secret::Secret;
 
@@ -46,13 +44,13 @@ async fn set(
     user: WebUser,
     JsonBody(body): JsonBody<OwnPasswordBody>,
 ) -> Result<Response, WebError> {
-    require_own(&account::record(&app, &user).await?)?;
+    account::require_own(&account::record(&app, &user).await?)?;
     let Some(new) = body.password else {
         return Err(bad_request("there is no new password"));
     };
     confirmation::password(&app, &user, body.current_password.as_ref()).await?;
     let changing = change(Arc::clone(&app), user, new);
-    finished(app.tasks.spawn(changing).await)
+    use_cases::to_its_end(&app, changing).await
 }
 
 async fn change(app: Arc<WebApp>, user: WebUser, new: Secret) -> Result<Response, WebError> {

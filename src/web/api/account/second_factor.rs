@@ -12,7 +12,6 @@ use axum::routing::post;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::finished;
 use crate::auth::totp::TotpSecret;
 use crate::domain::user::{Factor, User};
 use crate::ops::users::totp::{self, EnrolmentRequest};
@@ -153,7 +152,7 @@ async fn confirm(
         }
         FirstCode::Right(wanted, step) => {
             let enrolling = enroll(Arc::clone(&app), user, wanted, step);
-            finished(app.tasks.spawn(enrolling).await)
+            use_cases::to_its_end(&app, enrolling).await
         }
     }
 }
@@ -213,7 +212,7 @@ async fn remove(
     }
     prove(&app, &user, &record, &body).await?;
     let removing = take_away(Arc::clone(&app), user);
-    finished(app.tasks.spawn(removing).await)
+    use_cases::to_its_end(&app, removing).await
 }
 
 async fn take_away(app: Arc<WebApp>, user: WebUser) -> Result<Response, WebError> {
