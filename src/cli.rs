@@ -11,7 +11,6 @@ mod groups;
 mod hooks;
 mod host_keys;
 mod init;
-mod json;
 mod key_files;
 mod output;
 mod passwords;

@@ -2,8 +2,8 @@
 //!
 //! Layers, from the bottom; a file imports only from its own layer or those below (see ARCHITECTURE.md):
 //! L0 [`domain`]; L1 [`storage`], [`accounts`], [`auth`], [`store`], [`io`]; L2 [`sftp`], [`exec`], [`session`],
-//! [`mount`]; L3 [`ops`], [`ssh`], [`telemetry`]; L4 [`serve`], [`external`], [`control`], [`config`], [`web`];
-//! L5 [`cli`].
+//! [`mount`]; L3 [`ops`], [`ssh`], [`telemetry`]; L4 [`serve`], [`external`], [`control`], [`config`],
+//! [`shapes`], [`web`]; L5 [`cli`].
 #![forbid(unsafe_code)]
 // The documentation is for developers of the server, so private items are part of it.
 #![allow(rustdoc::private_intra_doc_links)]
@@ -30,6 +30,7 @@ pub mod config;
 pub mod control;
 pub mod external;
 pub mod serve;
+pub mod shapes;
 pub mod web;
 
 pub mod cli;

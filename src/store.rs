@@ -190,6 +190,8 @@ pub trait FactorStore {
     async fn recovery_codes_left(&self, name: &UserName) -> Result<u64>;
     /// Returns when each user has last signed in, or only the user with this name.
     async fn last_sign_ins(&self, name: Option<&UserName>) -> Result<HashMap<UserName, Timestamp>>;
+    /// Returns the places from which a user has signed in, the latest first, each with the time of the last sign-in there.
+    async fn sign_ins_of(&self, name: &UserName) -> Result<Vec<SignIn>>;
     /// Stores when users have last signed in, in one transaction. An earlier time never replaces a later one. Users who do
     /// not exist any more are left out.
     async fn record_last_sign_ins(&self, sign_ins: &[LastSignIn]) -> Result<()>;

@@ -13,13 +13,23 @@
 #[cfg(feature = "web")]
 pub mod accept;
 #[cfg(feature = "web")]
+pub mod account;
+#[cfg(feature = "web")]
+pub mod administration;
+#[cfg(feature = "web")]
+pub mod admins;
+#[cfg(feature = "web")]
 pub mod api;
 #[cfg(feature = "web")]
 pub mod app;
 #[cfg(feature = "web")]
 pub mod assets;
 #[cfg(feature = "web")]
+pub mod audit_search;
+#[cfg(feature = "web")]
 pub mod body;
+#[cfg(feature = "web")]
+mod confirmation;
 #[cfg(feature = "web")]
 mod connections;
 #[cfg(feature = "web")]
@@ -33,7 +43,11 @@ pub mod etag;
 #[cfg(feature = "web")]
 pub mod forwarded;
 #[cfg(feature = "web")]
+pub mod graphs;
+#[cfg(feature = "web")]
 mod guard;
+#[cfg(feature = "web")]
+pub mod homes;
 #[cfg(feature = "web")]
 pub mod host;
 #[cfg(feature = "web")]
@@ -43,13 +57,23 @@ pub mod json;
 #[cfg(feature = "web")]
 pub mod live;
 #[cfg(feature = "web")]
+pub mod operator;
+#[cfg(feature = "web")]
 pub mod origin;
 #[cfg(feature = "web")]
 pub mod pages;
 #[cfg(feature = "web")]
 pub mod preconditions;
 #[cfg(feature = "web")]
+mod qr_path;
+#[cfg(feature = "web")]
+pub mod query;
+#[cfg(feature = "web")]
 pub mod range;
+#[cfg(feature = "web")]
+pub mod sampler;
+#[cfg(feature = "web")]
+pub mod session_page;
 pub mod settings;
 #[cfg(feature = "web")]
 pub mod shares;
@@ -64,6 +88,8 @@ pub mod tls;
 pub mod tus;
 #[cfg(feature = "web")]
 pub mod url_path;
+#[cfg(feature = "web")]
+mod use_cases;
 #[cfg(feature = "web")]
 pub mod users;
 #[cfg(feature = "web")]

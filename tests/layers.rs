@@ -21,7 +21,7 @@ const SERVER: &[&[&str]] = &[
     &["storage", "accounts", "auth", "store", "io"],
     &["sftp", "exec", "session", "mount"],
     &["hooks", "ops", "ssh", "telemetry"],
-    &["serve", "external", "control", "config", "web"],
+    &["serve", "external", "control", "config", "shapes", "web"],
     &["cli"],
 ];
 

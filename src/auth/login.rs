@@ -143,8 +143,8 @@ impl Login {
         self.proofs.token()
     }
 
-    /// Returns the proofs, for what is remembered of them.
-    pub(super) fn proofs(&self) -> &Proofs {
+    /// Returns the proofs, of the sign-in.
+    pub fn proofs(&self) -> &Proofs {
         &self.proofs
     }
 

@@ -1,14 +1,14 @@
 //! `homeportd audit`
 
-use std::fmt::Write as _;
 use std::io::{self, BufWriter, Write as _};
 
 use super::grammar::AuditArgs;
 use super::output;
 use crate::config::Config;
 use crate::ops::audit::{AuditEntry, AuditFindings, AuditQuery, AuditSearch, FormerName};
+use crate::shapes::audit::{AuditRow, former_name, warnings};
 use base::error::{Error, Result};
-use base::visible::{self, for_terminal, in_json};
+use base::visible::in_json;
 
 /// The most former names that are listed above the table.
 const MOST_NAMES: usize = 20;
@@ -108,15 +108,7 @@ impl Printer {
 
 /// Formats the names that files had before, without a newline at the end.
 fn former_names(names: &[FormerName]) -> String {
-    let shown = |path: &[u8]| for_terminal(&visible::bytes(path));
-    let mut lines: Vec<String> = names
-        .iter()
-        .take(MOST_NAMES)
-        .map(|name| {
-            let until = for_terminal(&name.until);
-            format!("{} was {} until {until}", shown(&name.became), shown(&name.path))
-        })
-        .collect();
+    let mut lines: Vec<String> = names.iter().take(MOST_NAMES).map(former_name).collect();
     if let Some(more) = names.len().checked_sub(MOST_NAMES).filter(|more| *more > 0) {
         lines.push(format!("and {} before", output::counted(more, "other name")));
     }
@@ -125,89 +117,23 @@ fn former_names(names: &[FormerName]) -> String {
 
 /// Formats one event as a row: the time, the user, the address, the event, and what it is about.
 fn row(entry: &AuditEntry<'_>) -> String {
-    let address = entry
-        .address()
-        .map_or_else(|| "-".to_owned(), |address| address.to_string());
-    let user = for_terminal(entry.user.as_deref().unwrap_or("-"));
-    let mut event = for_terminal(&entry.event);
-    if let Some(count) = entry.count.filter(|count| *count > 1) {
-        let _ = write!(event, " x{count}");
-    }
-    let time = for_terminal(&entry.time);
-    let row = format!(
-        "{time}  {user:<12}  {address:<15}  {event:<17}  {}",
-        subject(entry)
-    );
+    let AuditRow {
+        time,
+        user,
+        address,
+        event,
+        subject,
+    } = AuditRow::of(entry);
+    let or_dash = |text: String| if text.is_empty() { "-".to_owned() } else { text };
+    let (user, address) = (or_dash(user), or_dash(address));
+    let row = format!("{time}  {user:<12}  {address:<15}  {event:<17}  {subject}");
     row.trim_end().to_owned()
-}
-
-/// Returns what an event is about, in one line.
-fn subject(entry: &AuditEntry<'_>) -> String {
-    let arrow = |from: &str, to: &str| format!("{from} -> {to}");
-    let text = match (&entry.from, &entry.to, &entry.link, &entry.target) {
-        (Some(from), Some(to), ..) => arrow(from, to),
-        (.., Some(link), Some(target)) => arrow(link, target),
-        _ => {
-            let words = [
-                &entry.what,
-                &entry.name,
-                &entry.operation,
-                &entry.method,
-                &entry.command,
-                &entry.path,
-            ];
-            let words: Vec<&str> = words.iter().filter_map(|word| word.as_deref()).collect();
-            words.join(" ")
-        }
-    };
-    let mut text = text;
-    if let Some(reason) = &entry.reason {
-        let separator = if text.is_empty() { "" } else { ": " };
-        let _ = write!(text, "{separator}{reason}");
-    }
-    if let (Some(before), Some(after)) = (entry.before, entry.after) {
-        let _ = write!(text, ": {} -> {}", before.get(), after.get());
-    }
-    let size = entry.size.map(|size| output::counted(size, "byte"));
-    let end = entry.end.as_deref().filter(|end| *end != "client");
-    let operator = match (&entry.sudo_user, entry.uid) {
-        _ if !entry.is_by_operator() => None,
-        (Some(name), _) => Some(format!("by {name} with sudo")),
-        (None, uid) => uid.map(|uid| format!("by uid {uid}")),
-    };
-    let notes = end.map(str::to_owned).into_iter().chain(size).chain(operator);
-    let notes: Vec<String> = notes.collect();
-    if !notes.is_empty() {
-        let _ = write!(text, " ({})", notes.join(", "));
-    }
-    for_terminal(&text)
 }
 
 /// Reports on standard error what could not be read.
 fn report(search: &AuditSearch, findings: &AuditFindings) {
-    for path in search.skipped() {
-        output::note(&format!(
-            "warning: {path:?} was not read: only .gz is unpacked (hint: unpack it beside the others)"
-        ));
-    }
-    for error in search.unreadable().iter().chain(&findings.damaged) {
-        output::note(&format!("warning: {error}"));
-    }
-    if findings.is_cut_short {
-        output::note(
-            "warning: a file was renamed so often that not all of its names were followed: lines may be missing (hint: ask for \
-             its other names, too)",
-        );
-    }
-    if let Some(place) = &findings.first_broken {
-        let lines = match findings.broken {
-            1 => "1 line is not whole and was left out:".to_owned(),
-            count => format!("{count} lines are not whole and were left out, the first is"),
-        };
-        output::note(&format!(
-            "warning: {lines} {:?} line {}",
-            place.file, place.number
-        ));
+    for warning in warnings(search, findings) {
+        output::note(&format!("warning: {warning}"));
     }
 }
 

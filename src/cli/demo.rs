@@ -87,6 +87,7 @@ pub fn welcome(config: &Config, addresses: DemoAddresses, fingerprints: &[(Strin
         name,
         password,
         quota_bytes,
+        is_admin: _,
     } in USERS
     {
         let command = format!("sftp -P {} {name}@{host}", address.port());

@@ -1,12 +1,12 @@
 //! `homeportd folder …`
 
 use super::grammar::FolderCommand;
-use super::json::FolderJson;
 use super::work::{IfMissing, with_store};
 use super::{output, sharing, users};
 use crate::config::Config;
 use crate::ops::context::OpsContext;
 use crate::ops::folders::{self, FolderList, FolderView};
+use crate::shapes::json::FolderJson;
 use base::error::Result;
 use base::size::Size;
 

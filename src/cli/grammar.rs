@@ -25,7 +25,6 @@ mod settings;
 mod token;
 mod user;
 mod users_file;
-mod values;
 
 pub use audit::AuditArgs;
 pub use backup::{BackupArgs, RestoreArgs};
@@ -351,8 +350,8 @@ pub struct AdoptArgs {
 pub enum SessionsCommand {
     /// List the sessions, one for each connection that has signed in
     ///
-    /// With --json: v, id, user, peer, client, since, channels, bytes_in, bytes_out, used_bytes, quota_bytes,
-    /// folders, open_files, files; docs/json.md describes them.
+    /// With --json: v, id, user, peer, client, protocol, since, channels, bytes_in, bytes_out, used_bytes,
+    /// quota_bytes, folders, open_files, files; docs/json.md describes them.
     #[command(after_help = "Example:\n  homeportd sessions list")]
     List {
         /// Print a JSON array of objects with stable names

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use super::grammar::GroupCommand;
-use super::json::GroupJson;
 use super::work::{IfMissing, with_store};
 use super::{output, sharing, users};
 use crate::config::Config;
@@ -11,6 +10,7 @@ use crate::domain::rate::RateRule;
 use crate::domain::user::Limit;
 use crate::ops::context::OpsContext;
 use crate::ops::groups::{self, GroupView};
+use crate::shapes::json::GroupJson;
 use base::error::Result;
 use base::size::Size;
 

@@ -1,13 +1,13 @@
 //! `homeportd hostkey …`
 
 use super::grammar::{HostKeyArgs, HostkeyCommand};
-use super::json::{HostKeyChangeJson, HostKeyJson};
 use super::output;
 use super::work::{IfMissing, with_store};
 use crate::config::Config;
 use crate::ops::context::OpsContext;
 use crate::ops::data_dir;
 use crate::ops::host_keys::{self, ChangedHostKeys, HostKeyView, Successor};
+use crate::shapes::json::{HostKeyChangeJson, HostKeyJson};
 use crate::ssh::hostkeys::rotation::KeyStage;
 use base::error::Result;
 

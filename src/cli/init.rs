@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::grammar::InitArgs;
-use super::json::HostKeyJson;
 use super::output;
 use super::work::{IfMissing, with_store};
 use crate::config::{self, Config, FILE_NAME, sample};
 use crate::ops::host_keys::{self, HostKeyView};
 use crate::ops::init::make_directory;
 use crate::ops::installation::Installation;
+use crate::shapes::json::HostKeyJson;
 use base::error::Result;
 
 /// Creates a new server's directory and its store, or what an existing configuration names; returns the text to print.

@@ -1,22 +1,15 @@
 //! `homeportd sessions …`
 
-use serde::Serialize;
-
 use super::grammar::SessionsCommand;
 use super::output::{self, counted};
 use super::progress::progress;
 use crate::control::json::sessions::SessionJson;
 use crate::ops::running::{DisconnectTarget, RunningServer, SessionView};
 use crate::ops::sessions::{disconnect, list};
+use crate::shapes::json::DisconnectedJson;
 use base::error::{Error, Result};
 use base::size::Size;
 use base::visible::for_terminal;
-
-/// What `sessions kick --json` prints.
-#[derive(Serialize)]
-struct DisconnectedJson {
-    sessions_ended: usize,
-}
 
 /// Asks the running server; returns the text to print.
 ///
@@ -120,7 +113,7 @@ mod tests {
                 json[0],
                 serde_json::json!({
                     "v": 1, "id": 1, "user": "calvin", "peer": "[::1]:5", "client": "SSH-2.0-\u{1b}[2J",
-                    "since": "2026-01-02T03:04:05Z", "channels": 1, "bytes_in": 7, "bytes_out": null,
+                    "protocol": "ssh", "since": "2026-01-02T03:04:05Z", "channels": 1, "bytes_in": 7, "bytes_out": null,
                     "used_bytes": 7, "quota_bytes": null,
                     "folders": [{"name": "team", "used_bytes": 8, "quota_bytes": 9}], "open_files": 9,
                     "files": [{

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use super::grammar::SharedOutputArgs;
-use super::json::SharedChangeJson;
 use super::output;
 use crate::domain::folder::{CreationChoice, FolderName};
 use crate::domain::permission::PermissionRules;
@@ -11,6 +10,7 @@ use crate::domain::quota::Quota;
 use crate::ops::running::Effect;
 use crate::ops::sharing::{ConfirmedSharing, SharedChange};
 use crate::ops::usage::HomeUsage;
+use crate::shapes::json::SharedChangeJson;
 use base::error::Result;
 use base::size::{Size, counted};
 

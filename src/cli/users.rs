@@ -11,7 +11,6 @@ use clap::CommandFactory as _;
 use clap::error::ErrorKind;
 
 use super::grammar::{AddArgs, Cli, KeyCommand, OutputArgs, SetArgs, TotpCommand, UserCommand};
-use super::json::{ChangeJson, KeyJson, UserJson};
 use super::passwords::{self, PasswordSource};
 use super::work::{IfMissing, with_store};
 use super::{key_files, output};
@@ -25,6 +24,7 @@ use crate::ops::users::change::ConfirmedChange;
 use crate::ops::users::totp::{self as second_factors, EnrolmentRequest};
 use crate::ops::users::view::UserList;
 use crate::ops::users::{self, NewUser};
+use crate::shapes::json::{ChangeJson, KeyJson, UserJson};
 use base::error::{Error, Result};
 use base::secret::Secret;
 

@@ -96,6 +96,7 @@ pub(super) fn path_settings(config: &mut Config) -> Vec<PathSetting<'_>> {
         tls,
         trusted_proxies: _,
         public_url: _,
+        own_keys: _,
     } = web;
     let mut settings = vec![
         PathSetting::new("server", "host_keys", host_keys),

@@ -112,6 +112,7 @@ impl Config {
             tls,
             trusted_proxies: _,
             public_url: _,
+            own_keys: _,
         } = web;
         // These files are read again, wherever they are.
         let auth = AuthSettings {
@@ -182,6 +183,7 @@ impl Config {
                 self.web.trusted_proxies != fresh.web.trusted_proxies,
             ),
             ("[web] public_url", self.web.public_url != fresh.web.public_url),
+            ("[web] own_keys", self.web.own_keys != fresh.web.own_keys),
             ("[[hooks]]", self.hooks != fresh.hooks),
         ];
         let changed = changed.into_iter().filter(|(_, changed)| *changed);

@@ -4,12 +4,15 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::domain::event::{AdminAct, AdminRecord, Operator, Setting, SettingValue};
+use crate::domain::user::UserName;
 
 /// What an operator has changed, as JSON.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct AdminJson {
     uid: u32,
     sudo_user: Option<String>,
+    #[serde(default)]
+    web_user: Option<String>,
     what: String,
     name: String,
     before: Map<String, Value>,
@@ -22,6 +25,7 @@ impl From<AdminRecord> for AdminJson {
         Self {
             uid: by.uid,
             sudo_user: by.sudo_user,
+            web_user: by.web_user.map(|name| name.to_string()),
             what: act.what,
             name: act.name,
             before: to_json(act.before),
@@ -36,6 +40,7 @@ impl From<AdminJson> for AdminRecord {
             by: Operator {
                 uid: json.uid,
                 sudo_user: json.sudo_user,
+                web_user: json.web_user.and_then(|name| UserName::stored(&name).ok()),
             },
             act: AdminAct {
                 what: json.what,
@@ -104,6 +109,7 @@ mod tests {
             by: Operator {
                 uid: 1000,
                 sudo_user: Some("hobbes".to_owned()),
+                web_user: Some("susie".parse().unwrap()),
             },
             act: AdminAct {
                 what: "user set".to_owned(),

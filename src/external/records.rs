@@ -149,6 +149,7 @@ impl ExternalRecords {
         let by = Operator {
             uid: rustix::process::geteuid().as_raw(),
             sudo_user: None,
+            web_user: None,
         };
         self.setup
             .events

@@ -27,6 +27,7 @@ pub fn operator_of_process() -> Operator {
     Operator {
         uid: rustix::process::getuid().as_raw(),
         sudo_user: std::env::var("SUDO_USER").ok().filter(|name| !name.is_empty()),
+        web_user: None,
     }
 }
 

@@ -26,6 +26,8 @@ pub struct DemoUser {
     pub password: &'static str,
     /// The quota of the home in bytes.
     pub quota_bytes: u64,
+    /// Whether the user is an administrator, who needs no second factor in a demo.
+    pub is_admin: bool,
 }
 
 /// The users that the demo creates.
@@ -34,11 +36,13 @@ pub const USERS: [DemoUser; 2] = [
         name: "calvin",
         password: "123456",
         quota_bytes: 1 << 30,
+        is_admin: true,
     },
     DemoUser {
         name: "tom",
         password: "654321",
         quota_bytes: 100 << 20,
+        is_admin: false,
     },
 ];
 
@@ -71,6 +75,12 @@ pub fn claim_directory(dir: &Path) -> Result<()> {
     .map_err(cannot)
 }
 
+/// Whether the server is a demo.
+pub fn is_demo(installation: &Installation) -> bool {
+    let dir = installation.config_file.parent();
+    dir.is_some_and(|dir| dir.join(MARKER).exists())
+}
+
 /// Refuses every address that other machines can reach.
 ///
 /// # Errors
@@ -98,6 +108,7 @@ pub async fn add_users(installation: &Installation, store: &dyn Store) -> Result
         // The passwords are public, so the rules for new ones are not asked.
         user.password_hash = Some(password::hash(&Secret::new(demo.password.to_owned()))?);
         user.password_set_at = Some(Timestamp::now());
+        user.is_admin = demo.is_admin;
         user.settings.quota_bytes = Some(Limit(Some(demo.quota_bytes)));
         user.settings.quota_files = Some(Limit(None));
         homes::make(installation, &user.home)?;

@@ -70,6 +70,18 @@ pub async fn usage_of<T: HasAccount>(records: &[T], context: &OpsContext<'_>) ->
     merged(records, answer, context).await
 }
 
+/// Returns the use of a few of many homes, like [`usage_of`]: the others are not asked about.
+///
+/// # Errors
+/// Returns the errors of [`usage_of`].
+pub async fn usage_of_few<T: HasAccount>(records: &[T], context: &OpsContext<'_>) -> Result<Vec<HomeUsage>> {
+    let mut usages = Vec::with_capacity(records.len());
+    for record in records {
+        usages.extend(usage_of(std::slice::from_ref(record), context).await?);
+    }
+    Ok(usages)
+}
+
 /// Returns the use of these records from the server's answer, or else as it was recorded last.
 async fn merged<T: HasAccount>(
     records: &[T],

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use super::hooks::{HookAction, HookEntryView, HookSelection};
 use super::usage::{AccountHolder, HomeUsage, Remeasurement};
-use crate::domain::event::{AdminRecord, Operator};
+use crate::domain::event::{AdminRecord, Operator, Protocol};
 use crate::domain::folder::FolderName;
 use crate::domain::user::UserName;
 use crate::io::FilesystemState;
@@ -142,6 +142,8 @@ pub struct SessionView {
     pub peer: SocketAddr,
     /// The version string that the client sent.
     pub client: String,
+    /// The protocol that the client speaks.
+    pub protocol: Protocol,
     /// The time at which the user signed in.
     pub since: Timestamp,
     /// The number of its open channels.

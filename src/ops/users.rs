@@ -2,6 +2,7 @@
 //! in force (see [`change`]).
 
 pub mod change;
+pub mod page;
 pub mod settings;
 pub mod totp;
 pub mod view;

@@ -176,6 +176,7 @@ impl LiveServer {
             share: session.login.share(),
             peer: session.peer,
             client: session.client.get().cloned().unwrap_or_default(),
+            protocol: session.protocol,
             since: session.since,
             channels: session.channels.load(Ordering::Relaxed),
             bytes_in: traffic.map(|traffic| traffic.received),

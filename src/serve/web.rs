@@ -8,6 +8,7 @@ use super::tasks::Tasks;
 use crate::web::accept::{self, WebLifetime};
 use crate::web::api::uploads::expiry;
 use crate::web::app::{WebApp, WebSetup};
+use crate::web::sampler;
 
 /// Starts to serve the web page on these sockets. Transfers continue in a drain, like those of SSH.
 pub(super) fn start(tasks: &Tasks, sockets: Vec<TcpListener>, setup: WebSetup) {
@@ -16,6 +17,12 @@ pub(super) fn start(tasks: &Tasks, sockets: Vec<TcpListener>, setup: WebSetup) {
     tasks
         .helpers
         .spawn(expiry::remove_expired(Arc::clone(&app), tasks.stopping()));
+    if sockets.is_empty() {
+        return;
+    }
+    tasks
+        .helpers
+        .spawn(sampler::sample(Arc::clone(&app), tasks.stopping()));
     for socket in sockets {
         let lifetime = WebLifetime {
             stop: tasks.stopping(),

@@ -10,7 +10,7 @@ use super::connection::Connection;
 use super::questions::{PendingQuestion, Question};
 use super::refusal_reason::RefusalReason;
 use crate::auth::{DenialReason, NewPasswordDenial, Proofs};
-use crate::domain::event::{AdminAct, AdminRecord, Event, Operator, Setting, SettingValue};
+use crate::domain::event::{AdminRecord, Event, Operator};
 use base::secret::Secret;
 
 /// The most questions that one connection is asked: each factor once for each attempt that sshd would allow, and more.
@@ -95,21 +95,7 @@ fn password_chosen(user: &str, peer: SocketAddr) -> Event {
     let by_server = Operator {
         uid: rustix::process::geteuid().as_raw(),
         sudo_user: None,
+        web_user: None,
     };
-    let setting = |name: &str, value: SettingValue| Setting {
-        name: name.to_owned(),
-        value,
-    };
-    Event::Admin(Box::new(AdminRecord {
-        by: by_server,
-        act: AdminAct {
-            what: "own password".to_owned(),
-            name: user.to_owned(),
-            before: Vec::new(),
-            after: vec![
-                setting("has_password", SettingValue::Flag(true)),
-                setting("peer", SettingValue::Text(peer.to_string())),
-            ],
-        },
-    }))
+    Event::Admin(Box::new(AdminRecord::own_password(by_server, user, peer)))
 }

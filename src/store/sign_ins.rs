@@ -15,18 +15,32 @@ const MOST: i64 = 128 * 1024;
 /// Reads the sign-ins since this time, the latest first. Invalid rows are left out.
 pub(super) async fn read(connection: &mut SqliteConnection, since: Timestamp) -> sqlx::Result<Vec<SignIn>> {
     let sql = "SELECT user_name, source, at FROM sign_ins WHERE at >= $1 ORDER BY at DESC LIMIT $2";
-    let rows: Vec<(String, String, i64)> = sqlx::query_as(sql)
+    let rows: Vec<SignInRow> = sqlx::query_as(sql)
         .bind(since.as_second())
         .bind(MOST)
         .fetch_all(connection)
         .await?;
-    let sign_in = |(user, source, at): (String, String, i64)| {
-        Some(SignIn {
-            user: UserName::stored(&user).ok()?,
-            source: source.parse().ok()?,
-            at: Timestamp::from_second(at).ok()?,
-        })
-    };
+    Ok(rows.into_iter().filter_map(sign_in).collect())
+}
+
+/// The columns of a row: name, source, second.
+type SignInRow = (String, String, i64);
+
+fn sign_in((user, source, at): SignInRow) -> Option<SignIn> {
+    Some(SignIn {
+        user: UserName::stored(&user).ok()?,
+        source: source.parse().ok()?,
+        at: Timestamp::from_second(at).ok()?,
+    })
+}
+
+/// Reads the sign-ins of one user, the latest first.
+pub(super) async fn of_user(connection: &mut SqliteConnection, user: &UserName) -> sqlx::Result<Vec<SignIn>> {
+    let sql = "SELECT user_name, source, at FROM sign_ins WHERE user_name = $1 ORDER BY at DESC";
+    let rows: Vec<SignInRow> = sqlx::query_as(sql)
+        .bind(user.as_str())
+        .fetch_all(connection)
+        .await?;
     Ok(rows.into_iter().filter_map(sign_in).collect())
 }
 

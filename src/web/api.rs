@@ -1,5 +1,9 @@
 //! The API below `/api/v1`: its routes. Each part has a file of its own.
 
+mod account;
+mod admin;
+mod input;
+mod sessions;
 pub mod shares;
 pub mod uploads;
 
@@ -11,5 +15,10 @@ use super::app::WebApp;
 
 /// Returns the routes of the API.
 pub(super) fn routes() -> Router<Arc<WebApp>> {
-    Router::new().merge(shares::routes()).merge(uploads::routes())
+    Router::new()
+        .merge(account::routes())
+        .merge(admin::routes())
+        .merge(sessions::routes())
+        .merge(shares::routes())
+        .merge(uploads::routes())
 }

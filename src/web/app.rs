@@ -7,12 +7,14 @@ use axum::Router;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_util::task::TaskTracker;
 
+use super::account::enrolments::PendingEnrolments;
+use super::administration::Administration;
 use super::api::uploads::active::ActiveUploads;
 use super::connections::WebConnections;
 use super::live::WebSessions;
 use super::settings::{CurrentWebSettings, WebSettings};
 use super::shares::visits::ShareVisits;
-use super::sign_in::PendingSignIns;
+use super::sign_in::pending::PendingSignIns;
 use super::tls::TlsCurrent;
 use super::{api, assets, guard, pages, shares};
 use crate::ops::installation::Installation;
@@ -42,8 +44,12 @@ pub struct WebApp {
     pub visits: ShareVisits,
     /// The uploads that requests work on.
     pub uploads: Arc<ActiveUploads>,
+    /// The second factors that wait for their first code.
+    pub(super) enrolments: PendingEnrolments,
     /// The tasks that a drain waits for.
     pub tasks: TaskTracker,
+    /// What the pages of administrators share.
+    pub(super) administration: Administration,
     /// The most connections at once.
     pub(super) most_connections: usize,
     pub(super) connections: Arc<WebConnections>,
@@ -84,6 +90,7 @@ impl WebApp {
         } = setup;
         Arc::new(Self {
             service,
+            administration: Administration::new(&installation),
             store,
             running,
             installation,
@@ -93,6 +100,7 @@ impl WebApp {
             pending: PendingSignIns::default(),
             visits: ShareVisits::default(),
             uploads: Arc::default(),
+            enrolments: PendingEnrolments::default(),
             tasks,
             most_connections,
             connections: Arc::default(),

@@ -6,6 +6,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use super::json::Versioned;
+use crate::ops::running::Unanswered;
 use crate::storage::Error as StorageError;
 
 /// Why a request failed. The response is made where the kind of the caller is known: see [`WebError::for_program`].
@@ -26,6 +27,7 @@ pub enum WebErrorKind {
     BadRequest,
     SignInRequired,
     Forbidden,
+    PasswordRequired,
     Origin,
     NotFound,
     MethodNotAllowed,
@@ -53,6 +55,7 @@ impl WebErrorKind {
             Self::BadRequest => (400, "bad_request"),
             Self::SignInRequired => (401, "sign_in_required"),
             Self::Forbidden => (403, "forbidden"),
+            Self::PasswordRequired => (403, "password_required"),
             Self::Origin => (403, "origin"),
             Self::NotFound => (404, "not_found"),
             Self::MethodNotAllowed => (405, "method_not_allowed"),
@@ -115,6 +118,16 @@ impl WebError {
     /// Returns the error of something that does not exist, or that this user must not know of.
     pub fn not_found() -> Self {
         Self::new(WebErrorKind::NotFound, "there is nothing of this name")
+    }
+
+    /// Returns the error of what an administrator has asked for, in the words of the command line.
+    pub fn of_administration(error: &base::error::Error) -> Self {
+        let kind = match error.exit_code() {
+            base::error::NOT_FOUND => WebErrorKind::NotFound,
+            base::error::EXISTS => WebErrorKind::Conflict,
+            _ => WebErrorKind::BadRequest,
+        };
+        Self::new(kind, error.to_string())
     }
 
     /// Logs a failure of the server itself, and returns the error that its client gets.
@@ -199,6 +212,13 @@ impl WebError {
             }
             _ => {}
         }
+    }
+}
+
+/// The server itself has not answered what an administrator has asked.
+impl From<Unanswered> for WebError {
+    fn from(unanswered: Unanswered) -> Self {
+        Self::of_administration(&unanswered.into())
     }
 }
 

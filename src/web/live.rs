@@ -273,7 +273,13 @@ async fn watch(app: Arc<WebApp>, key: WebSessionKey, session: Arc<WebSession>) {
     // An operator who ends a session wants the browser to be signed out, and not back with its next request.
     if let WebCredential::Browser(hash) = key.credential {
         let stored = match was_kicked {
-            true => app.store.remove_browser_session(&hash).await.map(drop),
+            true => {
+                let removed = app.store.remove_browser_session(&hash).await.map(drop);
+                // A request that came before this has begun another session.
+                app.sessions
+                    .end_browser(&hash, ending.reason().unwrap_or("signed out"));
+                removed
+            }
             false => {
                 app.store
                     .touch_browser_session(&hash, Timestamp::now(), key.address)

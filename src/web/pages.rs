@@ -1,5 +1,7 @@
 //! The pages that browsers show: their routes. Each page has a file of its own.
 
+mod account;
+mod admin;
 pub mod current_frame;
 pub mod frame;
 mod shares;
@@ -16,7 +18,10 @@ use super::error::WebError;
 
 /// Returns the routes of the pages.
 pub(super) fn routes() -> Router<Arc<WebApp>> {
-    Router::new().route("/shares", get(shares::show))
+    Router::new()
+        .merge(account::routes())
+        .merge(admin::routes())
+        .route("/shares", get(shares::show))
 }
 
 /// Returns the page of an error.

@@ -12,7 +12,7 @@ use ureq::http::Uri;
 use crate::domain::network::{self, Network};
 
 /// The settings of `[web]`. Nothing is listened on by default.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct WebSettings {
     /// The addresses and ports on which the web page is served.
@@ -25,6 +25,20 @@ pub struct WebSettings {
     /// The address that people type, such as `https://files.example.org`, without a slash at its end.
     #[serde(deserialize_with = "public_url")]
     pub public_url: Option<String>,
+    /// Whether users add and remove their own keys.
+    pub own_keys: bool,
+}
+
+impl Default for WebSettings {
+    fn default() -> Self {
+        Self {
+            listen: Vec::new(),
+            tls: None,
+            trusted_proxies: Vec::new(),
+            public_url: None,
+            own_keys: true,
+        }
+    }
 }
 
 /// The settings of `[web.tls]`. Both files are needed, which the configuration checks.

@@ -3,42 +3,40 @@
 //!
 //! States of a sign-in: *asked* (the form is shown), *denied* (the same answer whatever was wrong, at the time that the
 //! throttle chooses), *a new password is wanted* (everything was proven, and the password has expired: the proofs wait in
-//! memory, at most [`PENDING`]), *remembered* (the cookie's hash is in the store).
+//! memory: [`pending`]), *remembered* (the cookie's hash is in the store).
 
-use std::collections::HashMap;
-use std::net::IpAddr;
+pub mod pending;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use data_encoding::BASE64URL_NOPAD;
 use jiff::{SignedDuration, Timestamp};
-use parking_lot::Mutex;
 
 use super::app::WebApp;
 use super::error::{WebError, WebErrorKind};
 use super::live::{NewWebSession, WebCredential, WebScope, WebSessionKey};
+use super::operator::WebOperator;
 use super::users::hash_of;
 use super::visitor::Visitor;
 use crate::auth::{
     Attempt, Credential, Denial, Login, NewPasswordDenial, Proofs, RememberedSignIn,
     Revocation,
 };
-use crate::domain::event::Event;
-use crate::domain::user::{Factor, MAX_NAME};
+use crate::domain::event::{AdminRecord, Event};
+use crate::domain::user::{Factor, MAX_NAME, UserName};
+use crate::ops::running::RunningServer as _;
 use crate::store::web::{BrowserSessionRecord, TokenRecord};
 use base::secret::Secret;
+use pending::PendingSignIn;
 
 /// How long a browser stays signed in, whether it is used or not.
 pub const LONGEST: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// How long a browser stays signed in without a request.
 pub const QUIET: SignedDuration = SignedDuration::from_hours(24);
-/// How long the proofs of a sign-in wait for a new password.
-const PENDING: Duration = Duration::from_secs(10 * 60);
 /// The time before which no form is answered that was wrong: longer than a password and a code take to be examined, so
 /// that the time does not tell which of them was wrong.
 const FAILED_AT_LEAST: Duration = Duration::from_secs(1);
-/// The most sign-ins that wait for a new password. The oldest makes room.
-const MOST_PENDING: usize = 256;
 /// The bytes of a cookie before they are encoded.
 const COOKIE_BYTES: usize = 32;
 
@@ -73,40 +71,6 @@ pub enum FormDenied {
     Wrong,
     /// The sign-in was right, and is refused all the same, for this reason.
     Refused(WebError),
-}
-
-/// The sign-ins that wait for a new password.
-#[derive(Default)]
-pub struct PendingSignIns(Mutex<HashMap<[u8; 32], PendingSignIn>>);
-
-impl PendingSignIns {
-    fn add(&self, hash: [u8; 32], pending: PendingSignIn) {
-        let mut table = self.0.lock();
-        table.retain(|_, waiting| waiting.since.elapsed() < PENDING);
-        if table.len() >= MOST_PENDING {
-            let oldest = table
-                .iter()
-                .min_by_key(|(_, waiting)| waiting.since)
-                .map(|(hash, _)| *hash);
-            if let Some(oldest) = oldest {
-                table.remove(&oldest);
-            }
-        }
-        table.insert(hash, pending);
-    }
-
-    fn take(&self, hash: &[u8; 32]) -> Option<PendingSignIn> {
-        let pending = self.0.lock().remove(hash);
-        pending.filter(|waiting| waiting.since.elapsed() < PENDING)
-    }
-}
-
-/// A sign-in that waits for a new password.
-struct PendingSignIn {
-    user: String,
-    peer: IpAddr,
-    passed: Proofs,
-    since: Instant,
 }
 
 /// Returns a new random text for a cookie.
@@ -196,7 +160,11 @@ pub async fn new_password(
         .set_own_password(&waiting.user, waiting.peer, &waiting.passed, password)
         .await;
     match set {
-        Ok(Ok(login)) => remember(app, visitor, login, revision).await,
+        Ok(Ok(login)) => {
+            let record = own_password(app, visitor, login.user());
+            app.service.events.emit(&Event::Admin(Box::new(record)));
+            remember(app, visitor, login, revision).await
+        }
         Ok(Err(_)) => Err(FormDenied::Wrong),
         Err(NewPasswordDenial::Rules(sentence)) => {
             app.pending.add(hash, waiting);
@@ -216,6 +184,12 @@ pub async fn new_password(
             Err(FormDenied::Wrong)
         }
     }
+}
+
+/// Describes that a user has chosen a new password on the web page.
+pub(super) fn own_password(app: &WebApp, visitor: &Visitor, user: &UserName) -> AdminRecord {
+    let by = WebOperator::new(Arc::clone(&app.running), user.clone()).operator();
+    AdminRecord::own_password(by, user.as_str(), visitor.address)
 }
 
 /// The outcome of an attempt that did not fail.
@@ -264,7 +238,7 @@ fn denied(app: &WebApp, visitor: &Visitor, user: &str, code: &'static str, reaso
 }
 
 /// Remembers a browser, and begins its session.
-async fn remember(
+pub(super) async fn remember(
     app: &Arc<WebApp>,
     visitor: &Visitor,
     login: Login,

@@ -20,9 +20,9 @@ pub struct Error {
 /// The exit code of a command that failed.
 const FAILED: u8 = 1;
 /// The exit code of a command that names a user or a session that does not exist.
-const NOT_FOUND: u8 = 3;
+pub const NOT_FOUND: u8 = 3;
 /// The exit code of a command that is to add what exists already.
-const EXISTS: u8 = 4;
+pub const EXISTS: u8 = 4;
 
 /// A result whose error is meant for people.
 pub type Result<T> = std::result::Result<T, Error>;

@@ -1,18 +1,15 @@
 //! The arguments of `homeportd audit`.
 
-use std::net::IpAddr;
-
 use clap::Args;
 use clap::builder::PossibleValuesParser;
 use ipnet::IpNet;
 use jiff::Timestamp;
-use jiff::civil::Date;
-use jiff::tz::TimeZone;
 
 use super::values::span;
 use crate::ops::audit::PathPattern;
+use crate::shapes::audit::{moment, network};
 use crate::telemetry::EVENT_NAMES;
-use base::error::{Error, Result};
+use base::error::Result;
 
 /// The command-line arguments of `homeportd audit`.
 #[derive(Debug, Args)]
@@ -50,66 +47,4 @@ pub struct AuditArgs {
 /// Checks a pattern, and returns its text.
 fn pattern(text: &str) -> Result<String> {
     text.parse::<PathPattern>().map(|_| text.to_owned())
-}
-
-fn network(text: &str) -> Result<IpNet> {
-    let address = || text.parse::<IpAddr>().map(IpNet::from);
-    text.parse::<IpNet>().or_else(|_| address()).map_err(|_| {
-        Error::new(format!(
-            "\"{}\" is neither an address nor a network",
-            text.escape_debug()
-        ))
-        .hint("192.0.2.7, 192.0.2.0/24 or 2001:db8::/32")
-    })
-}
-
-fn moment(text: &str) -> Result<Timestamp> {
-    moment_before(Timestamp::now(), text)
-}
-
-/// Parses a time, or how long ago it was.
-fn moment_before(now: Timestamp, text: &str) -> Result<Timestamp> {
-    let bad = || {
-        Error::new(format!("\"{}\" is not a time", text.escape_debug()))
-            .hint("7d, 12h, 2026-11-23 or 2026-11-23T12:00:00Z")
-    };
-    if let Some(ago) = span(text) {
-        return now.checked_sub(ago).map_err(|_| bad());
-    }
-    if let Ok(instant) = text.parse::<Timestamp>() {
-        return Ok(instant);
-    }
-    let date = Date::strptime("%Y-%m-%d", text).map_err(|_| bad())?;
-    let midnight = date.to_zoned(TimeZone::UTC).map_err(|_| bad())?;
-    Ok(midnight.timestamp())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_are_read_as_people_write_them() {
-        let now = "2026-11-23T12:00:00Z".parse().unwrap();
-        let check = |text: &str, expected: &str| {
-            assert_eq!(moment_before(now, text).unwrap().to_string(), expected, "{text}");
-        };
-        check("90s", "2026-11-23T11:58:30Z");
-        check("15m", "2026-11-23T11:45:00Z");
-        check("12h", "2026-11-23T00:00:00Z");
-        check("7d", "2026-11-16T12:00:00Z");
-        check("2w", "2026-11-09T12:00:00Z");
-        check("2026-11-01", "2026-11-01T00:00:00Z");
-        check("2026-11-01T01:00:00+02:00", "2026-10-31T23:00:00Z");
-        for bad in ["", "d", "7", "-7d", "7 d", "yesterday", "4294967295w", "é"] {
-            assert!(moment_before(now, bad).is_err(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn an_address_is_a_network_of_one() {
-        assert_eq!(network("192.0.2.7").unwrap().to_string(), "192.0.2.7/32");
-        assert_eq!(network("2001:db8::/32").unwrap().to_string(), "2001:db8::/32");
-        assert!(network("example.org").is_err());
-    }
 }

@@ -6,11 +6,11 @@ use clap::{Args, Subcommand};
 
 use super::group::SharedOutputArgs;
 use super::settings::CreationArgs;
-use super::values::{OrInherit, bytes, change};
 use crate::domain::folder::FolderName;
 use crate::domain::texts;
 use crate::domain::user::Limit;
 use crate::ops::folders::FolderChanges;
+use crate::shapes::values::{OrInherit, bytes, change};
 use base::size::Size;
 
 /// The commands of `homeportd folder`.

@@ -2,16 +2,16 @@
 
 use clap::Args;
 
-use super::values::{
-    Expiry, Factors, GroupChoice, Networks, OrInherit, Principal, SessionCap, bytes, change, dir_mode,
-    file_mode,
-};
 use crate::domain::folder::FolderName;
 use crate::domain::permission::change::{FolderEntry, FoldersChange, RuleEntry, RulesChange};
 use crate::domain::rate::RateRule;
 use crate::domain::texts;
 use crate::domain::user::{Limit, Permission, Permissions};
 use crate::ops::users::settings::{CreationChanges, MemberChanges, SettingChange, SettingChanges};
+use crate::shapes::values::{
+    Expiry, Factors, GroupChoice, Networks, OrInherit, Principal, SessionCap, bytes, change, dir_mode,
+    file_mode,
+};
 use base::error::Result;
 use base::size::Size;
 

@@ -201,8 +201,8 @@ fn note(change: &ConfirmedChange) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::json::ChangeJson;
     use crate::ops::running::Effect;
+    use crate::shapes::json::ChangeJson;
 
     #[test]
     fn what_has_come_of_a_change_is_said_in_words_and_in_json() {

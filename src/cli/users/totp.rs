@@ -8,10 +8,10 @@ use zeroize::Zeroizing;
 
 use super::{qr, text};
 use crate::auth::totp::TotpSecret;
-use crate::cli::json::ChangeJson;
 use crate::cli::output;
 use crate::domain::user::UserName;
 use crate::ops::users::totp::Enrolment;
+use crate::shapes::json::ChangeJson;
 use base::error::{Error, Result};
 
 /// The most bytes that are read of a secret: the longest in base32, in groups.

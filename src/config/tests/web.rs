@@ -22,6 +22,7 @@ fn a_reload_of_the_web_page_applies_all_but_where_and_how_it_is_served() {
     check(WITH_TLS, plain, &["[web.tls]"], &["[web] trusted_proxies"]);
     let public = "[web]\npublic_url = \"https://files.example.org\"";
     check("", public, &[], &["[web] public_url"]);
+    check("", "[web]\nown_keys = false", &[], &["[web] own_keys"]);
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::domain::event::Protocol;
 use crate::domain::user::UserName;
 use crate::io::FilesystemState;
 use crate::ops::running::{FolderFilling, HomeFilling, PlaceSpace, SessionView, StatusView, WorkView};
@@ -23,6 +24,9 @@ pub struct SessionJson {
     peer: SocketAddr,
     /// The version string that the client sent.
     client: String,
+    /// `ssh` or `web`.
+    #[serde(default = "ssh")]
+    protocol: String,
     /// The time of the sign-in (RFC 3339, UTC).
     since: String,
     channels: usize,
@@ -41,6 +45,11 @@ pub struct SessionJson {
     open_files: usize,
     #[serde(default)]
     files: Vec<WorkJson>,
+}
+
+/// The protocol of the sessions of a server that does not say it.
+fn ssh() -> String {
+    Protocol::Ssh.name().to_owned()
 }
 
 /// How full a folder is.
@@ -120,6 +129,7 @@ impl From<&SessionView> for SessionJson {
             share: view.share,
             peer: view.peer,
             client: view.client.clone(),
+            protocol: view.protocol.name().to_owned(),
             since: view.since.to_string(),
             channels: view.channels,
             bytes_in: view.bytes_in,
@@ -143,6 +153,8 @@ impl TryFrom<SessionJson> for SessionView {
             share: json.share,
             peer: json.peer,
             client: json.client,
+            protocol: Protocol::of_name(&json.protocol)
+                .ok_or_else(|| Error::new("the server's answer has a session of an unknown protocol"))?,
             since: time(&json.since)?,
             channels: json.channels,
             bytes_in: json.bytes_in,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::accounts::measure::Sum;
-use crate::domain::event::{AdminRecord, Operator};
+use crate::domain::event::{AdminRecord, Operator, Protocol};
 use crate::domain::user::{Limit, UserName};
 use crate::io::FilesystemState;
 use crate::ops::admin::operator_of_process;
@@ -48,6 +48,7 @@ impl RunningServer for TwoSessions {
             share: (id == 2).then_some(12),
             peer: "[::1]:5".parse().unwrap(),
             client: "SSH-2.0-\u{1b}[2J".into(),
+            protocol: Protocol::Ssh,
             since: "2026-01-02T03:04:05Z".parse().unwrap(),
             channels: 1,
             bytes_in: Some(7),

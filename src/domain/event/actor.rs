@@ -38,12 +38,20 @@ pub enum Protocol {
 }
 
 impl Protocol {
+    /// All protocols.
+    pub const ALL: [Self; 2] = [Protocol::Ssh, Protocol::Web];
+
     /// Returns the name in the audit log.
     pub fn name(self) -> &'static str {
         match self {
             Protocol::Ssh => "ssh",
             Protocol::Web => "web",
         }
+    }
+
+    /// Returns the protocol with this name.
+    pub fn of_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|protocol| protocol.name() == name)
     }
 }
 

@@ -1,5 +1,6 @@
 //! What events say about files, attributes, quotas and the operator's changes.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -226,6 +227,28 @@ pub struct AdminRecord {
     pub act: AdminAct,
 }
 
+impl AdminRecord {
+    /// Describes that a user has chosen a new password, coming from this address.
+    pub fn own_password(by: Operator, user: &str, peer: SocketAddr) -> Self {
+        let setting = |name: &str, value: SettingValue| Setting {
+            name: name.to_owned(),
+            value,
+        };
+        Self {
+            by,
+            act: AdminAct {
+                what: "own password".to_owned(),
+                name: user.to_owned(),
+                before: Vec::new(),
+                after: vec![
+                    setting("has_password", SettingValue::Flag(true)),
+                    setting("peer", SettingValue::Text(peer.to_string())),
+                ],
+            },
+        }
+    }
+}
+
 /// Who runs a command of the operator's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Operator {
@@ -233,6 +256,8 @@ pub struct Operator {
     pub uid: u32,
     /// The user who has called sudo, as sudo says.
     pub sudo_user: Option<String>,
+    /// The user of this server who has changed it by the web page or the API.
+    pub web_user: Option<UserName>,
 }
 
 /// A change by an operator.

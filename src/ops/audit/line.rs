@@ -92,6 +92,9 @@ pub struct AuditEntry<'a> {
     /// The user who has run it by sudo.
     #[serde(borrow, default)]
     pub sudo_user: Option<LogText<'a>>,
+    /// The administrator who has done it on the web page.
+    #[serde(borrow, default)]
+    pub web_user: Option<LogText<'a>>,
     /// How the use of a file ended.
     #[serde(borrow, default)]
     pub end: Option<LogText<'a>>,

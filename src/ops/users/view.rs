@@ -200,7 +200,22 @@ pub struct UserList {
 
 impl UserList {
     pub(super) async fn of(users: Vec<User>, context: &OpsContext<'_>) -> Result<Self> {
-        let (usages, unanswered) = match quota::usage_of(&users, context).await {
+        let usages = quota::usage_of(&users, context).await;
+        Self::with_usages(users, usages, context).await
+    }
+
+    /// Creates the view of a few of many users.
+    pub(super) async fn of_few(users: Vec<User>, context: &OpsContext<'_>) -> Result<Self> {
+        let usages = quota::usage_of_few(&users, context).await;
+        Self::with_usages(users, usages, context).await
+    }
+
+    async fn with_usages(
+        users: Vec<User>,
+        usages: Result<Vec<HomeUsage>>,
+        context: &OpsContext<'_>,
+    ) -> Result<Self> {
+        let (usages, unanswered) = match usages {
             Ok(usages) => (usages, None),
             Err(error) => (HomeUsage::recorded(&users, context.store).await?, Some(error)),
         };

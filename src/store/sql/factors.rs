@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::SqlStore;
 use super::database::{Database, retry_if_disk_was_full};
 use crate::domain::user::{PasswordHash, User, UserName};
-use crate::store::{FactorStore, LastSignIn, factors, sign_ins, users};
+use crate::store::{FactorStore, LastSignIn, SignIn, factors, sign_ins, users};
 use base::error::Result;
 
 #[async_trait::async_trait]
@@ -38,6 +38,12 @@ impl FactorStore for SqlStore {
         sign_ins::last(&self.db.pool, name)
             .await
             .map_err(|e| self.db.failed(e))
+    }
+
+    async fn sign_ins_of(&self, name: &UserName) -> Result<Vec<SignIn>> {
+        let mut read = self.db.pool.acquire().await.map_err(|e| self.db.failed(e))?;
+        let found = sign_ins::of_user(&mut read, name).await;
+        found.map_err(|e| self.db.failed(e))
     }
 
     async fn record_last_sign_ins(&self, rows: &[LastSignIn]) -> Result<()> {

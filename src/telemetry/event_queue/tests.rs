@@ -130,6 +130,7 @@ fn what_operators_do_has_room_in_a_flood_of_strangers() {
         by: Operator {
             uid: 0,
             sudo_user: None,
+            web_user: None,
         },
         act: AdminAct {
             what: "user disable".to_owned(),

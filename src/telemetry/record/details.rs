@@ -129,6 +129,7 @@ fn admin(record: &AdminRecord) -> EventFields {
     fields!(
         uid: by.uid,
         sudo_user: by.sudo_user.clone(),
+        web_user: by.web_user.as_ref().map(UserName::to_string),
         what: act.what.as_str(),
         name: act.name.as_str(),
         before: settings(&act.before),

@@ -98,6 +98,7 @@ fn the_events_of_the_server_and_of_operators_have_their_fields() {
             by: Operator {
                 uid: 0,
                 sudo_user: Some("hobbes".to_owned()),
+                web_user: None,
             },
             act: AdminAct {
                 what: "user set".to_owned(),
@@ -106,7 +107,7 @@ fn the_events_of_the_server_and_of_operators_have_their_fields() {
                 after: vec![number("quota_bytes", 2)],
             },
         })),
-        r#""event":"admin","uid":0,"sudo_user":"hobbes","what":"user set","name":"calvin","before":{"quota_bytes":1},"after":{"quota_bytes":2},"v":2,"run":"r""#,
+        r#""event":"admin","uid":0,"sudo_user":"hobbes","web_user":null,"what":"user set","name":"calvin","before":{"quota_bytes":1},"after":{"quota_bytes":2},"v":2,"run":"r""#,
     );
     let crossing = QuotaCrossing {
         kind: QuotaKind::Bytes,

@@ -1,6 +1,7 @@
 use std::time::{Duration, Instant};
 
 use super::*;
+use crate::domain::event::Protocol;
 use base::error::Error;
 
 /// Returns a session that has received so many bytes.
@@ -11,6 +12,7 @@ pub(in crate::cli::top) fn session(id: u64, user: &str, bytes: u64) -> SessionVi
         share: None,
         peer: "192.0.2.7:50122".parse().unwrap(),
         client: "SSH-2.0-x".to_owned(),
+        protocol: Protocol::Ssh,
         since: "2026-01-02T03:04:05Z".parse().unwrap(),
         channels: 1,
         bytes_in: Some(bytes),

@@ -48,6 +48,8 @@ async fn sign_ins_are_kept_for_users_who_exist_and_bounded_for_each() {
         kept,
         expected.map(|(user, host, second)| sign_in(user, host, second))
     );
+    assert_eq!(store.sign_ins_of(&name("hobbes")).await.unwrap(), kept);
+    assert!(store.sign_ins_of(&name("calvin")).await.unwrap().is_empty());
     store.remove_user(&name("hobbes")).await.unwrap();
     assert!(store.sign_ins(epoch).await.unwrap().is_empty());
 }

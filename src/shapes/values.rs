@@ -35,7 +35,7 @@ impl<T: FromStr> FromStr for OrInherit<T> {
 }
 
 /// Returns the change of a setting that an option asks for.
-pub(super) fn change<T, U>(option: Option<OrInherit<T>>, convert: impl FnOnce(T) -> U) -> SettingChange<U> {
+pub fn change<T, U>(option: Option<OrInherit<T>>, convert: impl FnOnce(T) -> U) -> SettingChange<U> {
     match option {
         None => SettingChange::Keep,
         Some(OrInherit::Inherit) => SettingChange::Unset,
@@ -44,12 +44,26 @@ pub(super) fn change<T, U>(option: Option<OrInherit<T>>, convert: impl FnOnce(T)
 }
 
 /// Converts a size to bytes.
-pub(super) fn bytes(Limit(limit): Limit<Size>) -> Limit<u64> {
+pub fn bytes(Limit(limit): Limit<Size>) -> Limit<u64> {
     Limit(limit.map(|Size(bytes)| bytes))
 }
 
+/// Returns a size in the largest unit of which it is a whole number, so that it is read as the same: `1536MiB`.
+pub fn exact_size(bytes: u64) -> String {
+    let units = ["", "KiB", "MiB", "GiB", "TiB", "PiB"];
+    let power = match bytes {
+        0 => 0,
+        _ => (bytes.trailing_zeros() / 10).min(5),
+    };
+    let unit = usize::try_from(power).ok().and_then(|power| units.get(power));
+    format!("{}{}", bytes >> (10 * power), unit.unwrap_or(&""))
+}
+
 /// Parses the mode of files.
-pub(super) fn file_mode(text: &str) -> std::result::Result<OrInherit<u32>, String> {
+///
+/// # Errors
+/// Returns an error if this is not one, or if the owner could not read and write the files.
+pub fn file_mode(text: &str) -> std::result::Result<OrInherit<u32>, String> {
     match text {
         "inherit" => Ok(OrInherit::Inherit),
         _ => FileMode::try_from(text.to_owned()).map(|FileMode(mode)| OrInherit::To(mode)),
@@ -57,7 +71,10 @@ pub(super) fn file_mode(text: &str) -> std::result::Result<OrInherit<u32>, Strin
 }
 
 /// Parses the mode of directories.
-pub(super) fn dir_mode(text: &str) -> std::result::Result<OrInherit<u32>, String> {
+///
+/// # Errors
+/// Returns an error if this is not one, or if the owner could not use the directories.
+pub fn dir_mode(text: &str) -> std::result::Result<OrInherit<u32>, String> {
     match text {
         "inherit" => Ok(OrInherit::Inherit),
         _ => DirectoryMode::try_from(text.to_owned()).map(|DirectoryMode(mode)| OrInherit::To(mode)),
@@ -66,7 +83,7 @@ pub(super) fn dir_mode(text: &str) -> std::result::Result<OrInherit<u32>, String
 
 /// The value of `--group`; `None` means none.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct GroupChoice(pub(super) Option<GroupName>);
+pub struct GroupChoice(pub Option<GroupName>);
 
 impl FromStr for GroupChoice {
     type Err = Error;
@@ -81,7 +98,7 @@ impl FromStr for GroupChoice {
 
 /// The value of `--require`; an empty set means that one factor is enough.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Factors(pub(super) BTreeSet<Factor>);
+pub struct Factors(pub BTreeSet<Factor>);
 
 impl FromStr for Factors {
     type Err = Error;
@@ -98,7 +115,7 @@ impl FromStr for Factors {
 
 /// The value of `--allow-from`; an empty list means any address.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Networks(pub(super) Vec<IpNet>);
+pub struct Networks(pub Vec<IpNet>);
 
 impl FromStr for Networks {
     type Err = Error;
@@ -120,7 +137,7 @@ fn list<T: FromStr<Err = Error>>(text: &str) -> Result<Vec<T>> {
 
 /// The value of `--max-sessions`; `None` means that it is inherited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SessionCap(pub(super) Option<SessionLimit>);
+pub struct SessionCap(pub Option<SessionLimit>);
 
 impl FromStr for SessionCap {
     type Err = Error;
@@ -135,7 +152,7 @@ impl FromStr for SessionCap {
 
 /// The value of `--principal`; `None` means that there is none.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Principal(pub(super) Option<String>);
+pub struct Principal(pub Option<String>);
 
 impl FromStr for Principal {
     type Err = Error;
@@ -150,7 +167,7 @@ impl FromStr for Principal {
 
 /// The value of `--expires`; `None` means never.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Expiry(pub(super) Option<Timestamp>);
+pub struct Expiry(pub Option<Timestamp>);
 
 impl FromStr for Expiry {
     type Err = Error;
@@ -202,6 +219,23 @@ mod tests {
             "2030-01-01 12:00",
         ] {
             assert!(bad.parse::<Expiry>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn sizes_are_read_as_they_are_written() {
+        for (bytes, expected) in [
+            (0, "0"),
+            (1, "1"),
+            (1024, "1KiB"),
+            (1536, "1536"),
+            (10 << 30, "10GiB"),
+            (3 << 29, "1536MiB"),
+            (1 << 62, "4096PiB"),
+            (u64::MAX, "18446744073709551615"),
+        ] {
+            assert_eq!(exact_size(bytes), expected);
+            assert_eq!(expected.parse::<Size>().unwrap(), Size(bytes));
         }
     }
 

@@ -1,5 +1,5 @@
-//! Views as `--json` prints them, except for those that the control socket also transmits. Names and meanings of fields
-//! are stable; fields may be added.
+//! Views as `--json` prints them and the API of the web page answers with them, except for those that the control socket
+//! also transmits. Names and meanings of fields are stable; fields may be added.
 
 mod shared;
 
@@ -234,4 +234,11 @@ impl<'a> From<&'a ConfirmedChange> for ChangeJson<'a> {
             password: None,
         }
     }
+}
+
+/// What has come of ending sessions, as `sessions kick --json` prints it.
+#[derive(Debug, Serialize)]
+pub struct DisconnectedJson {
+    /// The number of sessions that were ended.
+    pub sessions_ended: usize,
 }
