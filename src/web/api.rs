@@ -1,6 +1,11 @@
 //! The API below `/api/v1`: its routes. Each part has a file of its own.
 
+mod archive;
+mod file_bytes;
+pub mod files;
+mod health;
 pub mod uploads;
+pub mod usage;
 
 use std::sync::Arc;
 
@@ -10,5 +15,10 @@ use super::app::WebApp;
 
 /// Returns the routes of the API.
 pub(super) fn routes() -> Router<Arc<WebApp>> {
-    Router::new().merge(uploads::routes())
+    Router::new()
+        .merge(archive::routes())
+        .merge(files::routes())
+        .merge(health::routes())
+        .merge(uploads::routes())
+        .merge(usage::routes())
 }
