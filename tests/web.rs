@@ -1,3 +1,5 @@
 //! The web page and its API from outside.
 
+mod archives;
+mod files;
 mod uploads;

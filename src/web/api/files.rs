@@ -22,7 +22,7 @@ use axum::http::Method;
 use axum::response::Response;
 use axum::routing::get;
 
-use self::changes::RenameBody;
+use self::changes::NewPathBody;
 pub(in crate::web) use self::download::FILE_POLICY;
 use self::target::FileRequest;
 use crate::storage::{Error as StorageError, FileKind, Links};
@@ -74,6 +74,6 @@ async fn remove(request: FileRequest) -> Result<Response, WebError> {
 }
 
 /// Answers PATCH: another name.
-async fn rename(request: FileRequest, JsonBody(body): JsonBody<RenameBody>) -> Result<Response, WebError> {
+async fn rename(request: FileRequest, JsonBody(body): JsonBody<NewPathBody>) -> Result<Response, WebError> {
     changes::rename(&request, &body).await
 }

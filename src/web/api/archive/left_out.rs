@@ -9,12 +9,12 @@ const MOST_NAMES: usize = 1000;
 
 /// What was left out so far.
 #[derive(Debug, Default)]
-pub(super) struct LeftOut {
+pub(super) struct OmittedEntries {
     lines: String,
     count: usize,
 }
 
-impl LeftOut {
+impl OmittedEntries {
     /// Notes an entry by its name in the archive, and why it is left out.
     pub(super) fn note(&mut self, name: &[u8], why: &str) {
         self.count = self.count.saturating_add(1);
@@ -44,7 +44,7 @@ mod tests {
 
     #[test]
     fn names_are_written_down_up_to_a_number() {
-        let mut left_out = LeftOut::default();
+        let mut left_out = OmittedEntries::default();
         assert_eq!(left_out.text(), None);
         left_out.note(b"d/caf\xe9", "a link");
         let text = left_out.text().unwrap();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use flate2::Crc;
 
-use super::left_out::LeftOut;
+use super::left_out::OmittedEntries;
 use super::stream::{ClientGone, PieceSender};
 use crate::domain::path::VirtualPath;
 use crate::exec::home_session::HomeSession;
@@ -45,7 +45,7 @@ enum ArchiveFailure {
     Layout(#[from] ZipError),
     #[error(transparent)]
     Descriptors(#[from] Exhausted),
-    #[error("{TOO_MUCH_HELD}")]
+    #[error("{}", TOO_MUCH_HELD)]
     Memory,
     #[error("{path}: {error}")]
     Storage { path: VirtualPath, error: StorageError },
@@ -57,7 +57,7 @@ pub(super) struct ArchiveWriter {
     home: Arc<HomeSession>,
     sender: PieceSender,
     zip: ZipLayout,
-    left_out: LeftOut,
+    left_out: OmittedEntries,
     left_out_name: Vec<u8>,
     /// The directories that were found and are not written yet.
     waiting: Vec<ArchiveRoot>,
@@ -83,7 +83,7 @@ impl ArchiveWriter {
             home,
             sender,
             zip: ZipLayout::new(),
-            left_out: LeftOut::default(),
+            left_out: OmittedEntries::default(),
             left_out_name,
             waiting: Vec::new(),
         }

@@ -20,7 +20,7 @@ const DIRECTORY_MODE: u32 = 0o777;
 /// The body of PATCH.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct RenameBody {
+pub(super) struct NewPathBody {
     /// The new path.
     rename: Option<String>,
     /// The same in Base64, for bytes that are not UTF-8.
@@ -30,7 +30,7 @@ pub(super) struct RenameBody {
     replace: bool,
 }
 
-impl RenameBody {
+impl NewPathBody {
     fn target(&self) -> Result<VirtualPath, WebError> {
         let bad = |text: &str| WebError::worded(WebErrorKind::BadRequest, text);
         let raw = match (&self.rename, &self.rename_b64) {
@@ -80,7 +80,7 @@ pub(super) async fn make_directory(request: &FileRequest) -> Result<Response, We
 }
 
 /// Gives a file or directory another name.
-pub(super) async fn rename(request: &FileRequest, body: &RenameBody) -> Result<Response, WebError> {
+pub(super) async fn rename(request: &FileRequest, body: &NewPathBody) -> Result<Response, WebError> {
     let to = body.target()?;
     let names = NewName {
         from: request.path.clone(),
@@ -118,7 +118,7 @@ mod tests {
     #[test]
     fn the_new_path_is_text_or_bytes() {
         let check = |json: &str, expected: Option<&[u8]>| {
-            let body = serde_json::from_str::<RenameBody>(json);
+            let body = serde_json::from_str::<NewPathBody>(json);
             let target = body.ok().and_then(|body| body.target().ok());
             assert_eq!(target.map(|path| path.absolute()).as_deref(), expected, "{json}");
         };
