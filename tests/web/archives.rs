@@ -62,20 +62,18 @@ fn an_archive_has_everything_but_links_and_names_what_it_has_not() {
         reply.header("content-security-policy"),
         Some("sandbox; default-src 'none'")
     );
-    let found = entries(&server, &reply.body);
+    let mut found = entries(&server, &reply.body);
     let expected = [
-        "b'LEFT-OUT.txt' 52 b'This archive does not have everything:\\n\\nd/link: a link\\n'",
+        "b'LEFT-OUT.txt' 55 b'This archive does not have everything:\\n\\nd/link: a link\\n'",
         "b'd/' 0 b''",
         "b'd/caf\\xe9' 5 b'latin'",
         "b'd/empty/' 0 b''",
         "b'd/large' 1000001 b''",
         "b'd/sub/' 0 b''",
         "b'd/sub/f' 3 b'one'",
-        "b'f' 3 b'two'",
         "b'f (2)' 5 b'three'",
+        "b'f' 3 b'two'",
     ];
-    let without_size = |line: &String| line.replacen(" 55 ", " 52 ", 1).replacen(" 54 ", " 52 ", 1);
-    let mut found: Vec<String> = found.iter().map(without_size).collect();
     found.sort_unstable();
     assert_eq!(found, expected);
     let one = alice.get("/api/v1/archive?path=/e").expect(200);
@@ -152,7 +150,7 @@ fn an_archive_that_is_broken_off_never_looks_whole() {
     write_sparse(&path, 256 << 20);
     let mut reply = alice.open("GET", "/api/v1/archive?path=/d", &[]).reply();
     assert_eq!(reply.status, 200);
-    reply.read(1000);
+    reply.read_chunks(1 << 20);
     fs::File::options()
         .write(true)
         .open(&path)
@@ -163,7 +161,7 @@ fn an_archive_that_is_broken_off_never_looks_whole() {
 
     write_sparse(&path, 8 << 30);
     let mut reply = alice.open("GET", "/api/v1/archive?path=/d", &[]).reply();
-    reply.read(1000);
+    reply.read_chunks(1 << 20);
     server.admin_ok(&["sessions", "kick", "--user", "alice"], "");
     assert!(!reply.rest(true).is_whole, "the session was ended");
 }

@@ -179,19 +179,37 @@ impl OpenReply {
         true
     }
 
+    /// Reads chunks of a body that are so many bytes together, or some more.
+    pub fn read_chunks(&mut self, at_least: usize) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        while bytes.len() < at_least {
+            let chunk = self.chunk().expect("the body goes on");
+            assert!(!chunk.is_empty(), "the body ends after {} bytes", bytes.len());
+            bytes.extend_from_slice(&chunk);
+        }
+        bytes
+    }
+
     /// Reads chunks up to the last one; `None` if there is none.
     fn chunks(&mut self, body: &mut Vec<u8>) -> Option<()> {
         loop {
-            let mut line = String::new();
-            self.reader.read_line(&mut line).ok()?;
-            let length = usize::from_str_radix(line.trim_end(), 16).ok()?;
-            let mut chunk = vec![0; length + 2];
-            self.reader.read_exact(&mut chunk).ok()?;
-            body.extend_from_slice(&chunk[..length]);
-            if length == 0 {
+            let chunk = self.chunk()?;
+            if chunk.is_empty() {
                 return Some(());
             }
+            body.extend_from_slice(&chunk);
         }
+    }
+
+    /// Reads one chunk, which is empty at the end; `None` if the body has broken off.
+    fn chunk(&mut self) -> Option<Vec<u8>> {
+        let mut line = String::new();
+        self.reader.read_line(&mut line).ok()?;
+        let length = usize::from_str_radix(line.trim_end(), 16).ok()?;
+        let mut chunk = vec![0; length + 2];
+        self.reader.read_exact(&mut chunk).ok()?;
+        chunk.truncate(length);
+        Some(chunk)
     }
 }
 

@@ -94,8 +94,7 @@ fn what_breaks_off_or_is_refused_leaves_nothing() {
     assert_eq!(code("d"), "wrong_kind");
     assert_eq!(code("x/"), "wrong_kind");
     assert_eq!(code("none/x"), "not_found");
-    let chunked = alice.open("PUT", "/api/v1/files/c", &[("Transfer-Encoding", "chunked")]);
-    let mut chunked = chunked;
+    let mut chunked = alice.open("PUT", "/api/v1/files/c", &[("Transfer-Encoding", "chunked")]);
     chunked.send(b"1\r\nx\r\n0\r\n\r\n");
     assert_eq!(chunked.reply().rest(true).expect(411).code(), "length_required");
     assert_eq!(on_disk(&server), ["d", "new", "old"]);
