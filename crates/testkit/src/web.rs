@@ -145,16 +145,17 @@ impl OpenReply {
 
     /// Reads the body to its end, or until it breaks off. A reply to HEAD has none.
     pub fn rest(mut self, has_body: bool) -> WebReply {
+        let length = header_of(&self.headers, "content-length");
+        let length = length.map(|length| length.parse::<usize>().unwrap());
+        let is_chunked = header_of(&self.headers, "transfer-encoding").is_some();
         let mut body = Vec::new();
-        let is_whole = match (has_body, header_of(&self.headers, "content-length")) {
+        let is_whole = match (has_body, length) {
             (false, _) => true,
             (true, Some(length)) => {
                 let _ = self.reader.read_to_end(&mut body);
-                body.len() == length.parse::<usize>().unwrap()
+                body.len() == length
             }
-            (true, None) if header_of(&self.headers, "transfer-encoding").is_some() => {
-                self.chunks(&mut body).is_some()
-            }
+            (true, None) if is_chunked => self.chunks(&mut body).is_some(),
             (true, None) => self.reader.read_to_end(&mut body).is_ok(),
         };
         WebReply {

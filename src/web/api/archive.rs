@@ -14,7 +14,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, Uri, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
 use axum::response::Response;
 use axum::routing::get;
 
@@ -98,7 +98,7 @@ async fn archive(app: &Arc<WebApp>, user: WebUser, paths: &ArchivePaths) -> Resu
     let mut response = Response::new(body);
     response.extensions_mut().insert(EndsWith(gone));
     let headers = response.headers_mut();
-    let mut add = |name, value: &str| {
+    let mut add = |name: HeaderName, value: &str| {
         if let Ok(value) = HeaderValue::from_str(value) {
             headers.insert(name, value);
         }
