@@ -1,5 +1,5 @@
-//! `files/PATH`: the files and directories of a user. Each kind of request has a file of its own; what they name is in
-//! [`target`].
+//! `files/PATH`: the files and directories of a user. Each kind of request has a file of its own; `target.rs` reads what
+//! they name.
 //!
 //! Nothing here decides what is allowed: the storage does ([`crate::mount`]). What a user may do is told beside listings,
 //! so that a page need not offer more.
