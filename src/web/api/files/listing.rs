@@ -1,7 +1,7 @@
 //! `GET files/DIR/?list`: the entries of a directory, sorted and filtered here, a part at a time.
 //!
-//! Each part reads the whole directory, and keeps what it returns ([`super::sorting`]). 100,000 entries take about 100 ms;
-//! with more, a part takes longer, and no more memory.
+//! Each part reads the whole directory, and keeps what it returns ([`super::sorting`]): with the number of entries, the time
+//! of a part grows, and its memory does not.
 
 use axum::response::{IntoResponse as _, Response};
 use serde::Serialize;
