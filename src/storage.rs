@@ -2,9 +2,10 @@
 //!
 //! Each rule is a decorator in a file of its own. A decorator implements every method and wraps what the inner
 //! storage returns, so that a rule cannot be forgotten for open files. [`gate`] stops the calls of sessions that have
-//! ended, [`guard`] enforces permissions, `accounts/quota.rs` charges growth, and [`durable`] waits for the disk where the
-//! operator wants that. [`hash`] computes digests of file contents. [`local`] is the only storage that touches disks,
-//! and [`local::jail`] is the only place that turns a client's path into a system call.
+//! ended, [`reserved`] hides the parts of uploads, [`guard`] enforces permissions, `accounts/quota.rs` charges growth,
+//! and [`durable`] waits for the disk where the operator wants that. [`hash`] computes digests of file contents.
+//! [`local`] is the only storage that touches disks, and [`local::jail`] is the only place that turns a client's path
+//! into a system call.
 
 pub mod backend;
 #[cfg(test)]

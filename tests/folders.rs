@@ -52,12 +52,12 @@ fn intruders(zone: &Path) -> BTreeSet<PathBuf> {
 }
 
 /// Returns where a folder lies.
-fn place(server: &TestServer, name: &str) -> PathBuf {
+pub(crate) fn place(server: &TestServer, name: &str) -> PathBuf {
     server.path().join("data/homes").join(name)
 }
 
 /// Makes a folder with this quota in bytes.
-fn add_folder(server: &TestServer, name: &str, bytes: Option<u64>) {
+pub(crate) fn add_folder(server: &TestServer, name: &str, bytes: Option<u64>) {
     add_folder_at(server, name, &place(server, name), bytes);
 }
 
@@ -86,7 +86,7 @@ fn change_user(server: &TestServer, user: &str, change: impl Fn(&mut User) + Sen
 }
 
 /// Gives a user a folder with these rules.
-fn give(server: &TestServer, user: &str, folder: &str, list: Rules<'_>) {
+pub(crate) fn give(server: &TestServer, user: &str, folder: &str, list: Rules<'_>) {
     let (name, rules) = (folder.parse().unwrap(), rules(list));
     change_user(server, user, move |user| {
         user.settings.folders.insert(Clone::clone(&name), rules.clone());
@@ -94,7 +94,7 @@ fn give(server: &TestServer, user: &str, folder: &str, list: Rules<'_>) {
 }
 
 /// Gives a user these permissions in the home.
-fn permit(server: &TestServer, user: &str, list: Rules<'_>) {
+pub(crate) fn permit(server: &TestServer, user: &str, list: Rules<'_>) {
     let rules = rules(list);
     change_user(server, user, move |user| {
         user.settings.permissions = Some(rules.clone())

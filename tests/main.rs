@@ -22,4 +22,5 @@ mod quota;
 mod readme;
 mod semantics;
 mod storage;
+#[cfg(feature = "web")]
 mod web;

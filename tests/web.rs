@@ -1,4 +1,8 @@
 //! The web page and its API from outside.
 
+mod account;
+mod admin;
+mod archives;
+mod files;
 mod shares;
 mod uploads;

@@ -1,6 +1,7 @@
 //! Changes of names, with the events about them: the same for every protocol. Whoever calls reports what was refused.
 //!
-//! With anything but [`Wait::Allowed`], what takes the file system long is not begun: [`WouldBlock`](crate::storage::Error::WouldBlock).
+//! With anything but [`Wait::Allowed`], what takes the file system long is not begun:
+//! [`WouldBlock`](crate::storage::Error::WouldBlock).
 
 use crate::domain::event::Event;
 use crate::domain::path::VirtualPath;
@@ -32,12 +33,8 @@ pub fn is_large(meta: &Metadata) -> bool {
 /// # Errors
 /// Returns the error of the storage.
 pub fn remove(context: &SessionContext, storage: &dyn Storage, path: &VirtualPath, wait: Wait) -> Result<()> {
-    let is_large = || {
-        storage
-            .stat(path, Links::NoFollow)
-            .is_ok_and(|meta| is_large(&meta))
-    };
-    wait.check_heavy(is_large())?;
+    let found = storage.stat(path, Links::NoFollow);
+    wait.check_heavy(found.is_ok_and(|meta| is_large(&meta)))?;
     storage.remove(path, wait)?;
     let path = path.clone();
     context.emit(|who| Event::Removed { who, path });

@@ -70,6 +70,19 @@ mod tests {
     }
 
     #[test]
+    fn a_reserved_name_is_found_anywhere_in_a_path() {
+        let name = format!(".homeport-upload-{}", "0".repeat(32));
+        let check = |path: String, expected: bool| {
+            assert_eq!(names_a_part(path.as_bytes()), expected, "{path}");
+        };
+        check(name.clone(), true);
+        check(format!("/d/{name}"), true);
+        check(format!("../{name}/x"), true);
+        check(format!("d/x{name}"), false);
+        check(String::new(), false);
+    }
+
+    #[test]
     fn a_part_lies_beside_its_target() {
         let check = |target: &str, expected: Option<&str>| {
             let target = VirtualPath::parse(target.as_bytes()).unwrap();

@@ -23,10 +23,11 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
 use super::app::{self, WebApp};
+use super::body::EndsWith;
 use super::connections::{ConnectionLimits, ConnectionPlace};
 use super::timed_stream::TimedStream;
 use super::visitor::ConnectionOrigin;
@@ -141,20 +142,21 @@ impl WebConnection {
             peer: self.peer,
             is_tls,
         };
-        let (router, requests) = (
-            TowerToHyperService::new(self.router),
-            Arc::clone(&self.place.requests),
-        );
+        let router = TowerToHyperService::new(self.router);
+        let (requests, cut) = (Arc::clone(&self.place.requests), self.place.cut.clone());
         let answer = service_fn(move |mut request: hyper::Request<Incoming>| {
             let served = ServedRequest::begin(&requests);
             request.extensions_mut().insert(origin);
             let answering = router.call(request);
+            let cut = cut.clone();
             async move {
-                let response = answering.await?;
+                let mut response = answering.await?;
+                let ends_with = response.extensions_mut().remove::<EndsWith>();
+                let watched = ends_with.map(|EndsWith(gone)| cut_when(gone, cut));
                 // The request lasts until its body is sent.
                 Ok::<_, Infallible>(response.map(|body| {
                     body.map_frame(move |frame| {
-                        let _under_way = &served;
+                        let _under_way = (&served, &watched);
                         frame
                     })
                 }))
@@ -178,6 +180,19 @@ impl WebConnection {
             tracing::debug!(peer = %self.peer, %error, "a connection of the web page was lost");
         }
     }
+}
+
+/// Cuts a connection when `gone` is cancelled, unless the returned guard was dropped before.
+fn cut_when(gone: CancellationToken, cut: CancellationToken) -> DropGuard {
+    let sent = CancellationToken::new();
+    let guard = sent.clone().drop_guard();
+    tokio::spawn(async move {
+        tokio::select! {
+            () = sent.cancelled() => {}
+            () = gone.cancelled() => cut.cancel(),
+        }
+    });
+    guard
 }
 
 /// Counts as a request of its connection until it is dropped.

@@ -2,10 +2,15 @@
 
 mod account;
 mod admin;
+mod archive;
+mod file_bytes;
+pub mod files;
+mod health;
 mod input;
 mod sessions;
 pub mod shares;
 pub mod uploads;
+pub mod usage;
 
 use std::sync::Arc;
 
@@ -18,7 +23,11 @@ pub(super) fn routes() -> Router<Arc<WebApp>> {
     Router::new()
         .merge(account::routes())
         .merge(admin::routes())
+        .merge(archive::routes())
+        .merge(files::routes())
+        .merge(health::routes())
         .merge(sessions::routes())
         .merge(shares::routes())
         .merge(uploads::routes())
+        .merge(usage::routes())
 }

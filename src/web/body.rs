@@ -6,6 +6,7 @@ use axum::body::{Body, BodyDataStream};
 use bytes::{Buf as _, Bytes, BytesMut};
 use futures_util::StreamExt as _;
 use http_body::Body as _;
+use tokio_util::sync::CancellationToken;
 
 use super::error::{WebError, WebErrorKind};
 
@@ -43,6 +44,11 @@ pub async fn discard(body: Body) {
     // Whatever has arrived until then, nobody wants it.
     let _ = tokio::time::timeout(DISCARDING, reading).await;
 }
+
+/// Beside a response whose body takes long: its connection is cut when this is cancelled, even while the client reads
+/// nothing.
+#[derive(Debug, Clone)]
+pub struct EndsWith(pub CancellationToken);
 
 /// Reads the body of a request in pieces.
 pub struct BodyPieces {

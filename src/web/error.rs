@@ -101,6 +101,20 @@ impl WebError {
         }
     }
 
+    /// Creates an error from a text of another part, which may end with ` (hint: …)`.
+    pub fn worded(kind: WebErrorKind, text: &str) -> Self {
+        let without_end = text.strip_suffix(')');
+        match without_end.and_then(|text| text.split_once(" (hint: ")) {
+            Some((sentence, hint)) => Self::new(kind, sentence).hint(hint),
+            None => Self::new(kind, text),
+        }
+    }
+
+    /// Returns the error of a request that is refused because the user has something open or in memory elsewhere.
+    pub fn exhausted(why: impl std::fmt::Display) -> Self {
+        Self::new(WebErrorKind::Busy, why.to_string()).hint("try again when other transfers have ended")
+    }
+
     /// Adds what to do next.
     #[must_use]
     pub fn hint(self, hint: impl Into<String>) -> Self {

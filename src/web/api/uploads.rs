@@ -34,7 +34,7 @@ mod creation;
 pub mod expiry;
 mod found;
 mod growth;
-mod intake;
+pub(super) mod intake;
 mod listing;
 mod names;
 mod part;
@@ -42,6 +42,7 @@ mod publication;
 mod replies;
 mod requests;
 mod state;
+pub(super) mod whole;
 
 use std::sync::Arc;
 

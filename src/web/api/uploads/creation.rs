@@ -14,11 +14,10 @@ use super::growth::{ArrivingPiece, Growth, GrowthOutcome};
 use super::intake::announced_length;
 use super::part::UploadPart;
 use super::replies::{self, UploadProgress};
-use crate::accounts::id::AccountId;
-use crate::domain::path::VirtualPath;
 use crate::storage::router::call_io::CallPath;
 use crate::storage::{Error as StorageError, FileKind, Links, upload_names};
 use crate::store::web::UploadRecord;
+use crate::web::api::usage::account_of;
 use crate::web::app::WebApp;
 use crate::web::body;
 use crate::web::error::{WebError, WebErrorKind};
@@ -116,7 +115,7 @@ async fn try_create(
 }
 
 /// Stores the row of a new upload, and makes its part.
-async fn begin(
+pub(super) async fn begin(
     app: &Arc<WebApp>,
     user: &WebUser,
     creation: &UploadCreation,
@@ -221,7 +220,7 @@ fn check_room(app: &WebApp, user: &WebUser, part: &UploadPart) -> Result<(), Web
     let Some(usage) = app
         .service
         .accounts
-        .usage_in_memory(&account_of(user, &part.target))
+        .usage_in_memory(&account_of(user.login(), &part.target).id)
     else {
         return Ok(());
     };
@@ -239,18 +238,5 @@ fn check_room(app: &WebApp, user: &WebUser, part: &UploadPart) -> Result<(), Web
             Err(WebError::new(WebErrorKind::OverQuota, never).hint("ask the server's operator for more"))
         }
         _ => Ok(()),
-    }
-}
-
-/// Returns the account that pays for a file of a user.
-fn account_of(user: &WebUser, target: &VirtualPath) -> AccountId {
-    let login = user.login();
-    let folder = target.split_first().and_then(|(name, _)| {
-        let mut folders = login.folders().iter();
-        folders.find(|(folder, _)| folder.name.as_str().as_bytes() == name)
-    });
-    match folder {
-        Some((folder, _)) => AccountId::of_home(&folder.path),
-        None => AccountId::of_home(login.home()),
     }
 }

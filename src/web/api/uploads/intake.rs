@@ -54,7 +54,7 @@ pub(super) struct IntakeFailure {
 }
 
 /// Returns the length of a body as its header announces it; `None` for one that says its end itself.
-pub(super) fn announced_length(headers: &HeaderMap) -> Option<u64> {
+pub(in crate::web::api) fn announced_length(headers: &HeaderMap) -> Option<u64> {
     headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 

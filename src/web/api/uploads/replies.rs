@@ -133,14 +133,7 @@ pub(super) fn refused(error: TusError) -> WebError {
         StatusCode::UNSUPPORTED_MEDIA_TYPE => WebErrorKind::UnsupportedType,
         _ => WebErrorKind::BadRequest,
     };
-    let text = error.to_string();
-    match text
-        .strip_suffix(')')
-        .and_then(|text| text.split_once(" (hint: "))
-    {
-        Some((sentence, hint)) => WebError::new(kind, sentence).hint(hint),
-        None => WebError::new(kind, text),
-    }
+    WebError::worded(kind, &error.to_string())
 }
 
 /// Returns the refusal of a request for an upload that another request works on.
