@@ -4,8 +4,8 @@
 import { ApiError, makeDirectory, noteSignedOut, unfinishedUploads } from "./api.mjs";
 import { beforeAttempt } from "./backoff.mjs";
 import { askConflict, quoted } from "./dialogs.mjs";
-import { el, nameNodes, say, sentenceOf } from "./dom.mjs";
-import { chosen, dropped } from "./drops.mjs";
+import { el, say, sentenceOf } from "./dom.mjs";
+import { chosen } from "./drops.mjs";
 import { counted } from "./format.mjs";
 import { isWithin, keyOfText, lastName, parent, shown } from "./names.mjs";
 import { Rate } from "./rate.mjs";
@@ -55,21 +55,16 @@ export class Uploads {
         this.#panel.show();
       },
     });
-  }
-
-  /** Begins to accept drops, and shows what was left unfinished before. */
-  async begin() {
-    this.#listenForDrops();
     window.addEventListener("beforeunload", (event) => {
       if (this.#queue.isBusy || this.#isGathering > 0) event.preventDefault();
     });
-    try {
-      for (const known of await unfinishedUploads()) {
-        const isKnown = this.#queue.ofPath(known.path) !== undefined;
-        if (!isKnown) this.#queue.add({ ...known, lastModified: this.#times.of(known.uploadId) });
-      }
-    } catch {
-      // They are shown another time; what is uploaded now is found by its path all the same.
+  }
+
+  /** Shows what was left unfinished before. */
+  showUnfinished(left) {
+    for (const known of left) {
+      const isKnown = this.#queue.ofPath(known.path) !== undefined;
+      if (!isKnown) this.#queue.add({ ...known, lastModified: this.#times.of(known.uploadId) });
     }
     this.#panel.show();
   }
@@ -78,12 +73,12 @@ export class Uploads {
   choose({ isFolder }) {
     const input = el("input", { type: "file", multiple: true, webkitdirectory: isFolder });
     const target = this.#directory.path;
-    input.addEventListener("change", () => this.#addAll(target, chosen(input.files)));
+    input.addEventListener("change", () => this.add(target, chosen(input.files)));
     input.click();
   }
 
   /** Adds what was dropped or chosen to a directory. */
-  async #addAll(target, found) {
+  async add(target, found) {
     const faults = [];
     this.#isGathering += 1;
     this.#queue.removeEnded();
@@ -105,6 +100,7 @@ export class Uploads {
 
   #offer(path, file) {
     const { item, outdated } = this.#queue.offer({ path, file });
+    if (item.state === "asking") this.#ask();
     if (outdated === null) return item;
     // The file has changed since: the part of the old one is of no use.
     this.#discard(outdated);
@@ -310,39 +306,5 @@ export class Uploads {
       this.#run();
     });
     input.click();
-  }
-
-  #listenForDrops() {
-    const sign = document.getElementById("drop");
-    let depth = 0;
-    const isFiles = (event) => event.dataTransfer?.types.includes("Files") && this.#directory.may.has("create");
-    const end = () => {
-      depth = 0;
-      sign.hidden = true;
-    };
-    document.addEventListener("dragenter", (event) => {
-      if (!isFiles(event)) return;
-      event.preventDefault();
-      depth += 1;
-      const { path } = this.#directory;
-      document.getElementById("drop-target").replaceChildren(...(path === "/" ? ["Home"] : nameNodes(lastName(path))));
-      sign.hidden = false;
-    });
-    document.addEventListener("dragover", (event) => {
-      if (!event.dataTransfer?.types.includes("Files")) return;
-      event.preventDefault();
-      event.dataTransfer.dropEffect = isFiles(event) ? "copy" : "none";
-    });
-    document.addEventListener("dragleave", () => {
-      depth -= 1;
-      if (depth <= 0) end();
-    });
-    document.addEventListener("drop", (event) => {
-      // Without this, the browser would leave the page to show the file.
-      if (event.dataTransfer?.types.includes("Files")) event.preventDefault();
-      const isAccepted = isFiles(event);
-      end();
-      if (isAccepted) this.#addAll(this.#directory.path, dropped(event.dataTransfer));
-    });
   }
 }
