@@ -74,9 +74,9 @@ export class Actions {
     form.remove();
   }
 
-  newFolder() {
+  async newFolder() {
     const { path } = this.#directory;
-    return askName("New folder", {
+    const done = await askName("New folder", {
       yes: "Create",
       run: async (name) => {
         const key = keyOfText(name);
@@ -84,6 +84,8 @@ export class Actions {
         await this.#changed(path, key);
       },
     });
+    // The keyboard goes on with the new folder.
+    if (done) this.#listing.focus();
   }
 
   rename(entry) {

@@ -3,7 +3,7 @@
 
 import { ApiError, makeDirectory, noteSignedOut, unfinishedUploads } from "./api.mjs";
 import { beforeAttempt } from "./backoff.mjs";
-import { askConflict, quoted } from "./dialogs.mjs";
+import { askConflict, askStop, quoted } from "./dialogs.mjs";
 import { el, say, sentenceOf } from "./dom.mjs";
 import { chosen } from "./drops.mjs";
 import { counted } from "./format.mjs";
@@ -12,7 +12,7 @@ import { Rate } from "./rate.mjs";
 import { send } from "./transport.mjs";
 import { discard, upload } from "./tus.mjs";
 import { UploadPanel } from "./upload_panel.mjs";
-import { UploadQueue } from "./upload_queue.mjs";
+import { UploadQueue, isEnded } from "./upload_queue.mjs";
 import { KnownTimes } from "./upload_times.mjs";
 
 /** The most problems of a drop that are told one by one. */
@@ -44,12 +44,12 @@ export class Uploads {
       pause: (id) => this.#stop(id, "pause"),
       resume: (id) => this.#again(id, "resume"),
       retry: (id) => this.#again(id, "retry"),
-      cancel: (id) => this.#cancel(id),
+      cancel: (id) => this.#askCancel(id),
       decide: () => this.#ask(),
       attach: (id) => this.#attach(id),
       pauseAll: () => this.#all("pause"),
       resumeAll: () => this.#all("resume"),
-      cancelAll: () => [...this.#queue.items].forEach((item) => this.#cancel(item.id)),
+      cancelAll: () => this.#stopAll(),
       close: () => {
         this.#queue.removeEnded();
         this.#panel.show();
@@ -268,6 +268,17 @@ export class Uploads {
       if (this.#queue.apply(item.id, event) && event === "pause") this.#running.get(item.id)?.abort();
     }
     this.#run();
+  }
+
+  #stopAll() {
+    const items = [...this.#queue.items].filter((item) => !isEnded(item.state));
+    askStop(items.length, () => items.forEach((item) => this.#cancel(item.id)));
+  }
+
+  /** Gives an upload up; one from before is not in anybody's hands any more, so that is asked first. */
+  #askCancel(id) {
+    if (this.#queue.item(id)?.state === "missing") askStop(1, () => this.#cancel(id));
+    else this.#cancel(id);
   }
 
   #cancel(id) {
