@@ -6,9 +6,7 @@ import { askDelete, askName, showDigests } from "./dialogs.mjs";
 import { button, el, say } from "./dom.mjs";
 import { counted } from "./format.mjs";
 import { openMenu } from "./menu.mjs";
-import { askTarget } from "./move.mjs";
 import { base64, bytesOfKey, join, keyOfText, lastName, shown, textOf } from "./names.mjs";
-import { preview } from "./preview.mjs";
 
 /** The longest address by which several files are downloaded; longer lists go by a form. */
 const LONGEST_ADDRESS = 4000;
@@ -42,7 +40,10 @@ export class Actions {
     if (entry.kind === "directory") return this.#go(join(path, entry.key));
     if (entry.kind === "other") return say("This is neither a file nor a folder, so it cannot be opened.");
     const download = (shownEntry) => this.download([shownEntry]);
-    return this.#tried(() => preview(path, entry, { download, beside: (from, step) => this.#beside(from, step) }));
+    return this.#tried(async () => {
+      const { preview } = await import("./preview.mjs");
+      await preview(path, entry, { download, beside: (from, step) => this.#beside(from, step) });
+    });
   }
 
   #beside(entry, step) {
@@ -73,9 +74,9 @@ export class Actions {
     form.remove();
   }
 
-  newFolder() {
+  async newFolder() {
     const { path } = this.#directory;
-    return askName("New folder", {
+    const done = await askName("New folder", {
       yes: "Create",
       run: async (name) => {
         const key = keyOfText(name);
@@ -83,6 +84,8 @@ export class Actions {
         await this.#changed(path, key);
       },
     });
+    // The keyboard goes on with the new folder.
+    if (done) this.#listing.focus();
   }
 
   rename(entry) {
@@ -100,8 +103,9 @@ export class Actions {
     });
   }
 
-  move(entries) {
+  async move(entries) {
     const { path } = this.#directory;
+    const { askTarget } = await import("./move.mjs");
     return askTarget(path, entries, (target) =>
       this.#each(entries, path, "moved", (entry) => api.rename(join(path, entry.key), join(target, entry.key))),
     );

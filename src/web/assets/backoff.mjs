@@ -36,6 +36,7 @@ export function sleep(milliseconds, signal) {
 
 /** Waits before an attempt. When the link comes back, that attempt is made at once. */
 export async function beforeAttempt(attempt, signal, atLeast = 0) {
+  signal?.throwIfAborted();
   const wait = new AbortController();
   const end = () => wait.abort();
   signal?.addEventListener("abort", end, { once: true });

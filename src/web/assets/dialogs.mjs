@@ -124,6 +124,12 @@ export function askConflict(path, { others, mayReplace }) {
   });
 }
 
+/** Asks whether uploads are to be given up, and does it. */
+export function askStop(count, run) {
+  const text = el("p", { text: "What has arrived of unfinished files is removed from the server. Files that are done stay." });
+  return form(`Stop ${counted(count, "upload")}?`, [text], { yes: "Stop and remove", isDangerous: true, run });
+}
+
 /** Shows the digests of a file, which the server computes when they are asked for. */
 export function showDigests(path) {
   const abort = new AbortController();

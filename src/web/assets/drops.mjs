@@ -1,7 +1,8 @@
 // Files and folders that were dropped or chosen, one after another, with their paths. Folders may have any number of
 // entries, and may be empty.
 
-import { keyOfText } from "./names.mjs";
+import { nameNodes } from "./dom.mjs";
+import { keyOfText, lastName } from "./names.mjs";
 
 /** The deepest folder that is looked into. */
 const DEEPEST = 100;
@@ -75,4 +76,31 @@ export function* chosen(files) {
     }
     yield { path: `/${names.join("/")}`, file };
   }
+}
+
+/** Shows where files would go while they are dragged over the page, and calls `add(path, found)` when they are dropped. */
+export function listenForDrops(directory, add) {
+  const sign = document.getElementById("drop");
+  const hasFiles = (event) => event.dataTransfer?.types.includes("Files") ?? false;
+  const isAccepted = () => directory.may.has("create") && document.querySelector("dialog[open]") === null;
+  document.addEventListener("dragover", (event) => {
+    if (!hasFiles(event)) return;
+    event.preventDefault();
+    event.dataTransfer.dropEffect = isAccepted() ? "copy" : "none";
+    if (!isAccepted() || !sign.hidden) return;
+    const { path } = directory;
+    document.getElementById("drop-target").replaceChildren(...(path === "/" ? ["Home"] : nameNodes(lastName(path))));
+    sign.hidden = false;
+  });
+  document.addEventListener("dragleave", (event) => {
+    // Between two elements of the page there is another element to go to.
+    if (event.relatedTarget === null) sign.hidden = true;
+  });
+  document.addEventListener("drop", (event) => {
+    if (!hasFiles(event)) return;
+    // Without this, the browser would leave the page to show the file.
+    event.preventDefault();
+    sign.hidden = true;
+    if (isAccepted()) add(directory.path, dropped(event.dataTransfer));
+  });
 }

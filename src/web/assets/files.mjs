@@ -1,16 +1,16 @@
 // The page of files: puts the parts together, and has the address bar, the path, the filter and the quota.
 
 import { Actions } from "./actions.mjs";
-import { list, onSignedOut } from "./api.mjs";
+import { list, onSignedOut, unfinishedUploads } from "./api.mjs";
 import { showSignedOut } from "./dialogs.mjs";
 import { Directory } from "./directory.mjs";
 import { button, el, nameNodes, say, sentenceOf } from "./dom.mjs";
+import { listenForDrops } from "./drops.mjs";
 import { size, thousandths } from "./format.mjs";
 import { Listing, countText } from "./listing.mjs";
 import { openMenu } from "./menu.mjs";
 import { bytesOfKey, keyOfBytes, lastName, shown } from "./names.mjs";
 import { entriesOfPage } from "./rows.mjs";
-import { Uploads } from "./uploads.mjs";
 
 const $ = (id) => document.getElementById(id);
 const table = $("listing");
@@ -23,7 +23,14 @@ const TYPING = 250;
 const directory = new Directory(list);
 const listing = new Listing(directory);
 const actions = new Actions(directory, listing, go);
-const uploads = new Uploads({ panel: $("uploads"), directory });
+
+let loading = null;
+
+/** Returns what uploads, which is loaded when somebody wants it. */
+function uploads() {
+  loading ??= import("./uploads.mjs").then(({ Uploads }) => new Uploads({ panel: $("uploads"), directory }));
+  return loading;
+}
 
 /** Returns the address of what is shown. */
 function address({ path, sort, order, filter: text }) {
@@ -85,6 +92,7 @@ function showPath() {
   $("crumbs").scrollLeft = $("crumbs").scrollWidth;
   const title = directory.path === "/" ? "Home" : shown(lastName(directory.path));
   document.title = `${title}${site}`;
+  $("title").textContent = title;
   table.setAttribute("aria-label", `Entries of ${title}`);
 }
 
@@ -228,21 +236,39 @@ function connectFilter() {
   });
 }
 
-$("new-folder").addEventListener("click", () => actions.newFolder());
-$("upload").addEventListener("click", () => {
-  const choices = [
-    { text: "Files", icon: "file", run: () => uploads.choose({ isFolder: false }) },
-    { text: "A folder", icon: "folder", run: () => uploads.choose({ isFolder: true }) },
-  ];
-  openMenu("Upload", choices, $("upload"));
-});
+function connectUploads() {
+  $("new-folder").addEventListener("click", () => actions.newFolder());
+  const choose = (isFolder) => async () => (await uploads()).choose({ isFolder });
+  $("upload").addEventListener("click", () => {
+    // It is loaded while somebody chooses: a browser opens its picker only at once.
+    uploads();
+    const choices = [
+      { text: "Files", icon: "file", run: choose(false) },
+      { text: "A folder", icon: "folder", run: choose(true) },
+    ];
+    openMenu("Upload", choices, $("upload"));
+  });
+  listenForDrops(directory, async (target, found) => (await uploads()).add(target, found));
+}
+
+/** Shows what was left unfinished before. */
+async function showUnfinished() {
+  try {
+    const left = await unfinishedUploads();
+    if (left.length > 0) (await uploads()).showUnfinished(left);
+  } catch {
+    // They are shown another time.
+  }
+}
+
 onSignedOut(showSignedOut);
 connectListing();
 connectAddress();
 connectFilter();
+connectUploads();
 const { path, sort, order, filter: text, may, next } = table.dataset;
 const given = { path, sort, order, filter: text, may: new Set(may.split(" ")), next: next || null };
 directory.adopt({ ...given, entries: entriesOfPage($("rows")) });
 // A later part of the listing, by a link without scripts: the listing begins at its beginning here.
 if ("part" in table.dataset) directory.reload();
-uploads.begin();
+showUnfinished();

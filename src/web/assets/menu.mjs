@@ -65,7 +65,7 @@ export function openMenu(label, items, at, focus = at) {
     if (isFocusBack && focus instanceof Element) focus.focus({ preventScroll: true });
   };
   menu.addEventListener("keydown", (event) => keys(menu, event));
-  document.body.append(menu);
+  (document.querySelector("main") ?? document.body).append(menu);
   if (at instanceof Element) {
     at.setAttribute("aria-expanded", "true");
     const box = at.getBoundingClientRect();

@@ -28,6 +28,7 @@ const FAILURES = 8;
 const PLACE = "/api/v1/uploads";
 const VERSION = { "Tus-Resumable": "1.0.0" };
 const BODY = { "Content-Type": "application/offset+octet-stream" };
+const LOST = "the server cannot be reached; this goes on by itself";
 const CHANGED = "This file has changed on your device, or cannot be read any more. Choose it again.";
 
 /** Returns `Upload-Metadata` for a file. */
@@ -43,6 +44,8 @@ class Upload {
   #restarts = 0;
   #failures = 0;
   #attempt = 0;
+  /** The most that the server has ever had: only what goes beyond it counts as progress. */
+  #furthest = 0;
 
   /**
    * `job` has `path`, `file`, `size`, `uploadId`, `decision` and `signal`, and is told by `onUpload(id)`, `onProgress(bytes)` and
@@ -69,7 +72,7 @@ class Upload {
       } catch (error) {
         if (!(error instanceof NetworkLoss)) throw error;
         if (!(await this.#isReadable())) return { kind: "failed", message: CHANGED };
-        await this.#waitFor(error.sentence);
+        await this.#waitFor(LOST);
       }
     }
   }
@@ -111,7 +114,7 @@ class Upload {
     } catch (error) {
       // The request may have arrived, and its reply may have been lost.
       if (error instanceof NetworkLoss) {
-        await this.#waitFor(error.sentence);
+        await this.#waitFor(LOST);
         this.#use(await this.env.find(path, file.size), null);
         return null;
       }
@@ -163,7 +166,8 @@ class Upload {
 
   /** Notes what the server has now. */
   #arrived(offset) {
-    if (this.offset === null || offset > this.offset) {
+    if (offset > this.#furthest) {
+      this.#furthest = offset;
       this.#attempt = 0;
       this.#failures = 0;
     }

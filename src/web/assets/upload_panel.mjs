@@ -2,7 +2,7 @@
 
 import { button, el, icon, nameNodes, setIcon } from "./dom.mjs";
 import { counted, duration, size, thousandths } from "./format.mjs";
-import { lastName, shown } from "./names.mjs";
+import { lastName, parent, shown } from "./names.mjs";
 
 /** The time between two pictures of the panel, in milliseconds. */
 const BETWEEN = 250;
@@ -24,7 +24,7 @@ function noteOf(item) {
     case "paused":
       return `${part} · paused${item.message ? ` · ${item.message}` : ""}`;
     case "missing":
-      return `${part} are there. Choose the file again to go on.`;
+      return `${part} are in ${parent(item.path) === "/" ? "Home" : shown(parent(item.path))}. Choose the file again to go on.`;
     case "done":
       return size(item.size);
     case "skipped":

@@ -3,16 +3,16 @@
 
 import { ApiError, makeDirectory, noteSignedOut, unfinishedUploads } from "./api.mjs";
 import { beforeAttempt } from "./backoff.mjs";
-import { askConflict, quoted } from "./dialogs.mjs";
-import { el, nameNodes, say, sentenceOf } from "./dom.mjs";
-import { chosen, dropped } from "./drops.mjs";
+import { askConflict, askStop, quoted } from "./dialogs.mjs";
+import { el, say, sentenceOf } from "./dom.mjs";
+import { chosen } from "./drops.mjs";
 import { counted } from "./format.mjs";
 import { isWithin, keyOfText, lastName, parent, shown } from "./names.mjs";
 import { Rate } from "./rate.mjs";
 import { send } from "./transport.mjs";
 import { discard, upload } from "./tus.mjs";
 import { UploadPanel } from "./upload_panel.mjs";
-import { UploadQueue } from "./upload_queue.mjs";
+import { UploadQueue, isEnded } from "./upload_queue.mjs";
 import { KnownTimes } from "./upload_times.mjs";
 
 /** The most problems of a drop that are told one by one. */
@@ -44,32 +44,27 @@ export class Uploads {
       pause: (id) => this.#stop(id, "pause"),
       resume: (id) => this.#again(id, "resume"),
       retry: (id) => this.#again(id, "retry"),
-      cancel: (id) => this.#cancel(id),
+      cancel: (id) => this.#askCancel(id),
       decide: () => this.#ask(),
       attach: (id) => this.#attach(id),
       pauseAll: () => this.#all("pause"),
       resumeAll: () => this.#all("resume"),
-      cancelAll: () => [...this.#queue.items].forEach((item) => this.#cancel(item.id)),
+      cancelAll: () => this.#stopAll(),
       close: () => {
         this.#queue.removeEnded();
         this.#panel.show();
       },
     });
-  }
-
-  /** Begins to accept drops, and shows what was left unfinished before. */
-  async begin() {
-    this.#listenForDrops();
     window.addEventListener("beforeunload", (event) => {
       if (this.#queue.isBusy || this.#isGathering > 0) event.preventDefault();
     });
-    try {
-      for (const known of await unfinishedUploads()) {
-        const isKnown = this.#queue.ofPath(known.path) !== undefined;
-        if (!isKnown) this.#queue.add({ ...known, lastModified: this.#times.of(known.uploadId) });
-      }
-    } catch {
-      // They are shown another time; what is uploaded now is found by its path all the same.
+  }
+
+  /** Shows what was left unfinished before. */
+  showUnfinished(left) {
+    for (const known of left) {
+      const isKnown = this.#queue.ofPath(known.path) !== undefined;
+      if (!isKnown) this.#queue.add({ ...known, lastModified: this.#times.of(known.uploadId) });
     }
     this.#panel.show();
   }
@@ -78,12 +73,12 @@ export class Uploads {
   choose({ isFolder }) {
     const input = el("input", { type: "file", multiple: true, webkitdirectory: isFolder });
     const target = this.#directory.path;
-    input.addEventListener("change", () => this.#addAll(target, chosen(input.files)));
+    input.addEventListener("change", () => this.add(target, chosen(input.files)));
     input.click();
   }
 
   /** Adds what was dropped or chosen to a directory. */
-  async #addAll(target, found) {
+  async add(target, found) {
     const faults = [];
     this.#isGathering += 1;
     this.#queue.removeEnded();
@@ -105,6 +100,7 @@ export class Uploads {
 
   #offer(path, file) {
     const { item, outdated } = this.#queue.offer({ path, file });
+    if (item.state === "asking") this.#ask();
     if (outdated === null) return item;
     // The file has changed since: the part of the old one is of no use.
     this.#discard(outdated);
@@ -274,6 +270,17 @@ export class Uploads {
     this.#run();
   }
 
+  #stopAll() {
+    const items = [...this.#queue.items].filter((item) => !isEnded(item.state));
+    askStop(items.length, () => items.forEach((item) => this.#cancel(item.id)));
+  }
+
+  /** Gives an upload up; one from before is not in anybody's hands any more, so that is asked first. */
+  #askCancel(id) {
+    if (this.#queue.item(id)?.state === "missing") askStop(1, () => this.#cancel(id));
+    else this.#cancel(id);
+  }
+
   #cancel(id) {
     const item = this.#queue.item(id);
     if (!item) return;
@@ -310,39 +317,5 @@ export class Uploads {
       this.#run();
     });
     input.click();
-  }
-
-  #listenForDrops() {
-    const sign = document.getElementById("drop");
-    let depth = 0;
-    const isFiles = (event) => event.dataTransfer?.types.includes("Files") && this.#directory.may.has("create");
-    const end = () => {
-      depth = 0;
-      sign.hidden = true;
-    };
-    document.addEventListener("dragenter", (event) => {
-      if (!isFiles(event)) return;
-      event.preventDefault();
-      depth += 1;
-      const { path } = this.#directory;
-      document.getElementById("drop-target").replaceChildren(...(path === "/" ? ["Home"] : nameNodes(lastName(path))));
-      sign.hidden = false;
-    });
-    document.addEventListener("dragover", (event) => {
-      if (!event.dataTransfer?.types.includes("Files")) return;
-      event.preventDefault();
-      event.dataTransfer.dropEffect = isFiles(event) ? "copy" : "none";
-    });
-    document.addEventListener("dragleave", () => {
-      depth -= 1;
-      if (depth <= 0) end();
-    });
-    document.addEventListener("drop", (event) => {
-      // Without this, the browser would leave the page to show the file.
-      if (event.dataTransfer?.types.includes("Files")) event.preventDefault();
-      const isAccepted = isFiles(event);
-      end();
-      if (isAccepted) this.#addAll(this.#directory.path, dropped(event.dataTransfer));
-    });
   }
 }
