@@ -107,14 +107,14 @@ export class Stage {
   }
 
   /** Returns a number once it has not changed for a while, in milliseconds. */
-  async quiet(what, value, duration = 500) {
+  async quiet(what, value, duration = 500, patience = PATIENCE) {
     let last = value();
     let since = Date.now();
     await waitFor(`${what} to come to rest`, () => {
       const now = value();
       if (now !== last) [last, since] = [now, Date.now()];
       return Date.now() - since > duration;
-    });
+    }, patience);
     return last;
   }
 

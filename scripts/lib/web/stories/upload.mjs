@@ -1,7 +1,7 @@
 import { mkdirSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 
-import { atMost, equal, pause, waitFor } from "../checks.mjs";
+import { PATIENCE, atMost, equal, pause, waitFor } from "../checks.mjs";
 import { FilesPage } from "../files_page.mjs";
 import { drop } from "../people.mjs";
 import { makeTree, sameTrees } from "../trees.mjs";
@@ -54,7 +54,7 @@ async function dropWhatIsThere(stage, page, files, proxy, folder) {
   const answering = keepWhatIsThere(files, () => isOver);
   try {
     await drop(page, [folder]);
-    await stage.quiet("the link", () => proxy.sent, QUIET);
+    await stage.quiet("the link", () => proxy.sent, QUIET, 4 * PATIENCE);
   } finally {
     isOver = true;
     await answering;
