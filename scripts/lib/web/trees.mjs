@@ -24,18 +24,19 @@ export function makeFile(path, size, seed = path) {
 /** Names of directories in the tree, from simple to odd. */
 const DIRECTORIES = ["", "2026", "2026/Möwen & Meer", "2026/日本", "a b/c'd", "raw/one/two/three"];
 
-/**
- * Makes a folder with `count` files of `bytes` together: two large ones, which need several pieces, an empty one, and
- * many small ones.
- */
+/** The large files, which take more than half of the bytes; the first one needs several pieces. */
+const LARGE = { "film.bin": 0.2, "2026/second film.bin": 0.1, "2026/日本/third film.bin": 0.1, "raw/one/x.bin": 0.1, "a b/y.bin": 0.1 };
+
+/** Makes a folder with `count` files of `bytes` together: some large ones, an empty one, and many small ones. */
 export function makeTree(root, { count, bytes }) {
   for (const directory of DIRECTORIES) mkdirSync(join(root, directory), { recursive: true });
-  const large = [Math.floor(bytes * 0.4), Math.floor(bytes * 0.2)];
-  makeFile(join(root, "film.bin"), large[0]);
-  makeFile(join(root, "2026/second film.bin"), large[1]);
+  let left = bytes;
+  for (const [path, part] of Object.entries(LARGE)) {
+    makeFile(join(root, path), Math.floor(bytes * part));
+    left -= Math.floor(bytes * part);
+  }
   makeFile(join(root, "empty"), 0);
-  const others = count - 3;
-  let left = bytes - large[0] - large[1];
+  const others = count - Object.keys(LARGE).length - 1;
   for (let number = 0; number < others; number += 1) {
     // Sizes differ, so that some files go in one request and others in two.
     const fair = left / (others - number);

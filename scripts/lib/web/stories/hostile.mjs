@@ -15,6 +15,12 @@ export const users = { tom: {} };
 /** What must not be in a text that people read: it turns the direction, or cannot be seen. */
 const DECEIVING = /[\u202a-\u202e\u2066-\u2069\u200b\ufeff\u001b\u0007]/;
 
+/**
+ * The page in which Chromium itself shows a picture or a film has a style and a script, which the policy of files stops
+ * like any other. That no file is shown as something with scripts is looked at besides.
+ */
+const VIEWER = [/Applying inline style violates .*'default-src 'none''/, /Loading media from .* violates/, /Blocked script execution in .* frame is sandboxed/];
+
 /** How long a script would have to give a sign, in milliseconds. */
 const SIGN = 60;
 
@@ -51,9 +57,8 @@ async function opened(stage, files, page, corpus) {
   }
 }
 
-/** Asks for each file in a tab of its own, as a link from elsewhere does; returns whether the tab left its empty page. */
-async function visited(stage, context, corpus, suffix) {
-  const tab = await context.newPage();
+/** Goes to each file by its address: it is saved, or shown as something without scripts. */
+async function visited(stage, tab, corpus, suffix) {
   for (const { bytes, content, isDirectory } of corpus) {
     if (isDirectory) continue;
     const path = `/api/v1/files/corpus/${encoded(bytes)}${suffix}`;
@@ -73,7 +78,6 @@ async function visited(stage, context, corpus, suffix) {
     await pause(SIGN);
     stage.noFaults();
   }
-  await tab.close();
 }
 
 async function folders(files, page, corpus) {
@@ -105,7 +109,7 @@ export async function run(stage) {
   const corpus = makeCorpus(join(home, "corpus"));
   // A media element that cannot play a file says so on the console.
   const expected = [LOST_LINK, status(404, 416)];
-  const { context, page, watch } = await stage.files("tom", { expected });
+  const { page } = await stage.files("tom", { expected });
   // A tall window, so that all rows are drawn.
   await page.setViewportSize({ width: 1280, height: 4000 });
   await visit(page, "/files/corpus/");
@@ -116,11 +120,11 @@ export async function run(stage) {
   await accessible(page, "the listing");
   await opened(stage, files, page, corpus);
   await saves(files, page, corpus);
-  await visited(stage, context, corpus, "");
-  await visited(stage, context, corpus, "?inline");
+  const other = await stage.files("tom", { expected: [...expected, ...VIEWER] });
+  await visited(stage, other.page, corpus, "");
+  await visited(stage, other.page, corpus, "?inline");
   await folders(files, page, corpus);
   await page.setViewportSize({ width: 390, height: 844 });
   await visit(page, "/files/corpus/");
   await fits(page, "the listing on a phone");
-  ensure(watch.faults.length === 0, watch.faults.join("\n"));
 }

@@ -1,5 +1,5 @@
 import { mkdirSync, readdirSync, statSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 
 import { PATIENCE, atMost, equal, pause, waitFor } from "../checks.mjs";
 import { FilesPage } from "../files_page.mjs";
@@ -29,10 +29,16 @@ function cutTimes(proxy, times, patience) {
   return waitFor(`cut ${times}`, () => CUTS - proxy.cutsToCome >= times, patience);
 }
 
-/** Returns the bytes that the server has, in files and in parts of files. */
-function bytesIn(directory) {
+/** Returns the paths of the files that the server has, and of parts of files. */
+function filesIn(directory) {
   const entries = readdirSync(directory, { withFileTypes: true, recursive: true });
-  return entries.filter((entry) => entry.isFile()).reduce((sum, entry) => sum + statSync(join(entry.parentPath ?? entry.path, entry.name)).size, 0);
+  return entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath ?? entry.path, entry.name));
+}
+
+/** Returns the bytes of these files. One that is renamed at this moment has none. */
+function bytesIn(directory) {
+  const sizes = filesIn(directory).map((path) => statSync(path, { throwIfNoEntry: false })?.size ?? 0);
+  return sizes.reduce((sum, size) => sum + size, 0);
 }
 
 /** Says, if the page asks, that files which are there already stay as they are. */
@@ -93,7 +99,8 @@ export async function run(stage) {
   await tab.goto("/files/");
   const files = new FilesPage(tab);
   await files.ready();
-  await files.uploads.getByRole("status").filter({ hasText: /unfinished upload/ }).waitFor();
+  const parts = filesIn(arrived).filter((path) => basename(path).startsWith(".homeport-upload-"));
+  if (parts.length > 0) await files.uploads.getByRole("status").filter({ hasText: /unfinished upload/ }).waitFor();
   await drop(tab, [folder]);
   let isOver = false;
   const answering = keepWhatIsThere(files, () => isOver);
