@@ -1,7 +1,7 @@
 import { mkdirSync, readdirSync, statSync } from "node:fs";
 import { basename, join } from "node:path";
 
-import { PATIENCE, atMost, equal, pause, waitFor } from "../checks.mjs";
+import { Failed, PATIENCE, atMost, ensure, equal, pause, waitFor } from "../checks.mjs";
 import { FilesPage } from "../files_page.mjs";
 import { drop } from "../people.mjs";
 import { makeTree, sameTrees } from "../trees.mjs";
@@ -24,9 +24,19 @@ const QUIET = 3000;
 /** The time in seconds that the bytes take without cuts. */
 const SECONDS = 12;
 
-/** Waits until the link was cut this often. */
-function cutTimes(proxy, times, patience) {
-  return waitFor(`cut ${times}`, () => CUTS - proxy.cutsToCome >= times, patience);
+/** Waits until the link was cut this often. Nobody may have to do anything for that. */
+function cutTimes(proxy, times, files, patience) {
+  const ready = async () => {
+    await goesOn(files);
+    return CUTS - proxy.cutsToCome >= times;
+  };
+  return waitFor(`cut ${times}`, ready, patience);
+}
+
+/** Fails if uploads have been given up. */
+async function goesOn(files) {
+  const given = await files.uploads.getByRole("button", { name: "Try again" }).count();
+  if (given > 0) throw new Failed(`uploads were given up: ${(await files.uploads.innerText()).slice(0, 400)}`);
 }
 
 /** Returns the paths of the files that the server has, and of parts of files. */
@@ -84,14 +94,16 @@ export async function run(stage) {
   proxy.rate = Math.max(8 << 20, bytes / SECONDS);
   // The page asks whether large files are there, and finds folders that are; what was cut may still be under way.
   const expected = [LOST_LINK, status(404, 409, 423)];
-  const { page, context } = await stage.files("tom", { through: proxy, expected });
-  const first = proxy.sent;
+  const first = await stage.files("tom", { through: proxy, expected });
+  const { page, context } = first;
+  const start = proxy.sent;
   proxy.cutEvery(Math.floor(bytes / (CUTS + 1)), CUTS, OUTAGE);
   await drop(page, [folder]);
-  await cutTimes(proxy, CUTS / 2, patience);
+  await cutTimes(proxy, CUTS / 2, first.files, patience);
+  ensure(!(await first.files.dialog.isVisible()), "the page asks about a file that it has sent itself");
   await page.close();
   const before = await stage.quiet("the server", () => bytesIn(arrived));
-  atMost("bytes that were sent twice", proxy.sent - first - before, (CUTS / 2) * cost + HEADERS);
+  atMost("bytes that were sent twice", proxy.sent - start - before, (CUTS / 2) * cost + HEADERS);
 
   // Later, in another tab: what was begun is named, and the same folder goes on when it is dropped again.
   const second = proxy.sent;
@@ -105,7 +117,7 @@ export async function run(stage) {
   let isOver = false;
   const answering = keepWhatIsThere(files, () => isOver);
   try {
-    await cutTimes(proxy, CUTS, patience);
+    await cutTimes(proxy, CUTS, files, patience);
     await files.uploaded(patience);
   } finally {
     isOver = true;
