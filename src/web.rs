@@ -41,6 +41,8 @@ pub mod error;
 #[cfg(feature = "web")]
 pub mod etag;
 #[cfg(feature = "web")]
+pub mod form;
+#[cfg(feature = "web")]
 pub mod forwarded;
 #[cfg(feature = "web")]
 pub mod graphs;

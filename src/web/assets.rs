@@ -160,7 +160,7 @@ impl ServedAssets {
         let mut hash = Sha256::new();
         for asset in ASSETS {
             hash.update(asset.name);
-            hash.update([0]);
+            hash.update([0u8]);
             hash.update(Sha256::digest(asset.bytes));
         }
         let digits = hex(&hash.finalize());

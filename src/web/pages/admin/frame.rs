@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use askama::Template;
-use axum::response::{Html, IntoResponse as _, Response};
+use axum::response::Response;
 use jiff::Timestamp;
 
 use crate::web::admins::AdminReader;
@@ -68,14 +67,6 @@ impl AdminMenu {
 /// Returns the frame that the page has around it.
 pub(super) async fn frame_of(app: &Arc<WebApp>, reader: &AdminReader) -> Result<PageFrame, WebError> {
     PageFrame::of_user(app, &reader.0.0, MenuPage::Administration).await
-}
-
-/// Renders a page.
-pub(super) fn shown(page: &impl Template) -> Page {
-    match page.render() {
-        Ok(html) => Ok(Html(html).into_response()),
-        Err(error) => Err(WebError::internal("cannot render a page", &error)),
-    }
 }
 
 /// Formats a time for people, to the second.
