@@ -18,7 +18,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for FormBody<T> {
         let bytes = json::read(body).await?;
         let read = Request::from_parts(head, Body::from(bytes));
         // What was typed may be a secret, so the error does not repeat it.
-        let form = Form::from_request(read, state)
+        let form = Form::<T>::from_request(read, state)
             .await
             .map_err(|_| WebError::new(WebErrorKind::BadRequest, "this is not the form of the page"))?;
         Ok(Self(form.0))

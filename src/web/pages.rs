@@ -2,17 +2,23 @@
 
 mod account;
 mod admin;
-pub mod current_frame;
+mod errors;
+mod files;
 pub mod frame;
 mod shares;
+pub mod shown_time;
+mod sign_in;
 pub mod templates;
 
 use std::sync::Arc;
 
+use askama::Template;
 use axum::Router;
-use axum::response::{IntoResponse, Response};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{Html, IntoResponse as _, Response};
 use axum::routing::get;
 
+pub(super) use self::errors::{AskedPage, error_page};
 use super::app::WebApp;
 use super::error::WebError;
 
@@ -21,10 +27,38 @@ pub(super) fn routes() -> Router<Arc<WebApp>> {
     Router::new()
         .merge(account::routes())
         .merge(admin::routes())
+        .merge(files::routes())
+        .merge(sign_in::routes())
         .route("/shares", get(shares::show))
 }
 
-/// Returns the page of an error.
-pub(super) fn error_page(error: &WebError) -> Response {
-    error.for_program().into_response()
+/// Renders a page.
+///
+/// # Errors
+/// Returns an error if that fails.
+pub(super) fn rendered(page: &impl Template) -> Result<Response, WebError> {
+    match page.render() {
+        Ok(html) => Ok(Html(html).into_response()),
+        Err(error) => Err(WebError::internal("cannot render a page", &error)),
+    }
+}
+
+/// Renders a page that says why something was not done.
+///
+/// # Errors
+/// Returns an error if that fails.
+fn rendered_with(status: StatusCode, page: &impl Template) -> Result<Response, WebError> {
+    let mut response = rendered(page)?;
+    *response.status_mut() = status;
+    Ok(response)
+}
+
+/// Returns the answer that has a browser GET another page of this server.
+///
+/// # Errors
+/// Returns an error if the place cannot stand in a header.
+fn see_other(place: &str) -> Result<Response, WebError> {
+    let place = HeaderValue::from_str(place)
+        .map_err(|error| WebError::internal("cannot send a browser to another page", &error))?;
+    Ok((StatusCode::SEE_OTHER, [(header::LOCATION, place)]).into_response())
 }
