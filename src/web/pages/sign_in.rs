@@ -20,6 +20,7 @@ use crate::web::app::WebApp;
 use crate::web::cookies;
 use crate::web::error::{WebError, WebErrorKind};
 use crate::web::form::FormBody;
+use crate::web::query::AskedFor;
 use crate::web::sign_in::{self, AcceptedForm, FormDenied, LONGEST, NewCookie, SignInForm};
 use crate::web::users::{WebUser, hash_of};
 use crate::web::visitor::Visitor;
@@ -117,10 +118,7 @@ async fn start(user: Result<WebUser, WebError>) -> Result<Response, WebError> {
 }
 
 /// Answers GET: the form, unless the browser is signed in.
-async fn show(
-    user: Result<WebUser, WebError>,
-    query: Option<Query<LoginQuery>>,
-) -> Result<Response, WebError> {
+async fn show(user: Result<WebUser, WebError>, query: AskedFor<LoginQuery>) -> Result<Response, WebError> {
     let query = query.map(|Query(query)| query).unwrap_or_default();
     let next = NextPage::parse(&query.next);
     match user {
