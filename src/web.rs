@@ -49,6 +49,8 @@ pub mod graphs;
 #[cfg(feature = "web")]
 mod guard;
 #[cfg(feature = "web")]
+pub mod gzip;
+#[cfg(feature = "web")]
 pub mod homes;
 #[cfg(feature = "web")]
 pub mod host;

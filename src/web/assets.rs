@@ -3,7 +3,6 @@
 //! The address of an asset has a version in it, which is a hash of all of them: browsers may keep what they have fetched,
 //! and never use files of two versions together, because modules import each other by relative addresses.
 
-use std::io::Write as _;
 use std::sync::{Arc, LazyLock};
 
 use axum::Router;
@@ -15,12 +14,12 @@ use axum::routing::get;
 use base::visible::hex;
 use bytes::Bytes;
 use flate2::Compression;
-use flate2::write::GzEncoder;
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
 use super::app::WebApp;
 use super::error::{WebError, WebErrorKind};
+use super::gzip;
 
 /// A file of `src/web/assets`.
 struct Asset {
@@ -182,13 +181,13 @@ impl ServedAsset {
         Self {
             name: asset.name,
             plain: Bytes::from_static(asset.bytes),
-            gzip: gzip(asset.bytes),
+            gzip: gzip::packed(asset.bytes, Compression::best()),
         }
     }
 
     /// Returns the answer to a request with these headers.
     fn response(&self, headers: &HeaderMap, kept: &'static str) -> Response {
-        let packed = self.gzip.as_ref().filter(|_| accepts_gzip(headers));
+        let packed = self.gzip.as_ref().filter(|_| gzip::is_accepted(headers));
         let bytes = packed.unwrap_or(&self.plain).clone();
         let is_packed = packed.is_some();
         let mut response = Response::new(Body::from(bytes));
@@ -216,39 +215,6 @@ fn content_type(name: &str) -> &'static str {
         Some((_, "svg")) => "image/svg+xml",
         _ => "application/octet-stream",
     }
-}
-
-/// Compresses an asset; `None` if that makes it no shorter.
-fn gzip(bytes: &[u8]) -> Option<Bytes> {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
-    encoder.write_all(bytes).ok()?;
-    let packed = encoder.finish().ok()?;
-    (packed.len() < bytes.len()).then(|| Bytes::from(packed))
-}
-
-/// Whether the client takes gzip (RFC 9110, section 12.5.3).
-fn accepts_gzip(headers: &HeaderMap) -> bool {
-    let mut by_star = false;
-    for value in headers.get_all(header::ACCEPT_ENCODING) {
-        for coding in value.to_str().unwrap_or_default().split(',') {
-            let mut parts = coding.split(';').map(str::trim);
-            let name = parts.next().unwrap_or_default();
-            let is_taken = !parts.any(is_zero_weight);
-            if name.eq_ignore_ascii_case("gzip") {
-                return is_taken;
-            }
-            by_star |= name == "*" && is_taken;
-        }
-    }
-    by_star
-}
-
-/// Whether a parameter says that something is not wanted: `q=0`, also with zeros behind a point.
-fn is_zero_weight(parameter: &str) -> bool {
-    let weight = parameter
-        .split_once('=')
-        .filter(|(name, _)| name.trim().eq_ignore_ascii_case("q"));
-    weight.is_some_and(|(_, weight)| weight.trim().bytes().all(|byte| matches!(byte, b'0' | b'.')))
 }
 
 #[cfg(test)]
@@ -283,28 +249,5 @@ mod tests {
         }
         assert!(SERVED.find("app.css").unwrap().gzip.is_some());
         assert_eq!(SERVED.version.len(), VERSION_DIGITS);
-    }
-
-    #[test]
-    fn clients_say_whether_they_take_gzip() {
-        let check = |values: &[&str], expected: bool| {
-            let mut headers = HeaderMap::new();
-            for value in values {
-                headers.append(header::ACCEPT_ENCODING, value.parse().unwrap());
-            }
-            assert_eq!(accepts_gzip(&headers), expected, "{values:?}");
-        };
-        check(&["gzip, deflate, br, zstd"], true);
-        check(&["br", "GZIP;q=0.5"], true);
-        check(&["*"], true);
-        check(&["*;q=0.1, br"], true);
-        check(&["gzip; q=0.001"], true);
-        check(&[], false);
-        check(&[""], false);
-        check(&["br, identity"], false);
-        check(&["gzip;q=0"], false);
-        check(&["gzip; Q=0.000, *"], false);
-        check(&["*;q=0"], false);
-        check(&["x-gzipped"], false);
     }
 }

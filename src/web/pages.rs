@@ -14,13 +14,15 @@ use std::sync::Arc;
 
 use askama::Template;
 use axum::Router;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{Html, IntoResponse as _, Response};
 use axum::routing::get;
+use flate2::Compression;
 
 pub(super) use self::errors::{AskedPage, error_page};
 use super::app::WebApp;
 use super::error::WebError;
+use super::gzip;
 
 /// Returns the routes of the pages.
 pub(super) fn routes() -> Router<Arc<WebApp>> {
@@ -37,10 +39,26 @@ pub(super) fn routes() -> Router<Arc<WebApp>> {
 /// # Errors
 /// Returns an error if that fails.
 pub(super) fn rendered(page: &impl Template) -> Result<Response, WebError> {
-    match page.render() {
-        Ok(html) => Ok(Html(html).into_response()),
-        Err(error) => Err(WebError::internal("cannot render a page", &error)),
-    }
+    rendered_for(&HeaderMap::new(), page)
+}
+
+/// Renders a page that may be long, compressed if the client takes that.
+///
+/// # Errors
+/// Returns an error if that fails.
+fn rendered_for(headers: &HeaderMap, page: &impl Template) -> Result<Response, WebError> {
+    let html = page
+        .render()
+        .map_err(|error| WebError::internal("cannot render a page", &error))?;
+    let packed = match gzip::is_accepted(headers) {
+        true => gzip::packed(html.as_bytes(), Compression::fast()),
+        false => None,
+    };
+    let Some(packed) = packed else {
+        return Ok(Html(html).into_response());
+    };
+    let encoding = HeaderValue::from_static("gzip");
+    Ok(([(header::CONTENT_ENCODING, encoding)], Html(packed)).into_response())
 }
 
 /// Renders a page that says why something was not done.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::State;
-use axum::http::Uri;
+use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
 use axum::routing::get;
 
@@ -16,7 +16,7 @@ use self::addresses::{COLUMNS, ListingQuery, directory_href, file_href};
 use self::rows::{crumbs, row_of, words_of};
 use super::frame::{MenuPage, PageFrame};
 use super::templates::FilesPage;
-use super::{rendered, see_other};
+use super::{rendered_for, see_other};
 use crate::domain::path::VirtualPath;
 use crate::storage::router::call_io::CallPath;
 use crate::storage::{FileKind, Links};
@@ -40,6 +40,7 @@ async fn show(
     State(app): State<Arc<WebApp>>,
     user: WebUser,
     uri: Uri,
+    headers: HeaderMap,
     query: AskedFor<ListingQuery>,
 ) -> Result<Response, WebError> {
     user.require_browser()?;
@@ -54,7 +55,7 @@ async fn show(
     match part {
         Ok(part) => {
             let frame = PageFrame::of_user(&app, &user, MenuPage::Files).await?;
-            rendered(&page_of(frame, &path, &query, part))
+            rendered_for(&headers, &page_of(frame, &path, &query, part))
         }
         // It may be a file, whose address was written like that of a directory.
         Err(error) if error.kind == WebErrorKind::WrongKind => match kind_of(&user, &path).await? {

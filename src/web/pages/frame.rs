@@ -115,7 +115,10 @@ impl UsageBar {
 
 /// Returns the used part of a quota in thousandths. A quota of nothing is full.
 fn thousandths(used: u64, quota: u64) -> u64 {
-    match u128::from(used).saturating_mul(1000).checked_div(u128::from(quota)) {
+    match u128::from(used)
+        .saturating_mul(1000)
+        .checked_div(u128::from(quota))
+    {
         Some(part) => u64::try_from(part).unwrap_or(u64::MAX).min(1000),
         None => 1000,
     }

@@ -61,6 +61,7 @@ fn row_of(share: ListedShare) -> ShareRow {
             (false, _) => "upload",
         },
         has_password: share.has_password,
+        has_expired: share.has_expired,
         expires: share.expires_at.map_or_else(
             || "never".to_owned(),
             |end| end.replace('T', " ").replace('Z', " UTC"),
