@@ -130,11 +130,11 @@ fn assets_are_kept_by_browsers_and_belong_to_one_version() {
     assert_eq!(packed.header("content-encoding"), Some("gzip"));
     assert!(packed.body.len() * 2 < stranger.get(&path).body.len());
     for wrong in [
-        "/assets/0000000000000000/app.css",
-        &format!("{base}/none.css"),
-        &format!("{base}/..%2Fassets.rs"),
+        "/assets/0000000000000000/app.css".to_owned(),
+        format!("{base}/none.css"),
+        format!("{base}/..%2Fassets.rs"),
     ] {
-        let reply = stranger.get(wrong);
+        let reply = stranger.get(&wrong);
         assert_eq!(
             (reply.status, reply.header("cache-control")),
             (404, Some("no-store")),
@@ -192,9 +192,8 @@ fn administrators_have_their_pages_in_the_menu() {
 
 #[test]
 fn the_use_of_the_home_stands_on_every_page() {
-    let server = TestServer::new(&[WEB]);
+    let mut server = TestServer::new(&[WEB]);
     server.add_user("alice", &["--quota", "4KiB"]);
-    let mut server = server;
     server.serve();
     let browser = WebClient::new(&server).sign_in("alice", &password("alice"), None);
     browser.page("/files/").expect(200);

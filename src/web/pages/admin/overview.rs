@@ -15,7 +15,7 @@ use crate::web::admins::AdminReader;
 use crate::web::app::WebApp;
 use crate::web::error::{WebError, WebErrorKind};
 use crate::web::graphs::{self, GraphKind, GraphPeriod};
-use crate::web::pages::frame::{MenuPage, PageFrame};
+use crate::web::pages::frame::PageFrame;
 use crate::web::pages::rendered;
 use crate::web::query::{AskedFor, asked};
 use crate::web::session_page::{self, SessionPage};

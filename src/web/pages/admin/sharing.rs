@@ -17,7 +17,7 @@ use crate::shapes::settings::{FolderWords, UserWords};
 use crate::web::admins::AdminReader;
 use crate::web::app::WebApp;
 use crate::web::error::WebError;
-use crate::web::pages::frame::{MenuPage, PageFrame};
+use crate::web::pages::frame::PageFrame;
 use crate::web::pages::rendered;
 use crate::web::url_path::href_name;
 
