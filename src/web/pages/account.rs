@@ -10,6 +10,7 @@ use axum::routing::get;
 use jiff::Timestamp;
 
 use super::frame::{MenuPage, PageFrame};
+use super::rendering::rendered;
 use super::shown_time::minute;
 use crate::domain::user::{Factor, UserSource};
 use crate::store::web::TokenRecord;
@@ -182,7 +183,7 @@ async fn show(State(app): State<Arc<WebApp>>, user: WebUser) -> Result<Response,
     let view = account::view(&app, &user).await?;
     let frame = PageFrame::of_user(&app, &user, MenuPage::Account).await?;
     let shortest = app.service.auth.settings().password.min_length;
-    super::rendered(&AccountPage::of(frame, view, shortest))
+    rendered(&AccountPage::of(frame, view, shortest))
 }
 
 #[cfg(test)]

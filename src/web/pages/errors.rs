@@ -7,8 +7,8 @@ use axum::response::Response;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::frame::PageFrame;
+use super::rendering::{rendered_with, see_other};
 use super::templates::ErrorPage;
-use super::{rendered_with, see_other};
 use crate::web::error::{WebError, WebErrorKind};
 
 /// The longest path that a sign-in leads back to, in bytes: with three bytes for each, it fits into a header.

@@ -8,6 +8,7 @@ use axum::response::Response;
 use base::size::Size;
 
 use super::frame::{MenuPage, PageFrame};
+use super::rendering::rendered;
 use crate::web::api::shares::{ListedShare, shares_of};
 use crate::web::app::WebApp;
 use crate::web::error::WebError;
@@ -44,7 +45,7 @@ pub(super) async fn show(State(app): State<Arc<WebApp>>, user: WebUser) -> Resul
         frame: PageFrame::of_user(&app, &user, MenuPage::Shares).await?,
         shares: shares.into_iter().map(row_of).collect(),
     };
-    super::rendered(&page)
+    rendered(&page)
 }
 
 fn row_of(share: ListedShare) -> ShareRow {

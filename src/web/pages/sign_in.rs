@@ -13,8 +13,8 @@ use serde::Deserialize;
 
 use super::errors::sentence;
 use super::frame::PageFrame;
+use super::rendering::{rendered, rendered_with, see_other};
 use super::templates::{LoginPage, NewPasswordPage};
-use super::{rendered, rendered_with, see_other};
 use crate::domain::user::MAX_NAME;
 use crate::web::app::WebApp;
 use crate::web::cookies;

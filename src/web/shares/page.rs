@@ -27,7 +27,7 @@ use crate::web::cookies;
 use crate::web::error::{WebError, WebErrorKind};
 use crate::web::form::FormBody;
 use crate::web::pages::frame::PageFrame;
-use crate::web::pages::rendered;
+use crate::web::pages::rendering::rendered;
 use crate::web::pages::shown_time::minute;
 use crate::web::sign_in::random_text;
 use crate::web::url_path::{UrlPath, href, href_name};

@@ -18,7 +18,7 @@ use crate::web::admins::AdminReader;
 use crate::web::app::WebApp;
 use crate::web::audit_search::{self, AuditCursor, AuditOrder, FailedAddress};
 use crate::web::pages::frame::PageFrame;
-use crate::web::pages::rendered;
+use crate::web::pages::rendering::rendered;
 use crate::web::query::{AskedFor, asked};
 use crate::web::url_path::href_name;
 use base::visible::for_terminal;

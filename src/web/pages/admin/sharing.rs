@@ -18,7 +18,7 @@ use crate::web::admins::AdminReader;
 use crate::web::app::WebApp;
 use crate::web::error::WebError;
 use crate::web::pages::frame::PageFrame;
-use crate::web::pages::rendered;
+use crate::web::pages::rendering::rendered;
 use crate::web::url_path::href_name;
 
 /// The most names of members or users that a page has.

@@ -19,7 +19,7 @@ use crate::web::app::WebApp;
 use crate::web::error::{WebError, WebErrorKind};
 use crate::web::homes::fullness;
 use crate::web::pages::frame::PageFrame;
-use crate::web::pages::rendered;
+use crate::web::pages::rendering::rendered;
 use crate::web::query::{AskedFor, asked};
 use crate::web::url_path::href_name;
 
