@@ -7,6 +7,7 @@ mod file_bytes;
 pub mod files;
 mod health;
 mod input;
+mod openapi;
 mod sessions;
 pub mod shares;
 pub mod uploads;
@@ -26,6 +27,7 @@ pub(super) fn routes() -> Router<Arc<WebApp>> {
         .merge(archive::routes())
         .merge(files::routes())
         .merge(health::routes())
+        .merge(openapi::routes())
         .merge(sessions::routes())
         .merge(shares::routes())
         .merge(uploads::routes())
