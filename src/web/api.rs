@@ -18,6 +18,7 @@ use std::sync::Arc;
 use axum::Router;
 
 use super::app::WebApp;
+use super::error::{WebError, WebErrorKind};
 
 /// Returns the routes of the API.
 pub(super) fn routes() -> Router<Arc<WebApp>> {
@@ -32,4 +33,14 @@ pub(super) fn routes() -> Router<Arc<WebApp>> {
         .merge(shares::routes())
         .merge(uploads::routes())
         .merge(usage::routes())
+        .method_not_allowed_fallback(wrong_method)
+}
+
+/// Answers a method that an address does not have.
+async fn wrong_method() -> WebError {
+    WebError::new(
+        WebErrorKind::MethodNotAllowed,
+        "this address does not answer this method",
+    )
+    .hint("the header Allow says which ones it answers, and /api/v1/openapi.json what they do")
 }

@@ -36,3 +36,16 @@ fn everybody_reads_the_description_of_the_api_which_says_who_may_ask() {
     }
     assert!(asked > 15, "{asked}");
 }
+
+#[test]
+fn a_method_that_an_address_does_not_have_is_refused_in_the_form_of_all_errors() {
+    let (_server, alice) = start(&[]);
+    for (method, path, allowed) in [
+        ("POST", "/api/v1/usage", "GET,HEAD"),
+        ("DELETE", "/api/v1/archive", "GET,HEAD,POST"),
+    ] {
+        let refused = alice.ask(method, path, &[], b"").expect(405);
+        assert_eq!(refused.code(), "method_not_allowed", "{path}");
+        assert_eq!(refused.header("allow"), Some(allowed), "{path}");
+    }
+}
