@@ -71,9 +71,13 @@ pub mod query;
 #[cfg(feature = "web")]
 pub mod range;
 #[cfg(feature = "web")]
+mod routes;
+#[cfg(feature = "web")]
 pub mod sampler;
 #[cfg(feature = "web")]
 pub mod session_page;
+#[cfg(feature = "web")]
+mod session_start;
 pub mod settings;
 #[cfg(feature = "web")]
 pub mod shares;

@@ -3,13 +3,13 @@
 use jiff::Timestamp;
 
 use super::grammar::TokenCommand;
-use super::json::TokenJson;
 use super::work::{IfMissing, with_store};
 use super::{output, users};
 use crate::config::Config;
 use crate::domain::token::TokenScope;
 use crate::ops::context::OpsContext;
 use crate::ops::tokens::{self, AddedToken, TokenView};
+use crate::shapes::json::TokenJson;
 use base::error::Result;
 
 /// Runs the command, and prints the result.

@@ -11,6 +11,7 @@ use super::app::WebApp;
 use super::cookies;
 use super::error::{WebError, WebErrorKind};
 use super::live::{NewWebSession, RequestTurn, WebCredential, WebScope, WebSession, WebSessionKey};
+use super::session_start;
 use super::shares::visited::VisitedShare;
 use super::sign_in;
 use super::visitor::Visitor;
@@ -184,7 +185,7 @@ async fn of_browser(
         return Ok(session);
     }
     let resuming = sign_in::resume(app, hash, visitor);
-    app.sessions.find_or_begin(key, visitor, app, resuming).await
+    session_start::find_or_begin(app, key, visitor, resuming).await
 }
 
 /// Returns the session of a token. The token is looked up each time: one that was removed opens nothing from then on.
@@ -203,5 +204,5 @@ async fn of_token(app: &Arc<WebApp>, token: &Secret, visitor: &Visitor) -> Resul
             method: "token".to_owned(),
         })
     };
-    app.sessions.find_or_begin(key, visitor, app, beginning).await
+    session_start::find_or_begin(app, key, visitor, beginning).await
 }

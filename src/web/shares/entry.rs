@@ -21,6 +21,7 @@ use crate::web::app::WebApp;
 use crate::web::cookies;
 use crate::web::error::{WebError, WebErrorKind};
 use crate::web::live::{NewWebSession, WebCredential, WebScope, WebSessionKey};
+use crate::web::session_start;
 use crate::web::users::{WebUser, hash_of};
 use crate::web::visitor::Visitor;
 use base::secret::Secret;
@@ -128,7 +129,7 @@ pub(super) async fn enter(
         Some(session) => session,
         None => {
             let beginning = begin(app, &visitor, &share, &pass);
-            let begun = app.sessions.find_or_begin(key, &visitor, app, beginning).await;
+            let begun = session_start::find_or_begin(app, key, &visitor, beginning).await;
             begun.map_err(|error| match error.kind {
                 // The owner's record has changed in this moment.
                 WebErrorKind::SignInRequired => ended(),
