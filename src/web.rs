@@ -55,6 +55,8 @@ pub mod http_date;
 #[cfg(feature = "web")]
 pub mod json;
 #[cfg(feature = "web")]
+pub mod json_body;
+#[cfg(feature = "web")]
 pub mod live;
 #[cfg(feature = "web")]
 pub mod operator;

@@ -15,7 +15,6 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use parking_lot::Mutex;
-use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 
 use self::access::SharedAccess;
@@ -89,7 +88,7 @@ impl<'a> ShareCheck<'a> {
     /// Returns an error if there is none, with the moment at which that is answered, or if the store cannot answer.
     pub async fn find(&self, token: &Secret, peer: IpAddr) -> Result<ShareRecord, Denial> {
         let start = Instant::now();
-        let hash: [u8; 32] = Sha256::digest(token.bytes()).into();
+        let hash = hash_of(token.bytes());
         let reason = match self.store.share_by_hash(&hash).await {
             Ok(Some(share)) => return Ok(share),
             Ok(None) => DenialReason::UnknownShare,

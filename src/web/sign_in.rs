@@ -18,8 +18,8 @@ use super::error::{WebError, WebErrorKind};
 use super::live::{NewWebSession, WebCredential, WebScope, WebSessionKey};
 use super::operator::WebOperator;
 use super::session_start;
-use super::users::hash_of;
 use super::visitor::Visitor;
+use crate::auth::secret_hash::hash_of;
 use crate::auth::{
     Attempt, Credential, Denial, Login, NewPasswordDenial, Proofs, RememberedSignIn, Revocation,
 };

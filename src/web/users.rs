@@ -5,7 +5,6 @@ use std::sync::Arc;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
-use sha2::{Digest as _, Sha256};
 
 use super::app::WebApp;
 use super::cookies;
@@ -16,6 +15,7 @@ use super::shares::visited::VisitedShare;
 use super::sign_in;
 use super::visitor::Visitor;
 use crate::auth::Login;
+use crate::auth::secret_hash::hash_of;
 use crate::domain::path::VirtualPath;
 use crate::domain::token::TokenScope;
 use base::secret::Secret;
@@ -112,11 +112,6 @@ impl WebUser {
             .hint("homeportd token add NAME --scope files")),
         }
     }
-}
-
-/// Returns the SHA-256 of a cookie or a token, by which the store knows it.
-pub fn hash_of(secret: &[u8]) -> [u8; 32] {
-    Sha256::digest(secret).into()
 }
 
 /// Returns the token that a request shows.

@@ -8,12 +8,13 @@ use axum::http::{HeaderValue, header};
 use axum::response::Response;
 
 use crate::auth::Login;
+use crate::auth::secret_hash::hash_of;
 use crate::domain::user::Factor;
 use crate::web::app::WebApp;
 use crate::web::cookies;
 use crate::web::error::WebError;
 use crate::web::sign_in::{self, FormDenied, LONGEST};
-use crate::web::users::{WebUser, hash_of};
+use crate::web::users::WebUser;
 
 /// Remembers the browser of a request anew, signs all others of its user out, and returns the header that sets its cookie.
 /// `revision` is that of users' records before the change.

@@ -9,7 +9,7 @@ use base::size::Size;
 
 use super::current_frame::frame_for;
 use super::frame::{MenuPage, PageFrame};
-use crate::web::api::shares::{ListedShare, shares_of};
+use crate::web::api::shares::listed::{ListedShare, shares_of};
 use crate::web::app::WebApp;
 use crate::web::error::WebError;
 use crate::web::users::WebUser;

@@ -13,6 +13,7 @@ use jiff::Timestamp;
 
 use super::meter::used_up;
 use super::visited::VisitedShare;
+use crate::auth::secret_hash::hash_of;
 use crate::auth::shares::SharePass;
 use crate::auth::{Denial, DenialReason};
 use crate::domain::event::Event;
@@ -22,7 +23,7 @@ use crate::web::cookies;
 use crate::web::error::{WebError, WebErrorKind};
 use crate::web::live::{NewWebSession, WebCredential, WebScope, WebSessionKey};
 use crate::web::session_start;
-use crate::web::users::{WebUser, hash_of};
+use crate::web::users::WebUser;
 use crate::web::visitor::Visitor;
 use base::secret::Secret;
 
