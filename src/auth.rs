@@ -139,12 +139,10 @@ impl Authenticator {
 
     /// Replaces the outside source of users; `None` if there is none.
     pub fn set_external(&self, source: Option<(ExternalSettings, Arc<dyn ExternalSource>)>) {
+        let floor = &self.pacing.floor;
         match source {
-            Some(_) => self
-                .pacing
-                .floor
-                .cover_answer(Duration::ZERO, Instant::now().into_std()),
-            None => self.pacing.floor.forget_answers(),
+            Some(_) => floor.cover_answer(Duration::ZERO, Instant::now().into_std()),
+            None => floor.forget_answers(),
         }
         self.external.replace(source);
     }
@@ -315,9 +313,8 @@ impl Authenticator {
         key: &PresentedKey,
     ) -> Result<Option<OfferedKey>, DenialReason> {
         let is_judged = self.external.for_factor(Factor::PublicKey).is_some();
-        KeyOffer { user, peer, key }
-            .check(self.records(), is_judged)
-            .await
+        let offer = KeyOffer { user, peer, key };
+        offer.check(self.records(), is_judged).await
     }
 
     /// Counts one failure for the address of a connection that offered keys and ended without a sign-in by key.
@@ -332,16 +329,8 @@ impl Authenticator {
     /// Returns an error if the store cannot answer.
     pub async fn review(&self, login: &Login, peer: IpAddr) -> base::error::Result<Review> {
         let user = self.store.user(login.user()).await?;
-        let limits = user.as_ref().map(|user| (user.max_sessions(), user.rates()));
-        let (max_sessions, rates) = limits.unwrap_or_default();
-        Ok(match self.review_record(login, user.as_ref(), peer).await? {
-            Ok(until) => Review::Continues {
-                until,
-                max_sessions,
-                rates,
-            },
-            Err(lost) => Review::Ends(lost),
-        })
+        let reviewed = self.review_record(login, user.as_ref(), peer).await?;
+        Ok(Review::of(user.as_ref(), reviewed))
     }
 
     /// Decides by a record of its user that was just read whether a login's session may continue, and until when.

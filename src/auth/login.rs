@@ -326,3 +326,17 @@ pub enum Review {
     /// The session must end, because the user has lost something that it needs.
     Ends(Revocation),
 }
+
+impl Review {
+    /// Returns the result for the user's current record, if there is one.
+    pub(super) fn of(user: Option<&User>, reviewed: Result<Option<Timestamp>, Revocation>) -> Self {
+        match reviewed {
+            Ok(until) => Self::Continues {
+                until,
+                max_sessions: user.and_then(User::max_sessions),
+                rates: user.map(User::rates).unwrap_or_default(),
+            },
+            Err(lost) => Self::Ends(lost),
+        }
+    }
+}

@@ -23,6 +23,7 @@ use super::denial::{Denial, DenialReason};
 use super::login::Login;
 use super::pacing::{Applicant, Pacing};
 use super::password::{MAX_PASSWORD, Verdict};
+use super::secret_hash::hash_of;
 use super::throttle::DebtTable;
 use crate::domain::path::VirtualPath;
 use crate::domain::share::{SharePurpose, ShareScope};

@@ -16,6 +16,7 @@ use super::denial::{Denial, DenialReason};
 use super::login::{Login, may_sign_in};
 use super::pacing::Pacing;
 use super::proofs::Proofs;
+use super::secret_hash::hash_of;
 use crate::domain::token::TokenScope;
 use crate::domain::user::UserSource;
 use crate::store::Store;
