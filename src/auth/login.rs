@@ -69,7 +69,7 @@ impl Login {
     pub(super) fn of_visitor(user: User, share: SharedAccess) -> Self {
         let trees = share.scope.restrict(&user.permissions(), &user.folders());
         let until = share.ends_at(&user);
-        let proofs = Proofs::of_record(&user, &BTreeSet::new());
+        let proofs = Proofs::repeated(&user, &BTreeSet::new());
         Self {
             permissions: trees.home,
             folders: trees.folders,

@@ -1,13 +1,17 @@
 //! The shares of a user, as the user sees them, and as the audit log names them.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::domain::event::{AdminAct, AdminRecord, Event, Operator, Setting, SettingValue};
+use crate::domain::event::{AdminAct, AdminRecord, Event, Setting, SettingValue};
 use crate::domain::path::VirtualPath;
+use crate::ops::running::RunningServer as _;
 use crate::store::web::ShareRecord;
 use crate::web::app::WebApp;
 use crate::web::error::WebError;
+use crate::web::operator::WebOperator;
 use crate::web::url_path::JsonPath;
 use crate::web::users::WebUser;
 
@@ -121,18 +125,16 @@ pub(super) fn emit(app: &WebApp, user: &WebUser, share: &ShareRecord, act: Share
         ),
         setting("peer", SettingValue::Text(user.visitor.address.to_string())),
     ];
+    let login = user.login();
     let (what, before, after) = match act {
         ShareAct::Add => ("share add", Vec::new(), settings),
         ShareAct::Remove => ("share remove", settings, Vec::new()),
     };
     app.service.events.emit(&Event::Admin(Box::new(AdminRecord {
-        by: Operator {
-            uid: rustix::process::geteuid().as_raw(),
-            sudo_user: None,
-        },
+        by: WebOperator::new(Arc::clone(&app.running), login.user().clone()).operator(),
         act: AdminAct {
             what: what.to_owned(),
-            name: user.login().user().to_string(),
+            name: login.user().to_string(),
             before,
             after,
         },
