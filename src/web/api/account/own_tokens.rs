@@ -10,7 +10,7 @@ use axum::routing::{delete, post};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::token::TokenScope;
-use crate::ops::tokens::{self, TokenRequest};
+use crate::ops::tokens::{self, NewToken};
 use crate::shapes::values::Expiry;
 use crate::web::account;
 use crate::web::admins::WebAdmin;
@@ -70,7 +70,7 @@ async fn add(
         WebAdmin::of(user.clone(), &app).await?;
     }
     confirmation::password(&app, &user, body.current_password.as_ref()).await?;
-    let request = TokenRequest {
+    let request = NewToken {
         user: record.name.clone(),
         scope,
         comment: body.comment.trim().to_owned(),
@@ -81,8 +81,8 @@ async fn add(
     })
     .await?;
     let body = Versioned::new(IssuedTokenJson {
-        id: issued.id,
-        token: issued.text.reveal(),
+        id: issued.view.id,
+        token: issued.token.reveal(),
     });
     Ok((StatusCode::CREATED, body).into_response())
 }
