@@ -9,6 +9,7 @@ use axum::response::{Html, IntoResponse as _, Response};
 use axum::routing::get;
 use jiff::Timestamp;
 
+use super::current_frame::frame_for;
 use super::frame::{MenuPage, PageFrame};
 use crate::domain::user::{Factor, UserSource};
 use crate::store::web::TokenRecord;
@@ -101,16 +102,15 @@ fn minute_or(time: Option<Timestamp>, other: &str) -> String {
     time.map_or_else(|| other.to_owned(), minute)
 }
 
-fn token_row(record: &TokenRecord, now: Timestamp) -> ShownToken {
-    let token = &record.token;
+fn token_row(token: &TokenRecord, now: Timestamp) -> ShownToken {
     ShownToken {
-        id: record.id,
+        id: token.id,
         scope: token.scope.name(),
         comment: token.comment.clone(),
         created: minute(token.created_at),
         expires: minute_or(token.expires_at, "never"),
-        has_expired: token.expires_at.is_some_and(|end| end <= now),
-        last_used: minute_or(record.last_used_at, "never"),
+        has_expired: token.is_expired(now),
+        last_used: minute_or(token.last_used_at, "never"),
     }
 }
 
@@ -184,7 +184,7 @@ impl AccountPage {
 
 async fn show(State(app): State<Arc<WebApp>>, user: WebUser) -> Result<Response, WebError> {
     let view = account::view(&app, &user).await?;
-    let frame = PageFrame::of_user(&app, &user, MenuPage::Account).await?;
+    let frame = frame_for(&app, &user, MenuPage::Account);
     let shortest = app.service.auth.settings().password.min_length;
     match AccountPage::of(frame, view, shortest).render() {
         Ok(html) => Ok(Html(html).into_response()),

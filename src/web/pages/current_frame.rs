@@ -33,7 +33,7 @@ pub fn frame_for(app: &WebApp, user: &WebUser, page: MenuPage) -> PageFrame {
         page,
         user: Some(SignedInUser {
             name: user.login().user().to_string(),
-            is_admin: false,
+            is_admin: user.share.is_none() && user.login().is_admin(),
             usage: UsageBar {
                 used: Size(used).to_string(),
                 quota: quota.map(|quota| Size(quota).to_string()),

@@ -68,6 +68,7 @@ fn row_of(share: ListedShare) -> ShareRow {
             || "never".to_owned(),
             |end| end.replace('T', " ").replace('Z', " UTC"),
         ),
+        has_expired: share.has_expired,
         used: share.used,
         left: left.join(", "),
     }

@@ -17,7 +17,7 @@ use crate::telemetry::EVENT_NAMES;
 use crate::web::admins::AdminReader;
 use crate::web::app::WebApp;
 use crate::web::audit_search::{self, AuditCursor, AuditOrder, FailedAddress};
-use crate::web::pages::frame::{MenuPage, PageFrame};
+use crate::web::pages::frame::PageFrame;
 use crate::web::query::{AskedFor, asked};
 use crate::web::url_path::href_name;
 use base::visible::for_terminal;
@@ -101,7 +101,7 @@ async fn log(State(app): State<Arc<WebApp>>, reader: AdminReader, query: AskedFo
         is_chosen: words.event == name,
     });
     let mut page = AuditPage {
-        frame: frame_of(&app, &reader).await?,
+        frame: frame_of(&app, &reader),
         menu: AdminMenu::new(&reader, "/admin/audit"),
         events: events.collect(),
         rows: Vec::new(),
@@ -175,7 +175,7 @@ struct FailedPage {
 async fn failed(State(app): State<Arc<WebApp>>, reader: AdminReader) -> Page {
     let count = |file: PathBuf| audit_search::failed_sign_ins(&file, Timestamp::now());
     let mut page = FailedPage {
-        frame: frame_of(&app, &reader).await?,
+        frame: frame_of(&app, &reader),
         menu: AdminMenu::new(&reader, "/admin/failed-sign-ins"),
         rows: Vec::new(),
         found: 0,

@@ -1,7 +1,5 @@
 //! What the pages of administrators have in common: the menu, and how values are shown.
 
-use std::sync::Arc;
-
 use askama::Template;
 use axum::response::{Html, IntoResponse as _, Response};
 use jiff::Timestamp;
@@ -9,6 +7,7 @@ use jiff::Timestamp;
 use crate::web::admins::AdminReader;
 use crate::web::app::WebApp;
 use crate::web::error::WebError;
+use crate::web::pages::current_frame::frame_for;
 use crate::web::pages::frame::{MenuPage, PageFrame};
 use base::size::Size;
 
@@ -66,8 +65,8 @@ impl AdminMenu {
 }
 
 /// Returns the frame that the page has around it.
-pub(super) async fn frame_of(app: &Arc<WebApp>, reader: &AdminReader) -> Result<PageFrame, WebError> {
-    PageFrame::of_user(app, &reader.0.0, MenuPage::Administration).await
+pub(super) fn frame_of(app: &WebApp, reader: &AdminReader) -> PageFrame {
+    frame_for(app, &reader.0.0, MenuPage::Administration)
 }
 
 /// Renders a page.

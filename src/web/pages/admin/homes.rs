@@ -13,7 +13,7 @@ use crate::ops::usage::{AccountHolder, HomeUsage};
 use crate::web::admins::AdminReader;
 use crate::web::app::WebApp;
 use crate::web::homes::{self, HomePage};
-use crate::web::pages::frame::{MenuPage, PageFrame};
+use crate::web::pages::frame::PageFrame;
 use crate::web::query::{AskedFor, asked};
 use crate::web::url_path::href_name;
 
@@ -85,7 +85,7 @@ async fn list(State(app): State<Arc<WebApp>>, reader: AdminReader, query: AskedF
     let skip = asked(query)?.skip;
     let HomePage { homes, all, next } = homes::fullest(&app, &reader.0, skip, homes::PAGE).await?;
     shown(&HomesPage {
-        frame: frame_of(&app, &reader).await?,
+        frame: frame_of(&app, &reader),
         menu: AdminMenu::new(&reader, "/admin/homes"),
         homes: homes.iter().map(HomeRow::of).collect(),
         all,

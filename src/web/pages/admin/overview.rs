@@ -15,7 +15,7 @@ use crate::web::admins::AdminReader;
 use crate::web::app::WebApp;
 use crate::web::error::{WebError, WebErrorKind};
 use crate::web::graphs::{self, GraphKind, GraphPeriod};
-use crate::web::pages::frame::{MenuPage, PageFrame};
+use crate::web::pages::frame::PageFrame;
 use crate::web::query::{AskedFor, asked};
 use crate::web::session_page::{self, SessionPage};
 use crate::web::url_path::href_name;
@@ -99,7 +99,7 @@ async fn overview(State(app): State<Arc<WebApp>>, reader: AdminReader) -> Page {
         }
     };
     shown(&OverviewPage {
-        frame: frame_of(&app, &reader).await?,
+        frame: frame_of(&app, &reader),
         menu: AdminMenu::new(&reader, "/admin"),
         since: time(status.since),
         is_stopping: status.is_stopping,
@@ -186,7 +186,7 @@ async fn sessions(
     let after = asked(query)?.after;
     let SessionPage { sessions, next } = session_page::page(&app, after).await?;
     shown(&SessionsPage {
-        frame: frame_of(&app, &reader).await?,
+        frame: frame_of(&app, &reader),
         menu: AdminMenu::new(&reader, "/admin/sessions"),
         sessions: sessions.iter().map(ListedSession::of).collect(),
         after,
@@ -236,7 +236,7 @@ async fn graph_page(
         is_current: one == period,
     };
     shown(&GraphsPage {
-        frame: frame_of(&app, &reader).await?,
+        frame: frame_of(&app, &reader),
         menu: AdminMenu::new(&reader, "/admin/graphs"),
         periods: GraphPeriod::ALL.into_iter().map(link).collect(),
         graphs: graph_sections(&app, period),

@@ -17,7 +17,7 @@ use crate::shapes::settings::{FolderWords, UserWords};
 use crate::web::admins::AdminReader;
 use crate::web::app::WebApp;
 use crate::web::error::WebError;
-use crate::web::pages::frame::{MenuPage, PageFrame};
+use crate::web::pages::frame::PageFrame;
 use crate::web::url_path::href_name;
 
 /// The most names of members or users that a page has.
@@ -67,7 +67,7 @@ async fn group_list(State(app): State<Arc<WebApp>>, reader: AdminReader) -> Page
         .run(&app, async |context| groups::list(context).await)
         .await?;
     shown(&GroupsPage {
-        frame: frame_of(&app, &reader).await?,
+        frame: frame_of(&app, &reader),
         menu: AdminMenu::new(&reader, "/admin/groups"),
         groups: found.iter().map(ListedGroup::of).collect(),
     })
@@ -97,7 +97,7 @@ async fn group_page(State(app): State<Arc<WebApp>>, reader: AdminReader, Path(na
     let encoded = href_name(view.group.name.as_str().as_bytes());
     let members = view.members.iter().take(MOST_NAMES);
     shown(&GroupPage {
-        frame: frame_of(&app, &reader).await?,
+        frame: frame_of(&app, &reader),
         menu: AdminMenu::new(&reader, "/admin/groups"),
         row: ListedGroup::of(&view),
         api: format!("/api/v1/groups/{encoded}"),
@@ -149,7 +149,7 @@ async fn folder_list(State(app): State<Arc<WebApp>>, reader: AdminReader) -> Pag
         .run(&app, async |context| folders::list(context).await)
         .await?;
     shown(&FoldersPage {
-        frame: frame_of(&app, &reader).await?,
+        frame: frame_of(&app, &reader),
         menu: AdminMenu::new(&reader, "/admin/folders"),
         folders: found.folders.iter().map(ListedFolder::of).collect(),
     })
@@ -187,7 +187,7 @@ async fn folder_page(State(app): State<Arc<WebApp>>, reader: AdminReader, Path(n
     let words = FolderWords::of(&view.folder);
     let users = view.users.iter().take(MOST_NAMES);
     shown(&FolderPage {
-        frame: frame_of(&app, &reader).await?,
+        frame: frame_of(&app, &reader),
         menu: AdminMenu::new(&reader, "/admin/folders"),
         row: ListedFolder::of(view),
         api: format!(

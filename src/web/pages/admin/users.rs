@@ -18,7 +18,7 @@ use crate::web::admins::AdminReader;
 use crate::web::app::WebApp;
 use crate::web::error::{WebError, WebErrorKind};
 use crate::web::homes::fullness;
-use crate::web::pages::frame::{MenuPage, PageFrame};
+use crate::web::pages::frame::PageFrame;
 use crate::web::query::{AskedFor, asked};
 use crate::web::url_path::href_name;
 
@@ -122,7 +122,7 @@ async fn list(State(app): State<Arc<WebApp>>, reader: AdminReader, query: AskedF
         )
     });
     shown(&UsersPage {
-        frame: frame_of(&app, &reader).await?,
+        frame: frame_of(&app, &reader),
         menu: AdminMenu::new(&reader, "/admin/users"),
         users: found.list.users.iter().map(ListedUser::of).collect(),
         found: found.found,
@@ -224,7 +224,7 @@ async fn show(State(app): State<Arc<WebApp>>, reader: AdminReader, Path(name): P
         comment: key.comment.clone(),
     };
     shown(&UserPageView {
-        frame: frame_of(&app, &reader).await?,
+        frame: frame_of(&app, &reader),
         menu: AdminMenu::new(&reader, "/admin/users"),
         row: ListedUser::of(user),
         home: user.home.display().to_string(),
