@@ -41,11 +41,15 @@ pub mod error;
 #[cfg(feature = "web")]
 pub mod etag;
 #[cfg(feature = "web")]
+pub mod form;
+#[cfg(feature = "web")]
 pub mod forwarded;
 #[cfg(feature = "web")]
 pub mod graphs;
 #[cfg(feature = "web")]
 mod guard;
+#[cfg(feature = "web")]
+pub mod gzip;
 #[cfg(feature = "web")]
 pub mod homes;
 #[cfg(feature = "web")]

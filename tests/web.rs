@@ -4,5 +4,6 @@ mod account;
 mod admin;
 mod archives;
 mod files;
+mod pages;
 mod shares;
 mod uploads;

@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::app::WebApp;
 use super::error::{WebError, WebErrorKind};
+use super::pages::AskedPage;
 use super::visitor::Visitor;
 use super::{origin, pages};
 
@@ -22,7 +23,8 @@ const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'sel
 const HEADERS: [(HeaderName, &str); 6] = [
     (header::CONTENT_SECURITY_POLICY, PAGE_POLICY),
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-    (header::REFERRER_POLICY, "no-referrer"),
+    // With `no-referrer`, browsers send `Origin: null` with our own forms, which no check can tell from others.
+    (header::REFERRER_POLICY, "same-origin"),
     (header::X_FRAME_OPTIONS, "DENY"),
     (header::CACHE_CONTROL, "no-store"),
     (
@@ -36,14 +38,16 @@ const STRICT_TRANSPORT: &str = "max-age=15552000";
 
 /// Answers a request, if it may come from where it does, and adds what every response has.
 pub(super) async fn around(State(app): State<Arc<WebApp>>, request: Request, next: Next) -> Response {
-    let wants_page = wants_page(&request);
+    let asked = wants_page(&request).then(|| AskedPage::of(request.method(), request.uri()));
     let is_tls = app.tls.is_some();
     let mut response = match check_origin(&app, &request) {
         Ok(()) => next.run(request).await,
         Err(error) => error.into_response(),
     };
-    if wants_page && let Some(error) = response.extensions_mut().remove::<WebError>() {
-        response = pages::error_page(&error);
+    if let Some(asked) = asked
+        && let Some(error) = response.extensions_mut().remove::<WebError>()
+    {
+        response = pages::error_page(&error, &asked);
     }
     for (name, value) in HEADERS {
         let headers = response.headers_mut();

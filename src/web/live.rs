@@ -231,9 +231,10 @@ impl WebSession {
         !self.session().gate.is_closed() && !self.gone.is_cancelled()
     }
 
-    /// Asks the session to end, and says why.
+    /// Ends the session, and says why: no request finds it from now on.
     pub fn end(&self, reason: &str) {
         self.session().ending.end(reason);
+        self.gone.cancel();
     }
 
     /// Returns the time after which the session is idle if there is no request until then.

@@ -2,29 +2,29 @@
 
 mod account;
 mod admin;
-pub mod current_frame;
+mod errors;
+mod files;
 pub mod frame;
+pub mod rendering;
 mod shares;
+pub mod shown_time;
+mod sign_in;
 pub mod templates;
 
 use std::sync::Arc;
 
 use axum::Router;
-use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
+pub(super) use self::errors::{AskedPage, error_page};
 use super::app::WebApp;
-use super::error::WebError;
 
 /// Returns the routes of the pages.
 pub(super) fn routes() -> Router<Arc<WebApp>> {
     Router::new()
         .merge(account::routes())
         .merge(admin::routes())
+        .merge(files::routes())
+        .merge(sign_in::routes())
         .route("/shares", get(shares::show))
-}
-
-/// Returns the page of an error.
-pub(super) fn error_page(error: &WebError) -> Response {
-    error.for_program().into_response()
 }

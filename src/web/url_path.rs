@@ -137,6 +137,12 @@ impl JsonName {
         let (name, name_b64) = shown_and_exact(name);
         Self { name, name_b64 }
     }
+
+    /// Returns the bytes of the name.
+    pub fn bytes(&self) -> Vec<u8> {
+        let exact = self.name_b64.as_deref().and_then(from_b64);
+        exact.unwrap_or_else(|| self.name.as_bytes().to_vec())
+    }
 }
 
 impl JsonPath {
@@ -240,8 +246,7 @@ mod tests {
         let check = |raw: &[u8], name: &str, exact: Option<&str>| {
             let json = JsonName::of(raw);
             assert_eq!((json.name.as_str(), json.name_b64.as_deref()), (name, exact));
-            let bytes = exact.map_or(json.name.into_bytes(), |text| from_b64(text).unwrap());
-            assert_eq!(bytes, raw);
+            assert_eq!(json.bytes(), raw);
         };
         check(b"plain.txt", "plain.txt", None);
         check("é".as_bytes(), "é", None);

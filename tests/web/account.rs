@@ -4,7 +4,7 @@ use homeportd::auth::totp::TotpSecret;
 use serde_json::{Value, json};
 use testkit::server::{TestServer, password};
 use testkit::sign_in_talk::Device;
-use testkit::web::{WebAnswer, WebClient};
+use testkit::web::{WebClient, WebReply};
 
 const ACCOUNT: &str = "/api/v1/account";
 const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIMd6xXnVT1S/yCl4qB7po332lDM7TUEWm0vjYEfkxSE9 laptop";
@@ -24,13 +24,13 @@ fn browser(server: &TestServer, user: &str) -> WebClient {
     WebClient::new(server).sign_in(user, &password(user), None)
 }
 
-fn ok(answer: &WebAnswer) -> Value {
+fn ok(answer: &WebReply) -> Value {
     assert!(matches!(answer.status, 200 | 201), "{}", answer.text());
     answer.json()
 }
 
 /// Checks why a request was refused, and returns the sentence.
-fn refused(answer: &WebAnswer, status: u16, code: &str) -> String {
+fn refused(answer: &WebReply, status: u16, code: &str) -> String {
     assert_eq!(answer.status, status, "{}", answer.text());
     let error = answer.json()["error"].clone();
     assert_eq!(error["code"], code, "{error}");

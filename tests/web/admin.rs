@@ -5,7 +5,7 @@ use testkit::PATIENCE;
 use testkit::raw::Received;
 use testkit::server::{TestServer, password};
 use testkit::sign_in_talk::Device;
-use testkit::web::{WebAnswer, WebClient};
+use testkit::web::{WebClient, WebReply};
 
 /// A server with a web page, an administrator, and users.
 fn server(users: &[&str]) -> TestServer {
@@ -22,12 +22,12 @@ fn with_token(server: &TestServer, user: &str, scope: &str) -> WebClient {
 }
 
 /// Checks the status, and returns the JSON.
-fn ok(answer: &WebAnswer, status: u16) -> Value {
+fn ok(answer: &WebReply, status: u16) -> Value {
     assert_eq!(answer.status, status, "{}", answer.text());
     answer.json()
 }
 
-fn refused(answer: &WebAnswer, status: u16, code: &str) -> String {
+fn refused(answer: &WebReply, status: u16, code: &str) -> String {
     assert_eq!(answer.status, status, "{}", answer.text());
     let error = answer.json()["error"].clone();
     assert_eq!(error["code"], code, "{error}");

@@ -1,9 +1,10 @@
-//! A client of the web page's API that can do what no good client does: break off, lie about lengths, and read as slowly as
-//! it likes. It blocks, and every connection has one request.
+//! A client of the web page and its API that can do what no good client does: break off, lie about lengths, and read as
+//! slowly as it likes. It blocks, and every connection has one request. With a cookie, it is a browser.
 
 use std::fmt::Write as _;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
+use std::sync::Mutex;
 
 use super::server::TestServer;
 use super::{PATIENCE, wait_for};
@@ -11,11 +12,20 @@ use super::{PATIENCE, wait_for};
 /// The section of the configuration that serves the web page, on a free port of the loopback address.
 pub const WEB: (&str, &str) = ("web", "listen = [\"127.0.0.1:0\"]");
 
-/// A client, with the token of a user or without one.
-#[derive(Debug, Clone)]
+/// What browsers say that they want of a page.
+pub const HTML: (&str, &str) = ("Accept", "text/html,application/xhtml+xml,*/*;q=0.8");
+
+/// The name of the cookie of a sign-in.
+const COOKIE: &str = "__Host-homeport";
+
+/// A client, with the token of a user, with the cookie of a sign-in, or with neither. A clone goes on with the same cookie,
+/// and does not see what the other one gets afterwards.
+#[derive(Debug)]
 pub struct WebClient {
     port: u16,
     token: Option<String>,
+    /// The value of the cookie that the server has set last.
+    cookie: Mutex<Option<String>>,
 }
 
 /// A request whose body is still to be sent, or the rest of it.
@@ -41,7 +51,103 @@ pub struct WebReply {
     pub is_whole: bool,
 }
 
+impl Clone for WebClient {
+    fn clone(&self) -> Self {
+        Self {
+            port: self.port,
+            token: self.token.clone(),
+            cookie: Mutex::new(self.cookie()),
+        }
+    }
+}
+
 impl WebClient {
+    /// Returns a browser that nobody has signed in.
+    pub fn new(server: &TestServer) -> Self {
+        Self::anonymous(server)
+    }
+
+    /// Signs a browser in by the form, with a one-time code or a recovery code if there is one.
+    #[track_caller]
+    pub fn sign_in(self, user: &str, password: &str, code: Option<&str>) -> Self {
+        let code = code.unwrap_or_default();
+        let fields = [("name", user), ("password", password), ("code", code)];
+        let reply = self.form("/login", &fields);
+        assert_eq!(reply.status, 303, "{}", reply.text());
+        assert!(self.cookie().is_some(), "no cookie for {user}: {reply:?}");
+        self
+    }
+
+    /// Sends the form for signing in with a password alone.
+    pub fn try_sign_in(&self, user: &str, password: &str) -> WebReply {
+        self.form("/login", &[("name", user), ("password", password)])
+    }
+
+    /// Returns the client with this token instead of what it has.
+    pub fn with_token(self, token: &str) -> Self {
+        Self {
+            token: Some(token.to_owned()),
+            cookie: Mutex::default(),
+            ..self
+        }
+    }
+
+    /// Returns the value of the cookie, if there is one.
+    pub fn cookie(&self) -> Option<String> {
+        self.cookie.lock().unwrap().clone()
+    }
+
+    /// Returns the origin of the server's pages.
+    pub fn origin(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// GETs a page, as a browser does.
+    pub fn page(&self, path: &str) -> WebReply {
+        self.ask("GET", path, &[HTML], b"")
+    }
+
+    /// Sends a form of one of the server's pages, as a browser does.
+    pub fn form(&self, path: &str, fields: &[(&str, &str)]) -> WebReply {
+        self.form_from(Some(&self.origin()), path, fields)
+    }
+
+    /// Sends a form of a page of this origin.
+    pub fn form_from(&self, origin: Option<&str>, path: &str, fields: &[(&str, &str)]) -> WebReply {
+        let pairs: Vec<String> = fields
+            .iter()
+            .map(|(name, value)| format!("{name}={}", encoded(value)))
+            .collect();
+        let mut headers = vec![HTML, ("Content-Type", "application/x-www-form-urlencoded")];
+        headers.extend(origin.map(|origin| ("Origin", origin)));
+        self.ask("POST", path, &headers, pairs.join("&").as_bytes())
+    }
+
+    /// Sends JSON, as a script of one of the server's pages or a program does.
+    pub fn send(&self, method: &str, path: &str, body: &serde_json::Value) -> WebReply {
+        let origin = self.origin();
+        let headers = [("Content-Type", "application/json"), ("Origin", &origin)];
+        self.ask(method, path, &headers, body.to_string().as_bytes())
+    }
+
+    /// Keeps the cookie that a reply sets, and drops the one that it removes.
+    fn take_cookie(&self, headers: &[String]) {
+        for header in headers {
+            let Some((name, value)) = header.split_once(':') else {
+                continue;
+            };
+            let pair = value
+                .trim()
+                .split(';')
+                .next()
+                .and_then(|pair| pair.split_once('='));
+            if let (true, Some((COOKIE, value))) = (name.eq_ignore_ascii_case("set-cookie"), pair) {
+                let value = Some(value.to_owned()).filter(|value| !value.is_empty());
+                *self.cookie.lock().unwrap() = value;
+            }
+        }
+    }
+
     /// Gives a user a token for files, and returns a client with it.
     pub fn of(server: &TestServer, user: &str) -> Self {
         let printed = server.admin_ok(&["token", "add", user, "--scope", "files"], "");
@@ -67,6 +173,7 @@ impl WebClient {
         Self {
             port: port.unwrap(),
             token: None,
+            cookie: Mutex::default(),
         }
     }
 
@@ -78,6 +185,9 @@ impl WebClient {
         let mut head = format!("{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n");
         if let Some(token) = &self.token {
             write!(head, "Authorization: Bearer {token}\r\n").unwrap();
+        }
+        if let Some(cookie) = self.cookie() {
+            write!(head, "Cookie: {COOKIE}={cookie}\r\n").unwrap();
         }
         for (name, value) in headers {
             write!(head, "{name}: {value}\r\n").unwrap();
@@ -96,7 +206,9 @@ impl WebClient {
         }
         let mut request = self.open(method, path, &headers);
         request.send(body);
-        request.reply().rest(method != "HEAD")
+        let reply = request.reply().rest(method != "HEAD");
+        self.take_cookie(&reply.headers);
+        reply
     }
 
     /// Sends a GET.
@@ -220,6 +332,11 @@ impl WebReply {
         header_of(&self.headers, name)
     }
 
+    /// Returns the body as text.
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
     /// Returns the body.
     pub fn json(&self) -> serde_json::Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
@@ -241,6 +358,15 @@ impl WebReply {
         assert_eq!((self.status, self.is_whole), (status, true), "{self:?}");
         self
     }
+}
+
+/// Returns the value of a field as forms send it.
+pub fn encoded(value: &str) -> String {
+    let encode = |byte: u8| match byte.is_ascii_alphanumeric() {
+        true => char::from(byte).to_string(),
+        false => format!("%{byte:02X}"),
+    };
+    value.bytes().map(encode).collect()
 }
 
 fn header_of<'a>(headers: &'a [String], name: &str) -> Option<&'a str> {

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use askama::Template;
 use axum::Router;
 use axum::extract::State;
-use axum::response::{Html, IntoResponse as _, Response};
+use axum::response::Response;
 use axum::routing::get;
 use jiff::Timestamp;
 
-use super::current_frame::frame_for;
 use super::frame::{MenuPage, PageFrame};
+use super::rendering::rendered;
+use super::shown_time::minute;
 use crate::domain::user::{Factor, UserSource};
 use crate::store::web::TokenRecord;
 use crate::web::account::parts::{OwnBrowser, OwnKey, OwnSession, OwnWork};
@@ -91,11 +92,6 @@ struct ShownSignIn {
     address: String,
     client: String,
     method: String,
-}
-
-/// Formats a time for people, in UTC, to the minute.
-fn minute(time: Timestamp) -> String {
-    time.strftime("%Y-%m-%d %H:%M").to_string()
 }
 
 fn minute_or(time: Option<Timestamp>, other: &str) -> String {
@@ -184,12 +180,9 @@ impl AccountPage {
 
 async fn show(State(app): State<Arc<WebApp>>, user: WebUser) -> Result<Response, WebError> {
     let view = account::view(&app, &user).await?;
-    let frame = frame_for(&app, &user, MenuPage::Account);
+    let frame = PageFrame::of_user(&app, &user, MenuPage::Account).await?;
     let shortest = app.service.auth.settings().password.min_length;
-    match AccountPage::of(frame, view, shortest).render() {
-        Ok(html) => Ok(Html(html).into_response()),
-        Err(error) => Err(WebError::internal("cannot render a page", &error)),
-    }
+    rendered(&AccountPage::of(frame, view, shortest))
 }
 
 #[cfg(test)]

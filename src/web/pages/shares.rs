@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use askama::Template;
 use axum::extract::State;
-use axum::response::{Html, IntoResponse as _, Response};
+use axum::response::Response;
 use base::size::Size;
 
-use super::current_frame::frame_for;
 use super::frame::{MenuPage, PageFrame};
+use super::rendering::rendered;
 use crate::web::api::shares::listed::{ListedShare, shares_of};
 use crate::web::app::WebApp;
 use crate::web::error::WebError;
@@ -42,12 +42,10 @@ pub(super) async fn show(State(app): State<Arc<WebApp>>, user: WebUser) -> Resul
     user.require_browser()?;
     let shares = shares_of(&app, &user).await?;
     let page = SharesPage {
-        frame: frame_for(&app, &user, MenuPage::Shares),
+        frame: PageFrame::of_user(&app, &user, MenuPage::Shares).await?,
         shares: shares.into_iter().map(row_of).collect(),
     };
-    let page = page.render();
-    let page = page.map_err(|error| WebError::internal("the page of shares cannot be written", &error))?;
-    Ok(Html(page).into_response())
+    rendered(&page)
 }
 
 fn row_of(share: ListedShare) -> ShareRow {

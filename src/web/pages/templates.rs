@@ -114,7 +114,8 @@ pub struct ListingRow {
     pub name: String,
     /// The bytes of the name, percent-encoded.
     pub key: String,
-    /// The address: of a directory `/files/a/b/`, of a file `/api/v1/files/a/b`; empty if it cannot be opened.
+    /// The address: of a directory `/files/a/b/`, of a file `/api/v1/files/a/b`, of a link `/files/a/b`, which leads on to
+    /// either; empty if it cannot be opened.
     pub href: String,
     /// `directory`, `file`, `link` or `other`, as in the API.
     pub kind: &'static str,

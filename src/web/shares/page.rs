@@ -3,11 +3,10 @@
 use std::sync::Arc;
 
 use askama::Template;
-use axum::extract::rejection::FormRejection;
-use axum::extract::{Form, State};
+use axum::extract::State;
 use axum::http::header::{LOCATION, SET_COOKIE};
 use axum::http::{HeaderValue, StatusCode};
-use axum::response::{Html, IntoResponse as _, Response};
+use axum::response::{IntoResponse as _, Response};
 use base::secret::Secret;
 use base::size::Size;
 use base::visible::printable;
@@ -27,8 +26,10 @@ use crate::store::web::ShareRecord;
 use crate::web::app::WebApp;
 use crate::web::cookies;
 use crate::web::error::{WebError, WebErrorKind};
-use crate::web::pages::current_frame::frame_for_anybody;
+use crate::web::form::FormBody;
 use crate::web::pages::frame::PageFrame;
+use crate::web::pages::rendering::rendered;
+use crate::web::pages::shown_time::minute;
 use crate::web::sign_in::random_text;
 use crate::web::url_path::{UrlPath, href, href_name};
 use crate::web::users::WebUser;
@@ -121,12 +122,10 @@ pub(super) async fn show(State(app): State<Arc<WebApp>>, asked: AskedOfShare) ->
 pub(super) async fn open(
     State(app): State<Arc<WebApp>>,
     asked: AskedOfShare,
-    form: Result<Form<OpeningForm>, FormRejection>,
+    FormBody(form): FormBody<OpeningForm>,
 ) -> Result<Response, WebError> {
     let link = LinkPath::of(&asked.uri);
     let share = entry::find(&app, &asked.visitor, link.token).await?;
-    let Form(form) =
-        form.map_err(|_| WebError::new(WebErrorKind::BadRequest, "this is not the form of the page"))?;
     let password = Secret::new(form.password);
     let shares = app.service.auth.shares();
     let passed = shares
@@ -166,7 +165,7 @@ fn closed(link: LinkPath<'_>, share: &ShareRecord, error: Option<String>) -> Res
 /// Returns the page of a link, without what is there.
 fn page_of(link: LinkPath<'_>, share: &ShareRecord) -> ShareVisitPage {
     ShareVisitPage {
-        frame: frame_for_anybody(),
+        frame: PageFrame::for_anybody(),
         title: share.title.clone(),
         owner: share.user.to_string(),
         expires: share.expires_at.map(minute),
@@ -179,10 +178,7 @@ fn page_of(link: LinkPath<'_>, share: &ShareRecord) -> ShareVisitPage {
 
 impl ShareVisitPage {
     fn response(&self) -> Result<Response, WebError> {
-        let page = self.render();
-        let page =
-            page.map_err(|error| WebError::internal("the page of a link cannot be written", &error))?;
-        Ok(Html(page).into_response())
+        rendered(self)
     }
 }
 
@@ -289,9 +285,4 @@ fn crumbs(share: &VisitedShare, link: &str, place: &VirtualPath) -> Vec<ShareCru
         });
     }
     crumbs
-}
-
-/// Returns a time as pages show it, in UTC.
-fn minute(time: Timestamp) -> String {
-    time.strftime("%Y-%m-%d %H:%M").to_string()
 }

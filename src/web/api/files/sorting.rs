@@ -73,6 +73,27 @@ pub struct SortedEntries {
 /// The length in bytes of the number in a cursor.
 const NUMBER: usize = 8;
 
+impl SortKey {
+    /// Returns the word of addresses.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Name => "name",
+            Self::Size => "size",
+            Self::Mtime => "mtime",
+        }
+    }
+}
+
+impl SortDirection {
+    /// Returns the word of addresses.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Asc => "asc",
+            Self::Desc => "desc",
+        }
+    }
+}
+
 impl SortPlace {
     /// Parses a cursor; `None` if it is none of ours.
     pub fn parse(cursor: &str) -> Option<Self> {

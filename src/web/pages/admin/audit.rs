@@ -10,7 +10,7 @@ use axum::routing::get;
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use super::frame::{AdminMenu, Page, frame_of, shown};
+use super::frame::{AdminMenu, Page, frame_of};
 use crate::ops::audit::AuditEntry;
 use crate::shapes::audit::{AuditRow, AuditWords};
 use crate::telemetry::EVENT_NAMES;
@@ -18,6 +18,7 @@ use crate::web::admins::AdminReader;
 use crate::web::app::WebApp;
 use crate::web::audit_search::{self, AuditCursor, AuditOrder, FailedAddress};
 use crate::web::pages::frame::PageFrame;
+use crate::web::pages::rendering::rendered;
 use crate::web::query::{AskedFor, asked};
 use crate::web::url_path::href_name;
 use base::visible::for_terminal;
@@ -101,7 +102,7 @@ async fn log(State(app): State<Arc<WebApp>>, reader: AdminReader, query: AskedFo
         is_chosen: words.event == name,
     });
     let mut page = AuditPage {
-        frame: frame_of(&app, &reader),
+        frame: frame_of(&app, &reader).await?,
         menu: AdminMenu::new(&reader, "/admin/audit"),
         events: events.collect(),
         rows: Vec::new(),
@@ -128,7 +129,7 @@ async fn log(State(app): State<Arc<WebApp>>, reader: AdminReader, query: AskedFo
         // The form stays, so that the filter can be mended.
         Err(error) => page.refused = sentence(&error),
     }
-    shown(&page)
+    rendered(&page)
 }
 
 /// Returns an error as one sentence.
@@ -175,7 +176,7 @@ struct FailedPage {
 async fn failed(State(app): State<Arc<WebApp>>, reader: AdminReader) -> Page {
     let count = |file: PathBuf| audit_search::failed_sign_ins(&file, Timestamp::now());
     let mut page = FailedPage {
-        frame: frame_of(&app, &reader),
+        frame: frame_of(&app, &reader).await?,
         menu: AdminMenu::new(&reader, "/admin/failed-sign-ins"),
         rows: Vec::new(),
         found: 0,
@@ -188,5 +189,5 @@ async fn failed(State(app): State<Arc<WebApp>>, reader: AdminReader) -> Page {
         }
         Err(error) => page.refused = sentence(&error),
     }
-    shown(&page)
+    rendered(&page)
 }

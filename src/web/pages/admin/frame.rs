@@ -1,13 +1,13 @@
 //! What the pages of administrators have in common: the menu, and how values are shown.
 
-use askama::Template;
-use axum::response::{Html, IntoResponse as _, Response};
+use std::sync::Arc;
+
+use axum::response::Response;
 use jiff::Timestamp;
 
 use crate::web::admins::AdminReader;
 use crate::web::app::WebApp;
 use crate::web::error::WebError;
-use crate::web::pages::current_frame::frame_for;
 use crate::web::pages::frame::{MenuPage, PageFrame};
 use base::size::Size;
 
@@ -65,16 +65,8 @@ impl AdminMenu {
 }
 
 /// Returns the frame that the page has around it.
-pub(super) fn frame_of(app: &WebApp, reader: &AdminReader) -> PageFrame {
-    frame_for(app, &reader.0.0, MenuPage::Administration)
-}
-
-/// Renders a page.
-pub(super) fn shown(page: &impl Template) -> Page {
-    match page.render() {
-        Ok(html) => Ok(Html(html).into_response()),
-        Err(error) => Err(WebError::internal("cannot render a page", &error)),
-    }
+pub(super) async fn frame_of(app: &Arc<WebApp>, reader: &AdminReader) -> Result<PageFrame, WebError> {
+    PageFrame::of_user(app, &reader.0.0, MenuPage::Administration).await
 }
 
 /// Formats a time for people, to the second.

@@ -8,12 +8,13 @@ use axum::extract::State;
 use axum::routing::get;
 use serde::Deserialize;
 
-use super::frame::{AdminMenu, Page, frame_of, shown, size_or};
+use super::frame::{AdminMenu, Page, frame_of, size_or};
 use crate::ops::usage::{AccountHolder, HomeUsage};
 use crate::web::admins::AdminReader;
 use crate::web::app::WebApp;
 use crate::web::homes::{self, HomePage};
 use crate::web::pages::frame::PageFrame;
+use crate::web::pages::rendering::rendered;
 use crate::web::query::{AskedFor, asked};
 use crate::web::url_path::href_name;
 
@@ -84,8 +85,8 @@ struct HomesPageQuery {
 async fn list(State(app): State<Arc<WebApp>>, reader: AdminReader, query: AskedFor<HomesPageQuery>) -> Page {
     let skip = asked(query)?.skip;
     let HomePage { homes, all, next } = homes::fullest(&app, &reader.0, skip, homes::PAGE).await?;
-    shown(&HomesPage {
-        frame: frame_of(&app, &reader),
+    rendered(&HomesPage {
+        frame: frame_of(&app, &reader).await?,
         menu: AdminMenu::new(&reader, "/admin/homes"),
         homes: homes.iter().map(HomeRow::of).collect(),
         all,

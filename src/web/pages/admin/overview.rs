@@ -9,13 +9,14 @@ use axum::routing::get;
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use super::frame::{AdminMenu, Page, frame_of, shown, size_or, time};
+use super::frame::{AdminMenu, Page, frame_of, size_or, time};
 use crate::ops::running::{PlaceSpace, SessionView};
 use crate::web::admins::AdminReader;
 use crate::web::app::WebApp;
 use crate::web::error::{WebError, WebErrorKind};
 use crate::web::graphs::{self, GraphKind, GraphPeriod};
 use crate::web::pages::frame::PageFrame;
+use crate::web::pages::rendering::rendered;
 use crate::web::query::{AskedFor, asked};
 use crate::web::session_page::{self, SessionPage};
 use crate::web::url_path::href_name;
@@ -98,8 +99,8 @@ async fn overview(State(app): State<Arc<WebApp>>, reader: AdminReader) -> Page {
             used: u64::try_from(thousandths).unwrap_or(1000),
         }
     };
-    shown(&OverviewPage {
-        frame: frame_of(&app, &reader),
+    rendered(&OverviewPage {
+        frame: frame_of(&app, &reader).await?,
         menu: AdminMenu::new(&reader, "/admin"),
         since: time(status.since),
         is_stopping: status.is_stopping,
@@ -185,8 +186,8 @@ async fn sessions(
 ) -> Page {
     let after = asked(query)?.after;
     let SessionPage { sessions, next } = session_page::page(&app, after).await?;
-    shown(&SessionsPage {
-        frame: frame_of(&app, &reader),
+    rendered(&SessionsPage {
+        frame: frame_of(&app, &reader).await?,
         menu: AdminMenu::new(&reader, "/admin/sessions"),
         sessions: sessions.iter().map(ListedSession::of).collect(),
         after,
@@ -235,8 +236,8 @@ async fn graph_page(
         name: one.name(),
         is_current: one == period,
     };
-    shown(&GraphsPage {
-        frame: frame_of(&app, &reader),
+    rendered(&GraphsPage {
+        frame: frame_of(&app, &reader).await?,
         menu: AdminMenu::new(&reader, "/admin/graphs"),
         periods: GraphPeriod::ALL.into_iter().map(link).collect(),
         graphs: graph_sections(&app, period),

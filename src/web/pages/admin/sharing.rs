@@ -7,7 +7,7 @@ use axum::Router;
 use axum::extract::{Path, State};
 use axum::routing::get;
 
-use super::frame::{AdminMenu, Page, frame_of, shown, size_or};
+use super::frame::{AdminMenu, Page, frame_of, size_or};
 use super::users::{FormField, member_fields};
 use crate::domain::folder::FolderName;
 use crate::domain::group::GroupName;
@@ -18,6 +18,7 @@ use crate::web::admins::AdminReader;
 use crate::web::app::WebApp;
 use crate::web::error::WebError;
 use crate::web::pages::frame::PageFrame;
+use crate::web::pages::rendering::rendered;
 use crate::web::url_path::href_name;
 
 /// The most names of members or users that a page has.
@@ -66,8 +67,8 @@ async fn group_list(State(app): State<Arc<WebApp>>, reader: AdminReader) -> Page
         .0
         .run(&app, async |context| groups::list(context).await)
         .await?;
-    shown(&GroupsPage {
-        frame: frame_of(&app, &reader),
+    rendered(&GroupsPage {
+        frame: frame_of(&app, &reader).await?,
         menu: AdminMenu::new(&reader, "/admin/groups"),
         groups: found.iter().map(ListedGroup::of).collect(),
     })
@@ -96,8 +97,8 @@ async fn group_page(State(app): State<Arc<WebApp>>, reader: AdminReader, Path(na
         .await?;
     let encoded = href_name(view.group.name.as_str().as_bytes());
     let members = view.members.iter().take(MOST_NAMES);
-    shown(&GroupPage {
-        frame: frame_of(&app, &reader),
+    rendered(&GroupPage {
+        frame: frame_of(&app, &reader).await?,
         menu: AdminMenu::new(&reader, "/admin/groups"),
         row: ListedGroup::of(&view),
         api: format!("/api/v1/groups/{encoded}"),
@@ -148,8 +149,8 @@ async fn folder_list(State(app): State<Arc<WebApp>>, reader: AdminReader) -> Pag
         .0
         .run(&app, async |context| folders::list(context).await)
         .await?;
-    shown(&FoldersPage {
-        frame: frame_of(&app, &reader),
+    rendered(&FoldersPage {
+        frame: frame_of(&app, &reader).await?,
         menu: AdminMenu::new(&reader, "/admin/folders"),
         folders: found.folders.iter().map(ListedFolder::of).collect(),
     })
@@ -186,8 +187,8 @@ async fn folder_page(State(app): State<Arc<WebApp>>, reader: AdminReader, Path(n
     let view = found.folders.first().ok_or_else(WebError::not_found)?;
     let words = FolderWords::of(&view.folder);
     let users = view.users.iter().take(MOST_NAMES);
-    shown(&FolderPage {
-        frame: frame_of(&app, &reader),
+    rendered(&FolderPage {
+        frame: frame_of(&app, &reader).await?,
         menu: AdminMenu::new(&reader, "/admin/folders"),
         row: ListedFolder::of(view),
         api: format!(

@@ -8,7 +8,7 @@ use axum::extract::{Path, State};
 use axum::routing::get;
 use serde::Deserialize;
 
-use super::frame::{AdminMenu, Page, frame_of, shown, size_or, time};
+use super::frame::{AdminMenu, Page, frame_of, size_or, time};
 use crate::domain::user::{UserName, UserSource};
 use crate::ops::users;
 use crate::ops::users::page::{self, UserSearch};
@@ -19,6 +19,7 @@ use crate::web::app::WebApp;
 use crate::web::error::{WebError, WebErrorKind};
 use crate::web::homes::fullness;
 use crate::web::pages::frame::PageFrame;
+use crate::web::pages::rendering::rendered;
 use crate::web::query::{AskedFor, asked};
 use crate::web::url_path::href_name;
 
@@ -121,8 +122,8 @@ async fn list(State(app): State<Arc<WebApp>>, reader: AdminReader, query: AskedF
             encoded(user.name.as_str())
         )
     });
-    shown(&UsersPage {
-        frame: frame_of(&app, &reader),
+    rendered(&UsersPage {
+        frame: frame_of(&app, &reader).await?,
         menu: AdminMenu::new(&reader, "/admin/users"),
         users: found.list.users.iter().map(ListedUser::of).collect(),
         found: found.found,
@@ -223,8 +224,8 @@ async fn show(State(app): State<Arc<WebApp>>, reader: AdminReader, Path(name): P
         fingerprint: key.fingerprint.clone(),
         comment: key.comment.clone(),
     };
-    shown(&UserPageView {
-        frame: frame_of(&app, &reader),
+    rendered(&UserPageView {
+        frame: frame_of(&app, &reader).await?,
         menu: AdminMenu::new(&reader, "/admin/users"),
         row: ListedUser::of(user),
         home: user.home.display().to_string(),
