@@ -3,6 +3,7 @@
 mod account;
 mod admin;
 mod archives;
+mod description;
 mod files;
 mod pages;
 mod shares;
