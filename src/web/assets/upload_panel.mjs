@@ -26,7 +26,7 @@ function noteOf(item) {
     case "missing":
       return `${part} are in ${parent(item.path) === "/" ? "Home" : shown(parent(item.path))}. Choose the file again to go on.`;
     case "done":
-      return size(item.size);
+      return item.message ? `${size(item.size)} · ${item.message}` : size(item.size);
     case "skipped":
       return "left out";
     case "asking":

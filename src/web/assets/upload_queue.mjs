@@ -152,10 +152,16 @@ export class UploadQueue {
     return true;
   }
 
+  /** Returns the items that somebody must decide about; the one that was dropped last, if there is one, is the first. */
+  asking(last = null) {
+    const asking = [...this.items].filter((item) => item.state === "asking");
+    return asking.sort((one, other) => Number(other === last) - Number(one === last));
+  }
+
   /** Notes a decision about a taken name: "replace", "rename" or "skip", for this item or for all. */
   decide(id, decision, isForAll = false) {
     if (isForAll) this.decisionForAll = decision;
-    const asked = isForAll ? [...this.items].filter((item) => item.state === "asking") : [this.item(id)];
+    const asked = isForAll ? this.asking() : [this.item(id)];
     for (const item of asked) {
       if (item?.state !== "asking") continue;
       item.decision = decision;
