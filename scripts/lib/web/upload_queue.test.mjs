@@ -102,6 +102,15 @@ test("a file that is dropped twice is sent once", () => {
   assert.equal(again.state, "waiting");
 });
 
+test("a file that is dropped again while it asks is asked about first", () => {
+  const queue = queueOf(3);
+  for (const item of queue.start()) queue.apply(item.id, "conflict");
+  const { item, outdated } = queue.offer({ path: "/1", file: file(100) });
+  assert.deepEqual([item.state, outdated, queue.count], ["asking", null, 3]);
+  assert.deepEqual(queue.asking(item).map(({ path }) => path), ["/1", "/0", "/2"]);
+  assert.deepEqual(queue.asking().map(({ path }) => path), ["/0", "/1", "/2"]);
+});
+
 test("the times of files are kept for uploads that are unfinished, and no more than that", () => {
   const kept = new Map();
   const storage = { getItem: (key) => kept.get(key) ?? null, setItem: (key, value) => kept.set(key, value) };

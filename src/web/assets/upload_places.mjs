@@ -150,7 +150,7 @@ export class UploadPlaces {
         const retry = retryOf(reply.status);
         failures += retry === "some" ? 1 : 0;
         if (retry === "no" || failures >= FAILURES) {
-          this.#on.wait(path, null);
+          if (attempt > 1) this.#on.wait(path, null);
           return reply;
         }
         sentence = errorOf(reply.status, reply.text).sentence;
