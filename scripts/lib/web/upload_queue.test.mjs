@@ -49,7 +49,18 @@ test("the sums follow every change", () => {
   assert.deepEqual(states, { sending: 1, skipped: 1, done: 1 });
   queue.remove(first.id);
   queue.removeEnded();
-  assert.deepEqual(queue.totals(), { files: 0, ended: 0, bytes: 0, sent: 0, states: {} });
+  assert.deepEqual(queue.totals(), { files: 0, ended: 0, there: 0, bytes: 0, sent: 0, states: {} });
+});
+
+test("files that the server had already are done, and counted", () => {
+  const queue = queueOf(2);
+  const [first, second] = queue.start();
+  queue.apply(first.id, "found");
+  queue.apply(second.id, "done");
+  const { ended, there, sent } = queue.totals();
+  assert.deepEqual([first.state, first.wasThere, second.wasThere, ended, there, sent], ["done", true, false, 2, 1, 200]);
+  queue.removeEnded();
+  assert.equal(queue.totals().there, 0);
 });
 
 test("a decision for all holds for those that ask already, and goes first", () => {

@@ -166,7 +166,7 @@ export class Uploads {
       await this.#places.ready(parent(item.path));
       const isThere = await this.#isThere(item);
       abort.signal.throwIfAborted();
-      if (isThere) this.#queue.apply(item.id, "done", "was there already");
+      if (isThere) this.#queue.apply(item.id, "found");
       else this.#ended(item, await upload(this.#job(item, abort.signal), ENV));
     } catch (error) {
       if (!abort.signal.aborted) this.#broke(item, error);
@@ -257,6 +257,7 @@ export class Uploads {
       for (;;) {
         const asking = this.#queue.asking(last);
         if (asking.length === 0) return;
+        this.#panel.show();
         const mayReplace = this.#directory.may.has("overwrite");
         const answer = await askConflict(asking[0].path, { others: asking.length - 1, mayReplace });
         if (answer === null) return;
