@@ -100,7 +100,7 @@ export class UploadPanel {
     const isOver = !isActive && paused + missing + asking + full + failed === 0;
     this.title.textContent = this.#titleOf({ files, ended, there, isActive, isOver, missing });
     this.bar.value = thousandths(sent, bytes);
-    this.bar.hidden = files === 0 || isOver;
+    this.bar.hidden = files === 0;
     const now = performance.now();
     const rate = this.#rate.perSecond(now);
     const left = this.#rate.secondsFor(bytes - sent, now);
@@ -109,7 +109,7 @@ export class UploadPanel {
       sending > 0 && rate !== null ? `${size(Math.round(rate))}/s` : null,
       sending > 0 && left !== null ? `${duration(left)} left` : null,
       asking + full + failed > 0 ? `${counted(asking + full + failed, "file needs", "files need")} you` : null,
-      there > 0 && there < ended ? `${counted(there, "was", "were")} there already` : null,
+      isOver && there > 0 && there < ended ? `${counted(there, "was", "were")} there already` : null,
       missing > 0 && files > 0 ? `${counted(missing, "file", "files")} from before` : null,
     ];
     this.note.textContent = notes.filter(Boolean).join(" · ");

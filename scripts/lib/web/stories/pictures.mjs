@@ -123,9 +123,13 @@ async function take(stage, page, pages, suffix, faults) {
       await page.screenshot({ path: join(stage.options.pictures, `${what}.png`), animations: "disabled" });
       await fits(page, what);
       await accessible(page, what);
-      await leave?.(page, stage);
     } catch (error) {
       faults.push(`${what}: ${error.message}`);
+    }
+    try {
+      await leave?.(page, stage);
+    } catch (error) {
+      faults.push(`${what}, leaving it: ${error.message}`);
     }
   }
 }
