@@ -69,9 +69,8 @@ fn text(added: &AddedToken) -> String {
 fn table(views: &[TokenView]) -> String {
     let header = ["USER", "ID", "SCOPE", "ADDED", "EXPIRES", "LAST USED", "COMMENT"];
     let mut rows = vec![header.map(str::to_owned)];
-    let or = |time: Option<Timestamp>, otherwise: &str| {
-        time.map_or_else(|| otherwise.to_owned(), output::time)
-    };
+    let or =
+        |time: Option<Timestamp>, otherwise: &str| time.map_or_else(|| otherwise.to_owned(), output::time);
     for view in views {
         rows.push([
             view.user.to_string(),
