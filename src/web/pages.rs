@@ -5,7 +5,7 @@ mod admin;
 mod errors;
 mod files;
 pub mod frame;
-pub mod rendering;
+pub(super) mod rendering;
 mod shares;
 pub mod shown_time;
 mod sign_in;

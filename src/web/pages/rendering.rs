@@ -1,4 +1,4 @@
-//! Makes responses of pages.
+//! Answers that are pages, or that lead to one.
 
 use askama::Template;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -20,7 +20,7 @@ pub(in crate::web) fn rendered(page: &impl Template) -> Result<Response, WebErro
 ///
 /// # Errors
 /// Returns an error if that fails.
-pub(in crate::web) fn rendered_for(headers: &HeaderMap, page: &impl Template) -> Result<Response, WebError> {
+pub(super) fn rendered_for(headers: &HeaderMap, page: &impl Template) -> Result<Response, WebError> {
     let html = page
         .render()
         .map_err(|error| WebError::internal("cannot render a page", &error))?;
@@ -39,7 +39,7 @@ pub(in crate::web) fn rendered_for(headers: &HeaderMap, page: &impl Template) ->
 ///
 /// # Errors
 /// Returns an error if that fails.
-pub(in crate::web) fn rendered_with(status: StatusCode, page: &impl Template) -> Result<Response, WebError> {
+pub(super) fn rendered_with(status: StatusCode, page: &impl Template) -> Result<Response, WebError> {
     let mut response = rendered(page)?;
     *response.status_mut() = status;
     Ok(response)
@@ -49,7 +49,7 @@ pub(in crate::web) fn rendered_with(status: StatusCode, page: &impl Template) ->
 ///
 /// # Errors
 /// Returns an error if the place cannot stand in a header.
-pub(in crate::web) fn see_other(place: &str) -> Result<Response, WebError> {
+pub(super) fn see_other(place: &str) -> Result<Response, WebError> {
     let place = HeaderValue::from_str(place)
         .map_err(|error| WebError::internal("cannot send a browser to another page", &error))?;
     Ok((StatusCode::SEE_OTHER, [(header::LOCATION, place)]).into_response())
