@@ -28,6 +28,8 @@ pub mod recovery;
 mod remembered;
 mod revocation;
 mod second_factor;
+mod secret_check;
+pub mod secret_hash;
 pub mod secrets_key;
 mod settings;
 pub mod shares;
@@ -39,6 +41,7 @@ pub mod trust;
 mod upgrades;
 mod verifier;
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -69,13 +72,13 @@ use self::key_check::KeyCheck;
 use self::offer::KeyOffer;
 use self::own_password::{NewPasswordHasher, OwnPasswords, PasswordToSet};
 use self::pacing::{Applicant, Pacing};
-use self::password::MAX_PASSWORD;
 use self::record_check::RecordCheck;
 use self::remembered::ResumeCheck;
 use self::second_factor::CodeChecker;
+use self::secret_check::check_secret;
 use self::secrets_key::SecretsKeyFile;
-use self::tokens::TokenCheck;
 use self::shares::{ShareCheck, ShareThrottle};
+use self::tokens::TokenCheck;
 use self::upgrades::HashUpgrades;
 use self::verifier::VerifierBounds;
 use crate::domain::user::{Factor, User, UserName};
@@ -138,12 +141,10 @@ impl Authenticator {
 
     /// Replaces the outside source of users; `None` if there is none.
     pub fn set_external(&self, source: Option<(ExternalSettings, Arc<dyn ExternalSource>)>) {
+        let floor = &self.pacing.floor;
         match source {
-            Some(_) => self
-                .pacing
-                .floor
-                .cover_answer(Duration::ZERO, Instant::now().into_std()),
-            None => self.pacing.floor.forget_answers(),
+            Some(_) => floor.cover_answer(Duration::ZERO, Instant::now().into_std()),
+            None => floor.forget_answers(),
         }
         self.external.replace(source);
     }
@@ -206,7 +207,7 @@ impl Authenticator {
                 checked.map(AcceptedUser::from)
             }
             Credential::Password(secret) | Credential::Code(secret) => {
-                self.try_secret(&attempt, secret, applicant).await
+                check_secret(self.external(), &attempt, secret, applicant).await
             }
         };
         match checked {
@@ -246,42 +247,6 @@ impl Authenticator {
         Ok(self.completion().complete(record.into(), &attempt))
     }
 
-    /// Waits for a permit and verifies the password or the code. A refusal contains the time for which its answer must
-    /// be held back.
-    async fn try_secret(
-        &self,
-        attempt: &Attempt<'_>,
-        secret: &Secret,
-        applicant: Applicant<'_>,
-    ) -> Result<AcceptedUser, (Duration, DenialReason)> {
-        let Applicant { source, name, .. } = applicant;
-        // The length is not secret, and a long password must not use memory in the queue.
-        if secret.bytes().len() > MAX_PASSWORD {
-            let reason = DenialReason::PasswordTooLong;
-            return Err((self.pacing.count(source, Some(name), &reason), reason));
-        }
-        if let Some(judged) = self.external().password(attempt, applicant).await {
-            return judged.map(AcceptedUser::from);
-        }
-        let permit = self
-            .pacing
-            .admit(applicant, |queued| self.pacing.verifier.acquire(queued))
-            .await
-            // The attempt has already waited in `admit`, so its answer is not delayed further.
-            .map_err(|reason| (Duration::ZERO, reason))?;
-        let checking = async {
-            match attempt.credential {
-                Credential::Code(_) => self.records().code(attempt, name, secret).await,
-                _ => {
-                    let checked = self.records().password(attempt, name, secret, &permit).await;
-                    checked.map(AcceptedUser::from)
-                }
-            }
-        };
-        // The failure is counted before the permit is released, so that no other attempt runs in between.
-        self.pacing.judged(applicant, checking).await
-    }
-
     fn records(&self) -> RecordCheck<'_> {
         RecordCheck {
             store: &*self.store,
@@ -314,9 +279,8 @@ impl Authenticator {
         key: &PresentedKey,
     ) -> Result<Option<OfferedKey>, DenialReason> {
         let is_judged = self.external.for_factor(Factor::PublicKey).is_some();
-        KeyOffer { user, peer, key }
-            .check(self.records(), is_judged)
-            .await
+        let offer = KeyOffer { user, peer, key };
+        offer.check(self.records(), is_judged).await
     }
 
     /// Counts one failure for the address of a connection that offered keys and ended without a sign-in by key.
@@ -331,16 +295,8 @@ impl Authenticator {
     /// Returns an error if the store cannot answer.
     pub async fn review(&self, login: &Login, peer: IpAddr) -> base::error::Result<Review> {
         let user = self.store.user(login.user()).await?;
-        let limits = user.as_ref().map(|user| (user.max_sessions(), user.rates()));
-        let (max_sessions, rates) = limits.unwrap_or_default();
-        Ok(match self.review_record(login, user.as_ref(), peer).await? {
-            Ok(until) => Review::Continues {
-                until,
-                max_sessions,
-                rates,
-            },
-            Err(lost) => Review::Ends(lost),
-        })
+        let reviewed = self.review_record(login, user.as_ref(), peer).await?;
+        Ok(Review::of(user.as_ref(), reviewed))
     }
 
     /// Decides by a record of its user that was just read whether a login's session may continue, and until when.
@@ -374,13 +330,30 @@ impl Authenticator {
         remembered: &RememberedSignIn,
         peer: IpAddr,
     ) -> base::error::Result<Result<Login, Revocation>> {
-        let check = ResumeCheck {
+        self.resuming().resume(remembered, peer).await
+    }
+
+    /// Returns the login of a user who was signed in when they changed what they sign in with, and has passed these factors
+    /// with the secrets that the record has now; or what the user has lost meanwhile.
+    ///
+    /// # Errors
+    /// Returns an error if the store cannot answer.
+    pub async fn renew(
+        &self,
+        login: &Login,
+        factors: &BTreeSet<Factor>,
+        peer: IpAddr,
+    ) -> base::error::Result<Result<Login, Revocation>> {
+        self.resuming().renew(login, factors, peer).await
+    }
+
+    fn resuming(&self) -> ResumeCheck<'_> {
+        ResumeCheck {
             store: &*self.store,
             settings: &self.settings,
             keys: &self.keys,
             own_passwords: &self.own_passwords,
-        };
-        check.resume(remembered, peer).await
+        }
     }
 
     /// Signs in the user of a token. A refusal must be answered late, as with [`Authenticator::login`].

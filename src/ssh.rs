@@ -17,6 +17,7 @@ mod conversation;
 pub mod entry;
 mod folders;
 pub mod handler;
+pub mod home_opening;
 pub mod hostkeys;
 pub mod limits;
 pub mod mount_slots;

@@ -59,6 +59,8 @@ pub mod http_date;
 #[cfg(feature = "web")]
 pub mod json;
 #[cfg(feature = "web")]
+pub mod json_body;
+#[cfg(feature = "web")]
 pub mod live;
 #[cfg(feature = "web")]
 pub mod operator;
@@ -75,9 +77,13 @@ pub mod query;
 #[cfg(feature = "web")]
 pub mod range;
 #[cfg(feature = "web")]
+mod routes;
+#[cfg(feature = "web")]
 pub mod sampler;
 #[cfg(feature = "web")]
 pub mod session_page;
+#[cfg(feature = "web")]
+mod session_start;
 pub mod settings;
 #[cfg(feature = "web")]
 pub mod shares;

@@ -120,7 +120,8 @@ fn the_audit_log_is_described() {
         "src/auth/denial.rs",
         "src/auth/trust/revoked.rs",
         "src/ssh/admission/refused.rs",
-        "src/session/registry.rs",
+        "src/session/limits.rs",
+        "src/ssh/entry.rs",
     ] {
         all.extend(words(file, "pub fn code(", "\n    }\n"));
     }

@@ -69,7 +69,7 @@ impl Login {
     pub(super) fn of_visitor(user: User, share: SharedAccess) -> Self {
         let trees = share.scope.restrict(&user.permissions(), &user.folders());
         let until = share.ends_at(&user);
-        let proofs = Proofs::of_record(&user, &BTreeSet::new());
+        let proofs = Proofs::repeated(&user, &BTreeSet::new());
         Self {
             permissions: trees.home,
             folders: trees.folders,
@@ -325,4 +325,18 @@ pub enum Review {
     },
     /// The session must end, because the user has lost something that it needs.
     Ends(Revocation),
+}
+
+impl Review {
+    /// Returns the result for the user's current record, if there is one.
+    pub(super) fn of(user: Option<&User>, reviewed: Result<Option<Timestamp>, Revocation>) -> Self {
+        match reviewed {
+            Ok(until) => Self::Continues {
+                until,
+                max_sessions: user.and_then(User::max_sessions),
+                rates: user.map(User::rates).unwrap_or_default(),
+            },
+            Err(lost) => Self::Ends(lost),
+        }
+    }
 }

@@ -14,7 +14,7 @@ use super::own_password::OwnPasswords;
 use super::proofs::Proofs;
 use super::revocation::Revocation;
 use super::settings::AuthSettings;
-use crate::domain::user::{Factor, UserName};
+use crate::domain::user::{Factor, User, UserName};
 use crate::store::Store;
 use base::error::Result as BaseResult;
 
@@ -70,20 +70,42 @@ impl ResumeCheck<'_> {
         if user.incarnation != remembered.incarnation {
             return Ok(Err(Revocation::Incarnation));
         }
-        let now = Timestamp::now();
         let proofs = Proofs::repeated(&user, &remembered.factors);
-        let login = Login::new(user.clone(), proofs.clone(), None);
-        let until = match login.review(Some(&user), peer, now, &self.keys.trust()) {
-            Ok(until) => until,
+        let login = match self.reviewed(&user, proofs.clone(), peer) {
+            Ok(login) => login,
             Err(lost) => return Ok(Err(lost)),
         };
         if proofs.fingerprint(user.source) != remembered.fingerprint {
             return Ok(Err(Revocation::Secrets));
         }
         // A new sign-in would ask for a new password.
-        if self.own_passwords.must_change(&user, &proofs, now) {
+        if self.own_passwords.must_change(&user, &proofs, Timestamp::now()) {
             return Ok(Err(Revocation::Password));
         }
-        Ok(Ok(Login::new(user, proofs, until)))
+        Ok(Ok(login))
+    }
+
+    /// Returns the login of a user who has changed what they sign in with, and has passed these factors with the secrets
+    /// that the record has now; or what the user has lost meanwhile.
+    pub(super) async fn renew(
+        self,
+        login: &Login,
+        factors: &BTreeSet<Factor>,
+        peer: IpAddr,
+    ) -> BaseResult<Result<Login, Revocation>> {
+        let Some(user) = self.store.user(login.user()).await? else {
+            return Ok(Err(Revocation::User));
+        };
+        if user.incarnation != login.incarnation() {
+            return Ok(Err(Revocation::Incarnation));
+        }
+        Ok(self.reviewed(&user, Proofs::repeated(&user, factors), peer))
+    }
+
+    /// Returns the login of a user with these proofs, unless the record does not accept them.
+    fn reviewed(self, user: &User, proofs: Proofs, peer: IpAddr) -> Result<Login, Revocation> {
+        let login = Login::new(user.clone(), proofs.clone(), None);
+        let until = login.review(Some(user), peer, Timestamp::now(), &self.keys.trust())?;
+        Ok(Login::new(user.clone(), proofs, until))
     }
 }

@@ -15,7 +15,6 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use parking_lot::Mutex;
-use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 
 use self::access::SharedAccess;
@@ -24,6 +23,7 @@ use super::denial::{Denial, DenialReason};
 use super::login::Login;
 use super::pacing::{Applicant, Pacing};
 use super::password::{MAX_PASSWORD, Verdict};
+use super::secret_hash::hash_of;
 use super::throttle::DebtTable;
 use crate::domain::path::VirtualPath;
 use crate::domain::share::{SharePurpose, ShareScope};
@@ -89,7 +89,7 @@ impl<'a> ShareCheck<'a> {
     /// Returns an error if there is none, with the moment at which that is answered, or if the store cannot answer.
     pub async fn find(&self, token: &Secret, peer: IpAddr) -> Result<ShareRecord, Denial> {
         let start = Instant::now();
-        let hash: [u8; 32] = Sha256::digest(token.bytes()).into();
+        let hash = hash_of(token.bytes());
         let reason = match self.store.share_by_hash(&hash).await {
             Ok(Some(share)) => return Ok(share),
             Ok(None) => DenialReason::UnknownShare,

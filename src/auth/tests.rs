@@ -8,8 +8,8 @@ mod losses;
 mod pacing;
 mod remembered;
 mod second_factor;
-mod tokens;
 mod shares;
+mod tokens;
 
 use std::collections::BTreeSet;
 use std::path::Path;

@@ -8,7 +8,6 @@ use std::net::IpAddr;
 
 use data_encoding::BASE32_NOPAD;
 use jiff::{SignedDuration, Timestamp};
-use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 use zeroize::Zeroizing;
 
@@ -17,6 +16,7 @@ use super::denial::{Denial, DenialReason};
 use super::login::{Login, may_sign_in};
 use super::pacing::Pacing;
 use super::proofs::Proofs;
+use super::secret_hash::hash_of;
 use crate::domain::token::TokenScope;
 use crate::domain::user::UserSource;
 use crate::store::Store;
@@ -68,7 +68,7 @@ impl AccessToken {
 
     /// Returns the hash by which the store knows the token.
     pub fn hash(&self) -> [u8; 32] {
-        Sha256::digest(self.0.as_bytes()).into()
+        hash_of(self.0.as_bytes())
     }
 }
 

@@ -85,13 +85,13 @@ const JSON_VERSION: u8 = 1;
 
 /// An object with the version before its own members, of which none is `v`.
 #[derive(Serialize)]
-struct Versioned<'a, T> {
+struct VersionedJson<'a, T> {
     v: u8,
     #[serde(flatten)]
     object: &'a T,
 }
 
-impl<'a, T> Versioned<'a, T> {
+impl<'a, T> VersionedJson<'a, T> {
     fn new(object: &'a T) -> Self {
         Self {
             v: JSON_VERSION,
@@ -105,7 +105,7 @@ impl<'a, T> Versioned<'a, T> {
 /// # Errors
 /// Returns an error if the value is not an object.
 pub fn json(object: &impl Serialize) -> Result<String> {
-    indented(&Versioned::new(object))
+    indented(&VersionedJson::new(object))
 }
 
 /// Formats objects, each with its version, as an indented JSON array with a newline at its end.
@@ -113,7 +113,7 @@ pub fn json(object: &impl Serialize) -> Result<String> {
 /// # Errors
 /// Returns an error if a value is not an object.
 pub fn json_array<T: Serialize>(objects: &[T]) -> Result<String> {
-    let objects: Vec<_> = objects.iter().map(Versioned::new).collect();
+    let objects: Vec<_> = objects.iter().map(VersionedJson::new).collect();
     indented(&objects)
 }
 

@@ -3,13 +3,13 @@
 use jiff::Timestamp;
 
 use super::grammar::TokenCommand;
-use super::json::TokenJson;
 use super::work::{IfMissing, with_store};
 use super::{output, users};
 use crate::config::Config;
 use crate::domain::token::TokenScope;
 use crate::ops::context::OpsContext;
 use crate::ops::tokens::{self, AddedToken, TokenView};
+use crate::shapes::json::TokenJson;
 use base::error::Result;
 
 /// Runs the command, and prints the result.
@@ -69,9 +69,8 @@ fn text(added: &AddedToken) -> String {
 fn table(views: &[TokenView]) -> String {
     let header = ["USER", "ID", "SCOPE", "ADDED", "EXPIRES", "LAST USED", "COMMENT"];
     let mut rows = vec![header.map(str::to_owned)];
-    let or = |time: Option<Timestamp>, otherwise: &str| {
-        time.map_or_else(|| otherwise.to_owned(), output::time)
-    };
+    let or =
+        |time: Option<Timestamp>, otherwise: &str| time.map_or_else(|| otherwise.to_owned(), output::time);
     for view in views {
         rows.push([
             view.user.to_string(),

@@ -152,7 +152,10 @@ fn act(what: &str, token: &TokenView, is_added: bool) -> AdminAct {
         time.map_or(SettingValue::Nothing, |time| SettingValue::Text(time.to_string()))
     };
     let settings = [
-        ("id", SettingValue::Number(u64::try_from(token.id).unwrap_or_default())),
+        (
+            "id",
+            SettingValue::Number(u64::try_from(token.id).unwrap_or_default()),
+        ),
         ("scope", SettingValue::Text(token.scope.name().to_owned())),
         ("comment", SettingValue::Text(token.comment.clone())),
         ("expires_at", time(token.expires_at)),

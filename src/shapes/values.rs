@@ -178,7 +178,7 @@ impl FromStr for Expiry {
 }
 
 /// Parses a span of time: `30s`, `15m`, `12h`, `7d` or `4w`. Returns `None` if it is something else.
-pub(super) fn span(text: &str) -> Option<SignedDuration> {
+pub fn span(text: &str) -> Option<SignedDuration> {
     let unit = text.chars().last().and_then(unit_secs)?;
     let count: u32 = text.get(..text.len() - 1)?.parse().ok()?;
     Some(SignedDuration::from_secs(i64::from(count) * unit))

@@ -25,6 +25,7 @@ use crate::sftp::queue::ChannelSetup;
 use crate::sftp::session::Sftp;
 
 use super::connection::Connection;
+use super::home_opening;
 use super::phase::ChannelUse;
 use super::senders::{HandleSender, STDERR, SessionSender};
 
@@ -100,7 +101,7 @@ async fn open_home(connection: &mut Connection) -> Result<Mounted, StartRefused>
     if let Some(home) = &signed_in.home {
         return Ok(home.clone());
     }
-    match service.open_home(&session).await {
+    match home_opening::open_home(&service, &session).await {
         Ok(home) => {
             signed_in.home = Some(home.clone());
             Ok(home)

@@ -22,7 +22,6 @@ use base::error::Error;
 
 use super::admission::Admission;
 use super::announcement::AnnouncedKeys;
-use super::folders;
 use super::limits::Limits;
 use super::mount_slots::MountSlots;
 use super::proxies::Proxies;
@@ -166,7 +165,7 @@ impl Service {
     ///
     /// # Errors
     /// Returns an error if it cannot be opened in time, or if the session has been ended.
-    async fn mount(
+    pub(super) async fn mount(
         self: &Arc<Self>,
         session: &Session,
         folders: FolderMounters,
@@ -221,14 +220,6 @@ impl Service {
             activity,
             end_report: Arc::clone(end_report),
         }
-    }
-
-    /// Opens the home of a session, with its folders.
-    ///
-    /// # Errors
-    /// Returns an error if it cannot be opened in time, or if the session has been ended.
-    pub async fn open_home(self: &Arc<Self>, session: &Session) -> std::result::Result<Mounted, Refused> {
-        self.mount(session, folders::mounters(self, session)).await
     }
 
     /// Returns the address by which a peer is known in limits and logs: IPv4 in IPv6's form becomes IPv4.

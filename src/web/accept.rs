@@ -26,9 +26,10 @@ use tokio_rustls::rustls::ServerConfig;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
-use super::app::{self, WebApp};
+use super::app::WebApp;
 use super::body::EndsWith;
 use super::connections::{ConnectionLimits, ConnectionPlace};
+use super::routes;
 use super::timed_stream::TimedStream;
 use super::visitor::ConnectionOrigin;
 use crate::ssh::service::Service;
@@ -55,7 +56,7 @@ pub struct WebLifetime {
 
 /// Accepts connections on one socket until the server stops.
 pub async fn accept(listener: TcpListener, app: Arc<WebApp>, lifetime: WebLifetime) {
-    let router = app::router(Arc::clone(&app));
+    let router = routes::router(Arc::clone(&app));
     loop {
         let accepted = tokio::select! {
             () = lifetime.stop.cancelled() => return,

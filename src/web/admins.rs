@@ -90,6 +90,8 @@ async fn examine(user: &WebUser, app: &WebApp) -> std::result::Result<AdminAcces
             AdminAccess::Administrator
         }
         WebScope::Browser => AdminAccess::WithoutSecondFactor,
+        // A visitor has what a share opens, whoever its owner is.
+        WebScope::Share => AdminAccess::Other,
     })
 }
 

@@ -1,9 +1,8 @@
-//! What all requests share, and the table of what is answered where.
+//! What all requests share.
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use axum::Router;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_util::task::TaskTracker;
 
@@ -16,7 +15,6 @@ use super::settings::{CurrentWebSettings, WebSettings};
 use super::shares::visits::ShareVisits;
 use super::sign_in::pending::PendingSignIns;
 use super::tls::TlsCurrent;
-use super::{api, assets, guard, pages, shares};
 use crate::ops::installation::Installation;
 use crate::ops::running::RunningServer;
 use crate::ssh::service::Service;
@@ -125,19 +123,4 @@ impl WebApp {
             .iter()
             .any(|network| network.contains(address))
     }
-}
-
-/// Returns the table of all pages and of the API.
-pub(super) fn router(app: Arc<WebApp>) -> Router {
-    Router::new()
-        .merge(pages::routes())
-        .merge(assets::routes())
-        .merge(shares::routes(&app))
-        .nest("/api/v1", api::routes())
-        .fallback(guard::nothing_here)
-        .layer(axum::middleware::from_fn_with_state(
-            Arc::clone(&app),
-            guard::around,
-        ))
-        .with_state(app)
 }

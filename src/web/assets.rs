@@ -71,6 +71,7 @@ const ASSETS: &[Asset] = &[
     asset!("transport.mjs"),
     asset!("tus.mjs"),
     asset!("upload_panel.mjs"),
+    asset!("upload_places.mjs"),
     asset!("upload_queue.mjs"),
     asset!("upload_times.mjs"),
     asset!("uploads.mjs"),

@@ -11,23 +11,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
 use parking_lot::Mutex;
 use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
-use super::app::WebApp;
 use super::error::{WebError, WebErrorKind};
-use super::visitor::Visitor;
 use crate::auth::Login;
-use crate::domain::event::{ChosenAlgorithms, Event, FileEnd, Protocol};
 use crate::domain::token::TokenScope;
 use crate::exec::home_session::HomeSession;
 use crate::mount::{Mounted, Refused};
-use crate::session::{
-    Activity, EndReport, EndRequest, NewSession, Registration, Session, SessionContext, Traffic,
-};
-use crate::ssh::entry::{self, EntryRefused};
+use crate::session::{Registration, Session, SessionContext, Traffic};
+use crate::ssh::home_opening::open_home;
+use crate::ssh::service::Service;
 use crate::storage::upload_names::PartAccess;
 
 /// The time without a request after which a session ends. Its browser stays signed in: the next request begins another.
@@ -38,9 +33,6 @@ const MOST_REQUESTS: usize = 32;
 
 /// How long a request waits for its turn before it is refused.
 const TURN: Duration = Duration::from_secs(10);
-
-/// The reason of the end of a session that nobody uses.
-const QUIET: &str = "no request for a while";
 
 /// What a request shows to be let in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -93,7 +85,7 @@ pub struct WebSessions {
 
 /// A session of the web page.
 pub struct WebSession {
-    app: Arc<WebApp>,
+    service: Arc<Service>,
     registration: Registration,
     context: SessionContext,
     scope: WebScope,
@@ -121,16 +113,14 @@ impl WebSessions {
         slot.get().filter(|session| session.is_open()).cloned()
     }
 
-    /// Returns the session with this key, and begins it if it is not in use; requests that arrive meanwhile wait for it.
+    /// Returns the session with this key. If it is not in use, `beginning` makes it; requests that arrive meanwhile wait.
     ///
     /// # Errors
-    /// Returns the error of `sign_in`, or why the session was not registered.
-    pub async fn find_or_begin(
+    /// Returns the error of `beginning`.
+    pub(super) async fn find_or_make(
         &self,
         key: WebSessionKey,
-        visitor: &Visitor,
-        app: &Arc<WebApp>,
-        sign_in: impl Future<Output = Result<NewWebSession, WebError>>,
+        beginning: impl Future<Output = Result<Arc<WebSession>, WebError>>,
     ) -> Result<Arc<WebSession>, WebError> {
         let slot = {
             let mut live = self.live.lock();
@@ -140,10 +130,7 @@ impl WebSessions {
             }
             Arc::clone(slot)
         };
-        let begun = slot
-            .get_or_try_init(async || begin(app, key, visitor, sign_in.await?).await)
-            .await;
-        match begun {
+        match slot.get_or_try_init(|| beginning).await {
             Ok(session) => Ok(Arc::clone(session)),
             Err(error) => {
                 self.forget(&key, &slot);
@@ -170,7 +157,7 @@ impl WebSessions {
     }
 
     /// Forgets an ended session.
-    fn forget_ended(&self, key: &WebSessionKey) {
+    pub(super) fn forget_ended(&self, key: &WebSessionKey) {
         let mut live = self.live.lock();
         let is_ended = live
             .get(key)
@@ -182,117 +169,33 @@ impl WebSessions {
     }
 }
 
-/// Registers a session, and watches it until it ends.
-async fn begin(
-    app: &Arc<WebApp>,
-    key: WebSessionKey,
-    visitor: &Visitor,
-    new: NewWebSession,
-) -> Result<Arc<WebSession>, WebError> {
-    let user = new.login.user().clone();
-    let newcomer = NewSession {
-        login: new.login,
-        peer: visitor.address,
-        protocol: Protocol::Web,
-        ending: EndRequest::default(),
-    };
-    let service = &app.service;
-    let registration = match entry::enter(service, newcomer, new.revision).await {
-        Ok(registration) => registration,
-        Err(refused) => {
-            service.events.emit(&Event::Denied {
-                peer: visitor.address,
-                user: user.to_string(),
-                method: "session",
-                code: refused.code(),
-                reason: refused.to_string(),
-            });
-            return Err(match refused {
-                EntryRefused::NotRegistered(why) => WebError::new(WebErrorKind::TooMany, why.to_string())
-                    .hint("close a session that you do not need, or wait until it ends"),
-                EntryRefused::RecordChanged(_) => WebError::sign_in_required(),
-            });
-        }
-    };
-    let session = Arc::clone(registration.session());
-    let client = match session.login.share() {
-        Some(share) => format!("web, share {share}: {}", visitor.agent),
-        None => format!("web: {}", visitor.agent),
-    };
-    let _ = session.client.set(client.clone());
-    let traffic = Arc::<WebTraffic>::default();
-    let counted = Arc::clone(&traffic);
-    let _ = session.traffic.set(Box::new(move || Traffic {
-        received: counted.received.load(Ordering::Relaxed),
-        sent: counted.sent.load(Ordering::Relaxed),
-    }));
-    let end_report = EndReport::new(Arc::clone(&session), service.events.clone());
-    service.events.emit(&Event::SignedIn {
-        who: session.actor(),
-        method: new.method,
-        client,
-        algorithms: Box::new(ChosenAlgorithms::default()),
-        certificate: None,
-        recovery_codes_left: session.login.recovery_codes_left(),
-    });
-    let web_session = Arc::new(WebSession {
-        app: Arc::clone(app),
-        context: service.context_of(&end_report, Activity::default()),
-        registration,
-        scope: new.scope,
-        home: OnceCell::new(),
-        gone: CancellationToken::new(),
-        requests: Arc::new(Semaphore::new(MOST_REQUESTS)),
-        last_used: Mutex::new(Instant::now()),
-        traffic,
-    });
-    app.tasks
-        .spawn(watch(Arc::clone(app), key, Arc::clone(&web_session)));
-    Ok(web_session)
-}
-
-/// Ends a session when it is asked to end, or when it was quiet for too long.
-async fn watch(app: Arc<WebApp>, key: WebSessionKey, session: Arc<WebSession>) {
-    let ending = session.session().ending.clone();
-    loop {
-        let rest = session.until_idle();
-        tokio::select! {
-            () = ending.asked() => break,
-            () = tokio::time::sleep(rest) => {
-                if session.until_idle().is_zero() {
-                    ending.end(QUIET);
-                }
-            }
-        }
-    }
-    // No further call on the home begins.
-    session.session().gate.close();
-    session.gone.cancel();
-    app.sessions.forget_ended(&key);
-    let was_kicked = ending.end_of_files() == FileEnd::Kicked && ending.reason() != Some(QUIET);
-    // An operator who ends a session wants the browser to be signed out, and not back with its next request.
-    if let WebCredential::Browser(hash) = key.credential {
-        let stored = match was_kicked {
-            true => {
-                let removed = app.store.remove_browser_session(&hash).await.map(drop);
-                // A request that came before this has begun another session.
-                app.sessions
-                    .end_browser(&hash, ending.reason().unwrap_or("signed out"));
-                removed
-            }
-            false => {
-                app.store
-                    .touch_browser_session(&hash, Timestamp::now(), key.address)
-                    .await
-            }
-        };
-        if let Err(error) = stored {
-            tracing::error!(%error, "the end of a browser's session cannot be stored");
-        }
-    }
-}
-
 impl WebSession {
+    /// Creates the session of this registration, whose traffic is counted from now on.
+    pub(super) fn new(
+        service: Arc<Service>,
+        registration: Registration,
+        context: SessionContext,
+        scope: WebScope,
+    ) -> Self {
+        let traffic = Arc::<WebTraffic>::default();
+        let counted = Arc::clone(&traffic);
+        let _ = registration.session().traffic.set(Box::new(move || Traffic {
+            received: counted.received.load(Ordering::Relaxed),
+            sent: counted.sent.load(Ordering::Relaxed),
+        }));
+        Self {
+            service,
+            registration,
+            context,
+            scope,
+            home: OnceCell::new(),
+            gone: CancellationToken::new(),
+            requests: Arc::new(Semaphore::new(MOST_REQUESTS)),
+            last_used: Mutex::new(Instant::now()),
+            traffic,
+        }
+    }
+
     /// Returns the session as the server's registry has it.
     pub fn session(&self) -> &Arc<Session> {
         self.registration.session()
@@ -335,7 +238,7 @@ impl WebSession {
     }
 
     /// Returns the time after which the session is idle if there is no request until then.
-    fn until_idle(&self) -> Duration {
+    pub(super) fn until_idle(&self) -> Duration {
         if self.requests.available_permits() < MOST_REQUESTS {
             return IDLE;
         }
@@ -387,7 +290,7 @@ impl WebSession {
     async fn mounted(&self) -> Result<&Mounted, WebError> {
         let mounting = self
             .home
-            .get_or_try_init(async || self.app.service.open_home(self.session()).await);
+            .get_or_try_init(async || open_home(&self.service, self.session()).await);
         match mounting.await {
             Ok(home) => Ok(home),
             Err(_) if !self.is_open() => Err(WebError::sign_in_required()),

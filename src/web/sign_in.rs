@@ -17,11 +17,11 @@ use super::app::WebApp;
 use super::error::{WebError, WebErrorKind};
 use super::live::{NewWebSession, WebCredential, WebScope, WebSessionKey};
 use super::operator::WebOperator;
-use super::users::hash_of;
+use super::session_start;
 use super::visitor::Visitor;
+use crate::auth::secret_hash::hash_of;
 use crate::auth::{
-    Attempt, Credential, Denial, Login, NewPasswordDenial, Proofs, RememberedSignIn,
-    Revocation,
+    Attempt, Credential, Denial, Login, NewPasswordDenial, Proofs, RememberedSignIn, Revocation,
 };
 use crate::domain::event::{AdminRecord, Event};
 use crate::domain::user::{Factor, MAX_NAME, UserName};
@@ -272,10 +272,7 @@ pub(super) async fn remember(
         revision,
         scope: WebScope::Browser,
     };
-    let begun = app
-        .sessions
-        .find_or_begin(key, visitor, app, async { Ok(new) })
-        .await;
+    let begun = session_start::find_or_begin(app, key, visitor, async { Ok(new) }).await;
     if let Err(error) = begun {
         let _ = app.store.remove_browser_session(&id_hash).await;
         return Err(FormDenied::Refused(error));
@@ -321,7 +318,10 @@ pub(super) async fn resume(
         fingerprint: record.fingerprint,
     };
     let address = visitor.address.ip();
-    match app.service.auth.resume(&remembered, address)
+    match app
+        .service
+        .auth
+        .resume(&remembered, address)
         .await
         .map_err(internal)?
     {

@@ -5,16 +5,17 @@ use std::sync::Arc;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
-use sha2::{Digest as _, Sha256};
 
 use super::app::WebApp;
 use super::cookies;
 use super::error::{WebError, WebErrorKind};
 use super::live::{NewWebSession, RequestTurn, WebCredential, WebScope, WebSession, WebSessionKey};
+use super::session_start;
 use super::shares::visited::VisitedShare;
 use super::sign_in;
 use super::visitor::Visitor;
 use crate::auth::Login;
+use crate::auth::secret_hash::hash_of;
 use crate::domain::path::VirtualPath;
 use crate::domain::token::TokenScope;
 use base::secret::Secret;
@@ -113,11 +114,6 @@ impl WebUser {
     }
 }
 
-/// Returns the SHA-256 of a cookie or a token, by which the store knows it.
-pub fn hash_of(secret: &[u8]) -> [u8; 32] {
-    Sha256::digest(secret).into()
-}
-
 /// Returns the token that a request shows.
 fn bearer(headers: &HeaderMap) -> Result<Option<Secret>, WebError> {
     let Some(value) = headers.get(header::AUTHORIZATION) else {
@@ -184,7 +180,7 @@ async fn of_browser(
         return Ok(session);
     }
     let resuming = sign_in::resume(app, hash, visitor);
-    app.sessions.find_or_begin(key, visitor, app, resuming).await
+    session_start::find_or_begin(app, key, visitor, resuming).await
 }
 
 /// Returns the session of a token. The token is looked up each time: one that was removed opens nothing from then on.
@@ -203,5 +199,5 @@ async fn of_token(app: &Arc<WebApp>, token: &Secret, visitor: &Visitor) -> Resul
             method: "token".to_owned(),
         })
     };
-    app.sessions.find_or_begin(key, visitor, app, beginning).await
+    session_start::find_or_begin(app, key, visitor, beginning).await
 }

@@ -8,7 +8,7 @@ mod uploads;
 use serde_json::{Value, json};
 use testkit::server::TestServer;
 
-use super::uploads::tus_client::{OpenRequest, TusClient, TusReply};
+use super::uploads::tus_client::{OpenRequest, PIECE, TusClient, TusReply, metadata};
 
 /// The section of the configuration that serves the web page.
 const WEB: (&str, &str) = ("web", "listen = [\"127.0.0.1:0\"]");
@@ -85,12 +85,36 @@ impl Link {
         self.page.open(method, &format!("{}{below}", self.path), headers)
     }
 
+    /// Fetches the file `a` with the cookie of a visit; returns the status.
+    fn fetch(&self, cookie: &str) -> u16 {
+        self.ask("GET", "/files/a", &[("Cookie", cookie)], b"").status
+    }
+
     /// Fails unless a request is answered with this status.
     #[track_caller]
     fn expect(&self, method: &str, below: &str, status: u16) -> TusReply {
         let reply = self.ask(method, below, &[], b"");
         assert_eq!(reply.status, status, "{method} {below}: {reply:?}");
         reply
+    }
+
+    /// Asks for an upload.
+    fn begin_upload(&self, path: &str, size: usize) -> TusReply {
+        let (size, metadata) = (size.to_string(), metadata(path, &[]));
+        let headers = [("Upload-Length", size.as_str()), ("Upload-Metadata", &metadata)];
+        self.ask("POST", "/api/uploads", &headers, b"")
+    }
+
+    /// Begins an upload, and returns its path below the link.
+    fn begun(&self, path: &str, size: usize) -> String {
+        let reply = self.begin_upload(path, size).expect(201);
+        let place = reply.header("location").unwrap();
+        place.strip_prefix(self.path.as_str()).unwrap().to_owned()
+    }
+
+    fn send(&self, upload: &str, offset: usize, body: &[u8]) -> TusReply {
+        let headers = [PIECE, ("Upload-Offset", &offset.to_string())];
+        self.ask("PATCH", upload, &headers, body)
     }
 
     /// Opens the link by its form; returns the cookie, if it was opened.

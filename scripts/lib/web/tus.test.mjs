@@ -19,6 +19,8 @@ class FakeServer {
   log = [];
   uploads = new Map();
   taken = new Set();
+  /** What `taken` names are, as HEAD says it. */
+  headers = {};
   quota = Infinity;
   waits = [];
   sentTwice = 0;
@@ -42,7 +44,7 @@ class FakeServer {
   }
 
   #serve({ method, url, headers = {}, body }) {
-    if (url.startsWith("/api/v1/files/")) return { status: this.taken.has(url.slice(13)) ? 200 : 404 };
+    if (url.startsWith("/api/v1/files/")) return { status: this.taken.has(url.slice(13)) ? 200 : 404, headers: this.headers };
     const [, , , , id, finish] = url.split("/");
     if (!id) return this.create(headers, body);
     const known = this.uploads.get(id);
@@ -131,6 +133,53 @@ test("the reply to the creation was lost: its part is found", async () => {
   const server = new FakeServer({ 2: lost });
   assert.deepEqual(await send(server, 20 * MIB), { kind: "done" });
   assert.equal(server.uploads.size, 1);
+});
+
+/** What HEAD says about a file of `fileOf`. */
+const headersOf = (size) => ({ "Content-Length": String(size), "Last-Modified": "Tue, 14 Nov 2023 22:13:20 GMT" });
+
+/** A server that has published a file, and whose reply was lost. */
+function published(size) {
+  return (server) => {
+    server.taken.add("/film");
+    server.headers = headersOf(size);
+    return undefined;
+  };
+}
+
+test("a small file whose reply was lost is not sent against itself", async () => {
+  const server = new FakeServer({ 1: published(10), 2: () => undefined });
+  assert.deepEqual(await send(server, 10), { kind: "done" });
+  assert.deepEqual(server.log, ["POST uploads", "HEAD files/film", "HEAD files/film"]);
+  // Another file of this name is not that one.
+  const other = new FakeServer({ 1: published(11) });
+  assert.deepEqual(await send(other, 10), { kind: "conflict" });
+  assert.deepEqual(other.log.slice(0, 3), ["POST uploads", "HEAD files/film", "POST uploads"]);
+});
+
+test("what is looked for after a loss is looked for until the server answers", async () => {
+  const server = new FakeServer({ 1: published(10) });
+  let isLost = true;
+  server.env.find = async () => {
+    if (isLost) throw Object.assign(new NetworkLoss(), { isLost: (isLost = false) });
+    return null;
+  };
+  assert.deepEqual(await send(server, 10), { kind: "done" });
+  assert.deepEqual(server.log, ["POST uploads", "HEAD files/film"]);
+});
+
+test("nobody is asked about a file that is there and the same", async () => {
+  for (const [size, log] of [[20 * MIB, ["HEAD files/film"]], [10, ["POST uploads", "HEAD files/film", "DELETE uploads/u1"]]]) {
+    const server = new FakeServer();
+    published(size)(server);
+    assert.deepEqual(await send(server, size), { kind: "done" });
+    assert.deepEqual([server.log, server.uploads.size], [log, 0]);
+  }
+  const both = new FakeServer();
+  published(10)(both);
+  both.uploads.set("u1", { size: 10, offset: 10 });
+  assert.deepEqual(await send(both, 10, { uploadId: "u1", decision: "rename" }), { kind: "done" });
+  assert.equal(both.log.at(-1), "POST uploads/u1/finish?rename=true");
 });
 
 test("an upload goes on in another page", async () => {

@@ -49,7 +49,18 @@ test("the sums follow every change", () => {
   assert.deepEqual(states, { sending: 1, skipped: 1, done: 1 });
   queue.remove(first.id);
   queue.removeEnded();
-  assert.deepEqual(queue.totals(), { files: 0, ended: 0, bytes: 0, sent: 0, states: {} });
+  assert.deepEqual(queue.totals(), { files: 0, ended: 0, there: 0, bytes: 0, sent: 0, states: {} });
+});
+
+test("files that the server had already are done, and counted", () => {
+  const queue = queueOf(2);
+  const [first, second] = queue.start();
+  queue.apply(first.id, "found");
+  queue.apply(second.id, "done");
+  const { ended, there, sent } = queue.totals();
+  assert.deepEqual([first.state, first.wasThere, second.wasThere, ended, there, sent], ["done", true, false, 2, 1, 200]);
+  queue.removeEnded();
+  assert.equal(queue.totals().there, 0);
 });
 
 test("a decision for all holds for those that ask already, and goes first", () => {
@@ -100,6 +111,15 @@ test("a file that is dropped twice is sent once", () => {
   const again = queue.offer({ path: "/0", file: file(100) }).item;
   assert.notEqual(again, first);
   assert.equal(again.state, "waiting");
+});
+
+test("a file that is dropped again while it asks is asked about first", () => {
+  const queue = queueOf(3);
+  for (const item of queue.start()) queue.apply(item.id, "conflict");
+  const { item, outdated } = queue.offer({ path: "/1", file: file(100) });
+  assert.deepEqual([item.state, outdated, queue.count], ["asking", null, 3]);
+  assert.deepEqual(queue.asking(item).map(({ path }) => path), ["/1", "/0", "/2"]);
+  assert.deepEqual(queue.asking().map(({ path }) => path), ["/0", "/1", "/2"]);
 });
 
 test("the times of files are kept for uploads that are unfinished, and no more than that", () => {

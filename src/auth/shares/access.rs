@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use crate::auth::proofs::Revocation;
+use crate::auth::revocation::Revocation;
 use crate::domain::share::ShareScope;
 use crate::domain::user::User;
 

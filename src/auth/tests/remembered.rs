@@ -96,6 +96,27 @@ async fn the_same_password_set_again_is_another_one_and_a_better_hash_is_not() {
 }
 
 #[tokio::test]
+async fn a_sign_in_is_renewed_by_what_its_user_has_changed() {
+    let f = SignInFixture::new().await;
+    let login = f.password("calvin", HERE, "secret").await.unwrap();
+    let peer: IpAddr = HERE.parse().unwrap();
+    let factors: BTreeSet<Factor> = [Factor::Password].into();
+    f.change("calvin", |user| user.password_hash = Some(cheap("another")))
+        .await;
+    let renewed = f.auth.renew(&login, &factors, peer).await.unwrap().unwrap();
+    assert_eq!(renewed.factors(), &factors);
+    let kept = f.auth.remember(&renewed).unwrap();
+    assert!(resumed(&f, &kept).await.is_ok());
+    f.change("calvin", |user| user.enabled = false).await;
+    let lost = f.auth.renew(&login, &factors, peer).await.unwrap().err();
+    assert_eq!(lost, Some(Revocation::Enabled));
+    f.store.remove_user(&name("calvin")).await.unwrap();
+    f.add("calvin", |_| {}).await;
+    let lost = f.auth.renew(&login, &factors, peer).await.unwrap().err();
+    assert_eq!(lost, Some(Revocation::Incarnation));
+}
+
+#[tokio::test]
 async fn another_second_factor_ends_it() {
     let f = SignInFixture::new().await;
     let kept = remembered(&f, "calvin").await;

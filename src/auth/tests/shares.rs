@@ -69,7 +69,7 @@ async fn a_visitor_may_do_what_the_owner_and_the_share_allow() {
         ("list,read".to_owned(), "none".to_owned())
     );
     assert_eq!((login.user().as_str(), login.share()), ("calvin", Some(7)));
-    assert!(login.factors().is_empty() && f.auth.web().remember(&login).is_none());
+    assert!(login.factors().is_empty() && f.auth.remember(&login).is_none());
 }
 
 type Change = fn(&mut User);

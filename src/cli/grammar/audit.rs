@@ -5,7 +5,6 @@ use clap::builder::PossibleValuesParser;
 use ipnet::IpNet;
 use jiff::Timestamp;
 
-use super::values::span;
 use crate::ops::audit::PathPattern;
 use crate::shapes::audit::{moment, network};
 use crate::telemetry::EVENT_NAMES;

@@ -4,11 +4,11 @@ use clap::{Args, Subcommand};
 use jiff::Timestamp;
 
 use super::user::OutputArgs;
-use super::values::span;
 use crate::domain::texts;
 use crate::domain::token::TokenScope;
 use crate::domain::user::UserName;
 use crate::ops::tokens::NewToken;
+use crate::shapes::values::span;
 use base::error::{Error, Result};
 
 /// The commands of `homeportd token`.

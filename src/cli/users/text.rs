@@ -22,7 +22,10 @@ pub fn user(view: &UserView) -> String {
             view.group.as_ref().map_or("none".into(), ToString::to_string),
         ),
         ("enabled", if view.enabled { "yes" } else { "no" }.to_owned()),
-        ("administrator", if view.is_admin { "yes" } else { "no" }.to_owned()),
+        (
+            "administrator",
+            if view.is_admin { "yes" } else { "no" }.to_owned(),
+        ),
         ("home", view.home.display().to_string()),
         (
             "password",

@@ -8,12 +8,13 @@ use axum::http::{HeaderValue, header};
 use axum::response::Response;
 
 use crate::auth::Login;
+use crate::auth::secret_hash::hash_of;
 use crate::domain::user::Factor;
 use crate::web::app::WebApp;
 use crate::web::cookies;
 use crate::web::error::WebError;
 use crate::web::sign_in::{self, FormDenied, LONGEST};
-use crate::web::users::{WebUser, hash_of};
+use crate::web::users::WebUser;
 
 /// Remembers the browser of a request anew, signs all others of its user out, and returns the header that sets its cookie.
 /// `revision` is that of users' records before the change.
@@ -34,7 +35,7 @@ pub async fn stay_signed_in(
     let hash = hash_of(cookie.value.as_bytes());
     let name = user.login().user();
     // Their rows open nothing any more; without them, the list of browsers says so.
-    if let Err(error) = app.store.remove_other_browser_sessions(name, Some(&hash)).await {
+    if let Err(error) = app.store.remove_browser_sessions_of(name, Some(&hash)).await {
         tracing::error!(%error, user = %name, "browsers that were signed out stay in the list");
     }
     cookies::set_session(&cookie.value, LONGEST.unsigned_abs().as_secs())
@@ -51,8 +52,8 @@ pub async fn renew(
     factors: &BTreeSet<Factor>,
     revision: u64,
 ) -> Result<HeaderValue, WebError> {
-    let (auth, peer) = (app.service.auth.web(), user.visitor.address.ip());
-    match auth.renew(user.login(), factors, peer).await {
+    let peer = user.visitor.address.ip();
+    match app.service.auth.renew(user.login(), factors, peer).await {
         Ok(Ok(login)) => stay_signed_in(app, user, login, revision).await,
         Ok(Err(_)) => Err(WebError::sign_in_required()),
         Err(error) => Err(WebError::internal("cannot look a user up", &error)),

@@ -29,7 +29,7 @@ use crate::web::app::WebApp;
 use crate::web::body::EndsWith;
 use crate::web::disposition::Disposition;
 use crate::web::error::{WebError, WebErrorKind};
-use crate::web::json;
+use crate::web::json_body;
 use crate::web::users::WebUser;
 use crate::web::zip::root_names::distinct_names;
 
@@ -58,9 +58,9 @@ async fn by_body(
     let kind = kind.and_then(|kind| kind.split(|&byte| byte == b';').next());
     let kind = kind.unwrap_or_default().trim_ascii();
     let paths = if kind.eq_ignore_ascii_case(b"application/json") {
-        ArchivePaths::of_json(&json::read(body).await?)?
+        ArchivePaths::of_json(&json_body::read(body).await?)?
     } else if kind.eq_ignore_ascii_case(b"application/x-www-form-urlencoded") {
-        ArchivePaths::of_form(&json::read(body).await?)?
+        ArchivePaths::of_form(&json_body::read(body).await?)?
     } else {
         return Err(WebError::new(
             WebErrorKind::UnsupportedType,

@@ -28,7 +28,7 @@ use self::target::FileRequest;
 use crate::storage::{Error as StorageError, FileKind, Links};
 use crate::web::app::WebApp;
 use crate::web::error::WebError;
-use crate::web::json::JsonBody;
+use crate::web::json_body::JsonBody;
 
 /// Returns the routes.
 pub(super) fn routes() -> Router<Arc<WebApp>> {

@@ -118,14 +118,17 @@ function entryOf(json) {
   };
 }
 
-/** Reads a part of a directory. `filter`, `sort`, `order` and `after` may be absent. */
-export async function list(path, { after, limit, sort, order, filter, signal } = {}) {
+/** Returns the address of a part of a directory. `after`, `limit`, `sort`, `order` and `filter` may be absent. */
+export function listUrl(path, asked = {}) {
   const query = new URLSearchParams({ list: "" });
-  for (const [name, value] of Object.entries({ after, limit, sort, order, filter })) {
-    if (value) query.set(name, value);
+  for (const name of ["after", "limit", "sort", "order", "filter"]) {
+    if (asked[name]) query.set(name, asked[name]);
   }
-  const response = await request("GET", `${fileUrl(path, true)}?${query}`, { signal });
-  const json = await response.json();
+  return `${fileUrl(path, true)}?${query}`;
+}
+
+/** Returns a part of a directory, as the modules have it. */
+export function listingOf(json) {
   return {
     path: pathOfJson(json.path, json.path_b64),
     entries: json.entries.map(entryOf),
@@ -135,9 +138,20 @@ export async function list(path, { after, limit, sort, order, filter, signal } =
   };
 }
 
+/** Reads a part of a directory. */
+export async function list(path, { signal, ...asked } = {}) {
+  const response = await request("GET", listUrl(path, asked), { signal });
+  return listingOf(await response.json());
+}
+
+/** Returns the address that makes a directory. */
+export function directoryUrl(path) {
+  return `${fileUrl(path, true)}?directory`;
+}
+
 /** Makes a directory. */
 export function makeDirectory(path, signal) {
-  return request("PUT", `${fileUrl(path, true)}?directory`, { signal });
+  return request("PUT", directoryUrl(path), { signal });
 }
 
 /** Removes a file, or a directory with all that is in it. */

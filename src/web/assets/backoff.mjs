@@ -3,6 +3,18 @@
 /** The longest wait in milliseconds. */
 const LONGEST = 30_000;
 
+/** How often the server may fail, or have too much to do, before something is given up. */
+export const FAILURES = 8;
+
+/** What is said while the link is away. */
+export const LOST = "the server cannot be reached; this goes on by itself";
+
+/** Returns whether it makes sense to try again after an answer: "always", "some" times, or "no". */
+export function retryOf(status) {
+  if ([408, 423, 502, 503, 504].includes(status)) return "always";
+  return status === 429 || status === 500 ? "some" : "no";
+}
+
 /**
  * Returns the wait before an attempt, in milliseconds: about 1, 2, 4 … 30 seconds. `random` is between 0 and 1: not all
  * pages come back at the same moment after a restart of the server.

@@ -133,7 +133,9 @@ function showAll() {
   $("empty").hidden = !isEmpty || directory.isLoading;
   const mayCreate = directory.may.has("create");
   $("empty").textContent =
-    directory.filter !== "" ? `No name contains “${directory.filter}”.` : mayCreate ? "Nothing is here yet. Drop files and folders to upload them." : "Nothing is here yet.";
+    directory.filter !== ""
+      ? `No name contains “${directory.filter}”.`
+      : `Nothing is here yet.${mayCreate ? " Drop files and folders here, or choose them with “Upload”." : ""}`;
   $("upload").hidden = !mayCreate;
   $("new-folder").hidden = !directory.may.has("mkdir");
   showUsage();

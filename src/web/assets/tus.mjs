@@ -9,9 +9,10 @@
 //   { kind: "signed_out" }                 somebody must sign in first
 //   { kind: "failed", message }            it makes no sense to try that again without a change
 
-import { NetworkLoss, errorOf } from "./api.mjs";
-import { retryAfter } from "./backoff.mjs";
+import { NetworkLoss, errorOf, fileUrl } from "./api.mjs";
+import { FAILURES, LOST, retryAfter, retryOf } from "./backoff.mjs";
 import { base64, bytesOf, bytesOfKey } from "./names.mjs";
+import { isUnchanged, secondsOf } from "./upload_times.mjs";
 
 /** The size of a piece: proxies that limit bodies pass it, and a cut costs at most one. */
 export const PIECE = 16 * 1024 * 1024;
@@ -22,20 +23,16 @@ const SMALL = 256 * 1024;
 /** How often an upload begins anew because the server has lost its part. */
 const RESTARTS = 3;
 
-/** How often the server may fail, or have too much to do, before the upload is given up. */
-const FAILURES = 8;
-
 const PLACE = "/api/v1/uploads";
 const VERSION = { "Tus-Resumable": "1.0.0" };
 const BODY = { "Content-Type": "application/offset+octet-stream" };
-const LOST = "the server cannot be reached; this goes on by itself";
 const CHANGED = "This file has changed on your device, or cannot be read any more. Choose it again.";
 
 /** Returns `Upload-Metadata` for a file. */
 export function metadata(path, lastModified) {
   const pairs = [`path ${base64(bytesOfKey(path))}`];
   if (Number.isFinite(lastModified)) {
-    pairs.push(`mtime ${base64(bytesOf(String(Math.floor(lastModified / 1000))))}`);
+    pairs.push(`mtime ${base64(bytesOf(String(secondsOf(lastModified))))}`);
   }
   return pairs.join(",");
 }
@@ -46,6 +43,8 @@ class Upload {
   #attempt = 0;
   /** The most that the server has ever had: only what goes beyond it counts as progress. */
   #furthest = 0;
+  /** Whether the reply to a creation was lost, so that nobody knows what it has done. */
+  #isUnsure = false;
 
   /**
    * `job` has `path`, `file`, `size`, `uploadId`, `decision` and `signal`, and is told by `onUpload(id)`, `onProgress(bytes)` and
@@ -79,11 +78,12 @@ class Upload {
 
   /** Asks before a large file is sent for nothing. Small ones are sent: that costs less than to ask. */
   async #isTaken() {
-    const { path, size, decision } = this.job;
+    const { size, decision } = this.job;
     if (this.id !== null || size <= PIECE || (decision && decision !== "skip")) return null;
     try {
-      const reply = await this.#send({ method: "HEAD", url: `/api/v1/files${path}` });
-      if (reply.status < 200 || reply.status > 299) return null;
+      const there = await this.#there();
+      if (there === null) return null;
+      if (this.#isSame(there)) return { kind: "done" };
       return decision === "skip" ? { kind: "skipped" } : { kind: "conflict" };
     } catch (error) {
       if (error instanceof NetworkLoss) return null;
@@ -91,9 +91,21 @@ class Upload {
     }
   }
 
+  /** Returns the size and the time of what has this name on the server; null if nothing has. */
+  async #there() {
+    const reply = await this.#send({ method: "HEAD", url: fileUrl(this.job.path) });
+    if (reply.status < 200 || reply.status > 299) return null;
+    const size = Number(reply.header("Content-Length") ?? NaN);
+    return { size, mtime: secondsOf(Date.parse(reply.header("Last-Modified") ?? "")) };
+  }
+
+  #isSame(there) {
+    return there !== null && this.job.file !== null && isUnchanged(this.job.file, there);
+  }
+
   /** Makes one request. Returns the end, or nothing if the upload goes on. */
   async #step() {
-    if (this.id === null) return this.#create();
+    if (this.id === null) return this.#isUnsure ? this.#search() : this.#create();
     if (this.offset === null) return this.#ask();
     return this.#sendPiece();
   }
@@ -113,17 +125,23 @@ class Upload {
       reply = await this.#send({ method: "POST", url: PLACE, headers, body: isSmall ? file : null });
     } catch (error) {
       // The request may have arrived, and its reply may have been lost.
-      if (error instanceof NetworkLoss) {
-        await this.#waitFor(LOST);
-        this.#use(await this.env.find(path, file.size), null);
-        return null;
-      }
+      this.#isUnsure = error instanceof NetworkLoss;
       throw error;
     }
     const place = reply.header("Location");
     if (place) this.#use(place.slice(place.lastIndexOf("/") + 1), this.#offsetOf(reply) ?? 0);
     if (reply.status === 201) return this.#arrived(this.offset);
     return this.#refused(reply);
+  }
+
+  /** Looks for what a creation has done whose reply was lost: it may have made a part, or the whole file. */
+  async #search() {
+    const { path, file } = this.job;
+    const id = await this.env.find(path, file.size);
+    if (id === null && this.#isSame(await this.#there())) return { kind: "done" };
+    this.#isUnsure = false;
+    if (id !== null) this.#use(id, null);
+    return null;
   }
 
   async #ask() {
@@ -196,33 +214,30 @@ class Upload {
         return error.code === "conflict" ? this.#decide() : { kind: "failed", message: error.sentence };
       case 507:
         return { kind: "full", message: error.sentence };
-      case 408:
-      case 423:
-      case 502:
-      case 503:
-      case 504:
-        await this.#waitFor(error.sentence, retryAfter(reply.header("Retry-After")));
-        return null;
-      case 429:
-      case 500:
-        this.#failures += 1;
-        if (this.#failures >= FAILURES) return { kind: "failed", message: error.sentence };
-        await this.#waitFor(error.sentence, retryAfter(reply.header("Retry-After")));
-        return null;
       default:
-        return { kind: "failed", message: error.sentence };
+        return this.#perhapsLater(reply, error);
     }
+  }
+
+  async #perhapsLater(reply, error) {
+    const retry = retryOf(reply.status);
+    this.#failures += retry === "some" ? 1 : 0;
+    if (retry === "no" || this.#failures >= FAILURES) return { kind: "failed", message: error.sentence };
+    await this.#waitFor(error.sentence, retryAfter(reply.header("Retry-After")));
+    return null;
   }
 
   /** The part has all bytes, and its name is taken. */
   async #decide() {
     const { decision, size } = this.job;
     this.#told(size);
-    if (!decision || this.id === null) return { kind: "conflict" };
-    if (decision === "skip") {
+    if (this.id === null) return { kind: "conflict" };
+    const isSame = !decision && this.#isSame(await this.#there());
+    if (isSame || decision === "skip") {
       await this.#send({ method: "DELETE", url: this.#place(), headers: VERSION });
-      return { kind: "skipped" };
+      return { kind: isSame ? "done" : "skipped" };
     }
+    if (!decision) return { kind: "conflict" };
     const query = decision === "replace" ? "overwrite=true" : "rename=true";
     const reply = await this.#send({ method: "POST", url: `${this.#place()}/finish?${query}`, headers: VERSION });
     if (reply.status === 200) return { kind: "done" };

@@ -26,7 +26,7 @@ function noteOf(item) {
     case "missing":
       return `${part} are in ${parent(item.path) === "/" ? "Home" : shown(parent(item.path))}. Choose the file again to go on.`;
     case "done":
-      return size(item.size);
+      return item.wasThere ? `${size(item.size)} · was there already` : size(item.size);
     case "skipped":
       return "left out";
     case "asking":
@@ -94,13 +94,13 @@ export class UploadPanel {
     if (totals.states.sending) this.#timer = setTimeout(() => this.show(), 1000);
   }
 
-  #showHead({ files, ended, bytes, sent, states }) {
+  #showHead({ files, ended, there, bytes, sent, states }) {
     const { sending = 0, waiting = 0, paused = 0, missing = 0, asking = 0, full = 0, failed = 0 } = states;
     const isActive = sending + waiting > 0;
     const isOver = !isActive && paused + missing + asking + full + failed === 0;
-    this.title.textContent = this.#titleOf({ files, ended, isActive, isOver, missing });
+    this.title.textContent = this.#titleOf({ files, ended, there, isActive, isOver, missing });
     this.bar.value = thousandths(sent, bytes);
-    this.bar.hidden = files === 0 || isOver;
+    this.bar.hidden = files === 0;
     const now = performance.now();
     const rate = this.#rate.perSecond(now);
     const left = this.#rate.secondsFor(bytes - sent, now);
@@ -109,6 +109,7 @@ export class UploadPanel {
       sending > 0 && rate !== null ? `${size(Math.round(rate))}/s` : null,
       sending > 0 && left !== null ? `${duration(left)} left` : null,
       asking + full + failed > 0 ? `${counted(asking + full + failed, "file needs", "files need")} you` : null,
+      isOver && there > 0 && there < ended ? `${counted(there, "was", "were")} there already` : null,
       missing > 0 && files > 0 ? `${counted(missing, "file", "files")} from before` : null,
     ];
     this.note.textContent = notes.filter(Boolean).join(" · ");
@@ -118,9 +119,11 @@ export class UploadPanel {
     this.close.hidden = !isOver;
   }
 
-  #titleOf({ files, ended, isActive, isOver, missing }) {
+  #titleOf({ files, ended, there, isActive, isOver, missing }) {
     if (files === 0 && missing > 0) return `${counted(missing, "unfinished upload")}`;
-    if (isOver) return `${counted(ended, "file")} uploaded`;
+    if (isOver && ended === 0) return "Nothing was uploaded";
+    if (isOver && ended === there) return `${counted(there, "file was", "files were")} there already`;
+    if (isOver) return `${counted(ended - there, "file")} uploaded`;
     const of = `${ended.toLocaleString("en")} of ${counted(files, "file")}`;
     return isActive ? `Uploading: ${of}` : `Uploads: ${of}`;
   }

@@ -9,7 +9,7 @@
 //   full      there is no room: the part stays on the server until somebody tries again
 //   failed    the server has refused it, or the file cannot be read
 //   missing   the server has a part from before, and the browser does not have the file: it must be chosen again
-//   done, skipped   the end
+//   done, skipped   the end; `wasThere` says that the server had the file already, so nothing was sent
 
 /** The number of files that are sent at once. */
 export const PARALLEL = 3;
@@ -27,6 +27,7 @@ const TRANSITIONS = {
   fail: { sending: "failed" },
   attach: { missing: "waiting", failed: "waiting", full: "waiting", paused: "waiting" },
   done: { sending: "done" },
+  found: { sending: "done" },
 };
 
 const ENDED = new Set(["done", "skipped"]);
@@ -55,7 +56,7 @@ export class UploadQueue {
   #waiting = [];
   #sending = new Set();
   #next = 1;
-  #sums = { files: 0, ended: 0, bytes: 0, sent: 0 };
+  #sums = { files: 0, ended: 0, there: 0, bytes: 0, sent: 0 };
   /** What was decided about taken names for all that follow: "replace", "rename", "skip", or null. */
   decisionForAll = null;
 
@@ -92,6 +93,7 @@ export class UploadQueue {
       state: file ? "waiting" : offset >= size ? "asking" : "missing",
       isOffline: false,
       decision: null,
+      wasThere: false,
       message: "",
     };
     this.#next += 1;
@@ -141,6 +143,7 @@ export class UploadQueue {
     item.state = state;
     item.isOffline = false;
     item.message = message;
+    item.wasThere = event === "found";
     if (state === "done") item.sent = item.size;
     this.#count(item, 1);
     if (state === "sending") this.#sending.add(id);
@@ -152,10 +155,16 @@ export class UploadQueue {
     return true;
   }
 
+  /** Returns the items that somebody must decide about; the one that was dropped last, if there is one, is the first. */
+  asking(last = null) {
+    const asking = [...this.items].filter((item) => item.state === "asking");
+    return asking.sort((one, other) => Number(other === last) - Number(one === last));
+  }
+
   /** Notes a decision about a taken name: "replace", "rename" or "skip", for this item or for all. */
   decide(id, decision, isForAll = false) {
     if (isForAll) this.decisionForAll = decision;
-    const asked = isForAll ? [...this.items].filter((item) => item.state === "asking") : [this.item(id)];
+    const asked = isForAll ? this.asking() : [this.item(id)];
     for (const item of asked) {
       if (item?.state !== "asking") continue;
       item.decision = decision;
@@ -192,7 +201,7 @@ export class UploadQueue {
     if (this.count === 0) this.decisionForAll = null;
   }
 
-  /** Returns the sums: `sent` of `bytes`, `ended` of `files`, and the number of items in each state. */
+  /** Returns the sums: `sent` of `bytes`, `ended` of `files`, of which `there` were there already, and the number of items in each state. */
   totals() {
     const states = {};
     for (const item of this.items) states[item.state] = (states[item.state] ?? 0) + 1;
@@ -211,5 +220,6 @@ export class UploadQueue {
     this.#sums.bytes += sign * item.size;
     this.#sums.sent += sign * item.sent;
     if (item.state === "done") this.#sums.ended += sign;
+    if (item.wasThere) this.#sums.there += sign;
   }
 }

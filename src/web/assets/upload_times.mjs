@@ -6,6 +6,16 @@ const KEPT = "upload-times";
 /** The most uploads that are remembered: as many as a user may have unfinished. The oldest are forgotten first. */
 const MOST = 1000;
 
+/** Returns the time of a file as servers know it: to the second. */
+export function secondsOf(lastModified) {
+  return Math.floor(lastModified / 1000);
+}
+
+/** Whether a server has this file already: the same size, and the same time to the second. */
+export function isUnchanged(file, { size, mtime }) {
+  return file.size === size && secondsOf(file.lastModified) === mtime;
+}
+
 export class KnownTimes {
   #times;
 

@@ -1,7 +1,7 @@
 // Uploads in the browser: what is dropped or chosen goes into the queue, and the queue is sent. upload_queue.mjs has the
 // states, tus.mjs sends one file, upload_panel.mjs shows it.
 
-import { ApiError, makeDirectory, noteSignedOut, unfinishedUploads } from "./api.mjs";
+import { noteSignedOut, unfinishedUploads } from "./api.mjs";
 import { beforeAttempt } from "./backoff.mjs";
 import { askConflict, askStop, quoted } from "./dialogs.mjs";
 import { el, say, sentenceOf } from "./dom.mjs";
@@ -12,8 +12,9 @@ import { Rate } from "./rate.mjs";
 import { send } from "./transport.mjs";
 import { discard, upload } from "./tus.mjs";
 import { UploadPanel } from "./upload_panel.mjs";
+import { UploadPlaces } from "./upload_places.mjs";
 import { UploadQueue, isEnded } from "./upload_queue.mjs";
-import { KnownTimes } from "./upload_times.mjs";
+import { KnownTimes, secondsOf } from "./upload_times.mjs";
 
 /** The most problems of a drop that are told one by one. */
 const MOST_FAULTS = 3;
@@ -32,14 +33,20 @@ export class Uploads {
   #rate = new Rate();
   #times = new KnownTimes();
   #running = new Map();
-  #folders = new Map();
   #directory;
   #panel;
+  #places;
   #isAsking = false;
   #isGathering = 0;
 
   constructor({ panel, directory }) {
     this.#directory = directory;
+    this.#places = new UploadPlaces(ENV, {
+      wait: (path, sentence) => this.#placeWaits(path, sentence),
+      made: (path) => {
+        if (parent(path) === directory.path) directory.reloadSoon();
+      },
+    });
     this.#panel = new UploadPanel(panel, this.#queue, this.#rate, {
       pause: (id) => this.#stop(id, "pause"),
       resume: (id) => this.#again(id, "resume"),
@@ -51,7 +58,7 @@ export class Uploads {
       resumeAll: () => this.#all("resume"),
       cancelAll: () => this.#stopAll(),
       close: () => {
-        this.#queue.removeEnded();
+        this.#forgetEnded();
         this.#panel.show();
       },
     });
@@ -80,15 +87,16 @@ export class Uploads {
   /** Adds what was dropped or chosen to a directory. */
   async add(target, found) {
     const faults = [];
+    this.#forgetEnded();
     this.#isGathering += 1;
-    this.#queue.removeEnded();
+    this.#places.look(target);
     try {
       for await (const { path, file, isFolder, fault } of found) {
         const whole = target === "/" ? path : `${target}${path}`;
         if (fault) faults.push(`${shown(path.slice(1))}: ${fault}`);
-        else if (isFolder) this.#folder(whole).catch((error) => say(`${quoted(whole)}: ${sentenceOf(error)}`));
+        else if (isFolder) this.#folder(whole);
         else this.#offer(whole, file);
-        this.#run();
+        this.#runSoon();
       }
     } finally {
       this.#isGathering -= 1;
@@ -100,63 +108,82 @@ export class Uploads {
 
   #offer(path, file) {
     const { item, outdated } = this.#queue.offer({ path, file });
-    if (item.state === "asking") this.#ask();
-    if (outdated === null) return item;
+    if (item.state === "asking") this.#ask(item);
     // The file has changed since: the part of the old one is of no use.
-    this.#discard(outdated);
+    if (outdated !== null) this.#discard(outdated);
     for (const [id, abort] of this.#running) if (!this.#queue.item(id)) abort.abort();
     return item;
   }
 
-  /** Makes a directory, once, and those above it that belong to what was dropped. */
-  #folder(path) {
-    if (path === "/" || this.#directoryIs(path)) return Promise.resolve();
-    let made = this.#folders.get(path);
-    if (!made) {
-      made = this.#makeFolder(path);
-      this.#folders.set(path, made);
-      // One that failed is tried again, and one that was made may be removed by somebody later.
-      made.catch(() => {}).finally(() => setTimeout(() => this.#folders.delete(path), 10_000));
-    }
-    return made;
-  }
-
-  async #makeFolder(path) {
-    const above = this.#folders.get(parent(path));
-    if (above) await above;
+  /** Makes a directory that was dropped. The one that is shown is there, and those above it are. */
+  async #folder(path) {
+    if (isWithin(this.#directory.path, path)) return;
     try {
-      await makeDirectory(path);
+      await this.#places.make(path);
     } catch (error) {
-      const isThere = error instanceof ApiError && error.status === 409;
-      if (!isThere) throw error;
+      if (error.name === "AbortError") return;
+      if (error.status === 401) noteSignedOut();
+      else say(`${quoted(path)}: ${sentenceOf(error)}`);
     }
-    if (parent(path) === this.#directory.path) this.#directory.reloadSoon();
   }
 
-  #directoryIs(path) {
-    return isWithin(this.#directory.path, path);
+  /** Tells the files that wait for a directory why it takes so long. */
+  #placeWaits(path, sentence) {
+    for (const id of this.#running.keys()) {
+      const item = this.#queue.item(id);
+      if (item && isWithin(parent(item.path), path)) this.#waits(item, sentence);
+    }
   }
 
-  /** Sends what has its turn. */
+  #waits(item, sentence) {
+    item.isOffline = sentence !== null;
+    item.message = sentence ?? "";
+    this.#panel.showSoon();
+  }
+
+  /** Forgets what has ended; with the last file of a crowd, its directories, too. */
+  #forgetEnded() {
+    this.#queue.removeEnded();
+    if (this.#queue.count === 0 && this.#isGathering === 0) this.#places.forget();
+  }
+
+  /** Sends what has its turn, and shows it now. */
   #run() {
-    for (const item of this.#queue.start()) this.#sendItem(item);
+    this.#runSoon();
     this.#panel.show();
+  }
+
+  /** Sends what has its turn, and shows it with what else happens. */
+  #runSoon() {
+    for (const item of this.#queue.start()) this.#sendItem(item);
+    this.#panel.showSoon();
   }
 
   async #sendItem(item) {
     const abort = new AbortController();
     this.#running.set(item.id, abort);
     try {
-      const folder = this.#folders.get(parent(item.path));
-      if (folder) await folder;
-      const result = await upload(this.#job(item, abort.signal), ENV);
-      this.#ended(item, result);
+      await this.#places.ready(parent(item.path));
+      const isThere = await this.#isThere(item);
+      abort.signal.throwIfAborted();
+      if (isThere) this.#queue.apply(item.id, "found");
+      else this.#ended(item, await upload(this.#job(item, abort.signal), ENV));
     } catch (error) {
-      if (!abort.signal.aborted) this.#queue.apply(item.id, "fail", sentenceOf(error));
+      if (!abort.signal.aborted) this.#broke(item, error);
     } finally {
       if (this.#running.get(item.id) === abort) this.#running.delete(item.id);
     }
-    this.#run();
+    this.#runSoon();
+  }
+
+  /** Whether the server has this file already. A part goes on, and whoever has decided about the name knows that. */
+  async #isThere({ path, file, uploadId, decision }) {
+    return file !== null && uploadId === null && decision === null && this.#places.has(path, file);
+  }
+
+  #broke(item, error) {
+    if (error.status === 401) this.#ended(item, { kind: "signed_out" });
+    else this.#queue.apply(item.id, "fail", sentenceOf(error));
   }
 
   #job(item, signal) {
@@ -178,11 +205,7 @@ export class Uploads {
         if (!signal.aborted) this.#rate.add(change, performance.now());
         this.#panel.showSoon();
       },
-      onWait: (sentence) => {
-        item.isOffline = sentence !== null;
-        item.message = sentence ?? "";
-        this.#panel.showSoon();
-      },
+      onWait: (sentence) => this.#waits(item, sentence),
     };
   }
 
@@ -219,7 +242,7 @@ export class Uploads {
     // Under which name both were kept, the listing knows.
     if (item.decision === "rename" || this.#queue.decisionForAll === "rename") this.#directory.reloadSoon();
     else if (parent(item.path) === path && item.file) {
-      const mtime = Math.floor(item.file.lastModified / 1000);
+      const mtime = secondsOf(item.file.lastModified);
       this.#directory.put({ key: lastName(item.path), kind: "file", size: item.size, mtime });
     } else if (parent(item.path) === path) {
       this.#directory.reloadSoon();
@@ -227,13 +250,14 @@ export class Uploads {
   }
 
   /** Asks about the taken names, one after another, until all are decided or the question is put away. */
-  async #ask() {
+  async #ask(last = null) {
     if (this.#isAsking) return;
     this.#isAsking = true;
     try {
       for (;;) {
-        const asking = [...this.#queue.items].filter((item) => item.state === "asking");
+        const asking = this.#queue.asking(last);
         if (asking.length === 0) return;
+        this.#panel.show();
         const mayReplace = this.#directory.may.has("overwrite");
         const answer = await askConflict(asking[0].path, { others: asking.length - 1, mayReplace });
         if (answer === null) return;
@@ -258,6 +282,8 @@ export class Uploads {
   }
 
   #again(id, event) {
+    const item = this.#queue.item(id);
+    if (item) this.#places.retry(parent(item.path));
     this.#queue.apply(id, event);
     this.#run();
   }
@@ -265,14 +291,19 @@ export class Uploads {
   #all(event) {
     this.#rate.reset();
     for (const item of this.#queue.items) {
-      if (this.#queue.apply(item.id, event) && event === "pause") this.#running.get(item.id)?.abort();
+      if (!this.#queue.apply(item.id, event)) continue;
+      if (event === "pause") this.#running.get(item.id)?.abort();
+      else this.#places.retry(parent(item.path));
     }
     this.#run();
   }
 
   #stopAll() {
     const items = [...this.#queue.items].filter((item) => !isEnded(item.state));
-    askStop(items.length, () => items.forEach((item) => this.#cancel(item.id)));
+    askStop(items.length, () => {
+      items.forEach((item) => this.#cancel(item.id));
+      if (![...this.#queue.items].some((item) => !isEnded(item.state))) this.#places.stop();
+    });
   }
 
   /** Gives an upload up; one from before is not in anybody's hands any more, so that is asked first. */

@@ -98,16 +98,15 @@ fn minute_or(time: Option<Timestamp>, other: &str) -> String {
     time.map_or_else(|| other.to_owned(), minute)
 }
 
-fn token_row(record: &TokenRecord, now: Timestamp) -> ShownToken {
-    let token = &record.token;
+fn token_row(token: &TokenRecord, now: Timestamp) -> ShownToken {
     ShownToken {
-        id: record.id,
+        id: token.id,
         scope: token.scope.name(),
         comment: token.comment.clone(),
         created: minute(token.created_at),
         expires: minute_or(token.expires_at, "never"),
-        has_expired: token.expires_at.is_some_and(|end| end <= now),
-        last_used: minute_or(record.last_used_at, "never"),
+        has_expired: token.is_expired(now),
+        last_used: minute_or(token.last_used_at, "never"),
     }
 }
 

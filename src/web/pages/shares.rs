@@ -9,7 +9,7 @@ use base::size::Size;
 
 use super::frame::{MenuPage, PageFrame};
 use super::rendering::rendered;
-use crate::web::api::shares::{ListedShare, shares_of};
+use crate::web::api::shares::listed::{ListedShare, shares_of};
 use crate::web::app::WebApp;
 use crate::web::error::WebError;
 use crate::web::users::WebUser;
@@ -62,11 +62,11 @@ fn row_of(share: ListedShare) -> ShareRow {
             (false, _) => "upload",
         },
         has_password: share.has_password,
-        has_expired: share.has_expired,
         expires: share.expires_at.map_or_else(
             || "never".to_owned(),
             |end| end.replace('T', " ").replace('Z', " UTC"),
         ),
+        has_expired: share.has_expired,
         used: share.used,
         left: left.join(", "),
     }

@@ -15,6 +15,7 @@ use super::errors::sentence;
 use super::frame::PageFrame;
 use super::rendering::{rendered, rendered_with, see_other};
 use super::templates::{LoginPage, NewPasswordPage};
+use crate::auth::secret_hash::hash_of;
 use crate::domain::user::MAX_NAME;
 use crate::web::app::WebApp;
 use crate::web::cookies;
@@ -22,7 +23,7 @@ use crate::web::error::{WebError, WebErrorKind};
 use crate::web::form::FormBody;
 use crate::web::query::AskedFor;
 use crate::web::sign_in::{self, AcceptedForm, FormDenied, LONGEST, NewCookie, SignInForm};
-use crate::web::users::{WebUser, hash_of};
+use crate::web::users::WebUser;
 use crate::web::visitor::Visitor;
 use base::secret::Secret;
 

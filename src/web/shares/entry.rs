@@ -13,6 +13,7 @@ use jiff::Timestamp;
 
 use super::meter::used_up;
 use super::visited::VisitedShare;
+use crate::auth::secret_hash::hash_of;
 use crate::auth::shares::SharePass;
 use crate::auth::{Denial, DenialReason};
 use crate::domain::event::Event;
@@ -21,7 +22,8 @@ use crate::web::app::WebApp;
 use crate::web::cookies;
 use crate::web::error::{WebError, WebErrorKind};
 use crate::web::live::{NewWebSession, WebCredential, WebScope, WebSessionKey};
-use crate::web::users::{WebUser, hash_of};
+use crate::web::session_start;
+use crate::web::users::WebUser;
 use crate::web::visitor::Visitor;
 use base::secret::Secret;
 
@@ -128,7 +130,7 @@ pub(super) async fn enter(
         Some(session) => session,
         None => {
             let beginning = begin(app, &visitor, &share, &pass);
-            let begun = app.sessions.find_or_begin(key, &visitor, app, beginning).await;
+            let begun = session_start::find_or_begin(app, key, &visitor, beginning).await;
             begun.map_err(|error| match error.kind {
                 // The owner's record has changed in this moment.
                 WebErrorKind::SignInRequired => ended(),

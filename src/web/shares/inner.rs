@@ -83,7 +83,9 @@ fn sentence(kind: WebErrorKind) -> WebError {
         | WebErrorKind::LengthRequired
         | WebErrorKind::UnsupportedType => "the request is not one that can be answered",
         WebErrorKind::SignInRequired | WebErrorKind::Gone => "this is not there any more",
-        WebErrorKind::Forbidden | WebErrorKind::Origin => "this link does not allow that",
+        WebErrorKind::Forbidden | WebErrorKind::PasswordRequired | WebErrorKind::Origin => {
+            "this link does not allow that"
+        }
         WebErrorKind::NotFound | WebErrorKind::WrongKind => "there is nothing of this name",
         WebErrorKind::Conflict => "this is not what the server has",
         WebErrorKind::PreconditionFailed => "the file has changed",

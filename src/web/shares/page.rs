@@ -17,6 +17,7 @@ use super::entry::{self, AskedOfShare, LinkPath, is_opened_first};
 use super::listing::{self, SharedEntry};
 use super::visited::VisitedShare;
 use super::visits::LONGEST;
+use crate::auth::secret_hash::hash_of;
 use crate::domain::path::VirtualPath;
 use crate::exec::home_session::HomeSession;
 use crate::storage::router::call_io::CallPath;
@@ -31,7 +32,7 @@ use crate::web::pages::rendering::rendered;
 use crate::web::pages::shown_time::minute;
 use crate::web::sign_in::random_text;
 use crate::web::url_path::{UrlPath, href, href_name};
-use crate::web::users::{WebUser, hash_of};
+use crate::web::users::WebUser;
 
 /// The page of a link.
 #[derive(Template)]

@@ -8,13 +8,6 @@ use testkit::wait_for;
 
 use super::{Link, MIB, download, share, start, text};
 
-impl Link {
-    /// Fetches the file with the cookie of a visit.
-    fn fetch(&self, cookie: &str) -> u16 {
-        self.ask("GET", "/files/a", &[("Cookie", cookie)], b"").status
-    }
-}
-
 #[test]
 fn a_guessed_token_is_a_failure_of_its_address() {
     let (server, alice) = start(&[]);

@@ -6,29 +6,8 @@ use serde_json::json;
 use testkit::random::noise;
 use testkit::wait_for;
 
-use super::super::uploads::tus_client::{PIECE, TusReply, WRITTEN, metadata};
-use super::{Link, MIB, remove, share, start, text, upload};
-
-impl Link {
-    /// Asks for an upload.
-    fn begin(&self, path: &str, size: usize) -> TusReply {
-        let (size, metadata) = (size.to_string(), metadata(path, &[]));
-        let headers = [("Upload-Length", size.as_str()), ("Upload-Metadata", &metadata)];
-        self.ask("POST", "/api/uploads", &headers, b"")
-    }
-
-    /// Begins an upload, and returns its path below the link.
-    fn begun(&self, path: &str, size: usize) -> String {
-        let reply = self.begin(path, size).expect(201);
-        let place = reply.header("location").unwrap();
-        place.strip_prefix(self.path.as_str()).unwrap().to_owned()
-    }
-
-    fn send(&self, upload: &str, offset: usize, body: &[u8]) -> TusReply {
-        let headers = [PIECE, ("Upload-Offset", &offset.to_string())];
-        self.ask("PATCH", upload, &headers, body)
-    }
-}
+use super::super::uploads::tus_client::{PIECE, WRITTEN};
+use super::{MIB, remove, share, start, text, upload};
 
 #[test]
 fn visitors_send_files_and_see_none() {
@@ -87,7 +66,7 @@ fn names_lead_to_the_shared_folder_alone() {
         "/.homeport-upload-00",
         "/a\0b",
     ] {
-        let reply = link.begin(name, 1);
+        let reply = link.begin_upload(name, 1);
         assert!(matches!(reply.status, 400 | 403 | 404), "{name:?}: {reply:?}");
     }
     assert_eq!(fs::read_dir(&home).unwrap().count(), 1);
@@ -104,7 +83,7 @@ fn names_lead_to_the_shared_folder_alone() {
     assert_eq!(link.ask("HEAD", &place, &[], b"").status, 404);
     assert!(alice.list().is_empty());
     let download = share(&server, &alice, json!({"path": "/in", "download": true}));
-    assert_eq!(download.begin("/c", 1).status, 403);
+    assert_eq!(download.begin_upload("/c", 1).status, 403);
 }
 
 #[test]
@@ -133,7 +112,7 @@ fn a_full_home_says_nothing_about_its_owner() {
     let (server, alice) = start(&["--quota", "1MiB"]);
     fs::create_dir(server.home("alice").join("in")).unwrap();
     let link = upload(&server, &alice, "/in");
-    let reply = link.begin("/a", 2 * MIB);
+    let reply = link.begin_upload("/a", 2 * MIB);
     assert_eq!((reply.status, reply.code().as_str()), (507, "over_quota"));
     assert!(!text(&reply).contains("MiB"), "{reply:?}");
 }

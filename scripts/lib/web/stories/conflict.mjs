@@ -21,6 +21,24 @@ async function answer(stage, { page, files }, file, decision) {
   await files.dialog.waitFor({ state: "detached" });
 }
 
+/** Puts the question away, and drops the same file again: it is asked anew, and about that file first. */
+async function askAgain(stage, { page, files }) {
+  const paths = NAMES.map((file) => join(stage.local, file));
+  for (const path of paths) writeFileSync(path, "put away");
+  await drop(page, paths);
+  const question = (file) => files.dialog.getByRole("heading", { name: new RegExp(`${file}.* exists`) });
+  await files.dialog.getByRole("heading", { name: /exists/ }).waitFor();
+  await page.keyboard.press("Escape");
+  await files.dialog.waitFor({ state: "detached" });
+  await files.uploads.getByText("The name is taken.").nth(NAMES.length - 1).waitFor();
+  await drop(page, [join(stage.local, "b.txt")]);
+  await question("b.txt").waitFor();
+  await files.dialog.getByRole("checkbox").check();
+  await files.dialog.getByRole("button", { name: "Replace" }).click();
+  await files.dialog.waitFor({ state: "detached" });
+  await files.uploaded();
+}
+
 export async function run(stage) {
   const { home } = stage.user("tom");
   mkdirSync(home, { recursive: true });
@@ -48,4 +66,10 @@ export async function run(stage) {
   await files.dialog.getByRole("button", { name: "Replace" }).click();
   for (const file of NAMES) await stage.eventually(file, () => content(file), "for all");
   await files.dialog.waitFor({ state: "detached" });
+
+  await askAgain(stage, opened);
+  for (const file of NAMES) equal(file, content(file), "put away");
+  // What is there is not asked about.
+  await drop(page, paths);
+  await files.uploads.getByText("was there already").nth(NAMES.length - 1).waitFor();
 }

@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
 import { drop, fillSignIn, signIn } from "../people.mjs";
@@ -86,6 +86,27 @@ const OWN = {
       await removed;
     },
   },
+  "files-uploads": {
+    reach: async (page, stage) => {
+      const files = await listing("/files/")(page);
+      const sent = ["budget.csv", "new.txt"].map((file) => join(stage.local, file));
+      copyFileSync(join(stage.user("tom").home, "budget.csv"), sent[0]);
+      writeFileSync(sent[1], "new notes");
+      const { atime, mtime } = statSync(join(stage.user("tom").home, "budget.csv"));
+      utimesSync(sent[0], atime, mtime);
+      const large = join(stage.local, "too large.iso");
+      makeFile(large, 70 << 20);
+      await drop(page, [...sent, large]);
+      await files.uploads.getByRole("button", { name: "Try again" }).waitFor();
+      await files.uploads.getByText("was there already").first().waitFor();
+      await files.link("new.txt").waitFor();
+    },
+    leave: async (page, stage) => {
+      await page.getByRole("button", { name: "Cancel: too large.iso" }).click();
+      await page.getByRole("status").filter({ hasText: "1 file uploaded" }).waitFor();
+      rmSync(join(stage.user("tom").home, "new.txt"));
+    },
+  },
   "error": async (page) => {
     await visit(page, "/files/there is no such folder/", 404);
     await expectHeading(page, /\w/);
@@ -102,9 +123,13 @@ async function take(stage, page, pages, suffix, faults) {
       await page.screenshot({ path: join(stage.options.pictures, `${what}.png`), animations: "disabled" });
       await fits(page, what);
       await accessible(page, what);
-      await leave?.(page);
     } catch (error) {
       faults.push(`${what}: ${error.message}`);
+    }
+    try {
+      await leave?.(page, stage);
+    } catch (error) {
+      faults.push(`${what}, leaving it: ${error.message}`);
     }
   }
 }
@@ -112,7 +137,7 @@ async function take(stage, page, pages, suffix, faults) {
 export async function run(stage) {
   fill(stage.user("tom").home);
   const faults = [];
-  const expected = [status(400, 401, 403, 404, 409)];
+  const expected = [status(400, 401, 403, 404, 409, 507)];
   for (const [screen, { width }] of Object.entries(SCREENS)) {
     for (const dark of [false, true]) {
       const suffix = `${width}-${dark ? "dark" : "light"}`;

@@ -10,14 +10,15 @@ use axum::routing::{delete, post};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::token::TokenScope;
-use crate::ops::tokens::{self, TokenRequest};
+use crate::ops::tokens::{self, NewToken};
 use crate::shapes::values::Expiry;
 use crate::web::account;
 use crate::web::admins::WebAdmin;
 use crate::web::api::input::{parsed, parsed_if_any, secret};
 use crate::web::app::WebApp;
 use crate::web::error::{WebError, WebErrorKind};
-use crate::web::json::{JsonBody, Versioned};
+use crate::web::json::Versioned;
+use crate::web::json_body::JsonBody;
 use crate::web::users::WebUser;
 use crate::web::{confirmation, use_cases};
 use base::secret::Secret;
@@ -69,7 +70,7 @@ async fn add(
         WebAdmin::of(user.clone(), &app).await?;
     }
     confirmation::password(&app, &user, body.current_password.as_ref()).await?;
-    let request = TokenRequest {
+    let request = NewToken {
         user: record.name.clone(),
         scope,
         comment: body.comment.trim().to_owned(),
@@ -80,8 +81,8 @@ async fn add(
     })
     .await?;
     let body = Versioned::new(IssuedTokenJson {
-        id: issued.id,
-        token: issued.text.reveal(),
+        id: issued.view.id,
+        token: issued.token.reveal(),
     });
     Ok((StatusCode::CREATED, body).into_response())
 }

@@ -130,15 +130,14 @@ impl<'a> From<&'a OwnKey> for OwnKeyJson<'a> {
 }
 
 impl<'a> From<&'a TokenRecord> for OwnTokenJson<'a> {
-    fn from(record: &'a TokenRecord) -> Self {
-        let token = &record.token;
+    fn from(token: &'a TokenRecord) -> Self {
         Self {
-            id: record.id,
+            id: token.id,
             scope: token.scope.name(),
             comment: &token.comment,
             created_at: text(token.created_at),
             expires_at: token.expires_at.map(text),
-            last_used_at: record.last_used_at.map(text),
+            last_used_at: token.last_used_at.map(text),
         }
     }
 }

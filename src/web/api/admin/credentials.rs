@@ -18,7 +18,8 @@ use crate::web::admins::WebAdmin;
 use crate::web::api::input::{bad_request, key_lines, secret};
 use crate::web::app::WebApp;
 use crate::web::error::{WebError, WebErrorKind};
-use crate::web::json::{JsonBody, Versioned};
+use crate::web::json::Versioned;
+use crate::web::json_body::JsonBody;
 use base::error::Error;
 use base::secret::Secret;
 

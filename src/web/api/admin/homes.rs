@@ -18,7 +18,8 @@ use crate::web::api::input::{bad_request, parsed_if_any};
 use crate::web::app::WebApp;
 use crate::web::error::WebError;
 use crate::web::homes::{self, HomePage};
-use crate::web::json::{JsonBody, Versioned};
+use crate::web::json::Versioned;
+use crate::web::json_body::JsonBody;
 use crate::web::query::{AskedFor, asked};
 
 pub(super) fn routes() -> Router<Arc<WebApp>> {

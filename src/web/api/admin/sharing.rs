@@ -20,7 +20,8 @@ use crate::web::admins::WebAdmin;
 use crate::web::api::input::{bad_request, parsed, parsed_if_any};
 use crate::web::app::WebApp;
 use crate::web::error::WebError;
-use crate::web::json::{JsonBody, Versioned};
+use crate::web::json::Versioned;
+use crate::web::json_body::JsonBody;
 
 pub(super) fn routes() -> Router<Arc<WebApp>> {
     Router::new()

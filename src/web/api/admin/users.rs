@@ -22,7 +22,8 @@ use crate::web::admins::WebAdmin;
 use crate::web::api::input::{bad_request, key_lines, parsed, parsed_if_any, secret};
 use crate::web::app::WebApp;
 use crate::web::error::WebError;
-use crate::web::json::{JsonBody, Versioned};
+use crate::web::json::Versioned;
+use crate::web::json_body::JsonBody;
 use crate::web::query::{AskedFor, asked};
 use base::secret::Secret;
 

@@ -9,8 +9,9 @@ use data_encoding::BASE64URL_NOPAD;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::{ListedShare, ShareAct, emit, may_share, records_of};
+use super::listed::{ListedShare, ShareAct, emit, may_share, records_of};
 use crate::auth::password::MAX_PASSWORD;
+use crate::auth::secret_hash::hash_of;
 use crate::domain::path::VirtualPath;
 use crate::domain::permission::Permission;
 use crate::domain::share::{SharePurpose, ShareScope};
@@ -20,9 +21,10 @@ use crate::storage::{FileKind, Links};
 use crate::store::web::ShareRecord;
 use crate::web::app::WebApp;
 use crate::web::error::{WebError, WebErrorKind};
-use crate::web::json::{JsonBody, Versioned};
+use crate::web::json::Versioned;
+use crate::web::json_body::JsonBody;
 use crate::web::url_path::{from_b64, plain_path};
-use crate::web::users::{WebUser, hash_of};
+use crate::web::users::WebUser;
 use base::secret::Secret;
 use base::visible::printable;
 

@@ -25,7 +25,7 @@ use base::error::{Error, Result};
 const ROUND: Duration = Duration::from_secs(60 * 60);
 
 /// The most uploads that one round removes.
-const MOST_PER_ROUND: usize = 1000;
+const MOST_PER_ROUND: u32 = 1000;
 
 /// How long after its end an upload is forgotten whose part cannot be removed.
 const GIVE_UP: SignedDuration = SignedDuration::from_hours(30 * 24);
