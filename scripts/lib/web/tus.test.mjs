@@ -135,6 +135,18 @@ test("the reply to the creation was lost: its part is found", async () => {
   assert.equal(server.uploads.size, 1);
 });
 
+test("a part that nobody wants is removed when the link is back, and that is not tried for ever", async () => {
+  const busy = () => ({ status: 423, error: { code: "busy", message: "busy" } });
+  const server = new FakeServer({ 1: () => undefined, 2: busy });
+  server.uploads.set("u1", { size: 10, offset: 5 });
+  await discard("u1", server.env);
+  assert.deepEqual([server.uploads.size, server.log.length, server.waits], [0, 3, [1, 2]]);
+  const gone = new FakeServer();
+  gone.env.send = () => Promise.reject(new NetworkLoss());
+  await assert.rejects(discard("u1", gone.env), NetworkLoss);
+  assert.equal(gone.waits.length, 7);
+});
+
 /** What HEAD says about a file of `fileOf`. */
 const headersOf = (size) => ({ "Content-Length": String(size), "Last-Modified": "Tue, 14 Nov 2023 22:13:20 GMT" });
 
