@@ -202,8 +202,8 @@ export class UploadQueue {
   }
 
   /**
-   * Returns the sums: `sent` of `bytes`, `ended` of `files`, of which `there` were there already, and the number of items
-   * in each state.
+   * Returns the sums: `sent` of `bytes`, `ended` of `files`, of which `there` were there already, and the number of
+   * items in each state.
    */
   totals() {
     const states = {};
