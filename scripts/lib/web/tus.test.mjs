@@ -44,7 +44,9 @@ class FakeServer {
   }
 
   #serve({ method, url, headers = {}, body }) {
-    if (url.startsWith("/api/v1/files/")) return { status: this.taken.has(url.slice(13)) ? 200 : 404, headers: this.headers };
+    if (url.startsWith("/api/v1/files/")) {
+      return { status: this.taken.has(url.slice(13)) ? 200 : 404, headers: this.headers };
+    }
     const [, , , , id, finish] = url.split("/");
     if (!id) return this.create(headers, body);
     const known = this.uploads.get(id);
@@ -181,7 +183,11 @@ test("what is looked for after a loss is looked for until the server answers", a
 });
 
 test("nobody is asked about a file that is there and the same", async () => {
-  for (const [size, log] of [[20 * MIB, ["HEAD files/film"]], [10, ["POST uploads", "HEAD files/film", "DELETE uploads/u1"]]]) {
+  const rows = [
+    [20 * MIB, ["HEAD files/film"]],
+    [10, ["POST uploads", "HEAD files/film", "DELETE uploads/u1"]],
+  ];
+  for (const [size, log] of rows) {
     const server = new FakeServer();
     published(size)(server);
     assert.deepEqual(await send(server, size), { kind: "done" });
