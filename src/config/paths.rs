@@ -58,6 +58,41 @@ pub(super) fn path_settings(config: &mut Config) -> Vec<PathSetting<'_>> {
         proxy_from: _,
         drain_secs: _,
     } = server;
+    let StorageSettings {
+        homes,
+        roots,
+        fsync: _,
+        file_mode: _,
+        dir_mode: _,
+        file_group: _,
+    } = storage;
+    let StoreSettings { path } = store;
+    let LogSettings {
+        audit,
+        format: _,
+        level: _,
+        digest: _,
+    } = log;
+    let mut settings = vec![
+        PathSetting::new("server", "host_keys", host_keys),
+        PathSetting::new("storage", "homes", homes),
+        PathSetting::new("store", "path", path),
+    ];
+    let roots = roots.iter_mut();
+    settings.extend(roots.map(|root| PathSetting::new("storage", "roots", root)));
+    settings.extend(
+        audit
+            .iter_mut()
+            .map(|audit| PathSetting::new("log", "audit", audit)),
+    );
+    settings.extend(auth_paths(auth));
+    settings.extend(web_paths(web));
+    let secrets = hooks.iter_mut().filter_map(|hook| hook.secret_file.as_mut());
+    settings.extend(secrets.map(|secret| PathSetting::new("hooks", "secret_file", secret)));
+    settings
+}
+
+fn auth_paths(auth: &mut AuthSettings) -> Vec<PathSetting<'_>> {
     let AuthSettings {
         methods: _,
         throttle: _,
@@ -76,21 +111,16 @@ pub(super) fn path_settings(config: &mut Config) -> Vec<PathSetting<'_>> {
         timeout_secs: _,
         cache_secs: _,
     } = external;
-    let StorageSettings {
-        homes,
-        roots,
-        fsync: _,
-        file_mode: _,
-        dir_mode: _,
-        file_group: _,
-    } = storage;
-    let StoreSettings { path } = store;
-    let LogSettings {
-        audit,
-        format: _,
-        level: _,
-        digest: _,
-    } = log;
+    let authorities = user_ca_keys.as_mut();
+    let authorities = authorities.map(|list| PathSetting::new("auth", "user_ca_keys", list));
+    let revoked = revoked_keys.as_mut();
+    let revoked = revoked.map(|list| PathSetting::new("auth", "revoked_keys", list));
+    let secret = secret_file.as_mut();
+    let secret = secret.map(|secret| PathSetting::new("auth.external", "secret_file", secret));
+    authorities.into_iter().chain(revoked).chain(secret).collect()
+}
+
+fn web_paths(web: &mut WebSettings) -> Vec<PathSetting<'_>> {
     let WebSettings {
         listen: _,
         tls,
@@ -98,31 +128,13 @@ pub(super) fn path_settings(config: &mut Config) -> Vec<PathSetting<'_>> {
         public_url: _,
         own_keys: _,
     } = web;
-    let mut settings = vec![
-        PathSetting::new("server", "host_keys", host_keys),
-        PathSetting::new("storage", "homes", homes),
-        PathSetting::new("store", "path", path),
-    ];
-    let roots = roots.iter_mut();
-    settings.extend(roots.map(|root| PathSetting::new("storage", "roots", root)));
-    settings.extend(
-        audit
-            .iter_mut()
-            .map(|audit| PathSetting::new("log", "audit", audit)),
-    );
-    let lists = [("user_ca_keys", user_ca_keys), ("revoked_keys", revoked_keys)];
-    for (name, list) in lists {
-        settings.extend(list.as_mut().map(|list| PathSetting::new("auth", name, list)));
+    match tls {
+        Some(TlsFiles { certificate, key }) => vec![
+            PathSetting::new("web.tls", "certificate", certificate),
+            PathSetting::new("web.tls", "key", key),
+        ],
+        None => Vec::new(),
     }
-    let secret = secret_file.as_mut();
-    settings.extend(secret.map(|secret| PathSetting::new("auth.external", "secret_file", secret)));
-    if let Some(TlsFiles { certificate, key }) = tls {
-        settings.push(PathSetting::new("web.tls", "certificate", certificate));
-        settings.push(PathSetting::new("web.tls", "key", key));
-    }
-    let secrets = hooks.iter_mut().filter_map(|hook| hook.secret_file.as_mut());
-    settings.extend(secrets.map(|secret| PathSetting::new("hooks", "secret_file", secret)));
-    settings
 }
 
 /// Returns the files and directories that the configuration names and that a backup contains: all of its paths,

@@ -107,13 +107,6 @@ impl Config {
             audit: _,
             digest,
         } = log;
-        let WebSettings {
-            listen,
-            tls,
-            trusted_proxies: _,
-            public_url: _,
-            own_keys: _,
-        } = web;
         // These files are read again, wherever they are.
         let auth = AuthSettings {
             user_ca_keys: fresh.auth.user_ca_keys.clone(),
@@ -125,11 +118,7 @@ impl Config {
             host_keys: fresh.server.host_keys.clone(),
             ..server.clone()
         };
-        let quota = QuotaSettings {
-            default_bytes: fresh.quota.default_bytes,
-            default_files: fresh.quota.default_files,
-            ..quota.clone()
-        };
+        let quota = with_reloaded_quota(quota, &fresh.quota);
         let changed = [
             ("[server]", server != fresh.server),
             ("[auth]", auth != fresh.auth),
@@ -139,11 +128,9 @@ impl Config {
             ("[log] digest", *digest != fresh.log.digest),
             ("[events]", *events != fresh.events),
             ("[metrics]", *metrics != fresh.metrics),
-            ("[web] listen", *listen != fresh.web.listen),
-            // Nobody encrypts less, or in another way, than at the start.
-            ("[web.tls]", tls.is_some() != fresh.web.tls.is_some()),
         ];
-        let changed = changed.into_iter().filter(|(_, changed)| *changed);
+        let changed = changed.into_iter().chain(waiting_of_web(web, &fresh.web));
+        let changed = changed.filter(|(_, changed)| *changed);
         changed.map(|(section, _)| section).collect()
     }
 
@@ -269,4 +256,29 @@ impl Config {
         });
         line.map_or_else(String::new, |line| format!("{}:{line}: ", self.file.display()))
     }
+}
+
+/// Returns these settings with those of `fresh` that a reload applies.
+fn with_reloaded_quota(quota: &QuotaSettings, fresh: &QuotaSettings) -> QuotaSettings {
+    QuotaSettings {
+        default_bytes: fresh.default_bytes,
+        default_files: fresh.default_files,
+        ..quota.clone()
+    }
+}
+
+/// Returns which settings of the web page wait for a restart, and whether they differ.
+fn waiting_of_web(web: &WebSettings, fresh: &WebSettings) -> [(&'static str, bool); 2] {
+    let WebSettings {
+        listen,
+        tls,
+        trusted_proxies: _,
+        public_url: _,
+        own_keys: _,
+    } = web;
+    [
+        ("[web] listen", *listen != fresh.listen),
+        // Nobody encrypts less, or in another way, than at the start.
+        ("[web.tls]", tls.is_some() != fresh.tls.is_some()),
+    ]
 }

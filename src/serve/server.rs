@@ -227,17 +227,23 @@ impl Server {
         Ok(())
     }
 
-    /// Starts all tasks.
-    fn start(self) -> Result<StartedServer> {
+    /// Says in the logs that the server begins, and returns the addresses of SSH.
+    fn announce(&self) -> Vec<SocketAddr> {
         let listening = self.local_addrs();
         for address in &listening {
             tracing::info!("listening on {address}");
         }
-        let began = Instant::now();
         self.service.events.emit(&Event::Started {
             version: env!("CARGO_PKG_VERSION"),
             listening: listening.clone(),
         });
+        listening
+    }
+
+    /// Starts all tasks.
+    fn start(self) -> Result<StartedServer> {
+        let began = Instant::now();
+        let listening = self.announce();
         let reloading = Arc::new(Reloading::new(
             self.config,
             Arc::clone(&self.service),

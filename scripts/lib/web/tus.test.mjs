@@ -44,7 +44,9 @@ class FakeServer {
   }
 
   #serve({ method, url, headers = {}, body }) {
-    if (url.startsWith("/api/v1/files/")) return { status: this.taken.has(url.slice(13)) ? 200 : 404, headers: this.headers };
+    if (url.startsWith("/api/v1/files/")) {
+      return { status: this.taken.has(url.slice(13)) ? 200 : 404, headers: this.headers };
+    }
     const [, , , , id, finish] = url.split("/");
     if (!id) return this.create(headers, body);
     const known = this.uploads.get(id);
@@ -135,6 +137,18 @@ test("the reply to the creation was lost: its part is found", async () => {
   assert.equal(server.uploads.size, 1);
 });
 
+test("a part that nobody wants is removed when the link is back, and that is not tried for ever", async () => {
+  const busy = () => ({ status: 423, error: { code: "busy", message: "busy" } });
+  const server = new FakeServer({ 1: () => undefined, 2: busy });
+  server.uploads.set("u1", { size: 10, offset: 5 });
+  await discard("u1", server.env);
+  assert.deepEqual([server.uploads.size, server.log.length, server.waits], [0, 3, [1, 2]]);
+  const gone = new FakeServer();
+  gone.env.send = () => Promise.reject(new NetworkLoss());
+  await assert.rejects(discard("u1", gone.env), NetworkLoss);
+  assert.equal(gone.waits.length, 7);
+});
+
 /** What HEAD says about a file of `fileOf`. */
 const headersOf = (size) => ({ "Content-Length": String(size), "Last-Modified": "Tue, 14 Nov 2023 22:13:20 GMT" });
 
@@ -169,7 +183,11 @@ test("what is looked for after a loss is looked for until the server answers", a
 });
 
 test("nobody is asked about a file that is there and the same", async () => {
-  for (const [size, log] of [[20 * MIB, ["HEAD files/film"]], [10, ["POST uploads", "HEAD files/film", "DELETE uploads/u1"]]]) {
+  const rows = [
+    [20 * MIB, ["HEAD files/film"]],
+    [10, ["POST uploads", "HEAD files/film", "DELETE uploads/u1"]],
+  ];
+  for (const [size, log] of rows) {
     const server = new FakeServer();
     published(size)(server);
     assert.deepEqual(await send(server, size), { kind: "done" });

@@ -20,7 +20,8 @@ class FakeServer {
 
   constructor(faults = {}) {
     this.faults = faults;
-    const env = { send: (request) => this.#answer(request), wait: async (attempt, signal) => this.#wait(attempt, signal) };
+    const wait = async (attempt, signal) => this.#wait(attempt, signal);
+    const env = { send: (request) => this.#answer(request), wait };
     const on = { wait: (path, sentence) => this.told.push([path, sentence]), made: (path) => this.made.push(path) };
     this.places = new UploadPlaces(env, on);
   }
@@ -40,7 +41,8 @@ class FakeServer {
     if (fault === null) throw new NetworkLoss();
     const reply = fault?.(this, path) ?? (method === "PUT" ? this.make(path) : this.list(path, query));
     if (reply.isLost) throw new NetworkLoss();
-    return { status: reply.status, header: () => null, text: JSON.stringify(reply.json ?? { error: { message: "no" } }) };
+    const { status, json = { error: { message: "no" } } } = reply;
+    return { status, header: () => null, text: JSON.stringify(json) };
   }
 
   make(path) {
@@ -108,10 +110,12 @@ test("what is given up is not made when the link is back", async () => {
 test("a file is there if its size is and its time to the second; a directory is asked once", async () => {
   const server = new FakeServer({ 1: null });
   const known = (size, mtime = MTIME, kind = "file") => ({ size, mtime, kind });
-  server.names.set("/a", new Map([["same", known(7)], ["é", known(0)], ["older", known(7, MTIME - 1)], ["folder", known(7, MTIME, "directory")]]));
+  const names = { same: known(7), é: known(0), older: known(7, MTIME - 1), folder: known(7, MTIME, "directory") };
+  server.names.set("/a", new Map(Object.entries(names)));
   const has = (name, size) => server.places.has(`/a/${name}`, file(size));
   assert.deepEqual(await Promise.all([has("same", 7), has("%C3%A9", 0)]), [true, true]);
-  assert.deepEqual(await Promise.all([has("same", 8), has("older", 7), has("folder", 7), has("none", 7)]), [false, false, false, false]);
+  const others = [has("same", 8), has("older", 7), has("folder", 7), has("none", 7)];
+  assert.deepEqual(await Promise.all(others), [false, false, false, false]);
   assert.deepEqual(server.log, ["GET /a", "GET /a"]);
   // What is dropped again is compared with what is there then.
   server.names.get("/a").delete("same");
@@ -123,14 +127,17 @@ test("a directory that is new has nothing, and one that was there is looked into
   const server = new FakeServer();
   server.names.set("/old", new Map([["x", { size: 7, mtime: MTIME }]]));
   for (const path of ["/new", "/old"]) await server.places.make(path);
-  assert.deepEqual([await server.places.has("/new/x", file(7)), await server.places.has("/old/x", file(7))], [false, true]);
+  const has = (path) => server.places.has(path, file(7));
+  assert.deepEqual([await has("/new/x"), await has("/old/x")], [false, true]);
   assert.deepEqual(server.log, ["PUT /new", "PUT /old", "GET /old"]);
 });
 
 test("of a very long directory a part is read, and of one that may not be read nothing", async () => {
   const server = new FakeServer();
-  server.names.set("/long", new Map(Array.from({ length: 15_000 }, (_, number) => [`${number}`, { size: 7, mtime: MTIME }])));
-  assert.deepEqual([await server.places.has("/long/2500", file(7)), await server.places.has("/long/14999", file(7))], [true, false]);
+  const known = { size: 7, mtime: MTIME };
+  server.names.set("/long", new Map(Array.from({ length: 15_000 }, (_, number) => [`${number}`, known])));
+  const has = (path) => server.places.has(path, file(7));
+  assert.deepEqual([await has("/long/2500"), await has("/long/14999")], [true, false]);
   assert.equal(server.log.length, 5);
   const closed = new FakeServer({ 1: failing(403) });
   assert.equal(await closed.places.has("/x", file(7)), false);

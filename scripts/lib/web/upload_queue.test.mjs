@@ -58,7 +58,8 @@ test("files that the server had already are done, and counted", () => {
   queue.apply(first.id, "found");
   queue.apply(second.id, "done");
   const { ended, there, sent } = queue.totals();
-  assert.deepEqual([first.state, first.wasThere, second.wasThere, ended, there, sent], ["done", true, false, 2, 1, 200]);
+  assert.deepEqual([first.state, first.wasThere, second.wasThere], ["done", true, false]);
+  assert.deepEqual([ended, there, sent], [2, 1, 200]);
   queue.removeEnded();
   assert.equal(queue.totals().there, 0);
 });

@@ -302,9 +302,16 @@ export function upload(job, env) {
   return new Upload(job, env).run();
 }
 
-/** Removes the part of an upload that nobody wants any more. */
+/** Removes the part of an upload that nobody wants any more. Without a link, that is tried again for some minutes. */
 export async function discard(id, env) {
-  const reply = await env.send({ method: "DELETE", url: `${PLACE}/${id}`, headers: VERSION });
-  const isGone = reply.status === 204 || reply.status === 404 || reply.status === 410;
-  if (!isGone) throw errorOf(reply.status, reply.text);
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      const reply = await env.send({ method: "DELETE", url: `${PLACE}/${id}`, headers: VERSION });
+      if ([204, 404, 410].includes(reply.status)) return;
+      if (attempt === FAILURES || retryOf(reply.status) === "no") throw errorOf(reply.status, reply.text);
+    } catch (error) {
+      if (attempt === FAILURES || !(error instanceof NetworkLoss)) throw error;
+    }
+    await env.wait(attempt);
+  }
 }

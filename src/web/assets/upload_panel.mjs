@@ -110,7 +110,7 @@ export class UploadPanel {
       sending > 0 && left !== null ? `${duration(left)} left` : null,
       asking + full + failed > 0 ? `${counted(asking + full + failed, "file needs", "files need")} you` : null,
       isOver && there > 0 && there < ended ? `${counted(there, "was", "were")} there already` : null,
-      missing > 0 && files > 0 ? `${counted(missing, "file", "files")} from before` : null,
+      missing > 0 && files > 0 && !isActive ? `${counted(missing, "file", "files")} from before` : null,
     ];
     this.note.textContent = notes.filter(Boolean).join(" · ");
     this.pause.hidden = !isActive;

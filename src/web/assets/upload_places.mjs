@@ -1,5 +1,5 @@
-// The directories that uploads go to: makes those that were dropped, and knows which files are there already. Without the
-// DOM: the requests and the waiting are passed in. Each request is made again until the server has answered it.
+// The directories that uploads go to: makes those that were dropped, and knows which files are there already. Without
+// the DOM: the requests and the waiting are passed in. Each request is made again until the server has answered it.
 
 import { NetworkLoss, directoryUrl, errorOf, listUrl, listingOf } from "./api.mjs";
 import { FAILURES, LOST, retryAfter, retryOf } from "./backoff.mjs";
@@ -30,8 +30,8 @@ export class UploadPlaces {
   #abort = new AbortController();
 
   /**
-   * `env` has `send(request)` and `wait(attempt, signal, atLeast)`. `wait(path, sentence or null)` of `on` is called while
-   * the server cannot be asked about a directory, and `made(path)` when one is there.
+   * `env` has `send(request)` and `wait(attempt, signal, atLeast)`. `wait(path, sentence or null)` of `on` is called
+   * while the server cannot be asked about a directory, and `made(path)` when one is there.
    */
   constructor(env, on) {
     this.#env = env;

@@ -155,7 +155,7 @@ export class UploadQueue {
     return true;
   }
 
-  /** Returns the items that somebody must decide about; the one that was dropped last, if there is one, is the first. */
+  /** Returns the items that somebody must decide about: first the one that was dropped last, if there is one. */
   asking(last = null) {
     const asking = [...this.items].filter((item) => item.state === "asking");
     return asking.sort((one, other) => Number(other === last) - Number(one === last));
@@ -201,7 +201,10 @@ export class UploadQueue {
     if (this.count === 0) this.decisionForAll = null;
   }
 
-  /** Returns the sums: `sent` of `bytes`, `ended` of `files`, of which `there` were there already, and the number of items in each state. */
+  /**
+   * Returns the sums: `sent` of `bytes`, `ended` of `files`, of which `there` were there already, and the number of
+   * items in each state.
+   */
   totals() {
     const states = {};
     for (const item of this.items) states[item.state] = (states[item.state] ?? 0) + 1;

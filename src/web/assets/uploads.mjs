@@ -144,7 +144,9 @@ export class Uploads {
   /** Forgets what has ended; with the last file of a crowd, its directories, too. */
   #forgetEnded() {
     this.#queue.removeEnded();
-    if (this.#queue.count === 0 && this.#isGathering === 0) this.#places.forget();
+    if (this.#queue.count > 0 || this.#isGathering > 0) return;
+    this.#places.forget();
+    this.#rate.reset();
   }
 
   /** Sends what has its turn, and shows it now. */

@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, statSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 
 import { Failed, PATIENCE, atMost, ensure, equal, pause, waitFor } from "../checks.mjs";
@@ -51,33 +51,50 @@ function bytesIn(directory) {
   return sizes.reduce((sum, size) => sum + size, 0);
 }
 
-/** Says, if the page asks, that files which are there already stay as they are. */
-async function keepWhatIsThere(files, isOver) {
-  const question = files.dialog.filter({ hasText: "exists" });
-  while (!isOver()) {
-    if (await question.isVisible()) {
-      await question.getByRole("checkbox").check();
-      await question.getByRole("button", { name: "Skip" }).click();
+/** Runs `act`; fails if the page asks about a file meanwhile that it has sent itself. */
+async function unasked(files, act) {
+  let isOver = false;
+  const watching = (async () => {
+    while (!isOver) {
+      if (await files.dialog.filter({ hasText: "exists" }).isVisible()) return files.dialog.innerText();
+      await pause(100);
     }
-    await pause(100);
+    return "";
+  })();
+  try {
+    await act();
+  } finally {
+    isOver = true;
+    equal("what the page asks about its own files", await watching, "");
   }
 }
 
 /** Drops a folder that is there already: its files are not sent again. Returns the bytes that were sent all the same. */
 async function dropWhatIsThere(stage, page, files, proxy, folder) {
   const third = proxy.sent;
-  let isOver = false;
-  const answering = keepWhatIsThere(files, () => isOver);
-  try {
+  await unasked(files, async () => {
     await drop(page, [folder]);
+    await files.uploads.getByRole("status").filter({ hasText: `${COUNT} files were there already` }).waitFor();
     await stage.quiet("the link", () => proxy.sent, QUIET, 4 * PATIENCE);
-  } finally {
-    isOver = true;
-    await answering;
-  }
+  });
   const sent = proxy.sent - third;
   atMost("bytes that were sent for files that were there", sent, HEADERS);
   return sent;
+}
+
+/** Drops a folder while the link is away: it is made when the link is back, and nobody has to do anything. */
+async function dropWithoutLink(stage, page, files, proxy) {
+  const folder = join(stage.local, "later");
+  mkdirSync(join(folder, "below", "empty"), { recursive: true });
+  for (const file of ["a.txt", "below/b.txt"]) writeFileSync(join(folder, file), file);
+  proxy.refuse(true);
+  await drop(page, [folder]);
+  await files.uploads.getByText(/cannot be reached/).first().waitFor();
+  proxy.refuse(false);
+  await files.uploaded();
+  const arrived = join(stage.user("tom").home, "later");
+  equal("files of the folder", sameTrees(arrived, folder), 2);
+  await stage.eventually("the empty folder", () => existsSync(join(arrived, "below", "empty")), true);
 }
 
 export async function run(stage) {
@@ -114,19 +131,15 @@ export async function run(stage) {
   const parts = filesIn(arrived).filter((path) => basename(path).startsWith(".homeport-upload-"));
   if (parts.length > 0) await files.uploads.getByRole("status").filter({ hasText: /unfinished upload/ }).waitFor();
   await drop(tab, [folder]);
-  let isOver = false;
-  const answering = keepWhatIsThere(files, () => isOver);
-  try {
+  await unasked(files, async () => {
     await cutTimes(proxy, CUTS, files, patience);
     await files.uploaded(patience);
-  } finally {
-    isOver = true;
-    await answering;
-  }
+  });
   await files.has("holiday");
   equal("files on the disk", sameTrees(arrived, folder), COUNT);
   const again = proxy.sent - second - (bytes - before);
   atMost("bytes that were sent twice after the tab was closed", again, (CUTS / 2) * cost + HEADERS);
   const idle = await dropWhatIsThere(stage, tab, files, proxy, folder);
+  await dropWithoutLink(stage, tab, files, proxy);
   stage.note(`${COUNT} files of ${bytes} bytes; ${again} bytes more after the tab was closed, ${idle} when all was there`);
 }
