@@ -74,7 +74,8 @@ impl Publication<'_> {
             return Ok(());
         };
         self.turn.listener().note_busy();
-        let hashing = self.part.home.hash(&self.part.path.absolute(), Algorithm::Sha256);
+        let name = self.part.path.absolute();
+        let hashing = self.part.home.hash(&name, Algorithm::Sha256);
         let digest = hashing
             .await
             .map_err(|sentence| WebError::new(WebErrorKind::Busy, sentence))?;
