@@ -175,7 +175,7 @@ fn a_sign_in_leads_nowhere_else() {
 
 #[test]
 fn signing_out_ends_the_cookie_wherever_it_was_copied_to() {
-    let (server, browser) = start("alice");
+    let (_server, browser) = start("alice");
     let copied = browser.clone();
     copied.page("/files/").expect(200);
     let reply = browser.form("/logout", &[]);

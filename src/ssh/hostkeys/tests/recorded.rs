@@ -73,6 +73,9 @@ impl FactorStore for Recorded {
     async fn last_sign_ins(&self, _: Option<&UserName>) -> Result<HashMap<UserName, jiff::Timestamp>> {
         no_users()
     }
+    async fn sign_ins_of(&self, _: &UserName) -> Result<Vec<crate::store::SignIn>> {
+        no_users()
+    }
     async fn record_last_sign_ins(&self, _: &[crate::store::LastSignIn]) -> Result<()> {
         no_users()
     }
