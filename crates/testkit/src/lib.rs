@@ -2,8 +2,9 @@
 //!
 //! [`programs`] builds both programs; [`server`] starts and stops `homeportd` in a directory of its own, and
 //! [`in_process`] runs it within the test; [`stock`] points stock clients at it; [`raw`] sends any bytes and reads the
-//! replies; [`sign_in_talk`] signs in step by step; [`store`] changes its records directly; [`packets`] builds requests part by part; [`replies`] decodes;
-//! [`mod@reference`] runs the machine's own OpenSSH `sftp-server` for comparison, and [`sshd`] its whole server.
+//! replies; [`sign_in_talk`] signs in step by step; [`store`] changes its records directly; [`packets`] builds requests
+//! part by part; [`replies`] decodes; [`mod@reference`] runs the machine's own OpenSSH `sftp-server` for comparison, and
+//! [`sshd`] its whole server.
 //!
 //! The decoder shares no code with `sftp-wire`, and must not: a test that decodes with the server's own codec would not
 //! notice the codec's mistakes.

@@ -72,7 +72,7 @@ pub(super) async fn print_file(
     }
 }
 
-/// Standard output.
+/// The sink that prints bytes to standard output.
 struct StdoutSink;
 
 #[async_trait]

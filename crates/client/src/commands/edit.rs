@@ -189,13 +189,12 @@ async fn send_back(
 
 /// Fetches a file into the private copy. `None`: it does not exist.
 async fn fetch(session: &Session, path: &[u8], copy: &Path) -> Result<Option<FetchedVersion>> {
-    let cannot = |error: std::io::Error| Error::new("cannot write the temporary copy").because(error);
     let Some(attrs) = look(session, path).await? else {
         return Ok(None);
     };
     let mut options = File::options();
     let options = options.write(true).create_new(true).mode(0o600);
-    let local = options.open(copy).map_err(cannot)?;
+    let local = options.open(copy).map_err(copy_not_written)?;
     let hash = read(session, path, Some(local)).await?;
     Ok(Some(FetchedVersion::new(&attrs, hash)))
 }
@@ -237,6 +236,10 @@ async fn look(session: &Session, path: &[u8]) -> Result<Option<Attributes>> {
     Ok(Some(attrs))
 }
 
+fn copy_not_written(error: std::io::Error) -> Error {
+    Error::new("cannot write the temporary copy").because(error)
+}
+
 fn too_large() -> Error {
     Error::new(format!(
         "files of more than {} are not edited here",
@@ -245,7 +248,7 @@ fn too_large() -> Error {
     .hint("get, edit, and put it")
 }
 
-/// Takes the bytes of the file on the server.
+/// The sink that hashes the bytes of the file on the server, and copies them.
 struct HashedCopy {
     hasher: Box<dyn DynDigest + Send>,
     size: u64,
@@ -263,8 +266,7 @@ impl ByteSink for HashedCopy {
         }
         self.hasher.update(&bytes);
         if let Some(copy) = &mut self.copy {
-            let written = copy.write_all(&bytes);
-            written.map_err(|error| Error::new("cannot write the temporary copy").because(error))?;
+            copy.write_all(&bytes).map_err(copy_not_written)?;
         }
         Ok(true)
     }

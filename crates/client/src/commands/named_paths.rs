@@ -27,12 +27,12 @@ impl<'a> NamedPaths<'a> {
         }
     }
 
-    /// The paths that the words of a command stand for.
+    /// Goes through the paths that the words of a command stand for.
     pub(super) fn of(session: &'a Session, words: &'a [OsString]) -> Self {
         Self::new(session, words.iter().map(OsString::as_os_str).collect())
     }
 
-    /// Paths that are known.
+    /// Goes through paths that are known.
     pub(super) fn known(session: &'a Session, paths: Vec<RemotePath>) -> Self {
         Self {
             session,
@@ -61,7 +61,7 @@ impl<'a> NamedPaths<'a> {
         }
     }
 
-    /// All paths.
+    /// Returns all paths that are still to come.
     ///
     /// # Errors
     /// Those of [`NamedPaths::next`].

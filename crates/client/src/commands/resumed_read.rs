@@ -13,7 +13,7 @@ use crate::transfer::WorkAttempts;
 use base::error::{Error, Result};
 use base::size::counted;
 
-/// Whoever takes the bytes of a file.
+/// What takes the bytes of a file, in their order.
 #[async_trait]
 pub(super) trait ByteSink: Send {
     /// Takes the next bytes, and returns whether more are wanted.
@@ -127,7 +127,7 @@ impl TakenPart {
 }
 
 impl<'a> ResumedRead<'a> {
-    /// A reader that has not begun.
+    /// Creates a reader that has not begun.
     pub(super) fn new(session: &Session, path: &'a [u8], start: ReadStart, ahead: ReadAhead) -> Self {
         Self {
             path,
